@@ -1,0 +1,86 @@
+import type { ExtractTablesWithRelations } from 'drizzle-orm';
+import { drizzle, type PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js';
+import type { PgDatabase } from 'drizzle-orm/pg-core';
+import type { Sql } from 'postgres';
+import { PooledDriver } from './driver.js';
+import { Pool, type PoolStats } from './pool.js';
+import * as schema from './schema.js';
+
+/** Only `url` is required. Times are seconds where the names are the driver's, milliseconds where they say so. */
+export type TDatabaseConfig = {
+  /** postgres://user:password@host:port/database */
+  url: string;
+  /** Most connections at once; default 10. */
+  max?: number;
+  /** Seconds after which an unused connection is closed; default 20, 0 keeps it. */
+  idle_timeout?: number;
+  /** Seconds to wait for a connection to be made; default 10. */
+  connect_timeout?: number;
+  /** Longest statement, ended by the server; default 5000, 0 is no limit. */
+  statement_timeout_ms?: number;
+  /** Longest wait for a free connection; default 2000, 0 is no limit. */
+  acquire_timeout_ms?: number;
+  /** Longest transaction; default 15000, 0 is no limit. */
+  transaction_timeout_ms?: number;
+  /** Prepared statements; false behind a transaction pooler. Default true. */
+  prepare?: boolean;
+  /** As pg_stat_activity shows it; default `projects-service`. */
+  application_name?: string;
+};
+
+/** The pool or an open transaction: what a factory is made of. */
+export type Db = PgDatabase<
+  PostgresJsQueryResultHKT,
+  typeof schema,
+  ExtractTablesWithRelations<typeof schema>
+>;
+
+export interface DatabaseConnection {
+  db: Db;
+  /** How the pool is used at this moment. */
+  stats(): PoolStats;
+  /** Lets what runs finish for up to five seconds, then closes every connection. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** A server that is slower than its own limit plus this has stopped answering. */
+const ANSWER_GRACE_MS = 1000;
+const MAX_WAITING = 10_000;
+const CLOSE_TIMEOUT_MS = 5000;
+
+/**
+ * drizzle on a pool of connections to PostgreSQL. Connects at the first query, not before.
+ *
+ * What its callers may rely on, beyond postgres.js (see docs/database/overview.md, "Connection"):
+ * the wait for a connection is bounded and ends in `pool_exhausted`; a server that stops answering
+ * is given up after the statement timeout and a second; a transaction whose connection is lost
+ * leaves nothing behind; the first query after an outage connects at once.
+ */
+export function createDatabaseConnection(config: TDatabaseConfig): DatabaseConnection {
+  const {
+    statement_timeout_ms: statementTimeoutMs = 5000,
+    transaction_timeout_ms: transactionTimeoutMs = 15_000,
+  } = config;
+  const { prepare = true } = config;
+  const types = { parsers: {}, serializers: {} };
+  const pool = new Pool({
+    url: config.url,
+    max: config.max || 10,
+    idleTimeoutMs: (config.idle_timeout ?? 20) * 1000,
+    connectTimeoutMs: (config.connect_timeout || 10) * 1000,
+    acquireTimeoutMs: config.acquire_timeout_ms ?? 2000,
+    maxWaiting: MAX_WAITING,
+    statementTimeoutMs,
+    deadlineMs: statementTimeoutMs > 0 ? statementTimeoutMs + ANSWER_GRACE_MS : 0,
+    idleInTransactionTimeoutMs: transactionTimeoutMs,
+    prepare,
+    applicationName: config.application_name ?? 'projects-service',
+    types,
+  });
+  const driver = new PooledDriver(pool, { prepare, transactionTimeoutMs }, types);
+  return {
+    db: drizzle(driver as unknown as Sql, { schema }),
+    stats: () => pool.stats,
+    close: () => pool.close(CLOSE_TIMEOUT_MS),
+  };
+}

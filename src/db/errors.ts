@@ -1,0 +1,109 @@
+/**
+ * What a caller of `src/db` can act on. `http/problem.ts` alone knows which status each becomes.
+ *
+ * - `not_found`, `already_exists`, `version_mismatch`: what the statement named does not stand (any more)
+ * - `invalid_value`: a constraint or a type of the database refused a value
+ * - `conflict`: two transactions stood in each other's way; the same call may succeed when repeated
+ * - `statement_timeout`: the statement ran into its time limit and was ended
+ * - `pool_exhausted`: no connection became free within the acquire timeout; nothing was sent
+ * - `database_unavailable`: the database is away, starting, full or not migrated
+ */
+export type DataErrorCode =
+  | 'not_found'
+  | 'already_exists'
+  | 'version_mismatch'
+  | 'invalid_value'
+  | 'conflict'
+  | 'statement_timeout'
+  | 'pool_exhausted'
+  | 'database_unavailable';
+
+/** The one error of this layer. Its message is fit for a client: it holds no SQL and no value. */
+export class DataError extends Error {
+  override readonly name = 'DataError';
+
+  constructor(
+    readonly code: DataErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
+
+/**
+ * What the database or the driver said, as a DataError; undefined for an error that is neither.
+ * drizzle wraps the driver's error and puts SQL and parameters into its own message, so only codes
+ * are read: the SQLSTATE (PostgreSQL, appendix A) or the code of the driver or the socket.
+ */
+export function asDataError(error: unknown): DataError | undefined {
+  for (let cause: unknown = error, depth = 0; cause instanceof Error && depth < 5; depth++) {
+    if (cause instanceof DataError) return cause;
+    const { code } = cause as { code?: unknown };
+    const translated = typeof code === 'string' ? translate(code) : undefined;
+    if (translated) return new DataError(translated[0], translated[1], { cause: error });
+    cause = cause.cause;
+  }
+  return undefined;
+}
+
+/** The SQLSTATE (or driver code) behind an error, for the log. */
+export function errorCodeOf(error: unknown): string | undefined {
+  for (let cause: unknown = error, depth = 0; cause instanceof Error && depth < 5; depth++) {
+    const { code } = cause as { code?: unknown };
+    if (typeof code === 'string' && !(cause instanceof DataError)) return code;
+    cause = cause.cause;
+  }
+  return undefined;
+}
+
+const UNAVAILABLE = [
+  'database_unavailable',
+  'The database cannot be reached at the moment.',
+] as const;
+const CONFLICT = [
+  'conflict',
+  'Another write stood in the way. The same request may succeed now.',
+] as const;
+const INVALID = ['invalid_value', 'The database refused a value.'] as const;
+
+const BY_CODE: Record<string, readonly [DataErrorCode, string]> = {
+  '23505': ['already_exists', 'An entry with this key exists already.'],
+  '40001': CONFLICT,
+  '40P01': CONFLICT,
+  '55P03': CONFLICT,
+  '57014': ['statement_timeout', 'The database did not finish within the time limit.'],
+  '25006': UNAVAILABLE, // a standby that has not been promoted yet
+  '25P03': UNAVAILABLE, // idle in transaction for too long
+  '3D000': UNAVAILABLE,
+  '42P01': ['database_unavailable', 'The database is not migrated yet.'],
+  '42703': ['database_unavailable', 'The database is not migrated yet.'],
+  '42883': ['database_unavailable', 'The database is not migrated yet.'],
+  CONNECTION_CLOSED: UNAVAILABLE,
+  CONNECTION_ENDED: UNAVAILABLE,
+  CONNECTION_DESTROYED: UNAVAILABLE,
+  CONNECT_TIMEOUT: UNAVAILABLE,
+  ECONNREFUSED: UNAVAILABLE,
+  ECONNRESET: UNAVAILABLE,
+  EPIPE: UNAVAILABLE,
+  ETIMEDOUT: UNAVAILABLE,
+  ENOTFOUND: UNAVAILABLE,
+  EAI_AGAIN: UNAVAILABLE,
+  EHOSTUNREACH: UNAVAILABLE,
+  ENETUNREACH: UNAVAILABLE,
+  ENOENT: UNAVAILABLE, // a Unix socket that is not there
+};
+
+/** SQLSTATE classes, where every code of the class means the same to a caller. */
+const BY_CLASS: Record<string, readonly [DataErrorCode, string]> = {
+  '08': UNAVAILABLE, // connection exception
+  '22': INVALID, // data exception
+  '23': INVALID, // integrity constraint violation
+  '28': UNAVAILABLE, // invalid authorization: the operator's fault, not the caller's
+  '53': UNAVAILABLE, // insufficient resources, too many connections included
+  '57': UNAVAILABLE, // operator intervention: shut down, crash, starting up
+};
+
+function translate(code: string): readonly [DataErrorCode, string] | undefined {
+  return BY_CODE[code] ?? (/^[0-9A-Z]{5}$/.test(code) ? BY_CLASS[code.slice(0, 2)] : undefined);
+}
