@@ -65,7 +65,10 @@ export function describeFaults(status: MigrationStatus): string[] {
  * nothing to do. Throws MigrationError before anything is applied when a migration is edited,
  * missing or late, and whatever the database says of a failing one, which leaves nothing behind.
  */
-export async function migrate(config: TDatabaseConfig, folder = MIGRATIONS_FOLDER): Promise<string[]> {
+export async function migrate(
+  config: TDatabaseConfig,
+  folder = MIGRATIONS_FOLDER,
+): Promise<string[]> {
   const { db, close } = createDatabaseConnection({
     ...config,
     max: 1,
@@ -93,7 +96,10 @@ export async function migrate(config: TDatabaseConfig, folder = MIGRATIONS_FOLDE
 }
 
 /** Reads and changes nothing, so that a read-only role or a standby can ask. */
-export async function migrationStatus(db: Db, folder = MIGRATIONS_FOLDER): Promise<MigrationStatus> {
+export async function migrationStatus(
+  db: Db,
+  folder = MIGRATIONS_FOLDER,
+): Promise<MigrationStatus> {
   return compare(readMigrations(folder), await readApplied(db));
 }
 

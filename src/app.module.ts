@@ -1,0 +1,27 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { RouterModule } from '@nestjs/core';
+import { ConfigurationModule } from './config/configuration.module.js';
+import { databaseConfig } from './config/database-config.js';
+import type { Environment } from './config/environment.js';
+import { DatabaseModule } from './db/database.module.js';
+import { HealthModule } from './health/health.module.js';
+import { ProjectsModule } from './projects/projects.module.js';
+
+/** The resources, each served below /api. */
+const API = [ProjectsModule];
+
+/** The service's modules, on the database of this environment. */
+@Module({
+  imports: [HealthModule, ...API, RouterModule.register([{ path: 'api', children: API }])],
+})
+export class AppModule {
+  static forRoot(environment: Environment): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        ConfigurationModule.forRoot(environment),
+        DatabaseModule.forRoot(databaseConfig(environment)),
+      ],
+    };
+  }
+}

@@ -1,0 +1,15 @@
+import type { TDatabaseConfig } from '../db/connection.js';
+import type { Environment } from './environment.js';
+
+/** The environment's part about the database, under the names of the connection. */
+export function databaseConfig(environment: Environment): TDatabaseConfig {
+  return {
+    url: environment.DATABASE_URL!,
+    max: environment.DATABASE_MAX_CONNECTIONS,
+    idle_timeout: environment.DATABASE_IDLE_TIMEOUT,
+    connect_timeout: environment.DATABASE_CONNECT_TIMEOUT,
+    statement_timeout_ms: environment.DATABASE_STATEMENT_TIMEOUT_MS,
+    acquire_timeout_ms: environment.DATABASE_ACQUIRE_TIMEOUT_MS,
+    prepare: environment.DATABASE_PREPARE,
+  };
+}

@@ -1,0 +1,98 @@
+import {
+  type DynamicModule,
+  Inject,
+  Module,
+  type ModuleMetadata,
+  type OnApplicationShutdown,
+  type Provider,
+} from '@nestjs/common';
+import {
+  createDatabaseConnection,
+  type DatabaseConnection,
+  type Db,
+  type TDatabaseConfig,
+} from './connection.js';
+
+/** The token of the default database: `@Inject(DATABASE) db: Db`. */
+export const DATABASE = Symbol('DATABASE');
+
+const named = new Map<string, symbol>();
+
+/** The token of a named database, the default one's without a name. */
+export function getDatabaseToken(name?: string): symbol {
+  if (name === undefined) return DATABASE;
+  if (!named.has(name)) named.set(name, Symbol(`DATABASE ${name}`));
+  return named.get(name)!;
+}
+
+/** Injects the drizzle connection: the default database's, or the named one's. */
+export function InjectDatabase(name?: string): ParameterDecorator & PropertyDecorator {
+  return Inject(getDatabaseToken(name));
+}
+
+/** A configuration to connect with, or a connection that the caller has opened and will close. */
+export type DatabaseOptions = TDatabaseConfig | { db: Db };
+
+export interface DatabaseModuleScope {
+  /** For several databases in one application: each but the default one has a name. */
+  name?: string;
+  /** Whether other modules may inject it without importing this one; default true. */
+  isGlobal?: boolean;
+}
+
+export interface DatabaseModuleAsyncOptions
+  extends DatabaseModuleScope, Pick<ModuleMetadata, 'imports'> {
+  inject?: (string | symbol | (abstract new (...args: never[]) => unknown))[];
+  useFactory: (...dependencies: never[]) => DatabaseOptions | Promise<DatabaseOptions>;
+}
+
+/**
+ * Gives the drizzle connection as an injectable token. Connects at the first query; closes at
+ * application shutdown, after HTTP has drained, what it has opened and nothing else. Every
+ * application has its own pool, however many are in the process.
+ */
+@Module({})
+export class DatabaseModule {
+  static forRoot(options: DatabaseOptions & DatabaseModuleScope): DynamicModule {
+    return DatabaseModule.forRootAsync({
+      name: options.name,
+      isGlobal: options.isGlobal,
+      useFactory: () => options,
+    });
+  }
+
+  static forRootAsync(options: DatabaseModuleAsyncOptions): DynamicModule {
+    const token = getDatabaseToken(options.name);
+    const opened = Symbol(`opened ${token.description}`);
+    const providers: Provider[] = [
+      {
+        provide: opened,
+        inject: options.inject ?? [],
+        useFactory: async (...dependencies: never[]) =>
+          new OpenedDatabase(await options.useFactory(...dependencies)),
+      },
+      { provide: token, inject: [opened], useFactory: ({ db }: OpenedDatabase) => db },
+    ];
+    return {
+      module: DatabaseModule,
+      global: options.isGlobal ?? true,
+      imports: options.imports ?? [],
+      providers,
+      exports: [token],
+    };
+  }
+}
+
+class OpenedDatabase implements OnApplicationShutdown {
+  readonly db: Db;
+  readonly #own: DatabaseConnection | undefined;
+
+  constructor(options: DatabaseOptions) {
+    this.#own = 'db' in options ? undefined : createDatabaseConnection(options);
+    this.db = 'db' in options ? options.db : this.#own!.db;
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.#own?.close();
+  }
+}

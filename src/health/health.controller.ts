@@ -1,0 +1,54 @@
+import { Controller, Get, UseFilters, UseGuards } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiProblems, ApiSuccess } from '../http/api-answers.js';
+import { type Success, success } from '../http/envelope.js';
+import { Problem } from '../http/problem.js';
+import { ProblemFilter } from '../http/problem.filter.js';
+import { RequestGuard } from '../http/request.guard.js';
+import { HealthDto } from './health.dto.js';
+import { Readiness } from './readiness.js';
+
+/** For the platform that runs the service; outside the API's prefix and its versions. */
+@ApiTags('health')
+@Controller('health')
+@UseGuards(RequestGuard)
+@UseFilters(ProblemFilter)
+export class HealthController {
+  constructor(private readonly readiness: Readiness) {}
+
+  @Get('live')
+  @ApiOperation({ summary: 'The process answers: do not restart it' })
+  @ApiSuccess(200, { description: 'Always, whatever the database does.', data: HealthDto })
+  @ApiProblems('not_acceptable', 'validation_failed')
+  live(): Success<HealthDto> {
+    return success({ status: 'up' });
+  }
+
+  @Get('ready')
+  @ApiOperation({ summary: 'Requests may be sent here' })
+  @ApiSuccess(200, {
+    description: 'The database answers and its migrations are those of this code.',
+    data: HealthDto,
+  })
+  @ApiProblems('not_acceptable', 'validation_failed', 'not_ready')
+  async ready(): Promise<Success<HealthDto>> {
+    return upUnless(await this.readiness.faults());
+  }
+
+  @Get('startup')
+  @ApiOperation({
+    summary: 'The service has been ready once: live and ready may be asked from now on',
+  })
+  @ApiSuccess(200, { description: 'The service has started.', data: HealthDto })
+  @ApiProblems('not_acceptable', 'validation_failed', 'not_ready')
+  async startup(): Promise<Success<HealthDto>> {
+    return upUnless(this.readiness.hasStarted ? [] : await this.readiness.faults());
+  }
+}
+
+function upUnless(faults: { path: string; message: string }[]): Success<HealthDto> {
+  if (faults.length === 0) return success({ status: 'up' });
+  throw new Problem('not_ready', 'The service does not take requests; errors says why.', {
+    errors: faults,
+  });
+}

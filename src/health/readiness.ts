@@ -1,0 +1,43 @@
+import { Injectable } from '@nestjs/common';
+import type { Db } from '../db/connection.js';
+import { InjectDatabase } from '../db/database.module.js';
+import { asDataError } from '../db/errors.js';
+import { describeFaults, migrationStatus } from '../db/migrate.js';
+import type { Fault } from '../http/problem.js';
+
+/** Whether requests may be sent here: not while shutting down, without a database, or with another schema. */
+@Injectable()
+export class Readiness {
+  #stopping = false;
+  #hasStarted = false;
+
+  constructor(@InjectDatabase() private readonly db: Db) {}
+
+  /** Whether there has been a moment without a fault. */
+  get hasStarted(): boolean {
+    return this.#hasStarted;
+  }
+
+  /** From now on the service is not ready: it is about to stop. */
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  /** What stands against sending requests here; none when it is ready. */
+  async faults(): Promise<Fault[]> {
+    if (this.#stopping) return [{ path: 'service', message: 'is shutting down' }];
+    const faults = await this.databaseFaults();
+    if (faults.length === 0) this.#hasStarted = true;
+    return faults;
+  }
+
+  private async databaseFaults(): Promise<Fault[]> {
+    try {
+      const status = await migrationStatus(this.db);
+      return describeFaults(status).map((message) => ({ path: 'migrations', message }));
+    } catch (error) {
+      const message = asDataError(error)?.message ?? 'The database cannot be asked.';
+      return [{ path: 'database', message }];
+    }
+  }
+}
