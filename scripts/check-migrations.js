@@ -1,0 +1,41 @@
+// Fails when schema.ts and the migrations differ, or when the journal's order would make drizzle
+// skip a migration. Judged by what drizzle-kit writes: its exit code is 0 even when it gave up.
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+
+const MIGRATIONS = 'src/db/migrations';
+const faults = [...outOfOrder(), ...missingMigration()];
+for (const fault of faults) console.error(fault);
+if (faults.length === 0) console.log('schema.ts and the migrations agree');
+process.exitCode = faults.length > 0 ? 1 : 0;
+
+function outOfOrder() {
+  const { entries } = JSON.parse(readFileSync(path.join(MIGRATIONS, 'meta/_journal.json'), 'utf8'));
+  return entries
+    .filter((entry, index) => index > 0 && entry.when <= entries[index - 1].when)
+    .map(({ tag }) => `${tag} is stamped earlier than the migration before it: generate it again`);
+}
+
+/** drizzle-kit takes paths relative to here alone, so the copy lies here too. */
+function missingMigration() {
+  const copy = path.relative('.', mkdtempSync('.db-check-'));
+  try {
+    cpSync(MIGRATIONS, copy, { recursive: true });
+    const before = sqlFiles(copy);
+    const output = execFileSync(
+      process.execPath,
+      ['node_modules/drizzle-kit/bin.cjs', 'generate', '--dialect=postgresql', '--schema=src/db/schema.ts', `--out=${copy}`],
+      { encoding: 'utf8', stdio: 'pipe' },
+    );
+    const added = sqlFiles(copy).filter((file) => !before.includes(file));
+    if (added.length > 0) return [`schema.ts is ahead of the migrations, run npm run db:generate:\n${readFileSync(path.join(copy, added[0]), 'utf8')}`];
+    return /no schema changes/i.test(output) ? [] : [`drizzle-kit could not tell:\n${output}`];
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+function sqlFiles(folder) {
+  return readdirSync(folder).filter((file) => file.endsWith('.sql'));
+}
