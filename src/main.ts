@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
+import { databaseServer } from './config/database-server.js';
 import { type Environment, readEnvironment } from './config/environment.js';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './db/embedded-postgres.js';
 import { Readiness } from './health/readiness.js';
 import { createApplication } from './http/application.js';
 import { drain, stopOnSignals } from './http/shutdown.js';
@@ -13,7 +13,7 @@ try {
 }
 
 async function serve(environment: Environment): Promise<void> {
-  const postgres = await databaseOf(environment);
+  const postgres = await databaseServer(environment);
   const app = await createApplication({ ...environment, DATABASE_URL: postgres.url });
   stopOnSignals({
     timeoutMs: environment.SHUTDOWN_TIMEOUT_MS,
@@ -33,13 +33,4 @@ async function serve(environment: Environment): Promise<void> {
   }
   const url = await app.getUrl();
   new Logger('Service').log(`Projects Service listens on ${url}, Swagger UI on ${url}/docs`);
-}
-
-/** The database that is named, or one of our own. */
-async function databaseOf({
-  DATABASE_URL,
-  EMBEDDED_POSTGRES_DIR,
-}: Environment): Promise<EmbeddedPostgres> {
-  if (DATABASE_URL) return { url: DATABASE_URL, stop: () => Promise.resolve() };
-  return await startEmbeddedPostgres({ directory: EMBEDDED_POSTGRES_DIR });
 }

@@ -1,0 +1,143 @@
+import { is, SQL, sql } from 'drizzle-orm';
+import {
+  type ForeignKey,
+  getTableConfig,
+  type Index,
+  IndexedColumn,
+  type PgColumn,
+  PgDialect,
+  PgTable,
+} from 'drizzle-orm/pg-core';
+
+export interface DescribedColumn {
+  name: string;
+  type: string;
+  notNull: boolean;
+  /** What the database fills in, as SQL: `default now()`, `generated always as (…)`. */
+  filledBy?: string;
+}
+
+/** A constraint or an index: its name, and what it says as SQL. */
+export interface NamedSql {
+  name: string;
+  sql: string;
+}
+
+export interface DescribedReference extends NamedSql {
+  columns: string[];
+  table: string;
+  foreignColumns: string[];
+}
+
+/** One table as plain data: names as the database has them, expressions as SQL for people to read. */
+export interface DescribedTable {
+  name: string;
+  columns: DescribedColumn[];
+  primaryKey: string[];
+  indexes: NamedSql[];
+  uniques: NamedSql[];
+  checks: NamedSql[];
+  references: DescribedReference[];
+}
+
+const dialect = new PgDialect();
+
+/** Every table a schema module exports, by name; nothing but the module is read. */
+export function describeSchema(schema: object): DescribedTable[] {
+  return Object.values(schema)
+    .filter((value): value is PgTable => is(value, PgTable))
+    .map(describeTable)
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function describeTable(table: PgTable): DescribedTable {
+  const { columns, primaryKeys, indexes, uniqueConstraints, checks, foreignKeys } =
+    getTableConfig(table);
+  return {
+    name: tableName(table),
+    columns: columns.map((column) => ({
+      name: column.name,
+      type: column.getSQLType(),
+      notNull: column.notNull,
+      filledBy: filledBy(column),
+    })),
+    primaryKey: namesOf([
+      ...columns.filter((column) => column.primary),
+      ...primaryKeys.flatMap((key) => key.columns),
+    ]),
+    indexes: indexes.map(describeIndex),
+    uniques: [
+      ...columns
+        .filter((column) => column.isUnique)
+        .map(({ uniqueName, name }) => ({ name: uniqueName ?? '', sql: list([name]) })),
+      ...uniqueConstraints.map((unique) => ({
+        name: unique.getName() ?? '',
+        sql: list(namesOf(unique.columns)),
+      })),
+    ],
+    checks: checks.map((check) => ({ name: check.name, sql: read(check.value) })),
+    references: foreignKeys.map(describeReference),
+  };
+}
+
+function filledBy(column: PgColumn): string | undefined {
+  const { default: value, generated, generatedIdentity } = column;
+  if (generatedIdentity) return `generated ${generatedIdentity.type} as identity`;
+  if (generated) {
+    const { as } = generated;
+    const expression: unknown = typeof as === 'function' ? (as as () => SQL)() : as;
+    return `generated always as (${read(expression)})`;
+  }
+  if (value === undefined) return undefined;
+  return `default ${read(is(value, SQL) ? value : sql.param(value, column))}`;
+}
+
+function describeIndex({ config }: Index): NamedSql {
+  const keys = config.columns.map((key) => (is(key, IndexedColumn) ? indexKey(key) : read(key)));
+  const where = config.where ? ` where ${read(config.where)}` : '';
+  const definition = `${config.unique ? 'unique ' : ''}${config.method} ${list(keys)}${where}`;
+  return { name: config.name ?? '', sql: definition };
+}
+
+function indexKey({ name, indexConfig }: IndexedColumn): string {
+  const { opClass, order, nulls } = indexConfig;
+  // drizzle states the order always; it is news only where it is not PostgreSQL's own, asc nulls last.
+  const usual = order !== 'desc' && nulls !== 'first';
+  return [name, opClass, usual ? undefined : `${order} nulls ${nulls}`].filter(Boolean).join(' ');
+}
+
+function describeReference(key: ForeignKey): DescribedReference {
+  const reference = key.reference();
+  const table = tableName(reference.foreignTable);
+  const columns = namesOf(reference.columns);
+  const foreignColumns = namesOf(reference.foreignColumns);
+  const action = key.onDelete && key.onDelete !== 'no action' ? ` on delete ${key.onDelete}` : '';
+  const sql = `${list(columns)} references ${table} ${list(foreignColumns)}${action}`;
+  return { name: key.getName(), sql, columns, table, foreignColumns };
+}
+
+function list(names: string[]): string {
+  return `(${names.join(', ')})`;
+}
+
+function tableName(table: PgTable): string {
+  const { schema, name } = getTableConfig(table);
+  return schema ? `${schema}.${name}` : name;
+}
+
+function namesOf(columns: PgColumn[]): string[] {
+  return columns.map((column) => column.name);
+}
+
+// A string literal, kept as it is, or a column with whatever qualifies it, of which the name is kept.
+const LITERAL_OR_COLUMN = /('(?:[^']|'')*')|(?:"[^"]+"\.)*"([a-z_][a-z0-9_]*)"/g;
+
+/** SQL without parameters, and without the quotes and table names that say nothing inside one table. */
+function read(expression: unknown): string {
+  return dialect
+    .sqlToQuery(sql`${expression}`.inlineParams())
+    .sql.replace(
+      LITERAL_OR_COLUMN,
+      (_, literal?: string, column?: string) => literal ?? column ?? '',
+    );
+}
