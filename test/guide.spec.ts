@@ -67,7 +67,7 @@ it('adds an entity by doing what the guide says, and its test passes', () => {
 }, 120_000);
 
 function readSteps(guide: string): Step[] {
-  const step = /^<!-- (append|prepend|write|replace|run) ?(.*?) -->\n```\w+\n([\s\S]*?)^```$/gm;
+  const step = /^<!-- (append|prepend|write|replace|run) ?(.*?) -->\n+```\w+\n([\s\S]*?)^```$/gm;
   return [...guide.matchAll(step)].map(([, action, target, code]) => ({
     action: action!,
     target: target!,

@@ -4,6 +4,7 @@ import { databaseConfig } from '../config/database-config.js';
 import { databaseServer } from '../config/database-server.js';
 import { readEnvironment } from '../config/environment.js';
 import { createDatabaseConnection, type TDatabaseConfig } from '../db/connection.js';
+import { asDataError, errorCodeOf } from '../db/errors.js';
 import { describeFaults, migrate, migrationStatus } from '../db/migrate.js';
 import { drawDiagram } from './diagram.js';
 import { writeOpenApi } from './openapi.js';
@@ -20,7 +21,9 @@ program
 
 program
   .command('status')
-  .description('say which migrations are applied, pending, edited, missing or late; exit 1 unless all is well')
+  .description(
+    'say which migrations are applied, pending, edited, missing or late; exit 1 unless all is well',
+  )
   .action(() => onDatabase(printStatus));
 
 program
@@ -46,7 +49,7 @@ program
 try {
   await program.parseAsync();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(messageOf(error));
   process.exitCode = (error as { exitCode?: number }).exitCode ?? 1;
 }
 
@@ -87,4 +90,12 @@ async function plantCatalogue(config: TDatabaseConfig): Promise<void> {
   } finally {
     await close();
   }
+}
+
+/** An error of the database is told by what it means and its code; its own message holds the statement. */
+function messageOf(error: unknown): string {
+  const dataError = asDataError(error);
+  if (!dataError) return error instanceof Error ? error.message : String(error);
+  const code = errorCodeOf(error);
+  return code ? `${dataError.message} (${code})` : dataError.message;
 }

@@ -1,0 +1,94 @@
+import { execFileSync } from 'node:child_process';
+import { createDatabaseConnection, type DatabaseConnection } from '../src/db/connection.js';
+import { createProjectsFactory } from '../src/db/factories/projects.factory.js';
+import { inTransaction } from '../src/db/transaction.js';
+import { aProject } from './support/builders.js';
+import { createTestDatabase, type TestDatabase } from './support/database.js';
+
+let database: TestDatabase;
+let connection: DatabaseConnection;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  connection = createDatabaseConnection({ url: database.url });
+});
+afterAll(async () => {
+  await connection.close();
+  await database.drop();
+});
+
+describe('createProjectsFactory', () => {
+  it('takes an open transaction: what it wrote is gone when the transaction is rolled back', async () => {
+    const { db } = connection;
+    const before = await createProjectsFactory(db).getAllProjects(1000);
+    const failing = inTransaction(db, async (tx) => {
+      const inside = createProjectsFactory(tx);
+      await inside.createProject(aProject());
+      expect(await inside.getAllProjects(1000)).toHaveLength(before.length + 1);
+      throw new Error('changed my mind');
+    });
+    await expect(failing).rejects.toThrow('changed my mind');
+    expect(await createProjectsFactory(db).getAllProjects(1000)).toEqual(before);
+  });
+
+  it('lists 50 projects unless told otherwise, the newest first', async () => {
+    const projects = createProjectsFactory(connection.db);
+    for (let i = 0; i < 52; i++) await projects.createProject(aProject({ name: `n${i}` }));
+    const newest = await projects.getAllProjects();
+    expect(newest).toHaveLength(50);
+    expect(newest.map(({ createdAt }) => createdAt.getTime())).toEqual(
+      newest.map(({ createdAt }) => createdAt.getTime()).sort((a, b) => b - a),
+    );
+    expect(await projects.getAllProjects(3)).toEqual(newest.slice(0, 3));
+  });
+
+  it('works in a plain script, without Nest', () => {
+    const script = `
+      import { createDatabaseConnection } from './dist/db/connection.js';
+      import { createProjectsFactory } from './dist/db/factories/projects.factory.js';
+      const { db, close } = createDatabaseConnection({ url: process.argv[1] });
+      const project = await createProjectsFactory(db).createProject({ name: 'Script', description: '', technologies: [] });
+      await close();
+      console.log(project.name, project.version);`;
+    const output = execFileSync(
+      process.execPath,
+      ['--input-type=module', '-e', script, database.url],
+      { encoding: 'utf8' },
+    );
+    expect(output).toBe('Script 1\n');
+  });
+});
+
+describe('inTransaction', () => {
+  it('runs again what the database ended for another transaction: two that deadlock both succeed', async () => {
+    const projects = createProjectsFactory(connection.db);
+    const [a, b] = [
+      await projects.createProject(aProject()),
+      await projects.createProject(aProject()),
+    ];
+    let attempts = 0;
+    let bothHoldOne: () => void;
+    const met = new Promise<void>((resolve) => (bothHoldOne = resolve));
+    const rename = (first: string, second: string) =>
+      inTransaction(connection.db, async (tx) => {
+        const inside = createProjectsFactory(tx);
+        await inside.updateProject(first, { description: 'once' });
+        if (++attempts === 2) bothHoldOne();
+        await met;
+        await inside.updateProject(second, { description: 'twice' });
+      });
+    await Promise.all([rename(a.id, b.id), rename(b.id, a.id)]);
+    expect(attempts).toBe(3);
+    expect((await projects.getProject(a.id)).version).toBe(3);
+    expect((await projects.getProject(b.id)).version).toBe(3);
+  });
+
+  it('does not run again what failed by itself', async () => {
+    let attempts = 0;
+    const failing = inTransaction(connection.db, async () => {
+      attempts++;
+      throw new Error('mine');
+    });
+    await expect(failing).rejects.toThrow('mine');
+    expect(attempts).toBe(1);
+  });
+});
