@@ -3,34 +3,53 @@ import { databaseServer } from './config/database-server.js';
 import { type Environment, readEnvironment } from './config/environment.js';
 import { Readiness } from './health/readiness.js';
 import { createApplication } from './http/application.js';
-import { drain, stopOnSignals } from './http/shutdown.js';
+import { drainable, stopOnSignals } from './http/shutdown.js';
+
+/** What closes each thing that was opened, in the order of opening. */
+const opened: (() => unknown)[] = [];
 
 try {
-  await serve(await readEnvironment());
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  process.exit((error as { exitCode?: number }).exitCode ?? 1);
-}
-
-async function serve(environment: Environment): Promise<void> {
-  const postgres = await databaseServer(environment);
-  const app = await createApplication({ ...environment, DATABASE_URL: postgres.url });
+  const environment = await readEnvironment();
+  const starting = start(environment);
   stopOnSignals({
     timeoutMs: environment.SHUTDOWN_TIMEOUT_MS,
     stop: async () => {
-      app.get(Readiness).stop();
-      await drain(app.getHttpServer());
-      await app.close();
-      await postgres.stop();
+      await starting; // or the PostgreSQL that is just being started would be left behind
+      await closeAll();
     },
   });
-  try {
-    await app.listen(environment.PORT, environment.HOST);
-  } catch (error) {
-    await app.close();
-    await postgres.stop();
-    throw error;
-  }
+  await starting;
+} catch (error) {
+  const { message, exitCode = 1 } = error as Error & { exitCode?: number };
+  console.error(message);
+  await closeAll();
+  process.exit(exitCode);
+}
+
+async function start(environment: Environment): Promise<void> {
+  const { HOST, PORT, SHUTDOWN_TIMEOUT_MS } = environment;
+  const postgres = await databaseServer(environment);
+  opened.push(() => postgres.stop());
+  const app = await createApplication({ ...environment, DATABASE_URL: postgres.url });
+  opened.push(() => app.close());
+  const drain = drainable(app.getHttpServer());
+  await app.listen(PORT, HOST).catch((error: Error) => {
+    throw cannotListen(`${HOST}:${PORT}`, error);
+  });
+  opened.push(() => drain({ graceMs: Math.min(500, SHUTDOWN_TIMEOUT_MS / 4) }));
+  opened.push(() => app.get(Readiness).stop());
   const url = await app.getUrl();
   new Logger('Service').log(`Projects Service listens on ${url}, Swagger UI on ${url}/docs`);
+}
+
+async function closeAll(): Promise<void> {
+  for (const close of opened.splice(0).reverse()) await close();
+}
+
+function cannotListen(address: string, cause: NodeJS.ErrnoException): Error {
+  const reason =
+    cause.code === 'EADDRINUSE'
+      ? 'the port is in use. Set PORT to another one, or to 0 for any that is free.'
+      : cause.message;
+  return new Error(`Cannot listen on ${address}: ${reason}`, { cause });
 }

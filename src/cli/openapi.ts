@@ -1,23 +1,24 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import path from 'node:path';
+import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { validateEnvironment } from '../config/environment.js';
 import { createApplication } from '../http/application.js';
 import { createOpenApiDocument } from '../http/docs.js';
 
-/** Writes the OpenAPI document as openapi.json and openapi.yaml; needs no database. Resolves with the files' paths. */
+/**
+ * Writes openapi.json and openapi.yaml into the directory and resolves with their paths. Reads no
+ * environment and connects to nothing: the database it names is never asked.
+ */
 export async function writeOpenApi(directory: string): Promise<string[]> {
   const app = await createApplication(
-    validateEnvironment({ DATABASE_URL: 'postgres://nowhere', LOG_LEVEL: 'fatal' }),
+    validateEnvironment({ DATABASE_URL: 'postgres://localhost/none', LOG_LEVEL: 'fatal' }),
   );
-  const document = createOpenApiDocument(app);
+  const json = JSON.stringify(createOpenApiDocument(app), null, 2);
+  const files: Record<string, string> = {
+    'openapi.json': `${json}\n`,
+    'openapi.yaml': stringify(JSON.parse(json), { lineWidth: 100 }),
+  };
   await mkdir(directory, { recursive: true });
-  const files = { json: `${JSON.stringify(document, null, 2)}\n`, yaml: stringify(document) };
-  return await Promise.all(
-    Object.entries(files).map(async ([ending, text]) => {
-      const file = path.join(directory, `openapi.${ending}`);
-      await writeFile(file, text);
-      return file;
-    }),
-  );
+  for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text);
+  return Object.keys(files).map((name) => join(directory, name));
 }

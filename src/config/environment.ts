@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net';
 import { ConfigModule } from '@nestjs/config';
 import { plainToInstance, Transform } from 'class-transformer';
 import {
@@ -9,10 +10,20 @@ import {
   Matches,
   Max,
   Min,
+  ValidateBy,
   validateSync,
 } from 'class-validator';
+import { createDatabaseConnection } from '../db/connection.js';
 
+const NODE_ENVS = ['development', 'test', 'production'] as const;
+const MIGRATIONS = ['apply', 'verify', 'off'] as const;
+const AUTH_MODES = ['none'] as const;
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'verbose'] as const;
+const LOG_FORMATS = ['pretty', 'json'] as const;
+
+function OneOf(values: readonly string[]): PropertyDecorator {
+  return IsIn(values, { message: `must be ${values.join(' or ')}` });
+}
 
 /** A whole number of digits alone: `1e2`, `0x10` and ` 1` are faults, not numbers. */
 function WholeNumber(min: number, max: number): PropertyDecorator {
@@ -28,17 +39,35 @@ function WholeNumber(min: number, max: number): PropertyDecorator {
   };
 }
 
+/** The message does not repeat the URL: it may hold a password. */
+function DatabaseUrl(): PropertyDecorator {
+  return ValidateBy(
+    { name: 'databaseUrl', validator: { validate: isDatabaseUrl } },
+    { message: 'must be a URL such as postgres://user:password@host:5432/database' },
+  );
+}
+
+function isDatabaseUrl(value: unknown): boolean {
+  if (typeof value !== 'string' || !/^postgres(ql)?:\/\//.test(value)) return false;
+  try {
+    createDatabaseConnection({ url: value }); // which connects at the first query, not before
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Every variable that the service reads, its type and its default. What each means stands in
  * .env.example and docs/configuration.md; a test holds the three together.
  */
 export class Environment {
-  @IsIn(['development', 'test', 'production'])
-  NODE_ENV: 'development' | 'test' | 'production' = 'development';
+  @OneOf(NODE_ENVS)
+  NODE_ENV: (typeof NODE_ENVS)[number] = 'development';
 
   @IsOptional()
-  @Matches(/^postgres(ql)?:\/\//, { message: 'must be a URL that begins with postgres://' })
-  DATABASE_URL?: string;
+  @DatabaseUrl()
+  DATABASE_URL: string | undefined = undefined;
 
   @WholeNumber(1, 1000)
   DATABASE_MAX_CONNECTIONS: number = 10;
@@ -59,8 +88,8 @@ export class Environment {
   @IsBoolean({ message: 'must be true or false' })
   DATABASE_PREPARE: boolean = true;
 
-  @IsIn(['apply', 'verify', 'off'])
-  MIGRATIONS: 'apply' | 'verify' | 'off' = 'apply';
+  @OneOf(MIGRATIONS)
+  MIGRATIONS: (typeof MIGRATIONS)[number] = 'apply';
 
   @IsString()
   EMBEDDED_POSTGRES_DIR: string = '.data/postgres';
@@ -71,16 +100,16 @@ export class Environment {
   @WholeNumber(0, 65_535)
   PORT: number = 3000;
 
-  @IsIn(['none'])
-  AUTH_MODE = 'none' as const;
+  @OneOf(AUTH_MODES)
+  AUTH_MODE: (typeof AUTH_MODES)[number] = 'none';
 
-  @IsIn(LOG_LEVELS)
+  @OneOf(LOG_LEVELS)
   LOG_LEVEL: (typeof LOG_LEVELS)[number] = 'info';
 
-  @IsIn(['pretty', 'json'])
-  LOG_FORMAT: 'pretty' | 'json' = process.stdout.isTTY ? 'pretty' : 'json';
+  @OneOf(LOG_FORMATS)
+  LOG_FORMAT: (typeof LOG_FORMATS)[number] = process.stdout.isTTY ? 'pretty' : 'json';
 
-  @Matches(/^\d+(b|kb|mb)?$/i, { message: 'must be a size such as 500kb or 1mb' })
+  @Matches(/^[1-9]\d*(b|kb|mb)?$/i, { message: 'must be a size such as 500kb or 1mb' })
   BODY_LIMIT: string = '1mb';
 
   @WholeNumber(1, 3_600_000)
@@ -102,14 +131,17 @@ export class ConfigurationError extends Error {
 export async function readEnvironment(): Promise<Environment> {
   let environment: Environment | undefined;
   await ConfigModule.forRoot({
-    validate: (variables) => (environment = validateEnvironment(variables)),
+    validate: (variables) => {
+      environment = validateEnvironment(variables);
+      return {}; // what is returned would be written into process.env, the defaults too
+    },
   });
   return environment!;
 }
 
-/** An empty variable counts as unset, and unset means the default. */
+/** An empty variable counts as unset, and unset means the default. Throws ConfigurationError. */
 export function validateEnvironment(variables: Record<string, unknown>): Environment {
-  const names = Object.keys(new Environment()).concat('DATABASE_URL');
+  const names = Object.keys(new Environment());
   const given = Object.fromEntries(
     names
       .map((name) => [name, variables[name]])
@@ -118,8 +150,7 @@ export function validateEnvironment(variables: Record<string, unknown>): Environ
   if (given.NODE_ENV === 'production') given.MIGRATIONS ??= 'verify';
   const environment = plainToInstance(Environment, given, { exposeDefaultValues: true });
   const faults = validateSync(environment).map(
-    ({ property, constraints }) =>
-      `${property} ${withoutName(Object.values(constraints ?? {})[0]!, property)}`,
+    ({ property, constraints }) => `${property} ${Object.values(constraints ?? {})[0]}`,
   );
   faults.push(...contradictions(given, environment));
   if (faults.length > 0) throw new ConfigurationError(faults);
@@ -146,9 +177,5 @@ function contradictions(given: Record<string, unknown>, environment: Environment
 }
 
 function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
-}
-
-function withoutName(message: string, name: string): string {
-  return message.startsWith(`${name} `) ? message.slice(name.length + 1) : message;
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }

@@ -2,9 +2,10 @@ import type { ExtractTablesWithRelations } from 'drizzle-orm';
 import { drizzle, type PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js';
 import type { PgDatabase } from 'drizzle-orm/pg-core';
 import type { Sql } from 'postgres';
-import { PooledDriver } from './driver.js';
+import { PooledDriver, type DrizzleOptions } from './driver.js';
 import { Pool, type PoolStats } from './pool.js';
 import * as schema from './schema.js';
+import { countHosts } from './session.js';
 
 /** Only `url` is required. Times are seconds where the names are the driver's, milliseconds where they say so. */
 export type TDatabaseConfig = {
@@ -38,9 +39,9 @@ export type Db = PgDatabase<
 export interface DatabaseConnection {
   db: Db;
   /** How the pool is used at this moment. */
-  stats(): PoolStats;
+  stats: () => PoolStats;
   /** Lets what runs finish for up to five seconds, then closes every connection. Safe to call twice. */
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 /** A server that is slower than its own limit plus this has stopped answering. */
@@ -62,9 +63,10 @@ export function createDatabaseConnection(config: TDatabaseConfig): DatabaseConne
     transaction_timeout_ms: transactionTimeoutMs = 15_000,
   } = config;
   const { prepare = true } = config;
-  const types = { parsers: {}, serializers: {} };
+  const options: DrizzleOptions = { parsers: {}, serializers: {} };
   const pool = new Pool({
     url: config.url,
+    hosts: countHosts(config.url),
     max: config.max || 10,
     idleTimeoutMs: (config.idle_timeout ?? 20) * 1000,
     connectTimeoutMs: (config.connect_timeout || 10) * 1000,
@@ -75,9 +77,9 @@ export function createDatabaseConnection(config: TDatabaseConfig): DatabaseConne
     idleInTransactionTimeoutMs: transactionTimeoutMs,
     prepare,
     applicationName: config.application_name ?? 'projects-service',
-    types,
+    parsers: options.parsers,
   });
-  const driver = new PooledDriver(pool, { prepare, transactionTimeoutMs }, types);
+  const driver = new PooledDriver(pool, { prepare, transactionTimeoutMs }, options);
   return {
     db: drizzle(driver as unknown as Sql, { schema }),
     stats: () => pool.stats,

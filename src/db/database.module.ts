@@ -1,11 +1,15 @@
 import {
   type DynamicModule,
+  type FactoryProvider,
   Inject,
   Module,
   type ModuleMetadata,
   type OnApplicationShutdown,
   type Provider,
 } from '@nestjs/common';
+import type { TablesRelationalConfig } from 'drizzle-orm';
+import type { PgDatabase } from 'drizzle-orm/pg-core';
+import type { PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js';
 import {
   createDatabaseConnection,
   type DatabaseConnection,
@@ -16,13 +20,9 @@ import {
 /** The token of the default database: `@Inject(DATABASE) db: Db`. */
 export const DATABASE = Symbol('DATABASE');
 
-const named = new Map<string, symbol>();
-
 /** The token of a named database, the default one's without a name. */
 export function getDatabaseToken(name?: string): symbol {
-  if (name === undefined) return DATABASE;
-  if (!named.has(name)) named.set(name, Symbol(`DATABASE ${name}`));
-  return named.get(name)!;
+  return name === undefined ? DATABASE : Symbol.for(`projects-service DATABASE ${name}`);
 }
 
 /** Injects the drizzle connection: the default database's, or the named one's. */
@@ -30,8 +30,11 @@ export function InjectDatabase(name?: string): ParameterDecorator & PropertyDeco
   return Inject(getDatabaseToken(name));
 }
 
+/** A caller's own drizzle, whatever schema it knows: the factories name their tables themselves. */
+type OwnDb = PgDatabase<PostgresJsQueryResultHKT, Record<string, unknown>, TablesRelationalConfig>;
+
 /** A configuration to connect with, or a connection that the caller has opened and will close. */
-export type DatabaseOptions = TDatabaseConfig | { db: Db };
+export type DatabaseOptions = TDatabaseConfig | { db: Db | OwnDb };
 
 export interface DatabaseModuleScope {
   /** For several databases in one application: each but the default one has a name. */
@@ -41,8 +44,7 @@ export interface DatabaseModuleScope {
 }
 
 export interface DatabaseModuleAsyncOptions
-  extends DatabaseModuleScope, Pick<ModuleMetadata, 'imports'> {
-  inject?: (string | symbol | (abstract new (...args: never[]) => unknown))[];
+  extends DatabaseModuleScope, Pick<ModuleMetadata, 'imports'>, Pick<FactoryProvider, 'inject'> {
   useFactory: (...dependencies: never[]) => DatabaseOptions | Promise<DatabaseOptions>;
 }
 
@@ -89,7 +91,7 @@ class OpenedDatabase implements OnApplicationShutdown {
 
   constructor(options: DatabaseOptions) {
     this.#own = 'db' in options ? undefined : createDatabaseConnection(options);
-    this.db = 'db' in options ? options.db : this.#own!.db;
+    this.db = 'db' in options ? (options.db as Db) : this.#own!.db;
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Sql } from 'postgres';
-import { DataError } from './errors.js';
+import { DataError, errorCodeOf } from './errors.js';
 import type { Pool } from './pool.js';
 import type { Rows, Session } from './session.js';
 
@@ -9,10 +9,23 @@ export interface DriverSettings {
   transactionTimeoutMs: number;
 }
 
-/** How many distinct statements are prepared on the server; the rest are sent unprepared. */
+/** What each session may prepare on the server; the rest is sent unprepared. Each costs memory there. */
 const MAX_PREPARED_STATEMENTS = 500;
+const MAX_PREPARED_LENGTH = 10_000;
+
+/** What a server answers to statements that begin or end a transaction. */
+const TRANSACTION_COMMANDS = ['BEGIN', 'START TRANSACTION', 'COMMIT', 'ROLLBACK'];
+
+const IN_FAILED_TRANSACTION = '25P02';
+
+/** drizzle writes its own parsers and serializers into these. */
+export interface DrizzleOptions {
+  parsers: Record<number, (text: string) => unknown>;
+  serializers: object;
+}
 
 type Run = (text: string, params: unknown[], values: boolean) => Promise<Rows>;
+type Execute = (session: Session, ...statement: Parameters<Run>) => Promise<Rows>;
 
 /**
  * What drizzle needs of a postgres.js client (drizzle-orm 0.45.4, postgres-js/session.js):
@@ -27,7 +40,7 @@ export class PooledDriver {
   constructor(
     pool: Pool,
     settings: DriverSettings,
-    readonly options: { parsers: object; serializers: object },
+    readonly options: DrizzleOptions,
   ) {
     this.#pool = pool;
     this.#settings = settings;
@@ -71,13 +84,26 @@ export class PooledDriver {
     return this.#execute(session, text, params, values).finally(() => this.#pool.release(session));
   }
 
-  #execute = (session: Session, text: string, params: unknown[], values: boolean): Promise<Rows> =>
-    session.query(text, params, { values, prepare: this.#isPrepared(text) });
+  #execute: Execute = async (session, text, params, values) => {
+    const prepare = this.#isPrepared(text, params);
+    const rows = await session.query(text, params, { values, prepare });
+    if (controlsTransaction(rows)) {
+      const error = new TypeError('Transactions begin and end with db.transaction() only.');
+      session.destroy(error);
+      throw error;
+    }
+    return rows;
+  };
 
-  #isPrepared(text: string): boolean {
-    if (!this.#settings.prepare) return false;
+  /** A statement without parameters is one round trip unprepared. */
+  #isPrepared(text: string, params: unknown[]): boolean {
+    if (!this.#settings.prepare || params.length === 0) return false;
     if (this.#prepared.has(text)) return true;
-    return this.#prepared.size < MAX_PREPARED_STATEMENTS && this.#prepared.add(text).has(text);
+    if (this.#prepared.size === MAX_PREPARED_STATEMENTS || text.length > MAX_PREPARED_LENGTH) {
+      return false;
+    }
+    this.#prepared.add(text);
+    return true;
   }
 }
 
@@ -85,13 +111,13 @@ export class PooledDriver {
 class TransactionDriver {
   #tail: Promise<unknown> = Promise.resolve();
   #savepoints = 0;
-  #failure: unknown;
+  #failure: Error | undefined;
   #ended = false;
 
   constructor(
     private readonly session: Session,
-    private readonly execute: (session: Session, ...statement: Parameters<Run>) => Promise<Rows>,
-    readonly options: { parsers: object; serializers: object },
+    private readonly execute: Execute,
+    readonly options: DrizzleOptions,
   ) {}
 
   unsafe(text: string, params: unknown[] = []): PendingQuery {
@@ -99,7 +125,7 @@ class TransactionDriver {
   }
 
   async run<T>(work: (transaction: Sql) => Promise<T>): Promise<T> {
-    await this.#run('begin', [], false);
+    await this.#control('begin');
     try {
       const result = await this.#orLost(work(this as unknown as Sql));
       const { command } = await this.#last('commit');
@@ -107,36 +133,47 @@ class TransactionDriver {
       if (command !== 'COMMIT') throw this.#failure ?? rolledBack();
       return result;
     } catch (error) {
-      if (!this.#ended)
+      if (!this.#ended) {
         await this.#last('rollback').catch((reason: Error) => this.session.destroy(reason));
-      throw this.session.lost ?? error;
+      }
+      throw this.session.lost ?? this.#rootOf(error);
     } finally {
       this.#ended = true;
     }
   }
 
+  /** Nests, and undoes what it did when it rejects; two at once on one transaction undo each other. */
   async savepoint<T>(work: (transaction: Sql) => Promise<T>): Promise<T> {
     const name = `s${this.#savepoints++}`;
-    await this.#run(`savepoint ${name}`, [], false);
+    await this.#control(`savepoint ${name}`);
     try {
       const result = await work(this as unknown as Sql);
-      await this.#run(`release savepoint ${name}`, [], false);
+      await this.#control(`release savepoint ${name}`);
       return result;
     } catch (error) {
-      await this.#run(`rollback to savepoint ${name}`, [], false);
-      throw error;
+      const root = this.#rootOf(error);
+      await this.#control(`rollback to savepoint ${name}; release savepoint ${name}`);
+      this.#failure = undefined;
+      throw root;
     }
   }
 
+  #run: Run = (text, params, values) =>
+    this.#inTurn(() => this.execute(this.session, text, params, values));
+
+  #control(text: string): Promise<Rows> {
+    return this.#inTurn(() => this.session.query(text, []));
+  }
+
   /** One statement after the other: the driver would reconnect for those it holds in its own queue. */
-  #run: Run = (text, params, values) => {
+  #inTurn(send: () => Promise<Rows>): Promise<Rows> {
     const rows = this.#tail.then(() => {
-      if (this.#ended) throw new DataError('conflict', 'The transaction has ended.');
-      return this.execute(this.session, text, params, values);
+      if (this.#ended) throw this.session.lost ?? ended();
+      return send();
     });
-    this.#tail = rows.catch((error: unknown) => (this.#failure ??= error));
+    this.#tail = rows.catch((error: Error) => (this.#failure ??= error));
     return rows;
-  };
+  }
 
   /** COMMIT or ROLLBACK, after what was already sent; all that comes behind it is refused. */
   #last(text: string): Promise<Rows> {
@@ -148,6 +185,13 @@ class TransactionDriver {
     return rows;
   }
 
+  /** The error that a swallowed one has led to says nothing to a caller. */
+  #rootOf(error: unknown): Error {
+    return errorCodeOf(error) === IN_FAILED_TRANSACTION && this.#failure
+      ? this.#failure
+      : (error as Error);
+  }
+
   /** A lost connection ends the transaction even while its work waits for something else. */
   #orLost<T>(work: Promise<T>): Promise<T> {
     const lost = new Promise<never>((_, reject) => (this.session.onInterrupt = reject));
@@ -155,8 +199,10 @@ class TransactionDriver {
   }
 }
 
-/** Runs when it is awaited, like a postgres.js query. */
+/** Runs once, when it is awaited, like a postgres.js query. */
 class PendingQuery implements PromiseLike<Rows> {
+  #rows: Promise<Rows> | undefined;
+
   constructor(
     private readonly run: Run,
     private readonly text: string,
@@ -164,15 +210,21 @@ class PendingQuery implements PromiseLike<Rows> {
   ) {}
 
   values(): Promise<Rows> {
-    return this.run(this.text, this.params, true);
+    return (this.#rows ??= this.run(this.text, this.params, true));
   }
 
   then<A, B>(
     onResult?: ((rows: Rows) => A | PromiseLike<A>) | null,
     onError?: ((error: unknown) => B | PromiseLike<B>) | null,
   ) {
-    return this.run(this.text, this.params, false).then(onResult, onError);
+    return (this.#rows ??= this.run(this.text, this.params, false)).then(onResult, onError);
   }
+}
+
+/** A text of several statements has several results. */
+function controlsTransaction(rows: Rows): boolean {
+  const results = rows.command ? [rows] : (rows as unknown as Rows[]);
+  return results.some(({ command }) => TRANSACTION_COMMANDS.includes(command));
 }
 
 function tooLong(timeoutMs: number): DataError {
@@ -180,6 +232,10 @@ function tooLong(timeoutMs: number): DataError {
     'statement_timeout',
     `The transaction did not finish within ${timeoutMs} ms.`,
   );
+}
+
+function ended(): DataError {
+  return new DataError('conflict', 'The transaction has ended.');
 }
 
 function rolledBack(): DataError {

@@ -37,24 +37,32 @@ export class DataError extends Error {
  * are read: the SQLSTATE (PostgreSQL, appendix A) or the code of the driver or the socket.
  */
 export function asDataError(error: unknown): DataError | undefined {
-  for (let cause: unknown = error, depth = 0; cause instanceof Error && depth < 5; depth++) {
+  for (const cause of causesOf(error)) {
     if (cause instanceof DataError) return cause;
-    const { code } = cause as { code?: unknown };
-    const translated = typeof code === 'string' ? translate(code) : undefined;
+    const translated = translate(cause);
     if (translated) return new DataError(translated[0], translated[1], { cause: error });
-    cause = cause.cause;
   }
   return undefined;
 }
 
 /** The SQLSTATE (or driver code) behind an error, for the log. */
 export function errorCodeOf(error: unknown): string | undefined {
-  for (let cause: unknown = error, depth = 0; cause instanceof Error && depth < 5; depth++) {
-    const { code } = cause as { code?: unknown };
-    if (typeof code === 'string' && !(cause instanceof DataError)) return code;
-    cause = cause.cause;
+  for (const cause of causesOf(error)) {
+    if (typeof cause.code === 'string' && !(cause instanceof DataError)) return cause.code;
   }
   return undefined;
+}
+
+/** What an error of the driver, the server or a socket may have. */
+type Cause = { code?: unknown; routine?: unknown; cause?: unknown };
+
+/** Not `instanceof Error`: Node's own errors are none of the Errors that code under Jest knows. */
+function* causesOf(error: unknown): Generator<Cause> {
+  let cause = error;
+  for (let depth = 0; typeof cause === 'object' && cause !== null && depth < 5; depth++) {
+    yield cause;
+    cause = (cause as Cause).cause;
+  }
 }
 
 const UNAVAILABLE = [
@@ -101,9 +109,13 @@ const BY_CLASS: Record<string, readonly [DataErrorCode, string]> = {
   '23': INVALID, // integrity constraint violation
   '28': UNAVAILABLE, // invalid authorization: the operator's fault, not the caller's
   '53': UNAVAILABLE, // insufficient resources, too many connections included
+  '54': INVALID, // program limit exceeded: nested too deeply, too long for an index
   '57': UNAVAILABLE, // operator intervention: shut down, crash, starting up
 };
 
-function translate(code: string): readonly [DataErrorCode, string] | undefined {
+function translate({ code, routine }: Cause): readonly [DataErrorCode, string] | undefined {
+  // A table was changed under a prepared statement inside a transaction: the next time it is right.
+  if (routine === 'RevalidateCachedQuery') return CONFLICT;
+  if (typeof code !== 'string') return undefined;
   return BY_CODE[code] ?? (/^[0-9A-Z]{5}$/.test(code) ? BY_CLASS[code.slice(0, 2)] : undefined);
 }

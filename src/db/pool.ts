@@ -1,8 +1,11 @@
-import { DataError } from './errors.js';
+import { DataError, errorCodeOf } from './errors.js';
 import { Session, type SessionSettings } from './session.js';
 
 export interface PoolSettings extends SessionSettings {
   max: number;
+  /** How many hosts the URL names; each is tried. */
+  hosts: number;
+  connectTimeoutMs: number;
   idleTimeoutMs: number;
   /** The longest wait for a session; 0 waits for ever. */
   acquireTimeoutMs: number;
@@ -16,7 +19,7 @@ export interface PoolStats {
   idle: number;
   opening: number;
   waiting: number;
-  /** How many waits have ended in `pool_exhausted` since the pool was made. */
+  /** How many waits were given up since the pool was made: too long, or too many at once. */
   timeouts: number;
 }
 
@@ -26,26 +29,32 @@ interface Waiter {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** A server behind a pooler or a failover is not kept for ever. */
+/** A server that has been replaced, behind a balancer or by a failover, is not kept for ever. */
 const MAX_LIFETIME_MS = 30 * 60_000;
+/** While open sessions serve, a server that refused another is not asked again by every borrower. */
+const REFUSED_PAUSE_MS = 250;
+const TOO_MANY_CONNECTIONS = '53300';
 
 /**
  * Up to `max` sessions, each lent to one borrower at a time: a statement, or a whole transaction.
  *
  * Guarantees: a borrower never queues behind a busy session while another is free; a wait ends
  * within the acquire timeout; a session whose connection has ended is never lent; a failed connect
- * is told at once to those who wait when no other session could serve them, and is tried again by
+ * is told at once to those who wait when no open session could serve them, and is tried again by
  * the next to come, with no back-off that could outlast the outage; work per loan does not depend
  * on how many there were.
  */
 export class Pool {
   readonly #settings: PoolSettings;
-  readonly #sessions = new Map<Session, { openedAt: number }>();
+  readonly #sessions = new Set<Session>();
   /** A stack: the busiest stay warm, the others reach the idle timeout at the bottom. */
   readonly #idle: Session[] = [];
   readonly #waiting: Waiter[] = [];
-  readonly #opening = new Set<Promise<void>>();
+  readonly #opening = new Set<Session>();
   readonly #retiring = new Set<Promise<void>>();
+  /** The one of the hosts that answered last. */
+  #host = 0;
+  #pausedUntil = 0;
   #timeouts = 0;
   #reaper: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
@@ -74,13 +83,13 @@ export class Pool {
     if (this.#closed) return Promise.reject(closedError());
     const session = this.takeIdle();
     if (session) return Promise.resolve(session);
-    if (this.#waiting.length >= this.#settings.maxWaiting) return Promise.reject(this.#exhausted());
+    if (this.#waiting.length >= this.#settings.maxWaiting) return Promise.reject(this.#givenUp());
     return new Promise((resolve, reject) => {
       const { acquireTimeoutMs } = this.#settings;
       // All wait equally long, so the first to time out is the first in the queue.
       const timer =
         acquireTimeoutMs > 0
-          ? setTimeout(() => this.#waiting.shift()?.reject(this.#exhausted()), acquireTimeoutMs)
+          ? setTimeout(() => this.#waiting.shift()?.reject(this.#givenUp()), acquireTimeoutMs)
           : undefined;
       this.#waiting.push({ resolve, reject, timer });
       this.#openIfWanted();
@@ -90,13 +99,14 @@ export class Pool {
   /** Gives a session back: to the next who waits, or to the idle ones. */
   release(session: Session): void {
     if (session.lost) return;
-    if (this.#closed) return this.#retire(session);
+    const now = performance.now();
+    if (this.#closed || now - session.openedAt > MAX_LIFETIME_MS) return this.#retire(session);
     const waiter = this.#waiting.shift();
     if (waiter) {
       clearTimeout(waiter.timer);
       return waiter.resolve(session);
     }
-    session.idleSince = performance.now();
+    session.idleSince = now;
     this.#idle.push(session);
   }
 
@@ -112,12 +122,12 @@ export class Pool {
   async #close(timeoutMs: number): Promise<void> {
     await Promise.resolve(); // from here on `#closed` is set, and release() retires
     clearInterval(this.#reaper);
-    this.#rejectWaiting(closedError());
+    this.#rejectWaiting(closedError(), this.#waiting.length);
+    for (const session of this.#opening) session.destroy(closedError());
     for (const session of [...this.#idle]) this.#retire(session);
     const deadline = performance.now() + timeoutMs;
     while (this.#sessions.size > 0 && performance.now() < deadline) await sleep(10);
-    for (const session of [...this.#sessions.keys()]) session.destroy(closedError());
-    await Promise.all(this.#opening);
+    for (const session of [...this.#sessions]) session.destroy(closedError());
     await Promise.all(this.#retiring);
   }
 
@@ -127,26 +137,50 @@ export class Pool {
   }
 
   #openIfWanted(): void {
+    if (this.#sessions.size > 0 && performance.now() < this.#pausedUntil) return;
     const wanted = Math.min(
       this.#waiting.length - this.#opening.size,
       this.#settings.max - this.#sessions.size - this.#opening.size,
     );
-    for (let i = 0; i < wanted; i++) {
-      const opening: Promise<void> = this.#open().finally(() => this.#opening.delete(opening));
-      this.#opening.add(opening);
-    }
+    for (let i = 0; i < wanted; i++) void this.#open();
   }
 
   async #open(): Promise<void> {
-    try {
-      const session = await Session.open(this.#settings);
-      this.#sessions.set(session, { openedAt: performance.now() });
-      session.onLost = () => this.#forget(session);
-      this.#reaper ??= setInterval(() => this.#reap(), 1000).unref();
-      this.release(session);
-    } catch (error) {
-      if (this.#sessions.size === 0) this.#rejectWaiting(error as Error);
+    const { hosts, connectTimeoutMs } = this.#settings;
+    const first = this.#host;
+    let failure = closedError();
+    for (let tried = 0; tried < hosts && !this.#closed; tried++) {
+      const host = (first + tried) % hosts;
+      const session = new Session(this.#settings, host);
+      this.#opening.add(session);
+      try {
+        await session.connect(connectTimeoutMs / hosts);
+        this.#host = host;
+        return this.#admit(session);
+      } catch (error) {
+        failure = error as DataError;
+      } finally {
+        this.#opening.delete(session);
+      }
     }
+    this.#failedToOpen(failure);
+  }
+
+  #admit(session: Session): void {
+    if (this.#closed) return this.#retire(session);
+    this.#opening.delete(session);
+    this.#sessions.add(session);
+    session.onLost = () => this.#forget(session);
+    this.#reaper ??= setInterval(() => this.#reap(), 1000).unref();
+    this.release(session);
+  }
+
+  #failedToOpen(error: DataError): void {
+    this.#pausedUntil = performance.now() + REFUSED_PAUSE_MS;
+    const full = errorCodeOf(error) === TOO_MANY_CONNECTIONS;
+    if (this.#sessions.size > 0 || (full && this.#opening.size > 0)) return;
+    // Each attempt that is still under way may serve one; it tells that one if it fails too.
+    this.#rejectWaiting(error, Math.max(1, this.#waiting.length - this.#opening.size));
   }
 
   #forget(session: Session): void {
@@ -156,13 +190,13 @@ export class Pool {
     if (!this.#closed) this.#openIfWanted();
   }
 
-  /** Ends what has been idle or open for too long; a busy session is looked at when it is idle. */
+  /** Ends what has been idle or open for too long; a busy session's age is seen when it is released. */
   #reap(): void {
     const now = performance.now();
     const { idleTimeoutMs } = this.#settings;
     for (const session of [...this.#idle]) {
       const idleTooLong = idleTimeoutMs > 0 && now - session.idleSince > idleTimeoutMs;
-      const tooOld = now - this.#sessions.get(session)!.openedAt > MAX_LIFETIME_MS;
+      const tooOld = now - session.openedAt > MAX_LIFETIME_MS;
       if (idleTooLong || tooOld) this.#retire(session);
     }
     if (this.#sessions.size === 0) {
@@ -171,16 +205,18 @@ export class Pool {
     }
   }
 
-  #rejectWaiting(error: Error): void {
-    for (const waiter of this.#waiting.splice(0)) {
+  #rejectWaiting(error: Error, count: number): void {
+    for (const waiter of this.#waiting.splice(0, count)) {
       clearTimeout(waiter.timer);
       waiter.reject(error);
     }
   }
 
-  #exhausted(): DataError {
+  #givenUp(): DataError {
     this.#timeouts++;
-    return new DataError('pool_exhausted', 'All database connections are busy.');
+    return this.#sessions.size > 0
+      ? new DataError('pool_exhausted', 'All database connections are busy.')
+      : new DataError('database_unavailable', 'The database did not answer in time.');
   }
 }
 

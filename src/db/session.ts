@@ -1,12 +1,13 @@
 import net from 'node:net';
+import type { Stream } from 'node:stream';
 import postgres from 'postgres';
-import { DataError } from './errors.js';
+import { asDataError, DataError } from './errors.js';
+import { parseArray, toText } from './text-format.js';
 
 /** What every session of a pool is opened with. Times in milliseconds; 0 is no limit. */
 export interface SessionSettings {
   url: string;
   applicationName: string;
-  connectTimeoutMs: number;
   /** Ends a statement at the server. */
   statementTimeoutMs: number;
   /** Gives up a server that does not answer at all; longer than the statement timeout. */
@@ -15,11 +16,24 @@ export interface SessionSettings {
   idleInTransactionTimeoutMs: number;
   /** Server-side prepared statements; off behind a transaction pooler, as are startup parameters. */
   prepare: boolean;
-  /** drizzle's parsers and serializers by type OID: it takes dates and JSON as text and maps them itself. */
-  types: { parsers: object; serializers: object };
+  /** drizzle's parsers by type OID: it takes dates as text and maps them itself. */
+  parsers: Record<number, (text: string) => unknown>;
+}
+
+export interface QueryOptions {
+  /** Rows as arrays. */
+  values?: boolean;
+  prepare?: boolean;
+  deadlineMs?: number;
 }
 
 export type Rows = postgres.RowList<postgres.Row[]>;
+
+/**
+ * The system repeats a lost connection request after 1, 3 and 7 seconds, which may be long after
+ * the outage: a new one each second is heard within a second.
+ */
+const CONNECT_RETRY_MS = 1000;
 
 /**
  * One connection to PostgreSQL: a postgres.js client of `max: 1` that is given one statement at a
@@ -29,82 +43,92 @@ export type Rows = postgres.RowList<postgres.Row[]>;
  * behind busy connections, and it reconnects under an open transaction, so that the rest of it runs
  * outside (porsager/postgres issues 1208, 1154, 1066). A client of one connection with at most one
  * statement under way meets none of that code. The socket is ours, so that a server that has
- * stopped answering can be left at once.
+ * stopped answering can be left at once, and so that the driver cannot reconnect.
  */
 export class Session {
   /** Why the connection is no more; a session that has it is never used again. */
   lost: Error | undefined;
-  /** When the session became idle, by performance.now(). */
+  /** By performance.now(), as is `idleSince`. */
+  readonly openedAt = performance.now();
   idleSince = 0;
   /** For the pool: the connection has ended, whoever ended it. */
   onLost: (() => void) | undefined;
   /** For the borrower: the same, while something other than a statement is awaited. */
   onInterrupt: ((reason: Error) => void) | undefined;
 
-  readonly #settings: SessionSettings;
   readonly #client: postgres.Sql;
+  readonly #deadlineMs: number;
+  readonly #host: number;
   #socket: net.Socket | undefined;
-  #nextHost = 0;
   #rejectRunning: ((reason: Error) => void) | undefined;
 
-  private constructor(settings: SessionSettings) {
-    this.#settings = settings;
-    const { prepare, statementTimeoutMs, idleInTransactionTimeoutMs } = settings;
+  /** Connects to the given one of the hosts in the URL, at the first statement. */
+  constructor(settings: SessionSettings, host: number) {
+    this.#host = host;
+    this.#deadlineMs = settings.deadlineMs;
     this.#client = postgres(settings.url, {
       max: 1,
       idle_timeout: 0,
       max_lifetime: null,
-      connect_timeout: settings.connectTimeoutMs / 1000,
-      backoff: () => 0,
-      prepare,
+      connect_timeout: 0,
+      // Its look-up of the array types ends the process when the connection is lost meanwhile.
+      fetch_types: false,
+      prepare: settings.prepare,
       onnotice: () => {},
-      onclose: () => this.#end(unreachable()),
-      connection: {
-        application_name: settings.applicationName,
-        ...(prepare && {
-          statement_timeout: statementTimeoutMs,
-          idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
-        }),
-      },
+      onclose: () => this.#end(connectionLost()),
+      connection: startupParameters(settings),
       socket: (options: DriverOptions) => this.#connect(options),
     } as postgres.Options<Record<string, never>>);
-    Object.assign(this.#client.options.parsers, settings.types.parsers);
-    Object.assign(this.#client.options.serializers, settings.types.serializers);
+    Object.assign(this.#client.options.parsers, settings.parsers);
+    this.#client.options.serializers = {}; // all parameters are text
   }
 
-  /** A session that is connected and answers; rejects with the driver's or the socket's error. */
-  static async open(settings: SessionSettings): Promise<Session> {
-    const session = new Session(settings);
-    await session.query('select 1', [], { deadlineMs: settings.connectTimeoutMs });
-    return session;
+  /** Resolves when the server answers; rejects with `database_unavailable`, at the deadline at latest. */
+  async connect(deadlineMs: number): Promise<void> {
+    const { parsers } = this.#client.options;
+    try {
+      const types = 'select oid, typarray from pg_catalog.pg_type where typarray <> 0';
+      for (const { oid, typarray } of await this.query(types, [], { deadlineMs })) {
+        parsers[typarray as number] ??= (text: string) =>
+          parseArray(text, parsers[oid as number] as (text: string) => unknown);
+      }
+    } catch (error) {
+      this.destroy(connectionLost(error));
+      throw asDataError(error) ?? connectionLost(error);
+    }
   }
 
   /**
-   * Runs one statement and resolves with its rows, as arrays if `values`. Rejects with the server's
-   * error; with `database_unavailable` when the connection is lost or nothing came back within the
-   * deadline, which ends the session: whether the statement took effect is then unknown.
+   * Runs one statement and resolves with its rows. Rejects with the server's error; with
+   * `database_unavailable` when the connection is lost or nothing came back within the deadline,
+   * which ends the session: whether the statement took effect is then unknown.
    */
   query(text: string, params: unknown[], options: QueryOptions = {}): Promise<Rows> {
     if (this.lost) return Promise.reject(this.lost);
-    const { deadlineMs = this.#settings.deadlineMs, prepare = false } = options;
+    const { values, prepare = false, deadlineMs = this.#deadlineMs } = options;
     return new Promise((resolve, reject) => {
-      this.#rejectRunning = reject;
+      const query = this.#client.unsafe(text, params.map(toText) as never[], { prepare });
       const timer =
         deadlineMs > 0
           ? setTimeout(() => this.destroy(noAnswer(deadlineMs)), deadlineMs)
           : undefined;
-      const query = this.#client.unsafe(text, params as never[], { prepare });
-      (options.values ? query.values() : query).then(
+      const settle = () => {
+        clearTimeout(timer);
+        this.#rejectRunning = undefined;
+      };
+      const fail = (this.#rejectRunning = (reason: Error) => {
+        settle();
+        reject(reason);
+      });
+      (values ? query.values() : query).then(
         (rows) => {
-          clearTimeout(timer);
+          if (!Array.isArray(rows)) return this.#refuseCopy(rows);
+          settle();
           resolve(rows as Rows);
         },
-        (error: Error) => {
-          clearTimeout(timer);
-          // All but the server's answer to this very statement is the end of the connection.
-          if (isAnswer(error)) reject(error);
-          else this.destroy(error);
-        },
+        // All but the server's answer to this very statement is the end of the connection.
+        (error: Error) =>
+          isAnswer(error) ? fail(error) : this.destroy(asDataError(error) ?? error),
       );
     });
   }
@@ -112,12 +136,12 @@ export class Session {
   /** Leaves the connection at once; what runs on it is rejected with `reason`. */
   destroy(reason: Error): void {
     this.#end(reason);
-    this.#socket?.destroy(reason);
+    this.#socket?.destroy();
   }
 
   /** Says goodbye to the server and resolves when the connection is closed, within a second. */
   async close(): Promise<void> {
-    this.#end(unreachable());
+    this.#end(connectionLost());
     await this.#client.end({ timeout: 1 });
     this.#socket?.destroy();
   }
@@ -130,48 +154,77 @@ export class Session {
     this.onLost?.();
   }
 
-  /** The driver's socket, to the first of the hosts that answers; called again when a host is not the one wanted. */
-  async #connect(options: DriverOptions): Promise<net.Socket> {
-    let refused = unreachable();
-    for (let tries = options.host.length; tries > 0 && !this.lost; tries--) {
-      const index = this.#nextHost++ % options.host.length;
-      const address = options.path
-        ? { path: options.path }
-        : { host: options.host[index]!, port: options.port[index]! };
-      try {
-        return await this.#connectTo(address);
-      } catch (error) {
-        refused = error as Error;
-      }
-    }
-    // The driver would keep silent while it has a host left.
-    this.#end(refused);
-    throw refused;
+  /** The server waits for data, or for a reader: a session in that state would fail its next borrower. */
+  #refuseCopy(stream: Stream): void {
+    stream.on('error', () => {});
+    this.destroy(new TypeError('COPY needs a connection of its own.'));
   }
 
-  #connectTo(address: net.TcpNetConnectOpts | net.IpcNetConnectOpts): Promise<net.Socket> {
-    const socket = (this.#socket = net.connect({ ...address, noDelay: true }));
+  /** The driver's socket, once: its attempts to reconnect are refused. */
+  async #connect({ path, host, port }: DriverOptions): Promise<net.Socket> {
+    try {
+      if (this.#socket) throw connectionLost();
+      const target = { host: host[this.#host]!, port: port[this.#host]! };
+      const socket = await this.#connectTo(path ? { path } : target);
+      // The driver reads the server's name for TLS from the socket.
+      return Object.assign(socket, target);
+    } catch (error) {
+      this.#end(asDataError(error) ?? connectionLost(error)); // the driver does not always tell
+      throw error;
+    }
+  }
+
+  #connectTo(target: net.NetConnectOpts): Promise<net.Socket> {
+    const socket = (this.#socket = net.connect({ ...target, noDelay: true }));
     return new Promise((resolve, reject) => {
-      socket.once('error', reject);
+      let refused: Error | undefined;
+      const unheard = setTimeout(() => socket.destroy(), CONNECT_RETRY_MS);
       socket.once('connect', () => {
-        socket.off('error', reject);
-        // The driver reads the server's name for TLS from the socket.
-        resolve(Object.assign(socket, 'host' in address && { host: address.host }));
+        clearTimeout(unheard);
+        socket.removeAllListeners('close');
+        resolve(socket);
+      });
+      socket.once('error', (error) => (refused = error));
+      socket.once('close', () => {
+        clearTimeout(unheard);
+        if (refused ?? this.lost) reject(refused ?? this.lost!);
+        else resolve(this.#connectTo(target));
       });
     });
   }
 }
 
-export interface QueryOptions {
-  values?: boolean;
-  prepare?: boolean;
-  deadlineMs?: number;
+/**
+ * How many hosts a URL names. Throws for one that the driver cannot use, with a message that does
+ * not repeat it: it may hold a password.
+ */
+export function countHosts(url: string): number {
+  try {
+    return postgres(url, { max: 1 }).options.host.length;
+  } catch (error) {
+    // eslint-disable-next-line preserve-caught-error -- it holds the URL
+    throw new Error(`The database URL cannot be used: ${(error as Error).message}`);
+  }
 }
 
 interface DriverOptions {
   host: string[];
   port: number[];
-  path?: string;
+  path?: string | false;
+}
+
+function startupParameters(settings: SessionSettings): Record<string, string> {
+  const { applicationName, prepare, statementTimeoutMs, idleInTransactionTimeoutMs } = settings;
+  return {
+    application_name: applicationName,
+    // What a role or a database may have set otherwise, and the parsers could not read.
+    DateStyle: 'ISO',
+    TimeZone: 'UTC',
+    ...(prepare && {
+      statement_timeout: String(statementTimeoutMs),
+      idle_in_transaction_session_timeout: String(idleInTransactionTimeoutMs),
+    }),
+  };
 }
 
 function isAnswer(error: Error): boolean {
@@ -182,8 +235,9 @@ function isAnswer(error: Error): boolean {
   );
 }
 
-function unreachable(): Error {
-  return new DataError('database_unavailable', 'The connection to the database was lost.');
+function connectionLost(cause?: unknown): DataError {
+  const message = 'The connection to the database was lost.';
+  return new DataError('database_unavailable', message, { cause });
 }
 
 function noAnswer(deadlineMs: number): DataError {

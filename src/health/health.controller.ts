@@ -17,30 +17,35 @@ export class HealthController {
   constructor(private readonly readiness: Readiness) {}
 
   @Get('live')
-  @ApiOperation({ summary: 'The process answers: do not restart it' })
+  @ApiOperation({
+    operationId: 'getLiveness',
+    summary: 'Whether the process answers: do not restart it',
+  })
   @ApiSuccess(200, { description: 'Always, whatever the database does.', data: HealthDto })
-  @ApiProblems('not_acceptable', 'validation_failed')
+  @ApiProblems('validation_failed', 'invalid_encoding', 'not_acceptable')
   live(): Success<HealthDto> {
     return success({ status: 'up' });
   }
 
   @Get('ready')
-  @ApiOperation({ summary: 'Requests may be sent here' })
+  @ApiOperation({ operationId: 'getReadiness', summary: 'Whether requests may be sent here' })
   @ApiSuccess(200, {
     description: 'The database answers and its migrations are those of this code.',
     data: HealthDto,
   })
-  @ApiProblems('not_acceptable', 'validation_failed', 'not_ready')
+  @ApiProblems('validation_failed', 'invalid_encoding', 'not_acceptable', 'not_ready')
   async ready(): Promise<Success<HealthDto>> {
     return upUnless(await this.readiness.faults());
   }
 
   @Get('startup')
   @ApiOperation({
-    summary: 'The service has been ready once: live and ready may be asked from now on',
+    operationId: 'getStartup',
+    summary: 'Whether the service has been ready once',
+    description: 'From then on ask the other two.',
   })
   @ApiSuccess(200, { description: 'The service has started.', data: HealthDto })
-  @ApiProblems('not_acceptable', 'validation_failed', 'not_ready')
+  @ApiProblems('validation_failed', 'invalid_encoding', 'not_acceptable', 'not_ready')
   async startup(): Promise<Success<HealthDto>> {
     return upUnless(this.readiness.hasStarted ? [] : await this.readiness.faults());
   }

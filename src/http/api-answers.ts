@@ -1,19 +1,17 @@
 import { applyDecorators, type Type } from '@nestjs/common';
 import {
   ApiExtraModels,
+  ApiProperty,
   ApiResponse,
   type ApiResponseOptions,
+  ApiSchema,
   getSchemaPath,
 } from '@nestjs/swagger';
 import { ProblemDto } from './problem.dto.js';
-import { PROBLEM_MEDIA_TYPE, type ProblemCode, PROBLEMS, problemBody, Problem } from './problem.js';
+import { PROBLEM_MEDIA_TYPE, type ProblemCode, PROBLEMS } from './problem.js';
 
-/** Nest types a header as written out; a reference to a shared one is as good. */
-type HeadersObject = ApiResponseOptions['headers'];
-
-const REQUEST_ID = { $ref: '#/components/headers/X-Request-Id' };
-const ETAG = { $ref: '#/components/headers/ETag' };
-const LOCATION = { $ref: '#/components/headers/Location' };
+/** The headers of answers, described once in the document's components. */
+type AnswerHeader = 'X-Request-Id' | 'ETag' | 'Location' | 'Retry-After' | 'Accept';
 
 interface SuccessOptions {
   description: string;
@@ -25,46 +23,22 @@ interface SuccessOptions {
 }
 
 /** Documents a success: the envelope around `data`, and `meta` where there is one. */
-export function ApiSuccess(
-  status: number,
-  { description, data, meta, etag, location }: SuccessOptions,
-) {
-  const item = { $ref: getSchemaPath(Array.isArray(data) ? data[0] : data) };
-  const headers = {
-    'X-Request-Id': REQUEST_ID,
-    ...(etag && { ETag: ETAG }),
-    ...(location && { Location: LOCATION }),
-  };
-  return applyDecorators(
-    ApiExtraModels(...[data, meta].flat().filter((model) => model !== undefined)),
-    ApiResponse({
-      status,
-      description,
-      headers: headers as unknown as HeadersObject,
-      content: {
-        'application/json': {
-          schema: {
-            type: 'object',
-            required: ['success', 'data', ...(meta ? ['meta'] : [])],
-            additionalProperties: false,
-            properties: {
-              success: { type: 'boolean', enum: [true] },
-              data: Array.isArray(data) ? { type: 'array', items: item } : item,
-              ...(meta && { meta: { $ref: getSchemaPath(meta) } }),
-            },
-          },
-        },
-      },
-    }),
-  );
+export function ApiSuccess(status: number, options: SuccessOptions) {
+  const { description, data, meta, etag, location } = options;
+  return ApiResponse({
+    status,
+    description,
+    headers: headersOf('X-Request-Id', etag && 'ETag', location && 'Location'),
+    type: envelopeOf(data, meta),
+  });
 }
 
 /** Documents a 304: no body, the headers of the 200. */
 export function ApiNotModified() {
   return ApiResponse({
     status: 304,
-    description: 'The client has this version already (If-None-Match).',
-    headers: { 'X-Request-Id': REQUEST_ID, ETag: ETAG } as unknown as HeadersObject,
+    description: 'The client has this version already (`If-None-Match`). No body.',
+    headers: headersOf('X-Request-Id', 'ETag'),
   });
 }
 
@@ -77,16 +51,17 @@ export function ApiProblems(...codes: ProblemCode[]) {
       const ofStatus = codes.filter((code) => PROBLEMS[code].status === status);
       return ApiResponse({
         status,
-        description: ofStatus.map((code) => `\`${code}\`: ${PROBLEMS[code].title}`).join('. '),
-        headers: {
-          'X-Request-Id': REQUEST_ID,
-          ...(status === 503 && { 'Retry-After': { $ref: '#/components/headers/Retry-After' } }),
-        } as unknown as HeadersObject,
+        description: ofStatus.map((code) => `\`${code}\`: ${PROBLEMS[code].title}.`).join(' '),
+        headers: headersOf(
+          'X-Request-Id',
+          status === 503 && 'Retry-After',
+          status === 415 && 'Accept',
+        ),
         content: {
           [PROBLEM_MEDIA_TYPE]: {
             schema: { $ref: getSchemaPath(ProblemDto) },
             examples: Object.fromEntries(
-              ofStatus.map((code) => [code, { value: exampleOf(code) }]),
+              ofStatus.map((code) => [code, { $ref: `#/components/examples/${code}` }]),
             ),
           },
         },
@@ -95,12 +70,22 @@ export function ApiProblems(...codes: ProblemCode[]) {
   );
 }
 
-/** What any route under the API may answer, whatever it does. */
-export function ApiCommonProblems() {
+/** What a route may answer because it reads a body and writes it. */
+export const BODY_PROBLEMS = [
+  'invalid_json',
+  'invalid_value',
+  'bad_request',
+  'conflict',
+  'payload_too_large',
+  'unsupported_media_type',
+] as const satisfies ProblemCode[];
+
+/** Documents the failures of a resource's route: these, and what every one of them may answer. */
+export function ApiResourceProblems(...codes: ProblemCode[]) {
   return ApiProblems(
     'validation_failed',
     'invalid_encoding',
-    'bad_request',
+    ...codes,
     'not_acceptable',
     'internal_error',
     'statement_timeout',
@@ -109,14 +94,27 @@ export function ApiCommonProblems() {
   );
 }
 
-function exampleOf(code: ProblemCode) {
-  const errors =
-    code === 'validation_failed'
-      ? [{ path: 'name', message: 'must be text of 1 to 255 characters' }]
-      : undefined;
-  return problemBody(
-    new Problem(code, `${PROBLEMS[code].title}.`, { errors }),
-    '/api/projects',
-    '0b6f3c9e-6d0f-4c8e-8f0c-3a1d5b7e9f21',
-  );
+// Nest types a header as written out; a reference to a shared one is as good.
+function headersOf(...names: (AnswerHeader | false | undefined)[]): ApiResponseOptions['headers'] {
+  const references = names
+    .filter((name) => typeof name === 'string')
+    .map((name) => [name, { $ref: `#/components/headers/${name}` }]);
+  return Object.fromEntries(references) as ApiResponseOptions['headers'];
+}
+
+const envelopes = new Map<string, Type>();
+
+/** The class of an answer, for the document alone: `ProjectResponse`, `ProjectListResponse`. */
+function envelopeOf(data: Type | [Type], meta?: Type): Type {
+  const [item, kind] = Array.isArray(data) ? [data[0], 'ListResponse'] : [data, 'Response'];
+  const name = item.name.replace(/Dto$/, '') + kind;
+  const known = envelopes.get(name);
+  if (known) return known;
+  class Envelope {}
+  ApiSchema({ name })(Envelope);
+  ApiProperty({ type: 'boolean', enum: [true] })(Envelope.prototype, 'success');
+  ApiProperty({ type: data })(Envelope.prototype, 'data');
+  if (meta) ApiProperty({ type: meta })(Envelope.prototype, 'meta');
+  envelopes.set(name, Envelope);
+  return Envelope;
 }

@@ -33,11 +33,14 @@ export async function createApplication(environment: Environment): Promise<NestE
 
 /** One URL for each resource, and ETags from versions instead of a hash of every answer. Set before Nest makes the router. */
 function createExpress(): Express {
-  return express()
+  const app = express()
     .set('case sensitive routing', true)
     .set('strict routing', true)
     .set('etag', false)
     .disable('x-powered-by');
+  // What is not modified the routes say: Express would answer 304 to `If-None-Match: *` on any of them.
+  Object.defineProperty(app.request, 'fresh', { value: false });
+  return app;
 }
 
 const LEVELS: Record<Environment['LOG_LEVEL'], LogLevel> = {

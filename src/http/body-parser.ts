@@ -1,13 +1,37 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import { json } from 'express';
+import { json, type RequestHandler } from 'express';
 import { Problem } from './problem.js';
 
 export const JSON_MEDIA_TYPES = ['application/json', 'application/merge-patch+json'];
 
-/** Reads JSON bodies up to `limit` (such as `1mb`) and refuses bytes that are not UTF-8 instead of replacing them. */
-export function jsonBody(limit: string) {
-  return json({ limit, type: JSON_MEDIA_TYPES, verify: requireUtf8 });
+/**
+ * Reads JSON bodies up to `limit` (such as `1mb`) and refuses bytes that are not UTF-8 instead of
+ * replacing them. Any JSON value is read: which a route takes is for the route to say.
+ */
+export function jsonBody(limit: string): RequestHandler {
+  const maxBytes = bytesOf(limit);
+  const parse = json({
+    limit: maxBytes,
+    type: JSON_MEDIA_TYPES,
+    strict: false,
+    verify: requireUtf8,
+  });
+  return (req, res, next) => {
+    // The parser would answer only when all of it has come.
+    const tooLarge =
+      Number(req.headers['content-length']) > maxBytes && Boolean(req.is(JSON_MEDIA_TYPES));
+    if (tooLarge)
+      throw new Problem('payload_too_large', 'The body is larger than the service takes.');
+    parse(req, res, next);
+  };
+}
+
+const UNITS = { b: 1, kb: 1024, mb: 1024 ** 2 };
+
+function bytesOf(limit: string): number {
+  const [, count, unit = 'b'] = /^(\d+)(b|kb|mb)?$/.exec(limit.toLowerCase())!;
+  return Number(count) * UNITS[unit as keyof typeof UNITS];
 }
 
 function requireUtf8(_req: IncomingMessage, _res: unknown, body: Buffer, encoding: string): void {

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { Problem } from './problem.js';
 
 /** The strong entity tag of a row's version (RFC 9110 8.8.3): `"7"`. */
@@ -5,45 +6,54 @@ export function etagOf(version: number): string {
   return `"${version}"`;
 }
 
-/** One or more entity tags, or `*`: the value of If-Match and If-None-Match. */
-const ETAG_LIST =
-  /^\s*(\*|(W\/)?"[\x21\x23-\x7e\x80-\xff]*"(\s*,\s*(W\/)?"[\x21\x23-\x7e\x80-\xff]*")*)\s*$/;
-const MAX_TAGS = 100;
+/** What a header of entity tags names: versions, or 'any' for `*`. */
+export type Versions = number[] | 'any';
+
+export interface Preconditions {
+  /** If-Match: the row is at one of these. */
+  versions?: Versions;
+  /** If-None-Match: the row is at none of these; with 'any' there is no row. */
+  notVersions?: Versions;
+}
 
 /**
- * The versions that an If-Match header names, 'any' for `*`, undefined without the header. If-Match
- * compares strongly: a weak tag, or one that no version has, names none. Throws `invalid_header`.
+ * The conditions that a request's headers set, each undefined without its header. If-Match compares
+ * strongly, so that a weak tag names nothing; If-None-Match weakly (RFC 9110 13.1). A tag that no
+ * version has names nothing. Throws `invalid_header`.
  */
-export function ifMatch(header: string | undefined): number[] | 'any' | undefined {
-  const tags = parse('If-Match', header);
-  if (!Array.isArray(tags)) return tags;
+export function preconditionsOf(headers: IncomingHttpHeaders): Preconditions {
+  return {
+    versions: versionsOf('If-Match', headers['if-match'], /^"([1-9]\d{0,8})"$/),
+    notVersions: versionsOf(
+      'If-None-Match',
+      headers['if-none-match'],
+      /^(?:W\/)?"([1-9]\d{0,8})"$/,
+    ),
+  };
+}
+
+export function areNamed(versions: Versions, version: number): boolean {
+  return versions === 'any' || versions.includes(version);
+}
+
+const TAG = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
+const MAX_TAGS = 100;
+
+function versionsOf(name: string, header: string | undefined, tag: RegExp): Versions | undefined {
+  if (header === undefined) return undefined;
+  if (header.trim() === '*') return 'any';
+  const tags = header.match(TAG) ?? [];
+  if (tags.length === 0 || tags.length > MAX_TAGS || !isList(header)) {
+    throw new Problem('invalid_header', `${name} must be * or a list of entity tags such as "7".`);
+  }
   return tags
-    .map((tag) => /^"([1-9]\d{0,8})"$/.exec(tag)?.[1])
+    .map((text) => tag.exec(text)?.[1])
     .filter((version) => version !== undefined)
     .map(Number);
 }
 
-/** Whether an If-None-Match header names this version, weakly compared as the RFC has it. Throws `invalid_header`. */
-export function ifNoneMatchNames(header: string | undefined, version: number): boolean {
-  const tags = parse('If-None-Match', header);
-  return (
-    tags === 'any' || (tags?.some((tag) => tag.replace(/^W\//, '') === etagOf(version)) ?? false)
-  );
-}
-
-/** Whether an If-None-Match header forbids to replace: `*` is its one form on a write. Throws `invalid_header`. */
-export function createsOnly(header: string | undefined): boolean {
-  const tags = parse('If-None-Match', header);
-  if (Array.isArray(tags))
-    throw new Problem('invalid_header', 'If-None-Match on a write takes * alone.');
-  return tags === 'any';
-}
-
-function parse(name: string, header: string | undefined): string[] | 'any' | undefined {
-  if (header === undefined) return undefined;
-  const tags = header.match(/(W\/)?"[^"]*"/g) ?? [];
-  if (!ETAG_LIST.test(header) || tags.length > MAX_TAGS) {
-    throw new Problem('invalid_header', `${name} must be * or a list of entity tags such as "7".`);
-  }
-  return header.trim() === '*' ? 'any' : tags;
+/** Tags with commas between them; a list may have empty elements (RFC 9110 5.6.1.2). */
+function isList(header: string): boolean {
+  const elements = header.replace(TAG, '\0').split(',');
+  return elements.every((element) => ['', '\0'].includes(element.trim()));
 }

@@ -1,6 +1,13 @@
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { type Fault, type ProblemBody, type ProblemCode, PROBLEMS } from './problem.js';
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
+import { type Fault, Problem, type ProblemBody, problemBody } from './problem.js';
+import { type ProblemCode, PROBLEMS } from './problem.js';
 
+// What the examples are about.
+const REQUEST_ID = '0b6f3c9e-6d0f-4c8e-8f0c-3a1d5b7e9f21';
+const LIST = '/api/projects';
+const ITEM = '/api/projects/0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10';
+
+@ApiSchema({ name: 'Fault', description: 'What is wrong with one part of the request.' })
 export class FaultDto implements Fault {
   @ApiProperty({
     example: 'name',
@@ -12,35 +19,134 @@ export class FaultDto implements Fault {
   message!: string;
 }
 
+@ApiSchema({
+  name: 'Problem',
+  description: 'The body of every failure: RFC 9457, with the flag of the envelope.',
+})
 export class ProblemDto implements ProblemBody {
   @ApiProperty({ type: 'boolean', enum: [false] })
   success!: false;
 
-  @ApiProperty({ format: 'uri', example: 'urn:problem-type:not_found' })
+  @ApiProperty({
+    format: 'uri',
+    example: 'urn:problem-type:not_found',
+    description: 'Names the kind of problem; it ends in the code.',
+  })
   type!: string;
 
-  @ApiProperty({ description: 'The same for every problem of this code.' })
+  @ApiProperty({
+    example: PROBLEMS.not_found.title,
+    description: 'The same for every problem of this code.',
+  })
   title!: string;
 
-  @ApiProperty({ type: 'integer', minimum: 400, maximum: 599 })
+  @ApiProperty({
+    type: 'integer',
+    minimum: 400,
+    maximum: 599,
+    example: PROBLEMS.not_found.status,
+    description: 'The status of the answer.',
+  })
   status!: number;
 
-  @ApiProperty({ description: 'What went wrong this time.' })
+  @ApiProperty({
+    example: 'There is no project with this id.',
+    description: 'What went wrong this time, for people to read.',
+  })
   detail!: string;
 
-  @ApiProperty({ description: 'The path that was asked for.' })
+  @ApiProperty({
+    format: 'uri-reference',
+    example: ITEM,
+    description: 'The path that was asked for.',
+  })
   instance!: string;
 
   @ApiProperty({
     enum: Object.keys(PROBLEMS),
     enumName: 'ProblemCode',
-    description: 'Stable; what a client decides by.',
+    enumSchema: { description: listOfCodes() },
+    description: 'What a client decides by.',
   })
   code!: ProblemCode;
 
-  @ApiPropertyOptional({ type: [FaultDto] })
+  @ApiPropertyOptional({
+    type: [FaultDto],
+    description: 'With `validation_failed` and `not_ready`: each fault.',
+  })
   errors?: FaultDto[];
 
-  @ApiProperty({ description: 'As in the X-Request-Id header.' })
+  @ApiProperty({
+    example: REQUEST_ID,
+    description: 'As in the `X-Request-Id` header.',
+  })
   requestId!: string;
+}
+
+function listOfCodes(): string {
+  const lines = Object.entries(PROBLEMS).map(
+    ([code, { status, title }]) => `- \`${code}\` (${status}): ${title}.`,
+  );
+  return ['Stable: a code never changes its meaning.', '', ...lines].join('\n');
+}
+
+interface Example {
+  detail?: string;
+  instance?: string;
+  errors?: Fault[];
+}
+
+/** What goes wrong in each example, where its title does not say it. A test compares them with real answers. */
+const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
+  invalid_encoding: { detail: 'The request holds the character U+0000.' },
+  invalid_id: { detail: 'The id in the path must be a UUID.', instance: '/api/projects/42' },
+  invalid_header: {
+    detail: 'If-Match must be * or a list of entity tags such as "7".',
+    instance: ITEM,
+  },
+  invalid_value: { detail: 'The database refused a value.' },
+  validation_failed: {
+    detail: 'The request is not valid; errors says where.',
+    errors: [{ path: 'name', message: 'must be text of 1 to 255 characters' }],
+  },
+  not_found: { detail: 'There is no project with this id.', instance: ITEM },
+  route_not_found: { detail: 'No route has this path.', instance: '/api/project' },
+  method_not_allowed: { detail: 'This path takes GET, HEAD, OPTIONS, POST.' },
+  not_acceptable: { detail: 'This route answers application/json.' },
+  already_exists: { detail: 'An entry with this key exists already.' },
+  conflict: {
+    detail: 'Another write stood in the way. The same request may succeed now.',
+    instance: ITEM,
+  },
+  version_mismatch: {
+    detail: 'The project is not at the version that the request names.',
+    instance: ITEM,
+  },
+  payload_too_large: { detail: 'The body is larger than the service takes.' },
+  unsupported_media_type: { detail: 'This route reads application/json.' },
+  expectation_failed: { detail: 'The one expectation that is met is 100-continue.' },
+  headers_too_large: {
+    detail: 'The request line and the headers are larger than the service takes.',
+    instance: '/',
+  },
+  internal_error: { detail: 'The service failed. The request id names it in the log.' },
+  statement_timeout: { detail: 'The database did not finish within the time limit.' },
+  pool_exhausted: { detail: 'All database connections are busy.' },
+  database_unavailable: { detail: 'The database cannot be reached at the moment.' },
+  not_ready: {
+    detail: 'The service does not take requests; errors says why.',
+    instance: '/health/ready',
+    errors: [{ path: 'database', message: 'The database cannot be reached at the moment.' }],
+  },
+};
+
+/** A problem of each code, as the document's shared examples. */
+export function problemExamples(): Record<ProblemCode, { summary: string; value: ProblemBody }> {
+  const examples = Object.entries(PROBLEMS).map(([name, { title }]) => {
+    const code = name as ProblemCode;
+    const { detail = `${title}.`, instance = LIST, errors } = EXAMPLES[code] ?? {};
+    const value = problemBody(new Problem(code, detail, { errors }), instance, REQUEST_ID);
+    return [code, { summary: title, value }];
+  });
+  return Object.fromEntries(examples) as ReturnType<typeof problemExamples>;
 }

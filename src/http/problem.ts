@@ -14,6 +14,8 @@ export const PROBLEMS = {
   invalid_value: { status: 400, title: 'A value was refused' },
   validation_failed: { status: 400, title: 'The request is not valid' },
   bad_request: { status: 400, title: 'The request cannot be understood' },
+  unauthorized: { status: 401, title: 'The request needs authentication' },
+  forbidden: { status: 403, title: 'The caller may not do this' },
   not_found: { status: 404, title: 'There is no such entity' },
   route_not_found: { status: 404, title: 'There is no such route' },
   method_not_allowed: { status: 405, title: 'The route does not take this method' },
@@ -28,6 +30,7 @@ export const PROBLEMS = {
     title: 'The body is of a type that the route does not read',
   },
   expectation_failed: { status: 417, title: 'The expectation cannot be met' },
+  too_many_requests: { status: 429, title: 'Too many requests' },
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal_error: { status: 500, title: 'The service failed' },
   statement_timeout: { status: 503, title: 'The database took too long' },
@@ -57,6 +60,20 @@ export class Problem extends Error {
     super(detail);
     this.status = PROBLEMS[code].status;
   }
+}
+
+const MAX_FAULTS = 100;
+const MAX_PATH_LENGTH = 200;
+
+/** The problem of faults that the client can mend; it answers neither more nor longer names than help with that. */
+export function notValid(faults: Fault[]): Problem {
+  const errors = faults.slice(0, MAX_FAULTS).map(({ path, message }) => ({
+    path: path.slice(0, MAX_PATH_LENGTH).toWellFormed(),
+    message,
+  }));
+  return new Problem('validation_failed', 'The request is not valid; errors says where.', {
+    errors,
+  });
 }
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';

@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
 
 const SANE = /^[\w.:@=+/-]{1,128}$/;
 /** W3C Trace Context, version 00: version, trace id, parent id, flags. */
 const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-const ids = new WeakMap<Request, string>();
+const ids = new WeakMap<IncomingMessage, string>();
 
 /**
  * The request's id, also set as X-Request-Id on its answer: the caller's own if it is sane, else
  * the trace id of its `traceparent`, else a new UUID. The same however often it is asked for.
  */
-export function requestIdOf(req: Request, res: Response): string {
+export function requestIdOf(req: IncomingMessage, res: ServerResponse): string {
   let id = ids.get(req);
   if (id === undefined) {
     const given = req.headers['x-request-id'];
@@ -22,7 +23,7 @@ export function requestIdOf(req: Request, res: Response): string {
   return id;
 }
 
-export function traceIdOf(req: Request): string | undefined {
+export function traceIdOf(req: IncomingMessage): string | undefined {
   const { traceparent } = req.headers;
   return typeof traceparent === 'string' ? TRACEPARENT.exec(traceparent)?.[1] : undefined;
 }

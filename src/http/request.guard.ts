@@ -1,10 +1,15 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { Problem } from './problem.js';
+import { JSON_MEDIA_TYPES } from './body-parser.js';
+import { notValid, Problem } from './problem.js';
 import { requestIdOf } from './request-id.js';
 import { acceptsQuery, mediaTypesOf } from './route-metadata.js';
 
 const MAX_DEPTH = 32;
+/** Of one object. Many more than any DTO has, and few enough to be refused one by one. */
+const MAX_FIELDS = 100;
+/** The second is what clients that ask for a charset send; JSON has none (RFC 8259 11). */
+const ACCEPTABLE = ['application/json', 'application/json; charset=utf-8'];
 
 /**
  * What every request must be before a pipe looks at it: acceptable, of a media type that the route
@@ -29,7 +34,7 @@ export class RequestGuard implements CanActivate {
 function checkAccept(req: Request): void {
   const { accept } = req.headers;
   if (accept === undefined || accept === '*/*' || accept === 'application/json') return;
-  if (!req.accepts('application/json')) {
+  if (!req.accepts(ACCEPTABLE)) {
     throw new Problem('not_acceptable', 'This route answers application/json.');
   }
 }
@@ -56,15 +61,28 @@ function hasBody(req: Request): boolean {
 }
 
 function checkBody(req: Request, mediaTypes: readonly string[]): void {
-  if (mediaTypes.length === 0) return;
-  if (!req.is([...mediaTypes])) {
-    throw new Problem('unsupported_media_type', `This route reads ${mediaTypes.join(' and ')}.`);
+  if (!req.is([...(mediaTypes.length > 0 ? mediaTypes : JSON_MEDIA_TYPES)])) {
+    throw unsupportedMediaType(req, mediaTypes);
   }
   const body: unknown = req.body;
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw invalid('', 'the body must be a JSON object');
   }
   checkContent(body);
+  const [name] = Object.keys(body);
+  if (mediaTypes.length === 0 && name !== undefined) {
+    throw invalid(name, 'this route takes no such field');
+  }
+}
+
+/** RFC 9110 15.5.16 and RFC 5789 2.2: the answer says what would be read. */
+function unsupportedMediaType(req: Request, mediaTypes: readonly string[]): Problem {
+  if (mediaTypes.length === 0) {
+    return new Problem('unsupported_media_type', 'This route reads no body.');
+  }
+  const Accept = mediaTypes.join(', ');
+  const headers = { Accept, ...(req.method === 'PATCH' && { 'Accept-Patch': Accept }) };
+  return new Problem('unsupported_media_type', `This route reads ${Accept}.`, { headers });
 }
 
 /**
@@ -78,7 +96,15 @@ function checkContent(root: object): void {
     if (typeof value === 'string') checkText(value);
     if (typeof value !== 'object' || value === null) continue;
     if (depth === MAX_DEPTH) throw invalid('', `nested more than ${MAX_DEPTH} levels deep`);
-    for (const [key, child] of Object.entries(value)) {
+    if (Array.isArray(value)) {
+      for (const child of value) left.push([child, depth + 1]);
+      continue;
+    }
+    const entries = Object.entries(value);
+    if (entries.length > MAX_FIELDS) {
+      throw invalid('', `an object holds more than ${MAX_FIELDS} fields`);
+    }
+    for (const [key, child] of entries) {
       checkText(key);
       if (key in Object.prototype) throw invalid(key, 'there is no such field');
       left.push([child, depth + 1]);
@@ -94,7 +120,5 @@ function checkText(text: string): void {
 }
 
 function invalid(path: string, message: string): Problem {
-  return new Problem('validation_failed', 'The request is not valid; errors says where.', {
-    errors: [{ path, message }],
-  });
+  return notValid([{ path, message }]);
 }

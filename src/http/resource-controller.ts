@@ -1,7 +1,8 @@
-import { applyDecorators, Controller, UseFilters, UseGuards, UsePipes } from '@nestjs/common';
+import { applyDecorators, Controller, UseFilters, UseGuards } from '@nestjs/common';
+import { BodyGuard } from './body.guard.js';
 import { ProblemFilter } from './problem.filter.js';
 import { RequestGuard } from './request.guard.js';
-import { RequestValidationPipe } from './validation.pipe.js';
+import { ValidationGuard } from './validation.guard.js';
 
 /**
  * A controller whose every route keeps the HTTP contract, in this application and in any host that
@@ -11,8 +12,7 @@ import { RequestValidationPipe } from './validation.pipe.js';
 export function ResourceController(path: string): ClassDecorator {
   return applyDecorators(
     Controller(path),
-    UseGuards(RequestGuard),
-    UsePipes(RequestValidationPipe),
+    UseGuards(BodyGuard, RequestGuard, ValidationGuard),
     UseFilters(ProblemFilter),
   );
 }

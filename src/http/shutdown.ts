@@ -1,32 +1,64 @@
-import { type Server as HttpServer } from 'node:http';
-import { Server as NetServer } from 'node:net';
+import type { Server as HttpServer, ServerResponse } from 'node:http';
+import { type Socket, Server as NetServer } from 'node:net';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 
-/** How long new connections are still served, so that whoever routes requests here learns that it is not ready. */
-const GRACE_MS = 500;
 const SWEEP_MS = 50;
+/** A Ctrl-C reaches a process that npm has started twice: from the terminal and from npm. */
+const SAME_SIGNAL_MS = 200;
 
 /**
- * Ends an HTTP server without failing a request: every answer from now on says `Connection: close`,
- * new connections are served for a moment more and then refused, connections with nothing under way
- * are closed, and it resolves when none is left. A client with a request on its way when its idle
- * connection is closed loses it, as HTTP/1.1 has it (RFC 9112 9.5); clients under load never do.
+ * Watches a server from its start, and gives what ends it without failing a request. That makes
+ * every answer say `Connection: close`, goes on serving new connections for `graceMs`, so that
+ * whoever routes requests here learns that it is not ready, then refuses them, closes connections
+ * with nothing under way, and resolves when none is left. A client whose connection has been idle
+ * may send a request in the moment that it is closed, and has to send it again (RFC 9112, 9.5).
  */
-export async function drain(server: HttpServer): Promise<void> {
-  server.prependListener('request', (_req, res) => res.setHeader('Connection', 'close'));
-  await setTimeout(GRACE_MS);
-  // net's close: http's own would cut keep-alive connections whose next request has just been sent.
-  const closed = new Promise<void>((resolve) =>
-    NetServer.prototype.close.call(server, () => resolve()),
-  );
-  const sweeping = new AbortController();
-  void closed.then(() => sweeping.abort());
-  while (!sweeping.signal.aborted) {
-    // What has arrived is read first: timers run before the poll phase, immediates after it.
-    await setImmediate();
-    server.closeIdleConnections();
-    await setTimeout(SWEEP_MS, undefined, { signal: sweeping.signal }).catch(() => undefined);
-  }
+export function drainable(server: HttpServer): (options: { graceMs: number }) => Promise<void> {
+  const connections = new Set<Socket>();
+  const answers = new Set<ServerResponse>();
+  let draining = false;
+  server.on('connection', (connection: Socket) => {
+    connections.add(connection);
+    connection.once('close', () => connections.delete(connection));
+  });
+  server.prependListener('request', (_req, res) => {
+    if (draining) res.setHeader('Connection', 'close');
+    answers.add(res);
+    res.once('close', () => answers.delete(res));
+  });
+
+  return async ({ graceMs }) => {
+    draining = true;
+    for (const res of answers) if (!res.headersSent) res.setHeader('Connection', 'close');
+    await setTimeout(graceMs);
+    await setImmediate(); // behind the poll phase, which accepts who is waiting at the door
+    let open = true;
+    // net's close: http's own would cut connections whose next request has just been sent.
+    NetServer.prototype.close.call(server, () => (open = false));
+    const closeIdle = sweeper(connections, answers);
+    while (open) {
+      await setImmediate(); // behind the poll phase, which reads what has arrived
+      closeIdle();
+      await setTimeout(SWEEP_MS);
+    }
+  };
+}
+
+/**
+ * Closes the connections that have no answer under way and received nothing since the last sweep.
+ * Node's closeIdleConnections() overlooks those that never sent a whole request, such as a
+ * browser's spare ones.
+ */
+function sweeper(connections: Set<Socket>, answers: Set<ServerResponse>): () => void {
+  const received = new WeakMap<Socket, number>();
+  return () => {
+    const busy = new Set([...answers].map(({ req }) => req.socket));
+    for (const connection of connections) {
+      const quiet = received.get(connection) === connection.bytesRead;
+      received.set(connection, connection.bytesRead);
+      if (quiet && !busy.has(connection)) connection.destroy();
+    }
+  };
 }
 
 /** What happens between a signal and the end of the process. */
@@ -34,7 +66,7 @@ export interface Stopping {
   /** Longest time until the process is gone. */
   timeoutMs: number;
   /** Takes no more work and finishes what runs; then closes what was opened. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 /**
@@ -42,11 +74,17 @@ export interface Stopping {
  * A second signal exits at once.
  */
 export function stopOnSignals({ timeoutMs, stop }: Stopping): void {
-  let stopping = false;
+  let stoppingSince: number | undefined;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (stopping) process.exit(signal === 'SIGINT' ? 130 : 143);
-    stopping = true;
-    globalThis.setTimeout(() => process.exit(1), timeoutMs).unref();
+    if (stoppingSince !== undefined) {
+      if (performance.now() - stoppingSince < SAME_SIGNAL_MS) return;
+      process.exit(signal === 'SIGINT' ? 130 : 143);
+    }
+    stoppingSince = performance.now();
+    globalThis.setTimeout(() => {
+      console.error(`The service did not stop within ${timeoutMs} ms.`);
+      process.exit(1);
+    }, timeoutMs);
     stop().then(
       () => process.exit(0),
       (error: unknown) => {

@@ -1,6 +1,6 @@
 import { Injectable, ValidationPipe } from '@nestjs/common';
 import type { ValidationError } from 'class-validator';
-import { type Fault, Problem } from './problem.js';
+import { type Fault, notValid } from './problem.js';
 
 /** Checks a body or a query against its DTO class and refuses what the class does not name. */
 @Injectable()
@@ -10,10 +10,7 @@ export class RequestValidationPipe extends ValidationPipe {
       transform: true,
       whitelist: true,
       forbidNonWhitelisted: true,
-      exceptionFactory: (errors) =>
-        new Problem('validation_failed', 'The request is not valid; errors says where.', {
-          errors: errors.flatMap((error) => faultsOf(error)),
-        }),
+      exceptionFactory: (errors) => notValid(errors.flatMap((error) => faultsOf(error))),
     });
   }
 }

@@ -1,4 +1,5 @@
 import {
+  applyDecorators,
   Body,
   Delete,
   Get,
@@ -14,69 +15,99 @@ import {
   Res,
 } from '@nestjs/common';
 import { ApiConsumes, ApiHeader, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Request, Response } from 'express';
 import type { ProjectsFactory } from '../db/factories/projects.factory.js';
 import type { Project } from '../db/schema.js';
-import { ApiCommonProblems, ApiNotModified, ApiProblems, ApiSuccess } from '../http/api-answers.js';
+import {
+  ApiNotModified,
+  ApiResourceProblems,
+  ApiSuccess,
+  BODY_PROBLEMS,
+} from '../http/api-answers.js';
 import { type Success, success } from '../http/envelope.js';
-import { createsOnly, etagOf, ifMatch, ifNoneMatchNames } from '../http/etag.js';
-import { Problem } from '../http/problem.js';
+import { areNamed, etagOf, preconditionsOf } from '../http/etag.js';
+import { notValid, Problem } from '../http/problem.js';
 import { ResourceController } from '../http/resource-controller.js';
 import { UuidPipe } from '../http/uuid.pipe.js';
 import { ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';
-import { ProjectDto } from './dto/project.dto.js';
+import { EXAMPLE_ID, ProjectDto } from './dto/project.dto.js';
 import { PatchProjectDto, WriteProjectDto } from './dto/write-project.dto.js';
 import { PROJECTS_FACTORY } from './projects.tokens.js';
 
 const Id = () => Param('id', UuidPipe);
-const ApiId = () => ApiParam({ name: 'id', format: 'uuid' });
-const ApiIfMatch = () =>
-  ApiHeader({
-    name: 'If-Match',
-    required: false,
-    description:
-      'Write only if the project is at one of these ETags, such as `"7"`; `*` if it exists. Without it the last write wins.',
+const ApiId = () =>
+  ApiParam({
+    name: 'id',
+    format: 'uuid',
+    example: EXAMPLE_ID,
+    description: 'The id of the project: a UUID of any version.',
   });
+const ApiIfMatch = (description: string) =>
+  ApiHeader({ name: 'If-Match', required: false, description });
+const ApiIfNoneMatch = (description: string) =>
+  ApiHeader({ name: 'If-None-Match', required: false, description });
+/** RFC 9110 13.1, both at once if they are both there. */
+const ApiWriteConditions = () =>
+  applyDecorators(
+    ApiIfMatch(
+      'Write only if the project is at one of these ETags, such as `"7"`, or with `*` if it exists; else 412. Without it the last write wins.',
+    ),
+    ApiIfNoneMatch(
+      'Write only if the project is at none of these ETags, or with `*` if it does not exist; else 412.',
+    ),
+  );
 
 @ApiTags('projects')
-@ApiCommonProblems()
 @ResourceController('projects')
 export class ProjectsController {
   constructor(@Inject(PROJECTS_FACTORY) private readonly projects: ProjectsFactory) {}
 
   @Get()
-  @ApiOperation({ summary: 'The newest projects' })
-  @ApiSuccess(200, { description: 'The newest first.', data: [ProjectDto], meta: ListMetaDto })
+  @ApiOperation({
+    operationId: 'listProjects',
+    summary: 'List the newest projects',
+    description: 'As many as `limit`, the newest first.',
+  })
+  @ApiSuccess(200, { description: 'The projects.', data: [ProjectDto], meta: ListMetaDto })
+  @ApiResourceProblems()
   async list(@Query() { limit }: ListProjectsQuery): Promise<Success<Project[], ListMetaDto>> {
     const rows = await this.projects.getAllProjects(limit + 1);
     return success(rows.slice(0, limit), { limit, hasMore: rows.length > limit });
   }
 
   @Get(':id')
-  @ApiOperation({ summary: 'One project' })
-  @ApiId()
-  @ApiHeader({
-    name: 'If-None-Match',
-    required: false,
-    description: 'Answer 304 if the project is still at one of these ETags.',
+  @ApiOperation({
+    operationId: 'getProject',
+    summary: 'Read a project',
+    description: 'Its `ETag` is for `If-None-Match` here and for `If-Match` when it is written.',
   })
+  @ApiId()
+  @ApiIfMatch('Answer 412 if the project is at none of these ETags.')
+  @ApiIfNoneMatch('Answer 304 if the project is still at one of these ETags, such as `"7"`.')
   @ApiSuccess(200, { description: 'The project.', data: ProjectDto, etag: true })
   @ApiNotModified()
-  @ApiProblems('invalid_id', 'invalid_header', 'not_found')
+  @ApiResourceProblems('invalid_id', 'invalid_header', 'not_found', 'version_mismatch')
   async get(
     @Id() id: string,
-    @Headers('if-none-match') known: string | undefined,
+    @Headers() headers: IncomingHttpHeaders,
     @Res({ passthrough: true }) res: Response,
   ): Promise<Success<Project> | undefined> {
+    const { versions, notVersions } = preconditionsOf(headers);
     const project = await this.projects.getProject(id);
-    res.setHeader('ETag', etagOf(project.version));
-    if (!ifNoneMatchNames(known, project.version)) return success(project);
+    if (versions && !areNamed(versions, project.version)) throw versionMismatch();
+    const answer = withETag(res, project);
+    if (!notVersions || !areNamed(notVersions, project.version)) return answer;
     res.status(304);
     return undefined;
   }
 
   @Post()
-  @ApiOperation({ summary: 'Create a project' })
+  @ApiOperation({
+    operationId: 'createProject',
+    summary: 'Create a project',
+    description: 'The service makes the id. To choose it yourself, PUT to its path.',
+  })
   @ApiConsumes('application/json')
   @ApiSuccess(201, {
     description: 'The project created.',
@@ -84,26 +115,26 @@ export class ProjectsController {
     etag: true,
     location: true,
   })
-  @ApiProblems('invalid_json', 'payload_too_large', 'unsupported_media_type')
+  @ApiResourceProblems(...BODY_PROBLEMS)
   async create(
     @Body() body: WriteProjectDto,
     @Req() req: Request,
     @Res({ passthrough: true }) res: Response,
   ): Promise<Success<Project>> {
     const project = await this.projects.createProject(body);
-    res.setHeader('Location', `${req.baseUrl}${req.path}/${project.id}`);
-    return written(res, project);
+    res.location(`${req.baseUrl}${req.path}/${project.id}`);
+    return withETag(res, project);
   }
 
   @Put(':id')
-  @ApiOperation({ summary: 'Replace a project, or create it under this id' })
-  @ApiId()
-  @ApiIfMatch()
-  @ApiHeader({
-    name: 'If-None-Match',
-    required: false,
-    description: '`*`: create only, never replace.',
+  @ApiOperation({
+    operationId: 'replaceProject',
+    summary: 'Replace a project, or create it under this id',
+    description:
+      'The same request twice gives the same project. With `If-Match` it only replaces, with `If-None-Match: *` it only creates.',
   })
+  @ApiId()
+  @ApiWriteConditions()
   @ApiConsumes('application/json')
   @ApiSuccess(200, { description: 'The project replaced.', data: ProjectDto, etag: true })
   @ApiSuccess(201, {
@@ -112,85 +143,77 @@ export class ProjectsController {
     etag: true,
     location: true,
   })
-  @ApiProblems(
-    'invalid_id',
-    'invalid_header',
-    'invalid_json',
-    'version_mismatch',
-    'payload_too_large',
-    'unsupported_media_type',
-  )
+  @ApiResourceProblems('invalid_id', 'invalid_header', 'version_mismatch', ...BODY_PROBLEMS)
   async put(
     @Id() id: string,
     @Body() body: WriteProjectDto,
-    @Headers('if-match') match: string | undefined,
-    @Headers('if-none-match') noneMatch: string | undefined,
+    @Headers() headers: IncomingHttpHeaders,
     @Req() req: Request,
     @Res({ passthrough: true }) res: Response,
   ): Promise<Success<Project>> {
-    if (match !== undefined && noneMatch !== undefined) throw contradiction();
-    const { project, created } = createsOnly(noneMatch)
-      ? { project: await this.projects.createProjectWithId(id, body), created: true }
-      : await this.projects.putProject(id, body, { versions: ifMatch(match) });
-    if (created) res.status(201).setHeader('Location', `${req.baseUrl}${req.path}`);
-    return written(res, project);
+    const condition = preconditionsOf(headers);
+    const { project, created } = await this.projects.putProject(id, body, condition);
+    // The one path of the project, however its id was written in the request.
+    if (created)
+      res.status(201).location(`${req.baseUrl}${req.path}`.replace(/[^/]*$/, project.id));
+    return withETag(res, project);
   }
 
   @Patch(':id')
   @ApiOperation({
+    operationId: 'patchProject',
     summary: 'Change fields of a project',
     description:
-      'A JSON merge patch (RFC 7396): absent fields keep their values; `null` and an empty patch are refused.',
+      'A JSON merge patch (RFC 7396): absent fields keep their values, a list is replaced whole; `null` and an empty patch are refused.',
   })
   @ApiId()
-  @ApiIfMatch()
+  @ApiWriteConditions()
   @ApiConsumes('application/merge-patch+json', 'application/json')
   @ApiSuccess(200, { description: 'The project as it is now.', data: ProjectDto, etag: true })
-  @ApiProblems(
+  @ApiResourceProblems(
     'invalid_id',
     'invalid_header',
-    'invalid_json',
     'not_found',
     'version_mismatch',
-    'payload_too_large',
-    'unsupported_media_type',
+    ...BODY_PROBLEMS,
   )
   async patch(
     @Id() id: string,
     @Body() patch: PatchProjectDto,
-    @Headers('if-match') match: string | undefined,
+    @Headers() headers: IncomingHttpHeaders,
     @Res({ passthrough: true }) res: Response,
   ): Promise<Success<Project>> {
     if (Object.keys(patch).length === 0) throw emptyPatch();
-    return written(res, await this.projects.updateProject(id, patch, { versions: ifMatch(match) }));
+    return withETag(res, await this.projects.updateProject(id, patch, preconditionsOf(headers)));
   }
 
   @Delete(':id')
   @HttpCode(200)
-  @ApiOperation({ summary: 'Remove a project' })
+  @ApiOperation({ operationId: 'deleteProject', summary: 'Remove a project' })
   @ApiId()
-  @ApiIfMatch()
+  @ApiWriteConditions()
   @ApiSuccess(200, { description: 'The project removed, as it was.', data: ProjectDto })
-  @ApiProblems('invalid_id', 'invalid_header', 'not_found', 'version_mismatch')
+  @ApiResourceProblems('invalid_id', 'invalid_header', 'not_found', 'conflict', 'version_mismatch')
   async remove(
     @Id() id: string,
-    @Headers('if-match') match: string | undefined,
+    @Headers() headers: IncomingHttpHeaders,
   ): Promise<Success<Project>> {
-    return success(await this.projects.deleteProject(id, { versions: ifMatch(match) }));
+    return success(await this.projects.deleteProject(id, preconditionsOf(headers)));
   }
 }
 
-function written(res: Response, project: Project): Success<Project> {
+function withETag(res: Response, project: Project): Success<Project> {
   res.setHeader('ETag', etagOf(project.version));
   return success(project);
 }
 
 function emptyPatch(): Problem {
-  return new Problem('validation_failed', 'The request is not valid; errors says where.', {
-    errors: [{ path: '', message: 'the patch must change at least one field' }],
-  });
+  return notValid([{ path: '', message: 'the patch must change at least one field' }]);
 }
 
-function contradiction(): Problem {
-  return new Problem('invalid_header', 'If-Match and If-None-Match cannot both hold.');
+function versionMismatch(): Problem {
+  return new Problem(
+    'version_mismatch',
+    'The project is not at the version that the request names.',
+  );
 }

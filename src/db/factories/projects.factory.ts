@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, type SQL } from 'drizzle-orm';
+import { and, desc, eq, not, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
 import { type NewProject, type Project, projects } from '../schema.js';
@@ -6,9 +6,12 @@ import { type NewProject, type Project, projects } from '../schema.js';
 /** What a client writes of a project; the database keeps the rest. */
 export type ProjectValues = Pick<NewProject, 'name' | 'description' | 'technologies'>;
 
-/** A condition on the version that a write is for: one of these, or 'any' that exists. */
+/** What must hold of the project for a write to happen. */
 export interface WriteCondition {
+  /** It is at one of these versions; 'any': it exists. */
   versions?: number[] | 'any';
+  /** It is at none of these versions; 'any': it does not exist. */
+  notVersions?: number[] | 'any';
 }
 
 export type ProjectsFactory = ReturnType<typeof createProjectsFactory>;
@@ -42,12 +45,12 @@ export function createProjectsFactory(db: Db) {
   }
 
   /**
-   * Replaces the project, or creates it under this id; `created` tells which. With a condition it
-   * only replaces: throws `version_mismatch` when the project is not at one of the versions, or not
-   * there at all.
+   * Replaces the project, or creates it under this id; `created` tells which. With `versions` it
+   * only replaces. Throws `version_mismatch` when the condition does not hold.
    */
   async function putProject(id: string, values: ProjectValues, condition: WriteCondition = {}) {
-    if (condition.versions) {
+    const { versions, notVersions } = condition;
+    if (versions) {
       const [project] = await db
         .update(projects)
         .set(values)
@@ -58,10 +61,15 @@ export function createProjectsFactory(db: Db) {
     const [project] = await db
       .insert(projects)
       .values({ id, ...values })
-      .onConflictDoUpdate({ target: projects.id, set: values })
+      .onConflictDoUpdate({
+        target: projects.id,
+        set: values,
+        setWhere: notVersions && not(isAt(notVersions)),
+      })
       .returning();
+    if (!project) return versionMismatch();
     // The first version is the one that was inserted: an update has added to it.
-    return { project: project!, created: project!.version === 1 };
+    return { project, created: project.version === 1 };
   }
 
   /** Creates the project under this id. Throws `version_mismatch` when there is one. */
@@ -85,17 +93,18 @@ export function createProjectsFactory(db: Db) {
       .set(values)
       .where(matching(id, condition))
       .returning();
-    return project ?? (await notMatching(id));
+    return project ?? (await notMatching(id, condition));
   }
 
   /** Removes the project and resolves with what it was. Throws `not_found`, `version_mismatch`. */
   async function deleteProject(id: string, condition: WriteCondition = {}): Promise<Project> {
     const [project] = await db.delete(projects).where(matching(id, condition)).returning();
-    return project ?? (await notMatching(id));
+    return project ?? (await notMatching(id, condition));
   }
 
-  /** Why a conditional write found no row: there is none (`not_found`), or it has moved on (`version_mismatch`). */
-  async function notMatching(id: string): Promise<never> {
+  /** Why a write found no row: there is none (`not_found`), or its condition does not hold (`version_mismatch`). */
+  async function notMatching(id: string, { versions, notVersions }: WriteCondition) {
+    if (!versions && !notVersions) return notFound();
     await getProject(id);
     return versionMismatch();
   }
@@ -111,9 +120,19 @@ export function createProjectsFactory(db: Db) {
   };
 }
 
-function matching(id: string, { versions }: WriteCondition): SQL | undefined {
-  const sameId = eq(projects.id, id);
-  return Array.isArray(versions) ? and(sameId, inArray(projects.version, versions)) : sameId;
+function matching(id: string, { versions, notVersions }: WriteCondition): SQL | undefined {
+  return and(
+    eq(projects.id, id),
+    versions && isAt(versions),
+    notVersions && not(isAt(notVersions)),
+  );
+}
+
+/** One parameter however many versions there are, so that it is one statement to prepare. */
+function isAt(versions: number[] | 'any'): SQL {
+  return versions === 'any'
+    ? sql`true`
+    : sql`${projects.version} = any(${`{${versions.join()}}`}::integer[])`;
 }
 
 function notFound(): never {

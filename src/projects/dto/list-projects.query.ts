@@ -1,4 +1,4 @@
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { IsOptional } from 'class-validator';
 import { WholeNumberParameter } from '../../http/validators.js';
 
@@ -18,10 +18,14 @@ export class ListProjectsQuery {
 }
 
 /** What a list says about itself. */
+@ApiSchema({ name: 'ListMeta', description: 'What a list says about itself.' })
 export class ListMetaDto {
   @ApiProperty({ type: 'integer', example: 50, description: 'The limit that was applied.' })
   limit!: number;
 
-  @ApiProperty({ description: 'Whether there are more projects than were answered.' })
+  @ApiProperty({
+    example: false,
+    description: 'Whether there are more projects than were answered.',
+  })
   hasMore!: boolean;
 }

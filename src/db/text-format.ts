@@ -1,0 +1,45 @@
+/**
+ * A parameter in PostgreSQL's text format, as the server reads it in the place where it stands. All
+ * go as text, so that one statement text is one prepared statement, whatever its parameters are,
+ * and a statement that the driver has to send twice carries the same values both times (its own
+ * serializers turn `true` into `false` then). Throws TypeError for what has no such format.
+ */
+export function toText(value: unknown): string | null {
+  if (typeof value === 'string') return value;
+  if (value === null) return null;
+  if (Array.isArray(value)) return toArrayText(value);
+  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString('hex')}`;
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') {
+    return String(value);
+  }
+  throw new TypeError(`A statement parameter cannot be of type ${typeof value}.`);
+}
+
+function toArrayText(values: unknown[]): string {
+  const elements = values.map((value) => {
+    if (Array.isArray(value)) return toArrayText(value);
+    const text = toText(value);
+    return text === null ? 'NULL' : `"${text.replace(/["\\]/g, '\\$&')}"`;
+  });
+  return `{${elements.join(',')}}`;
+}
+
+/** The array that PostgreSQL writes as `{a,"b c",NULL,{…}}`. */
+export function parseArray(text: string, parseElement?: (text: string) => unknown): unknown[] {
+  const open: unknown[][] = [[]];
+  for (const [token, quoted] of text.matchAll(/[{}]|"((?:[^"\\]|\\.)*)"|[^{},]+/gs)) {
+    if (token === '{') {
+      open.push([]);
+    } else if (token === '}') {
+      const array = open.pop();
+      open.at(-1)?.push(array);
+    } else if (quoted === undefined && token === 'NULL') {
+      open.at(-1)?.push(null);
+    } else {
+      const element = quoted === undefined ? token : quoted.replace(/\\(.)/gs, '$1');
+      open.at(-1)?.push(parseElement ? parseElement(element) : element);
+    }
+  }
+  return open[0]!.at(-1) as unknown[]; // the first may be the bounds, as in `[0:1]={1,2}`
+}

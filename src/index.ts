@@ -1,0 +1,44 @@
+/**
+ * What a host application may import. Importing it connects to nothing and starts nothing.
+ *
+ * The host's database needs the migrations once: `await migrate({ url })`. Without a ProblemFilter
+ * and a jsonBody of its own for all routes, what fails before a route of these modules is reached
+ * (no such route, JSON that its own parser cannot read) is answered in the host's way.
+ */
+export {
+  createDatabaseConnection,
+  type DatabaseConnection,
+  type Db,
+  type TDatabaseConfig,
+} from './db/connection.js';
+export {
+  DATABASE,
+  DatabaseModule,
+  type DatabaseModuleAsyncOptions,
+  type DatabaseModuleScope,
+  type DatabaseOptions,
+  getDatabaseToken,
+  InjectDatabase,
+} from './db/database.module.js';
+export { asDataError, DataError, type DataErrorCode } from './db/errors.js';
+export {
+  createProjectsFactory,
+  type ProjectsFactory,
+  type ProjectValues,
+  type WriteCondition,
+} from './db/factories/projects.factory.js';
+export {
+  describeFaults,
+  migrate,
+  MigrationError,
+  type MigrationStatus,
+  migrationStatus,
+} from './db/migrate.js';
+export { type Project, projects } from './db/schema.js';
+export { inTransaction } from './db/transaction.js';
+export { jsonBody } from './http/body-parser.js';
+export type { Success } from './http/envelope.js';
+export { type Fault, Problem, type ProblemBody, type ProblemCode } from './http/problem.js';
+export { ProblemFilter } from './http/problem.filter.js';
+export { ProjectsModule } from './projects/projects.module.js';
+export { PROJECTS_FACTORY } from './projects/projects.tokens.js';

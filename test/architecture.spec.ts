@@ -1,0 +1,180 @@
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import ts from 'typescript';
+
+interface Import {
+  specifier: string;
+  /** `import type` and `import { type A }` alone: erased, and so is what it would load. */
+  typeOnly: boolean;
+}
+
+interface Source {
+  file: string;
+  imports: Import[];
+  readsEnvironment: boolean;
+}
+
+const OUTSIDE_DATABASE = /^src\/(?!db\/)/;
+const ENVIRONMENT_READERS = [
+  /^src\/config\//,
+  /^test\//,
+  // Hands its own environment on to the programs of PostgreSQL, without what would mislead them.
+  /^src\/db\/embedded-postgres-binaries\.ts$/,
+];
+
+it('keeps src/db without HTTP, the features without SQL, and the whole without cycles', async () => {
+  const trees = ['src', 'test'].map(async (root) =>
+    (await readdir(root, { recursive: true })).map((file) => path.posix.join(root, file)),
+  );
+  const files = (await Promise.all(trees)).flat().filter((file) => file.endsWith('.ts'));
+  const sources = await Promise.all(
+    files.map(async (file) => parse(file, await readFile(file, 'utf8'))),
+  );
+  expect(sources.length).toBeGreaterThan(40);
+  expect(faultsOf(sources)).toEqual([]);
+});
+
+it.each([
+  ['src/db/pool.ts', "import { Module } from '@nestjs/common';", 'uses @nestjs/common'],
+  ['src/db/pool.ts', "import type { P } from '../http/problem.js';", 'uses src/http/problem.ts'],
+  [
+    'src/db/a.ts',
+    "import { E } from '../config/environment.js';",
+    'uses src/config/environment.ts',
+  ],
+  ['src/projects/a.ts', "import { eq } from 'drizzle-orm';", 'uses drizzle-orm'],
+  ['src/cli/a.ts', "import { sql } from 'drizzle-orm/sql';", 'uses drizzle-orm/sql'],
+  ['src/http/a.ts', "const sql = await import('postgres');", 'uses postgres'],
+  [
+    'src/http/a.ts',
+    "export * from '../../test/support/service.js';",
+    'uses test/support/service.ts',
+  ],
+  ['test/a.spec.ts', "import '../dist/main.js';", 'uses dist/main.ts'],
+  ['src/http/a.ts', "import { b } from './b';", 'leaves .js off ./b'],
+  ['src/db/a.ts', 'const { PORT } = process.env;', 'reads process.env'],
+  ['src/db/a.ts', "import { env } from 'node:process';", 'reads process.env'],
+  [
+    'src/a/a.controller.ts',
+    "import type { ADto } from './dto/a.dto.js';",
+    'has ./dto/a.dto.js as a type, which switches its validation off',
+  ],
+  [
+    'src/a/a.controller.ts',
+    "import { type ADto, bDto } from './a.dto.js';",
+    'has ./a.dto.js as a type, which switches its validation off',
+  ],
+])('refuses in %s: %s', (file, text, fault) => {
+  expect(faultsOf([parse(file, text)])).toEqual([`${file} ${fault}`]);
+});
+
+it('refuses a cycle, one of types alone too', () => {
+  const a = parse('src/http/a.ts', "import { b } from './b.js';");
+  const b = parse('src/http/b.ts', "import type { C } from './c.js';");
+  const c = parse('src/http/c.ts', "export { a } from './a.js';");
+  expect(faultsOf([a, b, c])).toEqual([
+    'src/http/a.ts → src/http/b.ts → src/http/c.ts → src/http/a.ts is a cycle',
+  ]);
+  expect(faultsOf([a, b])).toEqual([]);
+});
+
+function faultsOf(sources: Source[]): string[] {
+  const faults = sources.flatMap((source) =>
+    [
+      ...(source.readsEnvironment && !isOneOf(ENVIRONMENT_READERS, source.file)
+        ? ['reads process.env']
+        : []),
+      ...source.imports.flatMap((imported) => importFaults(source.file, imported)),
+    ].map((fault) => `${source.file} ${fault}`),
+  );
+  return [...faults, ...cycles(sources)];
+}
+
+function importFaults(file: string, { specifier, typeOnly }: Import): string[] {
+  const target = targetOf(file, specifier);
+  const isForeign =
+    (file.startsWith('src/db/') && isForeignToDatabase(file, target)) ||
+    (OUTSIDE_DATABASE.test(file) && /^(drizzle-orm|postgres)(\/|$)/.test(target)) ||
+    (file.startsWith('src/') && target.startsWith('test/')) ||
+    target.startsWith('dist/');
+  const faults = isForeign ? [`uses ${target}`] : [];
+  if (specifier.startsWith('.') && !specifier.endsWith('.js')) {
+    faults.push(`leaves .js off ${specifier}`);
+  }
+  if (typeOnly && file.endsWith('.controller.ts') && /dto/.test(specifier)) {
+    faults.push(`has ${specifier} as a type, which switches its validation off`);
+  }
+  return faults;
+}
+
+function isForeignToDatabase(file: string, target: string): boolean {
+  if (target.startsWith('@nestjs/')) return file !== 'src/db/database.module.ts';
+  return target.startsWith('src/') && !target.startsWith('src/db/');
+}
+
+/** Types count: what cannot be understood alone is one thing, whatever is loaded when it runs. */
+function cycles(sources: Source[]): string[] {
+  const targets = new Map(
+    sources.map(({ file, imports }) => [
+      file,
+      imports.map(({ specifier }) => targetOf(file, specifier)),
+    ]),
+  );
+  const found: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, way: string[]): void => {
+    const start = way.indexOf(file);
+    if (start >= 0) found.push(`${[...way.slice(start), file].join(' → ')} is a cycle`);
+    if (start >= 0 || done.has(file)) return;
+    for (const target of targets.get(file) ?? []) visit(target, [...way, file]);
+    done.add(file);
+  };
+  for (const file of targets.keys()) visit(file, []);
+  return found;
+}
+
+/** The file that a relative import means, from the root; a package by its own name. */
+function targetOf(file: string, specifier: string): string {
+  if (!specifier.startsWith('.')) return specifier;
+  return path.posix.join(path.posix.dirname(file), specifier).replace(/\.js$/, '.ts');
+}
+
+function parse(file: string, text: string): Source {
+  const source: Source = { file, imports: [], readsEnvironment: false };
+  const visit = (node: ts.Node): void => {
+    const specifier = specifierOf(node);
+    if (specifier !== undefined) source.imports.push({ specifier, typeOnly: isTypeOnly(node) });
+    if (
+      /^(node:)?process$/.test(specifier ?? '') ||
+      (ts.isPropertyAccessExpression(node) && node.getText() === 'process.env')
+    ) {
+      source.readsEnvironment = true;
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true));
+  return source;
+}
+
+function specifierOf(node: ts.Node): string | undefined {
+  if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) {
+    return node.moduleSpecifier && (node.moduleSpecifier as ts.StringLiteral).text;
+  }
+  if (ts.isImportTypeNode(node)) return node.argument.getText().slice(1, -1);
+  const isCall = ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword;
+  const argument = isCall ? node.arguments[0] : undefined;
+  return argument && ts.isStringLiteral(argument) ? argument.text : undefined;
+}
+
+function isTypeOnly(node: ts.Node): boolean {
+  if (ts.isImportTypeNode(node)) return true;
+  if (!ts.isImportDeclaration(node)) return false;
+  const clause = node.importClause;
+  const bindings = clause?.namedBindings;
+  const named = bindings && ts.isNamedImports(bindings) ? bindings.elements : [];
+  return Boolean(clause?.isTypeOnly) || named.some(({ isTypeOnly }) => isTypeOnly);
+}
+
+function isOneOf(patterns: RegExp[], file: string): boolean {
+  return patterns.some((pattern) => pattern.test(file));
+}

@@ -1,0 +1,318 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { OpenAPIObject } from '@nestjs/swagger';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import postgres from 'postgres';
+import { parse } from 'yaml';
+import { writeOpenApi } from '../src/cli/openapi.js';
+import { type ProblemBody, PROBLEMS } from '../src/http/problem.js';
+import { type Answer, answersOf, contractOf } from './support/contract.js';
+import { nameOf, type Operation, operationsOf } from './support/contract.js';
+import { startService, type TestService } from './support/service.js';
+
+const document = JSON.parse(await readFile('docs/openapi.json', 'utf8')) as OpenAPIObject;
+const operations = operationsOf(document);
+const contract = contractOf(document);
+
+/** What no request here brings about. */
+const NEVER_SEEN = [
+  'already_exists', // the id is the only key, and PUT replaces what has it
+  'request_timeout', // Node waits minutes for it
+  'unauthorized', // by guards of a host application, as are the next two
+  'forbidden',
+  'too_many_requests',
+];
+
+/** Each answer that the service gave while everything that can be asked or go wrong was tried. */
+const answers = new Map<Operation, Answer[]>();
+const onAnyPath: Answer[] = [];
+let service: TestService;
+
+beforeAll(async () => {
+  service = await startService({ BODY_LIMIT: '2kb' });
+  await askRight(service);
+  await askWrong(service);
+  await stepInTheWay(service);
+  await withService({ MIGRATIONS: 'off' }, breakTheTable);
+  const slow = { DATABASE_MAX_CONNECTIONS: '1', DATABASE_ACQUIRE_TIMEOUT_MS: '50' };
+  await withService({ ...slow, DATABASE_STATEMENT_TIMEOUT_MS: '500' }, holdTheTable);
+  const gone = new URL('/gone', process.env.TEST_DATABASE_URL).href;
+  await withService({ DATABASE_URL: gone, MIGRATIONS: 'off' }, askAll);
+}, 60_000);
+afterAll(() => service.close());
+
+describe('the OpenAPI document', () => {
+  it('is valid OpenAPI', async () => {
+    const { valid, errors } = await new Validator().validate(structuredClone({ ...document }));
+    expect({ valid, errors }).toEqual({ valid: true, errors: undefined });
+  });
+
+  it('is served, and is the one in docs/: else run "npm run openapi"', async () => {
+    const [json, yaml] = await Promise.all(
+      ['json', 'yaml'].map(async (kind) => await fetch(`${service.url}/docs/openapi.${kind}`)),
+    );
+    expect(await json!.json()).toEqual(document);
+    expect(parse(await yaml!.text())).toEqual(document);
+    expect(parse(await readFile('docs/openapi.yaml', 'utf8'))).toEqual(document);
+  });
+
+  it('is written without a database and without an environment', async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), 'openapi-'));
+    const files = await writeOpenApi(directory);
+    expect(files.map((file) => path.basename(file))).toEqual(['openapi.json', 'openapi.yaml']);
+    for (const file of files) {
+      const checkedIn = await readFile(path.join('docs', path.basename(file)), 'utf8');
+      expect(await readFile(file, 'utf8')).toBe(checkedIn);
+    }
+    await rm(directory, { recursive: true });
+  });
+
+  it('has no empty schema and names schemas and operations for their readers', () => {
+    const schemas = Object.entries(document.components!.schemas!);
+    const empty = schemas.filter(([, schema]) => {
+      if ('$ref' in schema || schema.enum) return false;
+      return Object.keys(schema.properties ?? {}).length === 0;
+    });
+    expect(empty).toEqual([]);
+    expect(schemas.map(([name]) => name).filter((name) => /Dto$|^Object$/.test(name))).toEqual([]);
+    for (const { operationId } of operations) expect(operationId).toMatch(/^[a-z]+[A-Z][A-Za-z]+$/);
+  });
+
+  it('lists every problem code once, with its status and its meaning', () => {
+    const { description } = document.components!.schemas!.ProblemCode as { description: string };
+    for (const [code, { status, title }] of Object.entries(PROBLEMS)) {
+      expect(description.split(`- \`${code}\` (${status}): ${title}.`)).toHaveLength(2);
+    }
+  });
+
+  it('shows as examples of problems what the service really answers', () => {
+    const said = ({ type, title, status, detail }: ProblemBody) =>
+      JSON.stringify([type, title, status, detail]);
+    const real = [...answers.values(), onAnyPath]
+      .flat()
+      .filter(({ status }) => status >= 400)
+      .map(({ text }) => said(JSON.parse(text)));
+    const invented = Object.values(document.components!.examples!)
+      .map((example) => (example as { value: ProblemBody }).value)
+      .filter((example) => !real.includes(said(example)));
+    const codes = invented.map(({ code }) => code);
+    expect(codes.filter((code) => !NEVER_SEEN.includes(code))).toEqual([]);
+  });
+
+  it('describes what every path answers to a method that it does not take', async () => {
+    for (const url of new Set(operations.map(({ path }) => urlOf({ path }, randomUUID())))) {
+      const answer = await send(service, url, { method: 'PROPFIND' });
+      expect(answer.status).toBe(405);
+      expect(contract.faultsOfShared('MethodNotAllowed', answer)).toEqual([]);
+      onAnyPath.push(answer);
+    }
+  });
+});
+
+describe.each(operations.map((operation) => [operation.operationId, operation] as const))(
+  '%s',
+  (_name, operation) => {
+    it('answers nothing but what the document says', () => {
+      const faults = answers
+        .get(operation)!
+        .map((answer) => [nameOf(answer), ...contract.faultsOf(operation, answer)])
+        .filter(([, ...faults]) => faults.length > 0);
+      expect(faults).toEqual([]);
+    });
+
+    it('gives every answer that the document promises', () => {
+      const given = new Set(answers.get(operation)!.map(nameOf));
+      expect([...given].sort()).toEqual(answersOf(operation).sort());
+    });
+  },
+);
+
+interface Asked {
+  id?: string;
+  query?: string;
+  headers?: Record<string, string>;
+  body?: string;
+}
+
+/** Sends the request that the document gives as its example, with the changes asked for. */
+async function ask(to: TestService, operation: Operation, asked: Asked = {}): Promise<Answer> {
+  const mediaType = Object.keys(operation.requestBody?.content ?? {})[0];
+  const answer = await send(to, urlOf(operation, asked.id ?? randomUUID()) + (asked.query ?? ''), {
+    method: operation.method.toUpperCase(),
+    headers: { ...(mediaType && { 'Content-Type': mediaType }), ...asked.headers },
+    body: mediaType && (asked.body ?? JSON.stringify(bodyOf(operation))),
+  });
+  answers.set(operation, [...(answers.get(operation) ?? []), answer]);
+  return answer;
+}
+
+async function send(to: TestService, url: string, init: RequestInit): Promise<Answer> {
+  const response = await fetch(to.url + url, init);
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+function urlOf(operation: { path: string }, id: string): string {
+  return operation.path.replace('{id}', id);
+}
+
+/** The body that "Try it out" begins with. */
+function bodyOf({ requestBody }: Operation): Record<string, unknown> {
+  const { $ref } = Object.values(requestBody!.content)[0]!.schema;
+  const { properties } = document.components!.schemas![$ref.split('/').at(-1)!] as {
+    properties: Record<string, { example: unknown }>;
+  };
+  return Object.fromEntries(Object.entries(properties).map(([key, { example }]) => [key, example]));
+}
+
+function operationNamed(name: string): Operation {
+  return operations.find(({ operationId }) => operationId === name)!;
+}
+
+async function aStoredId(): Promise<string> {
+  const { text } = await ask(service, operationNamed('createProject'));
+  return JSON.parse(text).data.id;
+}
+
+/** What succeeds; a new route needs a line here only where it takes an id. */
+async function askRight(to: TestService): Promise<void> {
+  for (const operation of operations) {
+    const id = await aStoredId();
+    await ask(to, operation, { id });
+    if (operation.operationId === 'replaceProject') await ask(to, operation);
+    if (operation.operationId === 'getProject')
+      await ask(to, operation, { id, headers: { 'If-None-Match': '"1"' } });
+  }
+}
+
+/** What the client can do wrong, of each kind that the operation's parameters and body allow. */
+async function askWrong(to: TestService): Promise<void> {
+  for (const operation of operations) {
+    const takes = (name: string) => operation.parameters.some((known) => known.name === name);
+    await ask(to, operation, { query: '?nonsense=1' });
+    await ask(to, operation, { query: '?limit=%zz' });
+    await ask(to, operation, { query: '?limit=%00' });
+    await ask(to, operation, { headers: { Accept: 'text/html' } });
+    if (takes('limit')) await ask(to, operation, { query: '?limit=1&limit=2' });
+    if (takes('id')) await ask(to, operation, { id: '42' });
+    if (takes('id')) await ask(to, operation);
+    for (const name of ['If-Match', 'If-None-Match'].filter(takes))
+      await ask(to, operation, { id: await aStoredId(), headers: { [name]: 'nonsense' } });
+    if (takes('If-Match'))
+      await ask(to, operation, { id: await aStoredId(), headers: { 'If-Match': '"999"' } });
+    if (operation.requestBody) await askWrongBodies(to, operation);
+  }
+  onAnyPath.push(await send(to, '/api/nothing', {}));
+  onAnyPath.push(await send(to, '/api/projects', { method: 'PROPFIND' }));
+  onAnyPath.push(await sendRaw(to, { 'X-Padding': 'x'.repeat(20_000) }));
+  onAnyPath.push(await sendRaw(to, { Expect: 'miracles' }));
+}
+
+async function askWrongBodies(to: TestService, operation: Operation): Promise<void> {
+  const body = bodyOf(operation);
+  await ask(to, operation, { body: '{' });
+  await ask(to, operation, { body: JSON.stringify({ ...body, name: '' }) });
+  await ask(to, operation, { body: JSON.stringify({ ...body, name: '\0' }) });
+  await ask(to, operation, { body: JSON.stringify({ ...body, description: 'x'.repeat(3000) }) });
+  await ask(to, operation, { headers: { 'Content-Type': 'text/plain' } });
+  await ask(to, operation, { headers: { 'Content-Encoding': 'gzip' } });
+}
+
+/** fetch sends no such headers. */
+async function sendRaw({ url }: TestService, headers: http.OutgoingHttpHeaders): Promise<Answer> {
+  return await new Promise((resolve, reject) => {
+    const request = http.get(`${url}/api/projects`, { headers, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode!,
+          headers: new Headers(response.headers as Record<string, string>),
+          text: Buffer.concat(chunks).toString(),
+        }),
+      );
+    });
+    request.on('error', reject);
+  });
+}
+
+async function askAll(to: TestService): Promise<void> {
+  for (const operation of operations) await ask(to, operation);
+}
+
+async function withService(
+  variables: Record<string, string>,
+  work: (service: TestService) => Promise<void>,
+): Promise<void> {
+  const other = await startService(variables);
+  try {
+    await work(other);
+  } finally {
+    await other.close();
+  }
+}
+
+async function withSql<T>(to: TestService, work: (sql: postgres.Sql) => Promise<T>): Promise<void> {
+  const sql = postgres(to.database.url, { max: 1, onnotice: () => {} });
+  try {
+    await work(sql);
+  } finally {
+    await sql.end();
+  }
+}
+
+/** A constraint that the DTO knows nothing of, and a lock that writes wait for and give up. */
+async function stepInTheWay(to: TestService): Promise<void> {
+  const writes = operations.filter(({ method }) => method !== 'get');
+  const ids = await Promise.all(writes.map(aStoredId));
+  await withSql(to, async (sql) => {
+    await sql`alter table projects add constraint refused check (false) not valid`;
+    for (const [i, operation] of writes.entries())
+      if (operation.requestBody) await ask(to, operation, { id: ids[i] });
+    await sql`alter table projects drop constraint refused`;
+  });
+  const given = { DATABASE_URL: `${to.database.url}?lock_timeout=50` };
+  await withService(given, async (impatient) =>
+    withSql(to, (sql) =>
+      sql.begin(async (tx) => {
+        await tx`lock table projects in share mode`;
+        for (const [i, operation] of writes.entries())
+          await ask(impatient, operation, { id: ids[i] });
+      }),
+    ),
+  );
+}
+
+/** Fails every statement in a way that nothing foresaw. */
+async function breakTheTable(to: TestService): Promise<void> {
+  await withSql(to, async (sql) => {
+    await sql`alter table projects rename to kept`;
+    await sql.unsafe(`create function fail() returns boolean immutable language plpgsql
+      as $$ begin raise exception 'on purpose'; end $$`);
+    await sql`create view projects as select distinct * from kept where fail()`;
+  });
+  for (const operation of operations.filter(({ responses }) => '500' in responses))
+    await ask(to, operation);
+}
+
+/** Lets every statement wait for longer than it may, on the only connection there is. */
+async function holdTheTable(to: TestService): Promise<void> {
+  await withSql(to, (sql) =>
+    sql.begin(async (tx) => {
+      await tx`lock table projects in access exclusive mode`;
+      for (const operation of operations.filter(({ path }) => path.startsWith('/api/'))) {
+        const first = ask(to, operation);
+        await untilSomeoneWaits(tx);
+        await Promise.all([first, ask(to, operation)]);
+      }
+    }),
+  );
+}
+
+async function untilSomeoneWaits(sql: postgres.TransactionSql): Promise<void> {
+  const waiting = () =>
+    sql`select from pg_locks where not granted and relation = 'projects'::regclass`;
+  while ((await waiting()).length === 0);
+}

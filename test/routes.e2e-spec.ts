@@ -1,0 +1,105 @@
+import { Body, Controller, Get, Module, Post, Query } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { ApiConsumes, ApiExcludeEndpoint, ApiProperty } from '@nestjs/swagger';
+import { Test } from '@nestjs/testing';
+import { AppModule } from '../src/app.module.js';
+import { validateEnvironment } from '../src/config/environment.js';
+import { createOpenApiDocument } from '../src/http/docs.js';
+import { ResourceController } from '../src/http/resource-controller.js';
+import { ApiResourceProblems, ApiSuccess } from '../src/http/api-answers.js';
+import { type Success, success } from '../src/http/envelope.js';
+import { HealthDto } from '../src/health/health.dto.js';
+import { auditRoutes, routesOf } from './support/route-audit.js';
+import { startService, type TestService } from './support/service.js';
+
+let service: TestService;
+beforeAll(async () => (service = await startService()));
+afterAll(() => service.close());
+
+describe('every route', () => {
+  it('is documented, validated, guarded and answers in the envelope', async () => {
+    expect(routesOf(service.app)).toContain('PATCH /api/projects/{id}');
+    expect(await auditRoutes(service.app, createOpenApiDocument(service.app))).toEqual([]);
+  });
+
+  it('would be caught if it were not', async () => {
+    const environment = validateEnvironment({
+      DATABASE_URL: service.database.url,
+      LOG_LEVEL: 'fatal',
+    });
+    const testing = await Test.createTestingModule({
+      imports: [AppModule.forRoot(environment), CarelessModule],
+    }).compile();
+    const app = testing.createNestApplication<NestExpressApplication>();
+    await app.listen(0, '127.0.0.1');
+    try {
+      const faults = await auditRoutes(app, createOpenApiDocument(app));
+      expect(faults.filter((fault) => !fault.includes('X-Request-Id')).sort()).toEqual([
+        'BareController lacks the BodyGuard of @ResourceController',
+        'BareController lacks the ProblemFilter of @ResourceController',
+        'BareController lacks the RequestGuard of @ResourceController',
+        'BareController lacks the ValidationGuard of @ResourceController',
+        'GET /api/bare answers without the envelope',
+        'GET /api/bare documents no problem',
+        'GET /api/bare documents no success',
+        'GET /api/bare/hidden is not in the OpenAPI document',
+        'LooseController.create takes a body that no DTO class validates',
+        'LooseController.replace takes a body that no DTO class validates',
+        'LooseController.search takes a query that no DTO class validates',
+      ]);
+      expect(faults).toContain('GET /api/bare answers without X-Request-Id');
+    } finally {
+      await app.close();
+    }
+  });
+});
+
+/** Nothing of the contract. */
+@Controller('api/bare')
+class BareController {
+  @Get()
+  list(): string[] {
+    return [];
+  }
+
+  @Get('hidden')
+  @ApiExcludeEndpoint()
+  hidden(): Success<null> {
+    return success(null);
+  }
+}
+
+class UncheckedDto {
+  @ApiProperty()
+  name!: string;
+}
+
+/** All of it but the validation. */
+@ResourceController('api/loose')
+class LooseController {
+  @Get()
+  @ApiSuccess(200, { description: 'Anything.', data: HealthDto })
+  @ApiResourceProblems()
+  search(@Query('q') _q: string): Success<HealthDto> {
+    return success({ status: 'up' });
+  }
+
+  @Post()
+  @ApiConsumes('application/json')
+  @ApiSuccess(201, { description: 'Anything.', data: HealthDto })
+  @ApiResourceProblems()
+  create(@Body() _body: UncheckedDto): Success<HealthDto> {
+    return success({ status: 'up' });
+  }
+
+  @Post('replace')
+  @ApiConsumes('application/json')
+  @ApiSuccess(201, { description: 'Anything.', data: HealthDto })
+  @ApiResourceProblems()
+  replace(@Body() _body: Partial<UncheckedDto>): Success<HealthDto> {
+    return success({ status: 'up' });
+  }
+}
+
+@Module({ controllers: [BareController, LooseController] })
+class CarelessModule {}

@@ -1,0 +1,88 @@
+import net from 'node:net';
+
+/** A TCP proxy in front of a database server, to break the network between it and a client at will. */
+export interface Proxy {
+  /** A database URL that leads through the proxy. */
+  url: string;
+  /** How many connections clients hold. */
+  connections(): number;
+  /** How often a client has sent something and waited for the answer, since the proxy began. */
+  roundTrips(): number;
+  /** Forwards nothing any more, in either direction; connections stay and new ones are accepted. */
+  freeze(): void;
+  thaw(): void;
+  /** Resets all connections and refuses new ones. */
+  refuse(): void;
+  /** Listens again, on the same port; in front of another server when its URL is given. */
+  accept(databaseUrl?: string): Promise<void>;
+  /** Resets every connection on which a client sends this text. */
+  resetOn(text: string | undefined): void;
+  close(): void;
+}
+
+export async function startProxy(databaseUrl: string): Promise<Proxy> {
+  const clients = new Set<net.Socket>();
+  let target = new URL(databaseUrl);
+  let held: (() => void)[] | undefined;
+  let fatalText: string | undefined;
+  let roundTrips = 0;
+
+  const forward = (from: net.Socket, to: net.Socket, seen: (chunk: Buffer) => void) =>
+    from.on('data', (chunk: Buffer) => {
+      seen(chunk);
+      const write = () => void (to.writable && to.write(chunk));
+      if (held) held.push(write);
+      else write();
+    });
+
+  const server = net.createServer({ noDelay: true }, (client) => {
+    const upstream = net.connect({ port: Number(target.port), host: target.hostname });
+    let answered = true;
+    clients.add(client);
+    upstream.setNoDelay(true);
+    forward(upstream, client, () => (answered = true));
+    forward(client, upstream, (chunk) => {
+      if (fatalText && chunk.includes(fatalText)) client.resetAndDestroy();
+      if (answered) roundTrips++;
+      answered = false;
+    });
+    client
+      .on('error', () => {})
+      .on('close', () => {
+        clients.delete(client);
+        upstream.destroy();
+      });
+    upstream.on('error', () => {}).on('close', () => client.destroy());
+  });
+  const listen = (port: number) =>
+    new Promise<void>((resolve, reject) =>
+      server.once('error', reject).listen(port, '127.0.0.1', resolve),
+    );
+
+  await listen(0);
+  const { port } = server.address() as net.AddressInfo;
+  const url = new URL(databaseUrl);
+  url.hostname = '127.0.0.1';
+  url.port = String(port);
+  const refuse = () => {
+    server.close();
+    for (const client of clients) client.resetAndDestroy();
+  };
+  return {
+    url: url.href,
+    connections: () => clients.size,
+    roundTrips: () => roundTrips,
+    freeze: () => (held ??= []),
+    thaw: () => {
+      held?.forEach((write) => write());
+      held = undefined;
+    },
+    refuse,
+    accept: (newUrl = databaseUrl) => {
+      target = new URL(newUrl);
+      return listen(port);
+    },
+    resetOn: (text) => (fatalText = text),
+    close: refuse,
+  };
+}

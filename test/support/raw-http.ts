@@ -1,0 +1,70 @@
+import net from 'node:net';
+
+export interface RawAnswer {
+  status: number;
+  /** Names in lower case. */
+  headers: Record<string, string>;
+  body: string;
+}
+
+const TIMEOUT_MS = 10_000;
+
+/**
+ * Writes bytes as they are on a connection of their own, each part when the one before has been
+ * sent, and resolves with the answers when the server has closed it. Ask it to, or break HTTP.
+ * Strings are bytes (latin1).
+ */
+export async function exchange(url: string, ...parts: (string | Buffer)[]): Promise<RawAnswer[]> {
+  const { hostname, port } = new URL(url);
+  const socket = net.connect({ host: hostname, port: Number(port), noDelay: true });
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await new Promise<void>((resolve, reject) => {
+    socket.setTimeout(TIMEOUT_MS, () => {
+      socket.destroy();
+      reject(new Error(`no end within ${TIMEOUT_MS} ms: ${Buffer.concat(chunks).toString()}`));
+    });
+    // A server that refuses a request early may reset the rest of it.
+    socket.on('error', () => {});
+    socket.on('close', () => resolve());
+    for (const part of parts) {
+      socket.write(typeof part === 'string' ? Buffer.from(part, 'latin1') : part);
+    }
+  });
+  return answersIn(Buffer.concat(chunks));
+}
+
+/** The one answer to a request, without a 100 before it; its headers end with the blank line already. */
+export async function exchangeOne(url: string, ...parts: (string | Buffer)[]): Promise<RawAnswer> {
+  const answers = (await exchange(url, ...parts)).filter(({ status }) => status >= 200);
+  if (answers.length !== 1) throw new Error(`${answers.length} answers: ${String(parts[0])}`);
+  return answers[0]!;
+}
+
+/** A request line and headers, ready to send: the connection is closed after the answer. */
+export function head(request: string, ...headers: string[]): string {
+  return [request, 'Host: test', 'Connection: close', ...headers, '', ''].join('\r\n');
+}
+
+function answersIn(bytes: Buffer): RawAnswer[] {
+  const answers: RawAnswer[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const end = bytes.indexOf('\r\n\r\n', at);
+    const [statusLine, ...lines] = bytes.toString('latin1', at, end).split('\r\n');
+    const headers = Object.fromEntries(
+      lines.map((line) => {
+        const colon = line.indexOf(':');
+        return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+      }),
+    );
+    const rest = bytes.subarray(end + 4);
+    const length = Math.min(Number(headers['content-length'] ?? 0), rest.length);
+    answers.push({
+      status: Number(statusLine!.split(' ')[1]),
+      headers,
+      body: rest.toString('utf8', 0, length),
+    });
+    at = end + 4 + length;
+  }
+  return answers;
+}

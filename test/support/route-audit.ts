@@ -1,0 +1,148 @@
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { OpenAPIObject } from '@nestjs/swagger';
+import {
+  EXCEPTION_FILTERS_METADATA,
+  GUARDS_METADATA,
+  METHOD_METADATA,
+  PIPES_METADATA,
+  ROUTE_ARGS_METADATA,
+} from '@nestjs/common/constants.js';
+import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
+import { ModulesContainer } from '@nestjs/core';
+import { getMetadataStorage } from 'class-validator';
+import { PROBLEM_MEDIA_TYPE } from '../../src/http/problem.js';
+import { ProblemFilter } from '../../src/http/problem.filter.js';
+import { RequestGuard } from '../../src/http/request.guard.js';
+import { ResourceController } from '../../src/http/resource-controller.js';
+import { operationsOf, type Operation } from './contract.js';
+
+interface Layer {
+  route?: { path: string; methods: Record<string, boolean> };
+}
+
+/** What a route of a listening application lacks of the HTTP contract, a line each; none when all keep it. */
+export async function auditRoutes(
+  app: NestExpressApplication,
+  document: OpenAPIObject,
+): Promise<string[]> {
+  const operations = operationsOf(document);
+  const url = await app.getUrl();
+  return [
+    ...routesOf(app)
+      .filter((route) => !operations.some((operation) => nameOf(operation) === route))
+      .map((route) => `${route} is not in the OpenAPI document`),
+    ...operations.flatMap(documentFaults),
+    ...handlersOf(app).flatMap(parameterFaults),
+    ...controllersOf(app).flatMap(guardFaults),
+    ...(await Promise.all(operations.map((operation) => answerFaults(url, operation)))).flat(),
+  ];
+}
+
+function nameOf({ method, path }: { method: string; path: string }): string {
+  return `${method.toUpperCase()} ${path}`;
+}
+
+/** As Express has them, the ones that no controller declares included; the Swagger UI's own aside. */
+export function routesOf(app: NestExpressApplication): string[] {
+  const { stack } = (app.getHttpAdapter().getInstance() as { router: { stack: Layer[] } }).router;
+  return stack
+    .flatMap(({ route }) => route ?? [])
+    .filter(({ path }) => !/^\/docs(\/|$)/.test(path))
+    .flatMap(({ path, methods }) =>
+      Object.keys(methods).map((method) =>
+        nameOf({ method, path: path.replace(/:(\w+)/g, '{$1}') }),
+      ),
+    );
+}
+
+function documentFaults(operation: Operation): string[] {
+  const answers = Object.entries(operation.responses);
+  const hasContent = (status: RegExp, type: string) =>
+    answers.some(([code, { content }]) => status.test(code) && content?.[type]?.schema);
+  const faults: string[] = [];
+  if (!hasContent(/^2/, 'application/json')) faults.push('documents no success');
+  if (!hasContent(/^4/, PROBLEM_MEDIA_TYPE)) faults.push('documents no problem');
+  return faults.map((fault) => `${nameOf(operation)} ${fault}`);
+}
+
+type Controller = new (...args: never[]) => unknown;
+
+function controllersOf(app: NestExpressApplication): Controller[] {
+  return [...app.get(ModulesContainer).values()]
+    .flatMap(({ controllers }) => [...controllers.values()])
+    .map(({ metatype }) => metatype as Controller);
+}
+
+interface Handler {
+  controller: Controller;
+  name: string;
+}
+
+function handlersOf(app: NestExpressApplication): Handler[] {
+  return controllersOf(app).flatMap((controller) => {
+    const { prototype } = controller as { prototype: Record<string, object> };
+    return Object.getOwnPropertyNames(prototype)
+      .filter((name) => Reflect.hasMetadata(METHOD_METADATA, prototype[name]!))
+      .map((name) => ({ controller, name }));
+  });
+}
+
+/** A body or a query is one parameter of a DTO class: parts of it, and types that are gone at run time, are not validated. */
+function parameterFaults({ controller, name }: Handler): string[] {
+  const parameters = (Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, name) ?? {}) as Record<
+    string,
+    { index: number; data?: unknown }
+  >;
+  const types = Reflect.getMetadata('design:paramtypes', controller.prototype as object, name) as
+    Controller[] | undefined;
+  return Object.entries(parameters)
+    .filter(([key]) => /^\d+/.test(key) && isOf(key, RouteParamtypes.BODY, RouteParamtypes.QUERY))
+    .filter(([, { index, data }]) => data !== undefined || !isValidated(types?.[index]))
+    .map(([key]) => {
+      const kind = isOf(key, RouteParamtypes.BODY) ? 'body' : 'query';
+      return `${controller.name}.${name} takes a ${kind} that no DTO class validates`;
+    });
+}
+
+function isOf(key: string, ...kinds: RouteParamtypes[]): boolean {
+  return kinds.some((kind) => key.startsWith(`${kind}:`));
+}
+
+function isValidated(type: Controller | undefined): boolean {
+  return (
+    type !== undefined &&
+    getMetadataStorage().getTargetValidationMetadatas(type, '', false, false).length > 0
+  );
+}
+
+@ResourceController('reference')
+class Reference {}
+
+/** What @ResourceController gives; health checks are no resources, and take neither body nor query. */
+function guardFaults(controller: Controller): string[] {
+  const given = guardsOf(controller);
+  const isHealth = controller.name === 'HealthController';
+  return guardsOf(Reference)
+    .filter((guard) => !isHealth || [RequestGuard, ProblemFilter].includes(guard as never))
+    .filter((guard) => !given.includes(guard))
+    .map(({ name }) => `${controller.name} lacks the ${name} of @ResourceController`);
+}
+
+function guardsOf(controller: Controller): Controller[] {
+  return [GUARDS_METADATA, PIPES_METADATA, EXCEPTION_FILTERS_METADATA].flatMap(
+    (key) => (Reflect.getMetadata(key, controller) ?? []) as Controller[],
+  );
+}
+
+/** A request without a body to an id that is not there: a success or a problem, in its envelope. */
+async function answerFaults(url: string, operation: Operation): Promise<string[]> {
+  const path = operation.path.replace(/\{\w+\}/g, '00000000-0000-4000-8000-000000000000');
+  const response = await fetch(url + path, { method: operation.method.toUpperCase() });
+  const body = JSON.parse((await response.text()) || 'null') as Record<string, unknown> | null;
+  const inEnvelope = response.ok
+    ? body?.success === true && 'data' in body
+    : body?.success === false && body.code !== undefined && body.requestId !== undefined;
+  const faults = inEnvelope ? [] : ['answers without the envelope'];
+  if (!response.headers.has('x-request-id')) faults.push('answers without X-Request-Id');
+  return faults.map((fault) => `${nameOf(operation)} ${fault}`);
+}

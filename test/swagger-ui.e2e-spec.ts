@@ -1,0 +1,106 @@
+import { existsSync } from 'node:fs';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { startService, type TestService } from './support/service.js';
+
+const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const executablePath = CHROMIUM.find((file) => existsSync(file));
+const isNeeded = Boolean(process.env.CI);
+if (!executablePath && !isNeeded) {
+  process.stderr.write(
+    'skipped: the Swagger UI in a browser, for there is no Chromium in /usr/bin\n',
+  );
+}
+
+(executablePath || isNeeded ? describe : describe.skip)('the Swagger UI', () => {
+  let service: TestService;
+  let browser: Browser;
+  /** What the browser complained of: blocked by the content-security policy, errors, failed requests. */
+  let complaints: string[];
+  let page: Page;
+
+  beforeAll(async () => {
+    if (!executablePath) throw new Error('CI has no Chromium: apt-get install chromium');
+    service = await startService();
+    browser = await chromium.launch({ executablePath, args: QUIET });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await service?.close();
+  });
+
+  beforeEach(async () => {
+    complaints = [];
+    page = await browser.newPage();
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(error.message));
+    page.on('requestfailed', (request) => complaints.push(`${request.url()} failed`));
+    page.on('request', (request) => {
+      const { protocol, port } = new URL(request.url());
+      const isOwn = protocol === 'data:' || port === new URL(service.url).port;
+      if (!isOwn) complaints.push(`asked ${request.url()}`);
+    });
+  });
+  afterEach(() => page.close());
+
+  it('creates a project with what it proposes, and reads it by its id', async () => {
+    const answer = await page.goto(`${service.url}/docs`);
+    expect(answer!.headers()['content-security-policy']).toContain("script-src 'self'");
+
+    const created = await tryOut('createProject');
+    expect(created.status).toBe('201');
+    const { success, data } = JSON.parse(created.body);
+    expect({ success, name: data.name }).toEqual({ success: true, name: 'PostgreSQL' });
+
+    const read = await tryOut('getProject', { id: data.id });
+    expect(read).toEqual({ status: '200', body: created.body });
+    expect(complaints).toEqual([]);
+  });
+
+  it('succeeds with each example as it stands, from putting a project to removing it', async () => {
+    await page.goto(`${service.url}/docs`);
+    const statuses: Record<string, string> = {};
+    for (const operation of ['listProjects', 'replaceProject', 'patchProject', 'deleteProject'])
+      statuses[operation] = (await tryOut(operation)).status;
+    expect(statuses).toEqual({
+      listProjects: '200',
+      replaceProject: '201',
+      patchProject: '200',
+      deleteProject: '200',
+    });
+    expect(complaints).toEqual([]);
+  });
+
+  it('asks no one else, whatever the name it is served under', async () => {
+    await page.goto(service.url.replace('127.0.0.1', 'projects.example') + '/docs');
+    await page.locator('#operations-projects-listProjects').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  /** Opens an operation, fills in its parameters, sends it and reads the answer off the page. */
+  async function tryOut(operationId: string, parameters: Record<string, string> = {}) {
+    const block = page.locator(`#operations-projects-${operationId}`);
+    await block.locator('.opblock-summary-control').click();
+    for (const [name, value] of Object.entries(parameters)) {
+      await block.locator(`tr[data-param-name="${name}"] input`).fill(value);
+    }
+    await block.getByRole('button', { name: 'Execute' }).click();
+    const live = block.locator('.live-responses-table .response');
+    const body = await live.locator('.response-col_description code').first().textContent();
+    const status = await live.locator('.response-col_status').first().textContent();
+    await block.locator('.opblock-summary-control').click();
+    return { status: status!.trim(), body: body! };
+  }
+});
+
+const QUIET = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--host-resolver-rules=MAP projects.example 127.0.0.1',
+];
