@@ -72,16 +72,6 @@ export function createProjectsFactory(db: Db) {
     return { project, created: project.version === 1 };
   }
 
-  /** Creates the project under this id. Throws `version_mismatch` when there is one. */
-  async function createProjectWithId(id: string, values: ProjectValues): Promise<Project> {
-    const [project] = await db
-      .insert(projects)
-      .values({ id, ...values })
-      .onConflictDoNothing()
-      .returning();
-    return project ?? versionMismatch('There is a project with this id already.');
-  }
-
   /** Changes the fields given, of which there must be one. Throws `not_found`, `version_mismatch`. */
   async function updateProject(
     id: string,
@@ -113,7 +103,6 @@ export function createProjectsFactory(db: Db) {
     getAllProjects,
     getProject,
     createProject,
-    createProjectWithId,
     putProject,
     updateProject,
     deleteProject,
@@ -139,8 +128,9 @@ function notFound(): never {
   throw new DataError('not_found', 'There is no project with this id.');
 }
 
-function versionMismatch(
-  message = 'The project is not at the version that the request names.',
-): never {
-  throw new DataError('version_mismatch', message);
+function versionMismatch(): never {
+  throw new DataError(
+    'version_mismatch',
+    'The project is not at the version that the request names.',
+  );
 }
