@@ -87,7 +87,8 @@ export class Session {
   async connect(deadlineMs: number): Promise<void> {
     const { parsers } = this.#client.options;
     try {
-      const types = 'select oid, typarray from pg_catalog.pg_type where typarray <> 0 and typrelid = 0';
+      const types =
+        'select oid, typarray from pg_catalog.pg_type where typarray <> 0 and typrelid = 0';
       for (const { oid, typarray } of await this.query(types, [], { deadlineMs })) {
         parsers[typarray as number] ??= (text: string) =>
           parseArray(text, parsers[oid as number] as (text: string) => unknown);
