@@ -25,11 +25,20 @@ function missingMigration() {
     const before = sqlFiles(copy);
     const output = execFileSync(
       process.execPath,
-      ['node_modules/drizzle-kit/bin.cjs', 'generate', '--dialect=postgresql', '--schema=src/db/schema.ts', `--out=${copy}`],
+      [
+        'node_modules/drizzle-kit/bin.cjs',
+        'generate',
+        '--dialect=postgresql',
+        '--schema=src/db/schema.ts',
+        `--out=${copy}`,
+      ],
       { encoding: 'utf8', stdio: 'pipe' },
     );
     const added = sqlFiles(copy).filter((file) => !before.includes(file));
-    if (added.length > 0) return [`schema.ts is ahead of the migrations, run npm run db:generate:\n${readFileSync(path.join(copy, added[0]), 'utf8')}`];
+    if (added.length > 0)
+      return [
+        `schema.ts is ahead of the migrations, run npm run db:generate:\n${readFileSync(path.join(copy, added[0]), 'utf8')}`,
+      ];
     return /no schema changes/i.test(output) ? [] : [`drizzle-kit could not tell:\n${output}`];
   } finally {
     rmSync(copy, { recursive: true, force: true });

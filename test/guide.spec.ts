@@ -103,15 +103,10 @@ function find(file: string): string {
 
 /** Without this run's own settings, as in a terminal. */
 function run(command: string): string {
-  const {
-    JEST_WORKER_ID: _worker,
-    TEST_DATABASE_URL: _url,
-    NODE_ENV: _environment,
-    ...env
-  } = process.env;
+  const { PATH, HOME } = process.env;
   return execFileSync('sh', ['-c', command], {
     cwd: copy,
-    env,
+    env: { PATH, HOME },
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -69,7 +69,7 @@ it('eight processes that start at once on an empty database all succeed, and eac
     const { migrate } = await import('./dist/db/migrate.js');
     process.stdout.write('ready');
     process.stdin.once('data', async () => {
-      console.log(JSON.stringify(await migrate({ url: process.env.url }, process.env.folder)));
+      console.log(JSON.stringify(await migrate({ url: process.env.url }, { folder: process.env.folder })));
       process.exit(0);
     });`;
   const children = Array.from({ length: 8 }, () =>
@@ -130,7 +130,7 @@ it('a pending migration is told by name and applied', async () => {
     applied: [first, second, third],
     pending: ['0003_later'],
   });
-  expect(await migrate({ url }, folder)).toEqual(['0003_later']);
+  expect(await migrate({ url }, { folder })).toEqual(['0003_later']);
   expect(await tablesOf(url)).toContain('later');
 });
 
@@ -167,7 +167,9 @@ describe('nothing is applied, and the migration is told by name, when', () => {
 
     const { db } = connect({ url });
     expect(await migrationStatus(db, copy.folder)).toEqual(status);
-    const refused = await migrate({ url }, copy.folder).catch((error: unknown) => error);
+    const refused = await migrate({ url }, { folder: copy.folder }).catch(
+      (error: unknown) => error,
+    );
     expect(refused).toBeInstanceOf(MigrationError);
     expect(refused).toMatchObject({ status });
     expect((refused as Error).message).toContain(
@@ -187,7 +189,7 @@ it('a migration that fails leaves nothing behind, nor do those before it', async
     'create table half (n int);\n--> statement-breakpoint\nselect 1 / 0;',
     2,
   );
-  await expect(migrate({ url }, folder)).rejects.toMatchObject({ cause: { code: '22012' } });
+  await expect(migrate({ url }, { folder })).rejects.toMatchObject({ cause: { code: '22012' } });
   expect(await tablesOf(url)).toEqual([]);
   expect(await migrate({ url })).toEqual([first, second, third]);
 });

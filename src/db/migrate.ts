@@ -59,6 +59,12 @@ export function describeFaults(status: MigrationStatus): string[] {
     .map((fault) => `${fault}: ${status[fault].join(', ')}`);
 }
 
+export interface MigrateOptions {
+  folder?: string;
+  /** Gives up: what runs has five more seconds to finish, or nothing of it stands. */
+  signal?: AbortSignal;
+}
+
 /**
  * Applies the pending migrations, all in one transaction, and resolves with their names. Any number
  * of processes may call it at once: an advisory lock lets one of them through and the others find
@@ -67,15 +73,18 @@ export function describeFaults(status: MigrationStatus): string[] {
  */
 export async function migrate(
   config: TDatabaseConfig,
-  folder = MIGRATIONS_FOLDER,
+  { folder = MIGRATIONS_FOLDER, signal }: MigrateOptions = {},
 ): Promise<string[]> {
   const { db, close } = createDatabaseConnection({
     ...config,
     max: 1,
+    acquire_timeout_ms: 0, // there is nobody to wait for but the server, and connect_timeout for that
     statement_timeout_ms: 0,
     transaction_timeout_ms: 0,
     application_name: 'projects-service migrate',
   });
+  const abort = () => void close();
+  signal?.addEventListener('abort', abort);
   try {
     return await db.transaction(async (tx) => {
       await tx.execute(sql`select pg_advisory_xact_lock(${LOCK_KEY})`);
@@ -91,6 +100,7 @@ export async function migrate(
       return status.pending;
     });
   } finally {
+    signal?.removeEventListener('abort', abort);
     await close();
   }
 }

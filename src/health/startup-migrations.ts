@@ -45,10 +45,11 @@ export class StartupMigrations implements OnApplicationBootstrap, OnApplicationS
     let told: string | undefined;
     for (let pauseMs = 50; !signal.aborted; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       try {
-        const applied = await migrate(databaseConfig(this.environment));
+        const applied = await migrate(databaseConfig(this.environment), { signal });
         this.logger.log(applied.length > 0 ? `applied ${applied.join(', ')}` : 'none pending');
         return;
       } catch (error) {
+        if (signal.aborted) return;
         const reason = reasonOf(error);
         if (!mayPass(error)) {
           // Until someone mends it, /health/ready tells what is pending or wrong.

@@ -16,7 +16,10 @@ export class BodyGuard implements CanActivate {
     const res = context.switchToHttp().getResponse<Response>();
     if (req.body !== undefined || req.headers['content-type'] === undefined) return true;
     return new Promise((resolve, reject) => {
-      readJson(req, res, (error?: unknown) => (error ? reject(error as Error) : resolve(true)));
+      readJson(req, res, (error?: unknown) => {
+        if (error instanceof Error) reject(error);
+        else resolve(true);
+      });
     });
   }
 }

@@ -1,8 +1,14 @@
-import type { Server as HttpServer, ServerResponse } from 'node:http';
+import type {
+  IncomingMessage,
+  RequestListener,
+  Server as HttpServer,
+  ServerResponse,
+} from 'node:http';
 import { type Socket, Server as NetServer } from 'node:net';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 
 const SWEEP_MS = 50;
+const LONGEST_HOLD_MS = 500;
 /** A Ctrl-C reaches a process that npm has started twice: from the terminal and from npm. */
 const SAME_SIGNAL_MS = 200;
 
@@ -31,10 +37,9 @@ export function drainable(server: HttpServer): (options: { graceMs: number }) =>
     draining = true;
     for (const res of answers) if (!res.headersSent) res.setHeader('Connection', 'close');
     await setTimeout(graceMs);
-    await setImmediate(); // behind the poll phase, which accepts who is waiting at the door
     let open = true;
     // net's close: http's own would cut connections whose next request has just been sent.
-    NetServer.prototype.close.call(server, () => (open = false));
+    await emptyQueue(server, () => NetServer.prototype.close.call(server, () => (open = false)));
     const closeIdle = sweeper(connections, answers);
     while (open) {
       await setImmediate(); // behind the poll phase, which reads what has arrived
@@ -42,6 +47,29 @@ export function drainable(server: HttpServer): (options: { graceMs: number }) =>
       await setTimeout(SWEEP_MS);
     }
   };
+}
+
+/**
+ * Closes a listening socket once nobody waits in its queue, whom the system would reset. The event
+ * loop takes one from the queue in each turn, and clients that come back for each request keep it
+ * filled: so their requests are held until all are in.
+ */
+async function emptyQueue(server: HttpServer, close: () => void): Promise<void> {
+  const held: [IncomingMessage, ServerResponse][] = [];
+  const serve = server.listeners('request') as RequestListener[];
+  server.removeAllListeners('request').on('request', (...request) => held.push(request));
+  let accepted = 0;
+  server.on('connection', () => accepted++);
+  const deadline = performance.now() + LONGEST_HOLD_MS;
+  for (let quietTurns = 0; quietTurns < 3 && performance.now() < deadline; quietTurns++) {
+    const before = accepted;
+    await setImmediate();
+    if (accepted > before) quietTurns = -1;
+  }
+  close();
+  server.removeAllListeners('request');
+  for (const listener of serve) server.on('request', listener);
+  for (const request of held) server.emit('request', ...request);
 }
 
 /**

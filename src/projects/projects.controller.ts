@@ -122,7 +122,7 @@ export class ProjectsController {
     @Res({ passthrough: true }) res: Response,
   ): Promise<Success<Project>> {
     const project = await this.projects.createProject(body);
-    res.location(`${req.baseUrl}${req.path}/${project.id}`);
+    res.location(`${req.baseUrl}${req.path.replace(/\/$/, '')}/${project.id}`);
     return withETag(res, project);
   }
 

@@ -1,0 +1,228 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { databaseConfig } from '../src/config/database-config.js';
+import { ConfigurationError, Environment, validateEnvironment } from '../src/config/environment.js';
+import { createFolder, killServices, startProcess } from './support/process.js';
+
+afterAll(killServices);
+
+const root = path.resolve(import.meta.dirname, '..');
+const NAMES = Object.keys(new Environment());
+
+function faultsOf(variables: Record<string, string>): string[] {
+  try {
+    validateEnvironment(variables);
+    return [];
+  } catch (error) {
+    return (error as ConfigurationError).faults;
+  }
+}
+
+/** Wrong in every variable that can be wrong. */
+const ALL_WRONG = {
+  NODE_ENV: 'staging',
+  DATABASE_URL: 'mysql://root:secret@localhost/x',
+  DATABASE_MAX_CONNECTIONS: '0',
+  DATABASE_IDLE_TIMEOUT: '-1',
+  DATABASE_CONNECT_TIMEOUT: '1.5',
+  DATABASE_STATEMENT_TIMEOUT_MS: '5s',
+  DATABASE_ACQUIRE_TIMEOUT_MS: '0x10',
+  DATABASE_PREPARE: 'yes',
+  MIGRATIONS: 'run',
+  PORT: '65536',
+  AUTH_MODE: 'jwt',
+  LOG_LEVEL: 'trace',
+  LOG_FORMAT: 'xml',
+  BODY_LIMIT: '1 mb',
+  SHUTDOWN_TIMEOUT_MS: '0',
+};
+
+const ALL_FAULTS = [
+  'NODE_ENV must be development or test or production',
+  'DATABASE_URL must be a URL such as postgres://user:password@host:5432/database',
+  'DATABASE_MAX_CONNECTIONS must be a whole number from 1 to 1000',
+  'DATABASE_IDLE_TIMEOUT must be a whole number from 0 to 86400',
+  'DATABASE_CONNECT_TIMEOUT must be a whole number from 1 to 600',
+  'DATABASE_STATEMENT_TIMEOUT_MS must be a whole number from 0 to 3600000',
+  'DATABASE_ACQUIRE_TIMEOUT_MS must be a whole number from 1 to 600000',
+  'DATABASE_PREPARE must be true or false',
+  'MIGRATIONS must be apply or verify or off',
+  'PORT must be a whole number from 0 to 65535',
+  'AUTH_MODE must be none',
+  'LOG_LEVEL must be fatal or error or warn or info or debug or verbose',
+  'LOG_FORMAT must be pretty or json',
+  'BODY_LIMIT must be a size such as 500kb or 1mb',
+  'SHUTDOWN_TIMEOUT_MS must be a whole number from 1 to 3600000',
+];
+
+describe('the environment', () => {
+  it('may be empty: everything has a default', () => {
+    expect({ ...validateEnvironment({}) }).toEqual({
+      NODE_ENV: 'development',
+      DATABASE_URL: undefined,
+      DATABASE_MAX_CONNECTIONS: 10,
+      DATABASE_IDLE_TIMEOUT: 20,
+      DATABASE_CONNECT_TIMEOUT: 10,
+      DATABASE_STATEMENT_TIMEOUT_MS: 5000,
+      DATABASE_ACQUIRE_TIMEOUT_MS: 2000,
+      DATABASE_PREPARE: true,
+      MIGRATIONS: 'apply',
+      EMBEDDED_POSTGRES_DIR: '.data/postgres',
+      HOST: '127.0.0.1',
+      PORT: 3000,
+      AUTH_MODE: 'none',
+      LOG_LEVEL: 'info',
+      LOG_FORMAT: process.stdout.isTTY ? 'pretty' : 'json',
+      BODY_LIMIT: '1mb',
+      SHUTDOWN_TIMEOUT_MS: 10_000,
+    });
+  });
+
+  it('may have empty variables, which count as unset', () => {
+    const empty = Object.fromEntries(NAMES.map((name) => [name, '']));
+    expect(validateEnvironment(empty)).toEqual(validateEnvironment({}));
+  });
+
+  it('is read as numbers, booleans and text, and what is not of the service is left alone', () => {
+    const environment = validateEnvironment({
+      PORT: '0',
+      DATABASE_URL: 'postgresql://me:p%40ss@db1:5432,db2:5433/projects?sslmode=require',
+      DATABASE_MAX_CONNECTIONS: '3',
+      DATABASE_PREPARE: 'false',
+      BODY_LIMIT: '500KB',
+      PATH: '/bin',
+      NODE_OPTIONS: '--enable-source-maps',
+    });
+    expect(environment).toMatchObject({ PORT: 0, DATABASE_PREPARE: false, BODY_LIMIT: '500KB' });
+    expect(environment).not.toHaveProperty('PATH');
+    expect(databaseConfig(environment)).toEqual({
+      url: 'postgresql://me:p%40ss@db1:5432,db2:5433/projects?sslmode=require',
+      max: 3,
+      idle_timeout: 20,
+      connect_timeout: 10,
+      statement_timeout_ms: 5000,
+      acquire_timeout_ms: 2000,
+      prepare: false,
+    });
+  });
+
+  it('has all of its faults told at once, by name, and none of its values', () => {
+    expect(faultsOf(ALL_WRONG)).toEqual(ALL_FAULTS);
+    const { message } = new ConfigurationError(ALL_FAULTS);
+    expect(message.split('\n')).toHaveLength(ALL_FAULTS.length + 1);
+    expect(message).not.toContain('secret');
+  });
+
+  it.each(['1e3', ' 3000', '3000 ', '+1', '0x10', '1.0', '٣', 'NaN', 'Infinity', '9'.repeat(400)])(
+    'has no number in %j',
+    (PORT) => {
+      expect(faultsOf({ PORT })).toEqual(['PORT must be a whole number from 0 to 65535']);
+    },
+  );
+
+  it.each([
+    'localhost:5432/projects',
+    'postgres://localhost:99999/projects',
+    'postgres://user:p%ss@localhost/projects',
+    'postgres://[::1/projects',
+    'http://localhost/projects',
+  ])('has no database in %j', (DATABASE_URL) => {
+    expect(faultsOf({ DATABASE_URL })).toEqual([
+      'DATABASE_URL must be a URL such as postgres://user:password@host:5432/database',
+    ]);
+  });
+});
+
+describe('in production', () => {
+  const NODE_ENV = 'production';
+  const DATABASE_URL = 'postgres://localhost/projects';
+
+  it('the database and the way to authenticate must be named', () => {
+    expect(faultsOf({ NODE_ENV })).toEqual([
+      'DATABASE_URL must be set in production; the embedded PostgreSQL is for development',
+      'AUTH_MODE must be set in production, to none if requests need no authentication',
+    ]);
+    expect(faultsOf({ NODE_ENV, DATABASE_URL, AUTH_MODE: 'none', HOST: '0.0.0.0' })).toEqual([]);
+  });
+
+  it('migrations are verified unless it says otherwise', () => {
+    const production = { NODE_ENV, DATABASE_URL, AUTH_MODE: 'none' };
+    expect(validateEnvironment(production).MIGRATIONS).toBe('verify');
+    expect(validateEnvironment({ ...production, MIGRATIONS: 'apply' }).MIGRATIONS).toBe('apply');
+  });
+});
+
+it('lets nobody else in without authentication by accident', () => {
+  const fault =
+    'AUTH_MODE must be set when HOST is not a loopback address, to none if that is what you want';
+  for (const HOST of ['0.0.0.0', '::', '192.168.1.7', 'example.org', '127.example.org']) {
+    expect(faultsOf({ HOST })).toEqual([fault]);
+    expect(faultsOf({ HOST, AUTH_MODE: 'none' })).toEqual([]);
+  }
+  for (const HOST of ['127.0.0.1', '127.8.8.8', '::1', 'localhost']) {
+    expect(faultsOf({ HOST })).toEqual([]);
+  }
+});
+
+describe('the process', () => {
+  it('tells all faults on standard error and ends with 78', async () => {
+    const service = await startProcess(ALL_WRONG);
+    expect(await service.ended).toBe(78);
+    const lines = ['The configuration is not valid:', ...ALL_FAULTS.map((fault) => `  - ${fault}`)];
+    expect(service.errors()).toBe(`${lines.join('\n')}\n`);
+    expect(service.output()).toBe('');
+  });
+
+  it('refuses the embedded PostgreSQL in production and makes none', async () => {
+    const folder = await createFolder();
+    const service = await startProcess({ NODE_ENV: 'production', AUTH_MODE: 'none' }, folder);
+    expect(await service.ended).toBe(78);
+    expect(service.errors()).toContain('DATABASE_URL must be set in production');
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('reads the file .env where it is started, over which the environment wins', async () => {
+    const folder = await createFolder();
+    await writeFile(path.join(folder, '.env'), 'PORT=nowhere\nLOG_LEVEL="loud" # a comment\n');
+    const service = await startProcess({ PORT: '0' }, folder);
+    expect(await service.ended).toBe(78);
+    expect(service.errors()).toBe(
+      'The configuration is not valid:\n' +
+        '  - LOG_LEVEL must be fatal or error or warn or info or debug or verbose\n',
+    );
+  });
+});
+
+describe('the variables', () => {
+  const defaults = Object.entries(new Environment()).map(([name, value]) => [
+    name,
+    name === 'LOG_FORMAT' ? 'json' : String(value ?? ''),
+  ]);
+
+  it('stand in .env.example with their defaults, each behind what it means', async () => {
+    const text = await readFile(path.join(root, '.env.example'), 'utf8');
+    const entries = [...text.matchAll(/(?:^# .*\n)+#(\w+)=(.*)$/gm)];
+    expect(entries.map(([, name, value]) => [name, value])).toEqual(defaults);
+    expect(text.match(/^#\w+=/gm)).toHaveLength(entries.length);
+  });
+
+  it('stand in docs/configuration.md with their defaults', async () => {
+    const text = await readFile(path.join(root, 'docs/configuration.md'), 'utf8');
+    const rows = [...text.matchAll(/^\| `([A-Z_]+)` *\| (?:`([^`]*)`|unset:)[^|]*\| \S/gm)];
+    expect(rows.map(([, name, value = '']) => [name, value])).toEqual(defaults);
+  });
+
+  it('are all used', async () => {
+    const files = await readdir(path.join(root, 'src'), { recursive: true });
+    const sources = await Promise.all(
+      files
+        .filter((file) => file.endsWith('.ts'))
+        .map((file) => readFile(path.join(root, 'src', file), 'utf8')),
+    );
+    const lines = sources.flatMap((source) => source.split('\n'));
+    const code = lines.filter((line) => !/^\s*(\/?\*|\/\/)/.test(line)).join('\n');
+    // Each stands once where it is declared.
+    const uses = (name: string) => code.match(new RegExp(`\\b${name}\\b`, 'g'))!.length - 1;
+    expect(NAMES.filter((name) => uses(name) === 0)).toEqual([]);
+  });
+});

@@ -1,0 +1,69 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const MAIN = path.resolve(import.meta.dirname, '../../dist/main.js');
+
+/** The built service as a process of its own. */
+export interface ServiceProcess {
+  /** Resolves when it listens; rejects with its errors when it ends before. */
+  url: Promise<string>;
+  /** The code, or the signal, that it ended with. */
+  ended: Promise<number | NodeJS.Signals>;
+  output(): string;
+  errors(): string;
+  send(signal: NodeJS.Signals): void;
+}
+
+const children: ChildProcess[] = [];
+const folders: string[] = [];
+
+/** Kills what is still running. To be called when a spec is over. */
+export async function killServices(): Promise<void> {
+  for (const child of children) child.kill('SIGKILL');
+  await Promise.all(folders.map((folder) => rm(folder, { recursive: true, maxRetries: 10 })));
+}
+
+/** An empty folder, which the embedded PostgreSQL may enter too. */
+export async function createFolder(): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'projects-service-process-'));
+  folders.push(folder);
+  await chmod(folder, 0o755);
+  return folder;
+}
+
+/** Starts the service with these variables and no others, in an empty folder unless one is given. */
+export async function startProcess(
+  variables: Record<string, string | undefined> = {},
+  folder?: string,
+): Promise<ServiceProcess> {
+  const { PATH, HOME } = process.env;
+  const child = spawn(process.execPath, [MAIN], {
+    cwd: folder ?? (await createFolder()),
+    env: { PATH, HOME, PORT: '0', ...variables },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  children.push(child);
+  let output = '';
+  let errors = '';
+  child.stdout.on('data', (chunk) => (output += chunk));
+  child.stderr.on('data', (chunk) => (errors += chunk));
+  const ended = once(child, 'close').then(([code, signal]) => code ?? signal);
+  const url = new Promise<string>((resolve, reject) => {
+    child.stdout.on('data', () => {
+      const [, found] = /listens on (\S+),/.exec(output) ?? [];
+      if (found) resolve(found);
+    });
+    void ended.then((code) => reject(new Error(`It ended with ${code}: ${errors}`)));
+  });
+  url.catch(() => undefined); // who waits for the end alone does not ask
+  return {
+    url,
+    ended,
+    output: () => output,
+    errors: () => errors,
+    send: (signal) => child.kill(signal),
+  };
+}
