@@ -190,11 +190,13 @@ describe('a value that would break a default Nest application', () => {
     ],
     ['50,000 empty lists', inField('x', `[${'[],'.repeat(50_000)}[]]`)],
   ])('%s are refused in no time and in few words', async (_, body) => {
-    const startedAt = performance.now();
+    // The service runs in this process; its time counts, not that of others on the machine.
+    const before = process.cpuUsage();
     const { status, text } = await post(body);
+    const { user } = process.cpuUsage(before);
     expect(status).toBe(400);
     expect(text.length).toBeLessThan(1000);
-    expect(performance.now() - startedAt).toBeLessThan(3000);
+    expect(user / 1000).toBeLessThan(3000);
   });
 
   it('SQL is text like any other', async () => {

@@ -41,7 +41,7 @@ beforeAll(async () => {
   await withService({ ...slow, DATABASE_STATEMENT_TIMEOUT_MS: '500' }, holdTheTable);
   const gone = new URL('/gone', process.env.TEST_DATABASE_URL).href;
   await withService({ DATABASE_URL: gone, MIGRATIONS: 'off' }, askAll);
-}, 60_000);
+}, 240_000);
 afterAll(() => service.close());
 
 describe('the OpenAPI document', () => {
