@@ -6,9 +6,10 @@ import type { Environment } from './config/environment.js';
 import { DatabaseModule } from './db/database.module.js';
 import { HealthModule } from './health/health.module.js';
 import { ProjectsModule } from './projects/projects.module.js';
+import { TechnologiesModule } from './technologies/technologies.module.js';
 
 /** The resources, each served below /api. */
-const API = [ProjectsModule];
+const API = [ProjectsModule, TechnologiesModule];
 
 /** The service's modules, on the database of this environment. */
 @Module({

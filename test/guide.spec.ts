@@ -53,7 +53,7 @@ it('adds an entity by doing what the guide says, and its test passes', () => {
     'write src/teams/dto/team.dto.ts',
     'write src/teams/teams.controller.ts',
     'write src/teams/teams.module.ts',
-    'replace src/app.module.ts `const API = [ProjectsModule];`',
+    'replace src/app.module.ts `const API = [ProjectsModule, TechnologiesModule];`',
     'prepend src/app.module.ts',
     'write test/teams.e2e-spec.ts',
   ]);

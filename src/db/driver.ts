@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import type { Sql } from 'postgres';
 import { DataError, errorCodeOf } from './errors.js';
 import type { Pool } from './pool.js';
@@ -12,6 +13,12 @@ export interface DriverSettings {
 /** What each session may prepare on the server; the rest is sent unprepared. Each costs memory there. */
 const MAX_PREPARED_STATEMENTS = 500;
 const MAX_PREPARED_LENGTH = 10_000;
+
+/**
+ * In the text of a statement: have the server plan it each time, for the values it comes with. A
+ * prepared statement may be planned once for all, which is wrong where the best way depends on them.
+ */
+export const PLANNED_FOR_ITS_VALUES = sql.raw('/* planned for its values */');
 
 /** What a server answers to statements that begin or end a transaction. */
 const TRANSACTION_COMMANDS = ['BEGIN', 'START TRANSACTION', 'COMMIT', 'ROLLBACK'];
@@ -102,6 +109,7 @@ export class PooledDriver {
     if (this.#prepared.size === MAX_PREPARED_STATEMENTS || text.length > MAX_PREPARED_LENGTH) {
       return false;
     }
+    if (text.includes('/* planned for its values */')) return false;
     this.#prepared.add(text);
     return true;
   }

@@ -1,10 +1,13 @@
 import { sql } from 'drizzle-orm';
 import {
+  bigint,
   check,
+  customType,
   index,
   integer,
   jsonb,
   pgTable,
+  primaryKey,
   text,
   timestamp,
   uuid,
@@ -31,6 +34,9 @@ export function createTimestamps() {
   };
 }
 
+/** What full-text search reads of a row; it is matched in the database and never answered. */
+const tsvector = customType<{ data: string }>({ dataType: () => 'tsvector' });
+
 export const projects = pgTable(
   'projects',
   {
@@ -41,10 +47,16 @@ export const projects = pgTable(
     ...createTimestamps(),
     /** Counts the writes to the row, from 1; the trigger `touch_row` adds one at every update. */
     version: integer('version').notNull().default(1),
+    search: tsvector('search').generatedAlwaysAs(
+      sql`project_search(name, technologies, description)`,
+    ),
   },
   (table) => [
-    // Plain index, not DESC: drizzle would add NULLS LAST, which ORDER BY … DESC cannot use.
+    // Plain indexes, not DESC: drizzle would add NULLS LAST, which ORDER BY … DESC cannot use.
     index('projects_created_at_id_index').on(table.createdAt, table.id),
+    index('projects_updated_at_id_index').on(table.updatedAt, table.id),
+    index('projects_name_id_index').on(table.name, table.id),
+    index('projects_search_index').using('gin', table.search),
     check('projects_name_check', sql`btrim(${table.name}) <> ''`),
     check(
       'projects_description_check',
@@ -58,5 +70,36 @@ export const projects = pgTable(
   ],
 );
 
-export type Project = typeof projects.$inferSelect;
-export type NewProject = typeof projects.$inferInsert;
+/**
+ * Which projects use a technology, in the order of their creation: what a filter by technology
+ * walks. The triggers `projects_facets_*` keep it, and the two below, in step with `projects`.
+ */
+export const projectTechnologies = pgTable(
+  'project_technologies',
+  {
+    technology: text('technology').notNull(),
+    createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull(),
+    projectId: uuid('project_id').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.technology, table.createdAt, table.projectId] })],
+);
+
+/** How many projects use a technology, but for the changes that `technology_changes` still holds. */
+export const technologyCounts = pgTable('technology_counts', {
+  technology: text('technology').primaryKey(),
+  projects: bigint('projects', { mode: 'number' }).notNull(),
+});
+
+/** What writes have added to the counts: a row each, so that writers do not wait for one another. */
+export const technologyChanges = pgTable('technology_changes', {
+  technology: text('technology').notNull(),
+  change: integer('change').notNull(),
+});
+
+/** The words of the names, by which a search forgives a typo. */
+export const nameWords = pgTable('name_words', { word: text('word').primaryKey() }, (table) => [
+  index('name_words_trigram_index').using('gin', table.word.op('gin_trgm_ops')),
+]);
+
+export type Project = Omit<typeof projects.$inferSelect, 'search'>;
+export type NewProject = Omit<typeof projects.$inferInsert, 'search'>;

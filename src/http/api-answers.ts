@@ -11,7 +11,7 @@ import { ProblemDto } from './problem.dto.js';
 import { PROBLEM_MEDIA_TYPE, type ProblemCode, PROBLEMS } from './problem.js';
 
 /** The headers of answers, described once in the document's components. */
-type AnswerHeader = 'X-Request-Id' | 'ETag' | 'Location' | 'Retry-After' | 'Accept';
+type AnswerHeader = 'X-Request-Id' | 'ETag' | 'Location' | 'Link' | 'Retry-After' | 'Accept';
 
 interface SuccessOptions {
   description: string;
@@ -20,15 +20,16 @@ interface SuccessOptions {
   meta?: Type;
   etag?: boolean;
   location?: boolean;
+  link?: boolean;
 }
 
 /** Documents a success: the envelope around `data`, and `meta` where there is one. */
 export function ApiSuccess(status: number, options: SuccessOptions) {
-  const { description, data, meta, etag, location } = options;
+  const { description, data, meta, etag, location, link } = options;
   return ApiResponse({
     status,
     description,
-    headers: headersOf('X-Request-Id', etag && 'ETag', location && 'Location'),
+    headers: headersOf('X-Request-Id', etag && 'ETag', location && 'Location', link && 'Link'),
     type: envelopeOf(data, meta),
   });
 }

@@ -40,6 +40,7 @@ export function createOpenApiDocument(app: NestExpressApplication): OpenAPIObjec
     .setDescription(DESCRIPTION)
     .setVersion(VERSION)
     .addTag('projects', 'The projects of the catalogue')
+    .addTag('technologies', 'What the projects are made with')
     .addTag('health', 'For the platform that runs the service')
     .build();
   const document = SwaggerModule.createDocument(app, config);
@@ -85,6 +86,13 @@ const HEADERS = {
     required: true,
     schema: { type: 'string', format: 'uri-reference' },
     example: '/api/projects/0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10',
+  },
+  Link: {
+    description: 'The next page, with `rel="next"` (RFC 8288); absent on the last.',
+    required: false,
+    schema: { type: 'string' },
+    example:
+      '</api/projects?after=WyIyMDI2LTAxLTMxVDEyOjAwOjAwLjAwMFoiXQ.2NuTjZDh0HGfWX8Tn0lzdA>; rel="next"',
   },
   'Retry-After': {
     description: 'Seconds to wait before the request is tried again.',

@@ -72,7 +72,7 @@ export class ProblemDto implements ProblemBody {
 
   @ApiPropertyOptional({
     type: [FaultDto],
-    description: 'With `validation_failed` and `not_ready`: each fault.',
+    description: 'With `validation_failed`, `invalid_cursor` and `not_ready`: each fault.',
   })
   errors?: FaultDto[];
 
@@ -100,6 +100,10 @@ interface Example {
 const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
   invalid_encoding: { detail: 'The request holds the character U+0000.' },
   invalid_id: { detail: 'The id in the path must be a UUID.', instance: '/api/projects/42' },
+  invalid_cursor: {
+    detail: 'The cursor was not made by this filter and this sort.',
+    errors: [{ path: 'after', message: 'must be the nextCursor of a page of this very list' }],
+  },
   invalid_header: {
     detail: 'If-Match must be * or a list of entity tags such as "7".',
     instance: ITEM,

@@ -10,6 +10,7 @@ export const PROBLEMS = {
   invalid_json: { status: 400, title: 'The body is not valid JSON' },
   invalid_encoding: { status: 400, title: 'The request is not properly encoded' },
   invalid_id: { status: 400, title: 'The id is not a UUID' },
+  invalid_cursor: { status: 400, title: 'The cursor is not one of this list' },
   invalid_header: { status: 400, title: 'A header is not valid' },
   invalid_value: { status: 400, title: 'A value was refused' },
   validation_failed: { status: 400, title: 'The request is not valid' },

@@ -59,18 +59,73 @@ function isText(text: unknown, min: number, max: number): boolean {
 
 /** A parameter that is a whole number, of digits alone, given once. */
 export function WholeNumberParameter(min: number, max: number): PropertyDecorator {
-  const toNumber = Transform(({ value }: { value: unknown }) =>
-    typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value,
+  return parameter(
+    (value) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value),
+    (value) => typeof value === 'number' && value >= min && value <= max,
+    `must be a whole number from ${min} to ${max}, given once`,
   );
-  const check = ValidateBy({
-    name: 'wholeNumber',
-    validator: {
-      validate: (value: unknown) => typeof value === 'number' && value >= min && value <= max,
-      defaultMessage: () => `must be a whole number from ${min} to ${max}, given once`,
-    },
+}
+
+/** A parameter that may be given several times, as a list in the order given. */
+export function Repeatable(): PropertyDecorator {
+  return Transform(({ value }: { value: unknown }) =>
+    typeof value === 'string' ? [value] : value,
+  );
+}
+
+/** A parameter of names with commas between them, each one of `known` and none twice, as a list. */
+export function NamesParameter(known: readonly string[]): PropertyDecorator {
+  return parameter(
+    (value) => (typeof value === 'string' ? value.split(',') : value),
+    (value) =>
+      Array.isArray(value) &&
+      new Set(value).size === value.length &&
+      value.every((name) => known.includes(name as string)),
+    `must be names with commas between them, each once, of: ${known.join(', ')}`,
+  );
+}
+
+/**
+ * A moment: an RFC 3339 date-time, or a date, which is its midnight in UTC. A day that its month
+ * does not have is refused; Date would take it for one of the next.
+ */
+export function MomentParameter(): PropertyDecorator {
+  return parameter(
+    (value) => (typeof value === 'string' ? momentOf(value) : value),
+    (value) => value instanceof Date,
+    'must be a date such as 2026-01-31 or a date-time such as 2026-01-31T12:00:00Z (a + is written %2B), given once',
+  );
+}
+
+const MOMENT =
+  /^(\d{4})-(\d{2})-(\d{2})(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d))?$/;
+
+function momentOf(text: string): Date | string {
+  const [, year, month, day] = MOMENT.exec(text)?.map(Number) ?? [];
+  if (
+    !year ||
+    !month ||
+    !day ||
+    month > 12 ||
+    day > new Date(Date.UTC(year, month, 0)).getUTCDate()
+  )
+    return text;
+  return new Date(text);
+}
+
+/** Makes a value of the text, then checks it. */
+function parameter(
+  make: (value: unknown) => unknown,
+  check: (value: unknown) => boolean,
+  message: string,
+): PropertyDecorator {
+  const toValue = Transform(({ value }: { value: unknown }) => make(value));
+  const checkValue = ValidateBy({
+    name: 'parameter',
+    validator: { validate: check, defaultMessage: () => message },
   });
   return (target, key) => {
-    toNumber(target, key);
-    check(target, key);
+    toValue(target, key);
+    checkValue(target, key);
   };
 }

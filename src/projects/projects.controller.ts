@@ -30,9 +30,10 @@ import { areNamed, etagOf, preconditionsOf } from '../http/etag.js';
 import { notValid, Problem } from '../http/problem.js';
 import { ResourceController } from '../http/resource-controller.js';
 import { UuidPipe } from '../http/uuid.pipe.js';
-import { ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';
+import { ListedProjectDto, ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';
 import { EXAMPLE_ID, ProjectDto } from './dto/project.dto.js';
 import { PatchProjectDto, WriteProjectDto } from './dto/write-project.dto.js';
+import { listQueryOf, metaOf, nextLink, refuseBesideIds } from './project-list.js';
 import { PROJECTS_FACTORY } from './projects.tokens.js';
 
 const Id = () => Param('id', UuidPipe);
@@ -66,14 +67,33 @@ export class ProjectsController {
   @Get()
   @ApiOperation({
     operationId: 'listProjects',
-    summary: 'List the newest projects',
-    description: 'As many as `limit`, the newest first.',
+    summary: 'List projects',
+    description:
+      'A page of the projects that every filter given lets through, the newest first unless `sort` says otherwise. Follow `meta.nextCursor`, or the `Link` header, to the last page: whatever others write meanwhile, each project that stands all along is met once. One whose sort key changes meanwhile moves.',
   })
-  @ApiSuccess(200, { description: 'The projects.', data: [ProjectDto], meta: ListMetaDto })
-  @ApiResourceProblems()
-  async list(@Query() { limit }: ListProjectsQuery): Promise<Success<Project[], ListMetaDto>> {
-    const rows = await this.projects.getAllProjects(limit + 1);
-    return success(rows.slice(0, limit), { limit, hasMore: rows.length > limit });
+  @ApiSuccess(200, {
+    description: 'The projects.',
+    data: [ListedProjectDto],
+    meta: ListMetaDto,
+    link: true,
+  })
+  @ApiResourceProblems('invalid_cursor')
+  async list(
+    @Query() query: ListProjectsQuery,
+    @Req() req: Request,
+    @Res({ passthrough: true }) res: Response,
+  ): Promise<Success<Partial<Project>[], ListMetaDto>> {
+    if (query.id) return await this.listByIds(query.id, query, req);
+    const page = await this.projects.listProjects(listQueryOf(query));
+    const meta = metaOf(page, query);
+    if (meta.nextCursor) res.setHeader('Link', nextLink(req, meta.nextCursor));
+    return success(page.projects, meta);
+  }
+
+  private async listByIds(ids: string[], { fields }: ListProjectsQuery, req: Request) {
+    refuseBesideIds(req);
+    const found = await this.projects.getProjectsById(ids, fields);
+    return success(found, { limit: ids.length, nextCursor: null, hasMore: false });
   }
 
   @Get(':id')

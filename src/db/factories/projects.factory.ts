@@ -2,6 +2,13 @@ import { and, desc, eq, not, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
 import { type NewProject, type Project, projects } from '../schema.js';
+import {
+  listProjects,
+  pick,
+  PROJECT_COLUMNS,
+  PROJECT_FIELDS,
+  type ProjectListQuery,
+} from './project-list.js';
 
 /** What a client writes of a project; the database keeps the rest. */
 export type ProjectValues = Pick<NewProject, 'name' | 'description' | 'technologies'>;
@@ -27,20 +34,36 @@ export function createProjectsFactory(db: Db) {
   /** The newest projects first. */
   async function getAllProjects(limit = 50): Promise<Project[]> {
     return await db
-      .select()
+      .select(PROJECT_COLUMNS)
       .from(projects)
       .orderBy(desc(projects.createdAt), desc(projects.id))
       .limit(limit);
   }
 
+  /** Those of these projects that there are, in the order of the ids; of each the fields named. */
+  async function getProjectsById(
+    ids: string[],
+    fields: (keyof Project)[] = PROJECT_FIELDS,
+  ): Promise<Partial<Project>[]> {
+    const found = await db
+      .select(PROJECT_COLUMNS)
+      .from(projects)
+      .where(sql`${projects.id} = any(${sql.param(ids)}::uuid[])`);
+    const byId = new Map(found.map((project) => [project.id, project]));
+    return ids
+      .map((id) => byId.get(id.toLowerCase()))
+      .filter((project) => project !== undefined)
+      .map((project) => pick(project, fields));
+  }
+
   /** Throws `not_found`. */
   async function getProject(id: string): Promise<Project> {
-    const [project] = await db.select().from(projects).where(eq(projects.id, id));
+    const [project] = await db.select(PROJECT_COLUMNS).from(projects).where(eq(projects.id, id));
     return project ?? notFound();
   }
 
   async function createProject(values: ProjectValues): Promise<Project> {
-    const [project] = await db.insert(projects).values(values).returning();
+    const [project] = await db.insert(projects).values(values).returning(PROJECT_COLUMNS);
     return project!;
   }
 
@@ -55,7 +78,7 @@ export function createProjectsFactory(db: Db) {
         .update(projects)
         .set(values)
         .where(matching(id, condition))
-        .returning();
+        .returning(PROJECT_COLUMNS);
       return { project: project ?? versionMismatch(), created: false };
     }
     const [project] = await db
@@ -66,7 +89,7 @@ export function createProjectsFactory(db: Db) {
         set: values,
         setWhere: notVersions && not(isAt(notVersions)),
       })
-      .returning();
+      .returning(PROJECT_COLUMNS);
     if (!project) return versionMismatch();
     // The first version is the one that was inserted: an update has added to it.
     return { project, created: project.version === 1 };
@@ -82,13 +105,16 @@ export function createProjectsFactory(db: Db) {
       .update(projects)
       .set(values)
       .where(matching(id, condition))
-      .returning();
+      .returning(PROJECT_COLUMNS);
     return project ?? (await notMatching(id, condition));
   }
 
   /** Removes the project and resolves with what it was. Throws `not_found`, `version_mismatch`. */
   async function deleteProject(id: string, condition: WriteCondition = {}): Promise<Project> {
-    const [project] = await db.delete(projects).where(matching(id, condition)).returning();
+    const [project] = await db
+      .delete(projects)
+      .where(matching(id, condition))
+      .returning(PROJECT_COLUMNS);
     return project ?? (await notMatching(id, condition));
   }
 
@@ -100,6 +126,8 @@ export function createProjectsFactory(db: Db) {
   }
 
   return {
+    listProjects: (query?: ProjectListQuery) => listProjects(db, query),
+    getProjectsById,
     getAllProjects,
     getProject,
     createProject,

@@ -1,8 +1,27 @@
-import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
-import { IsOptional } from 'class-validator';
-import { WholeNumberParameter } from '../../http/validators.js';
+import { ApiProperty, ApiPropertyOptional, ApiSchema, PartialType } from '@nestjs/swagger';
+import { IsIn, IsOptional, ValidateBy } from 'class-validator';
+import {
+  COUNTS,
+  PROJECT_FIELDS,
+  PROJECT_SORT_KEYS,
+  type ProjectListQuery,
+} from '../../db/factories/project-list.js';
+import { PROJECT_LIMITS } from '../../db/schema.js';
+import {
+  DistinctTexts,
+  MomentParameter,
+  NamesParameter,
+  Repeatable,
+  TextLength,
+  WholeNumberParameter,
+} from '../../http/validators.js';
+import { isUuid } from '../../http/uuid.pipe.js';
+import { ProjectDto } from './project.dto.js';
 
 const MAX_LIMIT = 200;
+const MAX_TECHNOLOGIES = 10;
+const MAX_SEARCH_LENGTH = 200;
+const SORTS = PROJECT_SORT_KEYS.flatMap((key) => [`-${key}`, key]);
 
 export class ListProjectsQuery {
   @ApiPropertyOptional({
@@ -10,12 +29,148 @@ export class ListProjectsQuery {
     minimum: 1,
     maximum: MAX_LIMIT,
     default: 50,
-    description: 'The most projects to answer.',
+    description: 'The most projects of a page.',
   })
   @IsOptional()
   @WholeNumberParameter(1, MAX_LIMIT)
   limit: number = 50;
+
+  @ApiPropertyOptional({
+    type: String,
+    description:
+      'The `meta.nextCursor` of the page before, for the page behind it. A cursor belongs to the filter and the sort that made it: with others, changed or cut it is refused (`invalid_cursor`).',
+  })
+  @IsOptional()
+  @TextLength(1, 2000)
+  after?: string;
+
+  @ApiPropertyOptional({
+    enum: SORTS,
+    default: '-createdAt',
+    description: 'The order; `-` for descending. Projects that are alike in it go by their id.',
+  })
+  @IsOptional()
+  @IsIn(SORTS, { message: `must be one of: ${SORTS.join(', ')}` })
+  sort: string = '-createdAt';
+
+  @ApiPropertyOptional({
+    type: [String],
+    maxItems: MAX_TECHNOLOGIES,
+    description:
+      'Only projects that use this technology, written exactly so; given several times, all of them.',
+  })
+  @IsOptional()
+  @Repeatable()
+  @DistinctTexts({ maxItems: MAX_TECHNOLOGIES, maxLength: PROJECT_LIMITS.technologyLength })
+  technology?: string[];
+
+  @ApiPropertyOptional({
+    type: [String],
+    maxItems: MAX_TECHNOLOGIES,
+    description: 'Only projects that use one of these technologies, written exactly so.',
+  })
+  @IsOptional()
+  @Repeatable()
+  @DistinctTexts({ maxItems: MAX_TECHNOLOGIES, maxLength: PROJECT_LIMITS.technologyLength })
+  anyTechnology?: string[];
+
+  @ApiPropertyOptional({
+    type: String,
+    maxLength: MAX_SEARCH_LENGTH,
+    description:
+      'Only projects with these words in name, technologies or description, in any order and case. `"words in quotes"` must follow one another, `-word` must not occur, `or` between two takes either. A word that no name holds also finds names with words much like it.',
+  })
+  @IsOptional()
+  @SearchWords()
+  q?: string;
+
+  @ApiMoment('Only projects created at this moment or later.')
+  createdFrom?: Date;
+
+  @ApiMoment('Only projects created before this moment.')
+  createdTo?: Date;
+
+  @ApiMoment('Only projects changed at this moment or later.')
+  updatedFrom?: Date;
+
+  @ApiMoment('Only projects last changed before this moment.')
+  updatedTo?: Date;
+
+  @ApiPropertyOptional({
+    type: String,
+    example: 'id,name,version',
+    description: `Only these fields of each project, with commas between them: ${PROJECT_FIELDS.join(', ')}.`,
+  })
+  @IsOptional()
+  @NamesParameter(PROJECT_FIELDS)
+  fields?: ProjectListQuery['fields'];
+
+  @ApiPropertyOptional({
+    enum: COUNTS,
+    default: 'none',
+    description:
+      'Whether `meta.total` says how many projects match in all: `estimated` from the statistics of the database, at once; `exact` by counting, which takes the longer the more there are.',
+  })
+  @IsOptional()
+  @IsIn(COUNTS, { message: `must be one of: ${COUNTS.join(', ')}` })
+  count: (typeof COUNTS)[number] = 'none';
+
+  @ApiPropertyOptional({
+    type: [String],
+    maxItems: MAX_LIMIT,
+    description:
+      'The projects with these ids, in this order; given once for each. Ids that there are not are left out. Of the other parameters only `fields` goes with it.',
+  })
+  @IsOptional()
+  @Repeatable()
+  @Ids()
+  id?: string[];
 }
+
+function ApiMoment(description: string): PropertyDecorator {
+  return (target, key) => {
+    ApiPropertyOptional({
+      type: String,
+      format: 'date-time',
+      description: `${description} A date alone is its midnight in UTC.`,
+    })(target, key);
+    IsOptional()(target, key);
+    MomentParameter()(target, key);
+  };
+}
+
+/** Words that can be looked for: not operators alone. */
+function SearchWords(): PropertyDecorator {
+  return ValidateBy({
+    name: 'searchWords',
+    validator: {
+      validate: (value: unknown) =>
+        typeof value === 'string' &&
+        [...value].length <= MAX_SEARCH_LENGTH &&
+        /(^|[\s"])[^\s"-]*[\p{L}\p{N}]/u.test(value),
+      defaultMessage: () =>
+        `must be text of at most ${MAX_SEARCH_LENGTH} characters with a word that is to occur, given once`,
+    },
+  });
+}
+
+function Ids(): PropertyDecorator {
+  return ValidateBy({
+    name: 'ids',
+    validator: {
+      validate: (value: unknown) =>
+        Array.isArray(value) && value.length <= MAX_LIMIT && value.every(isUuid),
+      defaultMessage: () => `must be at most ${MAX_LIMIT} UUIDs`,
+    },
+  });
+}
+
+/** A project of a list: whole, or with `fields` only those. */
+@ApiSchema({
+  name: 'ListedProject',
+  description: 'A project of a list: whole, or with `fields` only those.',
+})
+export class ListedProjectDto extends PartialType(ProjectDto) {}
 
 /** What a list says about itself. */
 @ApiSchema({ name: 'ListMeta', description: 'What a list says about itself.' })
@@ -24,8 +179,19 @@ export class ListMetaDto {
   limit!: number;
 
   @ApiProperty({
-    example: false,
-    description: 'Whether there are more projects than were answered.',
+    type: String,
+    nullable: true,
+    example: null,
+    description: 'What `after` takes for the next page; null on the last.',
   })
+  nextCursor!: string | null;
+
+  @ApiProperty({ example: false, description: 'Whether there is a next page.' })
   hasMore!: boolean;
+
+  @ApiPropertyOptional({ type: 'integer', description: 'With `count`: how many match in all.' })
+  total?: number;
+
+  @ApiPropertyOptional({ description: 'With `count`: whether `total` is an estimate.' })
+  totalIsEstimate?: boolean;
 }

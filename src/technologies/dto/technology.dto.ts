@@ -1,0 +1,43 @@
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
+import { IsOptional } from 'class-validator';
+import type { TechnologyUse } from '../../db/factories/technologies.factory.js';
+import { PROJECT_LIMITS } from '../../db/schema.js';
+import { TextLength, WholeNumberParameter } from '../../http/validators.js';
+
+const MAX_LIMIT = 200;
+
+@ApiSchema({ name: 'Technology', description: 'A technology that projects use.' })
+export class TechnologyDto implements TechnologyUse {
+  @ApiProperty({ example: 'TypeScript', description: 'As the projects write it.' })
+  name!: string;
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 1,
+    example: 12,
+    description: 'How many projects use it.',
+  })
+  projects!: number;
+}
+
+export class ListTechnologiesQuery {
+  @ApiPropertyOptional({
+    type: String,
+    maxLength: PROJECT_LIMITS.technologyLength,
+    description: 'Only technologies whose names begin so, in any case.',
+  })
+  @IsOptional()
+  @TextLength(1, PROJECT_LIMITS.technologyLength)
+  q?: string;
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 1,
+    maximum: MAX_LIMIT,
+    default: 50,
+    description: 'The most technologies to answer.',
+  })
+  @IsOptional()
+  @WholeNumberParameter(1, MAX_LIMIT)
+  limit: number = 50;
+}

@@ -1,0 +1,20 @@
+import { Module } from '@nestjs/common';
+import type { Db } from '../db/connection.js';
+import { DATABASE } from '../db/database.module.js';
+import { createTechnologiesFactory } from '../db/factories/technologies.factory.js';
+import { TechnologiesController } from './technologies.controller.js';
+import { TECHNOLOGIES_FACTORY } from './technologies.tokens.js';
+
+/** Which technologies the projects use, and how many use each, on the default database. */
+@Module({
+  controllers: [TechnologiesController],
+  providers: [
+    {
+      provide: TECHNOLOGIES_FACTORY,
+      inject: [DATABASE],
+      useFactory: (db: Db) => createTechnologiesFactory(db),
+    },
+  ],
+  exports: [TECHNOLOGIES_FACTORY],
+})
+export class TechnologiesModule {}

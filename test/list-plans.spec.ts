@@ -1,0 +1,96 @@
+import { drizzle } from 'drizzle-orm/postgres-js';
+import type { Sql } from 'postgres';
+import {
+  createDatabaseConnection,
+  type DatabaseConnection,
+  type Db,
+} from '../src/db/connection.js';
+import { listProjects, type ProjectListQuery } from '../src/db/factories/project-list.js';
+import * as schema from '../src/db/schema.js';
+import { createTestDatabase, type TestDatabase } from './support/database.js';
+
+/** What the list sent to the database, statement by statement. */
+const sent: { text: string; params: unknown[] }[] = [];
+
+let database: TestDatabase;
+let connection: DatabaseConnection;
+let client: Sql;
+let db: Db;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  connection = createDatabaseConnection({ url: database.url, statement_timeout_ms: 60_000 });
+  client = (connection.db as unknown as { $client: Sql }).$client;
+  const logger = { logQuery: (text: string, params: unknown[]) => sent.push({ text, params }) };
+  db = drizzle(client, { schema, logger });
+  await connection.db.execute(`
+    insert into projects (name, description, technologies, created_at, updated_at)
+    select 'Name' || i % 1000 || ' word' || i % 97, 'text' || i % 5 || ' rare' || i / 10,
+      to_jsonb(array['common' || i % 5, 'medium' || i % 50, 'tail' || i % 2000]),
+      '2020-01-01'::timestamptz + i * interval '1 minute', '2024-01-01'::timestamptz + i % 7777 * interval '1 hour'
+    from generate_series(1, 30000) as i`);
+  await connection.db.execute('select fold_technology_changes()');
+  await connection.db.execute('vacuum analyze');
+}, 60_000);
+afterAll(async () => {
+  await connection.close();
+  await database.drop();
+});
+
+const after = { key: '2020-01-10T00:00:00.000Z', id: '00000000-0000-4000-8000-000000000000' };
+const cases: Record<string, ProjectListQuery> = {
+  'the first page': {},
+  'a page far on': { after },
+  'the oldest first': { descending: false },
+  'sort by updatedAt': { sortBy: 'updatedAt', after },
+  'sort by name': { sortBy: 'name', after: { ...after, key: 'Name5' } },
+  'a technology that a fifth uses': { technology: ['common1'], after },
+  'a technology that few use': { technology: ['tail7'] },
+  'two technologies': { technology: ['common1', 'medium1'] },
+  'one of several technologies': { anyTechnology: ['common1', 'tail7'] },
+  'all of these and one of those': {
+    technology: ['common1'],
+    anyTechnology: ['medium1', 'medium2'],
+  },
+  'a technology, by name': { technology: ['tail7'], sortBy: 'name' },
+  'a common word': { q: 'text1' },
+  'a rare word': { q: 'rare77' },
+  'a word that is not there': { q: 'nowhere' },
+  'a technology and a rare word': { technology: ['common1'], q: 'rare77' },
+  'a technology and a common word': { technology: ['medium1'], q: 'text1' },
+  'created in a range': { createdFrom: new Date('2020-01-05'), createdTo: new Date('2020-01-06') },
+  'changed in a range': { updatedFrom: new Date('2024-11-15'), sortBy: 'updatedAt' },
+  'an estimated count': { count: 'estimated', technology: ['tail7'] },
+};
+
+it.each(Object.entries(cases))('%s: no sequential scan', async (_name, query) => {
+  sent.length = 0;
+  await listProjects(db, query);
+  expect(sent.length).toBeGreaterThan(0);
+  for (const { text, params } of sent.splice(0)) {
+    if (text.startsWith('explain')) continue;
+    const [row] = await client.unsafe(`explain (format json) ${text}`, params as never[]);
+    expect(scannedWhole(row!['QUERY PLAN'][0].Plan)).toEqual([]);
+  }
+});
+
+it('this test sees a sequential scan where there is one', async () => {
+  const [row] = await client.unsafe(
+    `explain (format json) select * from projects where description like '%x%'`,
+  );
+  expect(scannedWhole(row!['QUERY PLAN'][0].Plan)).toEqual(['projects']);
+});
+
+interface Plan {
+  'Node Type': string;
+  'Relation Name'?: string;
+  Plans?: Plan[];
+}
+
+/** The tables that grow with the catalogue and that a plan reads from end to end. */
+function scannedWhole(plan: Plan): string[] {
+  const own =
+    plan['Node Type'] === 'Seq Scan' && plan['Relation Name'] !== 'technology_counts'
+      ? [plan['Relation Name']!]
+      : [];
+  return own.concat((plan.Plans ?? []).flatMap(scannedWhole));
+}

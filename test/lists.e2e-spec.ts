@@ -1,0 +1,346 @@
+import request from 'supertest';
+import { createDatabaseConnection, type DatabaseConnection } from '../src/db/connection.js';
+import { createProjectsFactory } from '../src/db/factories/projects.factory.js';
+import { aProject } from './support/builders.js';
+import { startService, type TestService } from './support/service.js';
+
+let service: TestService;
+let connection: DatabaseConnection;
+beforeAll(async () => {
+  service = await startService();
+  connection = createDatabaseConnection({ url: service.database.url });
+});
+afterEach(() => connection.db.execute('truncate projects'));
+afterAll(async () => {
+  await connection.close();
+  await service.close();
+});
+
+const get = (path: string) => request(service.url).get(`/api/projects${path}`);
+const names = (body: { data: { name: string }[] }) => body.data.map(({ name }) => name);
+const create = async (...values: Parameters<typeof aProject>[0][]) => {
+  const projects = createProjectsFactory(connection.db);
+  const created = [];
+  for (const value of values) created.push(await projects.createProject(aProject(value)));
+  return created;
+};
+
+/** Every page of a list, by its cursors, which the Link headers must agree with. */
+async function walk(
+  query: string,
+  limit: number,
+  between: () => Promise<unknown> = async () => undefined,
+) {
+  const found: any[] = [];
+  for (let path: string | undefined = `/api/projects?limit=${limit}${query}`; path;) {
+    const { body, headers }: request.Response = await request(service.url).get(path).expect(200);
+    found.push(...body.data);
+    const { nextCursor, hasMore } = body.meta;
+    expect(hasMore).toBe(nextCursor !== null);
+    path = /^<([^>]+)>; rel="next"$/.exec(headers.link ?? '')?.[1];
+    expect(path !== undefined).toBe(hasMore);
+    if (path) expect(new URL(path, 'http://x').searchParams.get('after')).toBe(nextCursor);
+    await between();
+  }
+  return found;
+}
+
+describe('paging', () => {
+  it('walks the whole list in each order, every project once, those alike by id', async () => {
+    await create(...Array.from({ length: 23 }, (_, i) => ({ name: `n${i % 5}` })));
+    await connection.db.execute(`update projects set description = 'x' where name = 'n1'`);
+    for (const [sort, key] of [['createdAt'], ['updatedAt'], ['name']].map(([k]) => [k!, k!])) {
+      const expected = (await createProjectsFactory(connection.db).getAllProjects(100)).sort(
+        (a: any, b: any) => (a[key] < b[key] ? -1 : a[key] > b[key] ? 1 : a.id < b.id ? -1 : 1),
+      );
+      const ids = expected.map(({ id }) => id);
+      expect((await walk(`&sort=${sort}`, 4)).map(({ id }) => id)).toEqual(ids);
+      expect((await walk(`&sort=-${sort}`, 7)).map(({ id }) => id)).toEqual(ids.reverse());
+    }
+  });
+
+  it('loses no standing project and repeats none while others insert, change and delete', async () => {
+    const standing = await create(
+      ...Array.from({ length: 40 }, () => ({ technologies: ['Kept'] })),
+    );
+    const passing = await create(
+      ...Array.from({ length: 40 }, () => ({ technologies: ['Kept', 'Gone'] })),
+    );
+    for (const query of ['', '&technology=Kept', '&sort=createdAt', '&q=kept']) {
+      const projects = createProjectsFactory(connection.db);
+      const found = await walk(query, 7, async () => {
+        await create({ technologies: ['Kept'] });
+        const gone = passing.pop();
+        if (gone) await projects.deleteProject(gone.id);
+        await projects.updateProject(standing[Math.floor(Math.random() * 40)]!.id, {
+          description: 'changed',
+        });
+        if (query.includes('sort'))
+          await projects.deleteProject((await projects.getAllProjects(1))[0]!.id);
+      });
+      const ids = found.map(({ id }) => id);
+      expect(new Set(ids).size).toBe(ids.length);
+      for (const { id } of standing) expect(ids).toContain(id);
+    }
+  });
+
+  it('refuses a cursor that is forged, cut, or of another filter or sort, by its code', async () => {
+    await create({}, {}, {});
+    const { body } = await get('?limit=1&technology=TypeScript').expect(200);
+    const cursor: string = body.meta.nextCursor;
+    const [position, digest] = cursor.split('.') as [string, string];
+    const other = Buffer.from(
+      JSON.stringify(['2020-01-01T00:00:00.000Z', body.data[0].id]),
+    ).toString('base64url');
+    const refused = [
+      `technology=TypeScript&after=${other}.${digest}`,
+      `technology=TypeScript&after=${cursor.slice(0, -1)}`,
+      `technology=TypeScript&after=${position}`,
+      `technology=TypeScript&after=${cursor}.x`,
+      `technology=TypeScript&after=x`,
+      `after=${cursor}`,
+      `technology=PostgreSQL&after=${cursor}`,
+      `technology=TypeScript&sort=name&after=${cursor}`,
+    ];
+    for (const query of refused) {
+      const answer = await get(`?${query}`).expect(400);
+      expect(answer.body).toMatchObject({ code: 'invalid_cursor', errors: [{ path: 'after' }] });
+    }
+    // How much is read of each does not change the list.
+    await get(`?limit=2&fields=name&technology=TypeScript&after=${cursor}`).expect(200);
+  });
+});
+
+describe('filters', () => {
+  it('by technology: all of those named, one of those named, and both at once', async () => {
+    await create(
+      { name: 'a', technologies: ['X', 'Y'] },
+      { name: 'b', technologies: ['X'] },
+      { name: 'c', technologies: ['Y', 'Z'] },
+      { name: 'd', technologies: ['x', "it's \\ odd"] },
+    );
+    const cases: [string, string[]][] = [
+      ['technology=X', ['b', 'a']],
+      ['technology=X&technology=Y', ['a']],
+      ['technology=x', ['d']],
+      [`technology=${encodeURIComponent("it's \\ odd")}`, ['d']],
+      [`technology=${encodeURIComponent("it's \\ odd")}&technology=x`, ['d']],
+      ['technology=Nobody', []],
+      ['technology=X&technology=Nobody', []],
+      ['anyTechnology=X&anyTechnology=Z', ['c', 'b', 'a']],
+      ['anyTechnology=X&anyTechnology=Z&technology=Y', ['c', 'a']],
+      ['anyTechnology=Z&technology=Y', ['c']],
+      ['anyTechnology=Nobody&technology=Y', []],
+    ];
+    for (const [query, expected] of cases) {
+      expect([query, names((await get(`?${query}`).expect(200)).body)]).toEqual([query, expected]);
+      // The search index, which other orders ask, knows the same.
+      const byName = await get(`?${query}&sort=name`).expect(200);
+      expect([query, names(byName.body)]).toEqual([query, [...expected].sort()]);
+      const exact = await get(`?${query}&count=exact`).expect(200);
+      expect([query, exact.body.meta.total, exact.body.meta.totalIsEstimate]).toEqual([
+        query,
+        expected.length,
+        false,
+      ]);
+    }
+  });
+
+  it('by words, phrases and -not over name, technologies and description, forgiving a typo in a name', async () => {
+    await create(
+      { name: 'PostgreSQL server', description: 'An elephant of a database', technologies: ['C'] },
+      { name: 'Redis', description: 'A fast database in memory', technologies: ['Tcl'] },
+      { name: 'Elephant walk', description: 'Unrelated', technologies: ['PostgreSQL'] },
+    );
+    const cases: [string, string[]][] = [
+      ['database', ['Redis', 'PostgreSQL server']],
+      ['DATABASE elephant', ['PostgreSQL server']],
+      ['"fast database"', ['Redis']],
+      ['"database fast"', []],
+      ['database -elephant', ['Redis']],
+      ['elephant -unrelated', ['PostgreSQL server']],
+      ['postgresql', ['Elephant walk', 'PostgreSQL server']],
+      ['postgersql', ['Elephant walk', 'PostgreSQL server']],
+      ['elefant', ['Elephant walk', 'PostgreSQL server']],
+      ['redis or walk', ['Elephant walk', 'Redis']],
+      ['zzzz', []],
+    ];
+    for (const [q, expected] of cases) {
+      const { body } = await get(`?q=${encodeURIComponent(q)}`).expect(200);
+      expect([q, names(body)]).toEqual([q, expected]);
+    }
+    expect(names((await get('?q=elephant&technology=PostgreSQL').expect(200)).body)).toEqual([
+      'Elephant walk',
+    ]);
+    expect(names((await get('?q=database&anyTechnology=Tcl').expect(200)).body)).toEqual(['Redis']);
+  });
+
+  it('by dates: from a moment on, before another, whatever else is asked', async () => {
+    const [a, b, c] = await create({ name: 'a' }, { name: 'b' }, { name: 'c' });
+    const moments = ['2024-02-29T12:00:00Z', '2025-01-01T00:00:00Z', '2026-01-01T00:00:00.001Z'];
+    await connection.db.execute('alter table projects disable trigger projects_touch_row');
+    for (const [i, project] of [a!, b!, c!].entries()) {
+      await connection.db.execute(
+        `update projects set created_at = '${moments[i]}', updated_at = '${moments[i]}', id = gen_random_uuid() where id = '${project.id}'`,
+      );
+    }
+    const cases: [string, string[]][] = [
+      ['createdFrom=2025-01-01', ['c', 'b']],
+      ['createdTo=2025-01-01', ['a']],
+      ['createdFrom=2024-02-29T13:00:00%2B01:00&createdTo=2026-01-01T00:00:00.001Z', ['b', 'a']],
+      ['updatedFrom=2026-01-01', ['c']],
+      ['updatedTo=2026-01-01', ['b', 'a']],
+      ['technology=TypeScript&createdFrom=2025-01-01', ['c', 'b']],
+      ['technology=TypeScript&updatedTo=2025-01-01', ['a']],
+    ];
+    for (const [query, expected] of cases) {
+      expect([query, names((await get(`?${query}`).expect(200)).body)]).toEqual([query, expected]);
+    }
+    await connection.db.execute('alter table projects enable trigger projects_touch_row');
+  });
+});
+
+describe('what is answered', () => {
+  it('fields: of each project only those asked for, and cursors still work', async () => {
+    await create({ name: 'a' }, { name: 'b' }, { name: 'c' });
+    const { body } = await get('?fields=name,version&sort=name').expect(200);
+    expect(body.data).toEqual(['a', 'b', 'c'].map((name) => ({ name, version: 1 })));
+    expect(await walk('&fields=name', 1)).toEqual(['c', 'b', 'a'].map((name) => ({ name })));
+  });
+
+  it('id: those projects in that order, without those that there are not', async () => {
+    const [a, b] = await create({ name: 'a' }, { name: 'b' });
+    const nobody = '00000000-0000-4000-8000-000000000000';
+    const answer = await get(
+      `?id=${b!.id.toUpperCase()}&id=${nobody}&id=${a!.id}&fields=name`,
+    ).expect(200);
+    expect(answer.body).toEqual({
+      success: true,
+      data: [{ name: 'b' }, { name: 'a' }],
+      meta: { limit: 3, nextCursor: null, hasMore: false },
+    });
+    const refused = await get(`?id=${a!.id}&limit=1`).expect(400);
+    expect(refused.body.errors).toEqual([{ path: 'limit', message: 'does not go with id' }]);
+  });
+
+  it('count: none unless asked for, exact, or estimated from the statistics', async () => {
+    await create(...Array.from({ length: 30 }, () => ({})));
+    await connection.db.execute('analyze projects');
+    expect((await get('?limit=1').expect(200)).body.meta).not.toHaveProperty('total');
+    expect((await get('?limit=1&count=exact').expect(200)).body.meta).toMatchObject({
+      total: 30,
+      totalIsEstimate: false,
+    });
+    expect((await get('?limit=1&count=estimated').expect(200)).body.meta).toMatchObject({
+      total: 30,
+      totalIsEstimate: true,
+    });
+  });
+});
+
+describe('bad input is refused by the name of the parameter', () => {
+  const cases: [query: string, path: string][] = [
+    ['sort=nope', 'sort'],
+    ['sort=name&sort=-name', 'sort'],
+    ['limit=1e2', 'limit'],
+    ['limit=0', 'limit'],
+    ['limit=201', 'limit'],
+    [`q=${'a'.repeat(10_000)}`, 'q'],
+    ['q=%20-%20%22%22', 'q'],
+    ['q=-%20-%20%26%20%7C', 'q'],
+    ['q=-only', 'q'],
+    ['q=a&q=b', 'q'],
+    ['q=', 'q'],
+    ['createdFrom=2024-02-30', 'createdFrom'],
+    ['createdTo=2023-02-29T00:00:00Z', 'createdTo'],
+    ['updatedFrom=2024-W01', 'updatedFrom'],
+    ['updatedTo=0000-01-01', 'updatedTo'],
+    ['updatedTo=2024-01-01T24:00:00Z', 'updatedTo'],
+    ['updatedTo=2024-01-01T10:00:00', 'updatedTo'],
+    ['fields=name,search', 'fields'],
+    ['fields=name,name', 'fields'],
+    ['fields=', 'fields'],
+    ['count=maybe', 'count'],
+    ['technology=', 'technology'],
+    ['technology=a&technology=a', 'technology'],
+    [`technology=${'a'.repeat(101)}`, 'technology'],
+    [Array.from({ length: 11 }, (_, i) => `anyTechnology=${i}`).join('&'), 'anyTechnology'],
+    ['id=nope', 'id'],
+    ['nope=1', 'nope'],
+  ];
+  it.each(cases.map(([query, path]) => ({ title: query.slice(0, 60), query, path })))(
+    '$title',
+    async ({ query, path }) => {
+      const { body } = await get(`?${query}`).expect(400);
+      expect(body.code).toBe('validation_failed');
+      expect(body.errors).toEqual([{ path, message: expect.any(String) }]);
+    },
+  );
+});
+
+describe('technologies', () => {
+  const technologies = async (query = '') =>
+    (await request(service.url).get(`/api/technologies${query}`).expect(200)).body.data;
+
+  it('are those in use, the most used first, with how many projects use each', async () => {
+    const [a] = await create(
+      { technologies: ['X', 'y'] },
+      { technologies: ['X', 'Xenon'] },
+      { technologies: ['Z'] },
+    );
+    const expected = [
+      { name: 'X', projects: 2 },
+      { name: 'Xenon', projects: 1 },
+      { name: 'Z', projects: 1 },
+      { name: 'y', projects: 1 },
+    ];
+    expect(await technologies()).toEqual(expected);
+    await connection.db.execute('select fold_technology_changes()');
+    expect(await technologies()).toEqual(expected);
+    expect(await technologies('?q=x&limit=1')).toEqual([{ name: 'X', projects: 2 }]);
+    expect(await technologies('?q=x')).toEqual(expected.slice(0, 2));
+    expect(await technologies('?q=%25')).toEqual([]);
+
+    const projects = createProjectsFactory(connection.db);
+    await projects.updateProject(a!.id, { technologies: ['Z', 'y'] });
+    await projects.deleteProject(a!.id);
+    expect(await technologies()).toEqual([
+      { name: 'X', projects: 1 },
+      { name: 'Xenon', projects: 1 },
+      { name: 'Z', projects: 1 },
+    ]);
+  });
+
+  it('stay in step whatever writes, many at once: what the filter finds is what is counted', async () => {
+    const projects = createProjectsFactory(connection.db);
+    const words = ['a', 'b', 'c', 'd'];
+    const some = () => words.filter(() => Math.random() < 0.5);
+    const created = await Promise.all(
+      Array.from({ length: 40 }, () => projects.createProject(aProject({ technologies: some() }))),
+    );
+    await Promise.all(
+      created.map(async ({ id }, i) => {
+        if (i % 3 === 0) await projects.deleteProject(id);
+        else if (i % 3 === 1) await projects.updateProject(id, { technologies: some() });
+        else await connection.db.execute('select fold_technology_changes()');
+      }),
+    );
+    await connection.db.execute(
+      `insert into projects (name, description, technologies) select 'bulk', '', '["a","d"]' from generate_series(1, 50)`,
+    );
+    await connection.db.execute(
+      `delete from projects where name = 'bulk' and ctid in (select ctid from projects where name = 'bulk' limit 20)`,
+    );
+    const counted = await technologies();
+    const all = await projects.getAllProjects(1000);
+    for (const name of words) {
+      const using = all.filter((project) => project.technologies.includes(name)).length;
+      expect(counted.find((technology: any) => technology.name === name)?.projects ?? 0).toBe(
+        using,
+      );
+      expect((await walk(`&technology=${name}`, 200)).length).toBe(using);
+    }
+    await connection.db.execute('truncate projects');
+    expect(await technologies()).toEqual([]);
+  });
+});
