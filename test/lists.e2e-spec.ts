@@ -31,7 +31,7 @@ async function walk(
   limit: number,
   between: () => Promise<unknown> = async () => undefined,
 ) {
-  const found: any[] = [];
+  const found: { id: string }[] = [];
   for (let path: string | undefined = `/api/projects?limit=${limit}${query}`; path;) {
     const { body, headers }: request.Response = await request(service.url).get(path).expect(200);
     found.push(...body.data);
@@ -49,9 +49,9 @@ describe('paging', () => {
   it('walks the whole list in each order, every project once, those alike by id', async () => {
     await create(...Array.from({ length: 23 }, (_, i) => ({ name: `n${i % 5}` })));
     await connection.db.execute(`update projects set description = 'x' where name = 'n1'`);
-    for (const [sort, key] of [['createdAt'], ['updatedAt'], ['name']].map(([k]) => [k!, k!])) {
+    for (const sort of ['createdAt', 'updatedAt', 'name'] as const) {
       const expected = (await createProjectsFactory(connection.db).getAllProjects(100)).sort(
-        (a: any, b: any) => (a[key] < b[key] ? -1 : a[key] > b[key] ? 1 : a.id < b.id ? -1 : 1),
+        (a, b) => (a[sort] < b[sort] ? -1 : a[sort] > b[sort] ? 1 : a.id < b.id ? -1 : 1),
       );
       const ids = expected.map(({ id }) => id);
       expect((await walk(`&sort=${sort}`, 4)).map(({ id }) => id)).toEqual(ids);
@@ -335,9 +335,9 @@ describe('technologies', () => {
     const all = await projects.getAllProjects(1000);
     for (const name of words) {
       const using = all.filter((project) => project.technologies.includes(name)).length;
-      expect(counted.find((technology: any) => technology.name === name)?.projects ?? 0).toBe(
-        using,
-      );
+      expect(
+        counted.find((technology: { name: string }) => technology.name === name)?.projects ?? 0,
+      ).toBe(using);
       expect((await walk(`&technology=${name}`, 200)).length).toBe(using);
     }
     await connection.db.execute('truncate projects');

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,7 +10,12 @@ import { createEmptyDatabase } from './support/database.js';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 const MIGRATIONS = path.join(ROOT, 'src/db/migrations');
-const [first, second, third] = ['0000_functions', '0001_projects', '0002_projects_touch_row'];
+const journal = JSON.parse(readFileSync(path.join(MIGRATIONS, 'meta/_journal.json'), 'utf8')) as {
+  entries: { tag: string }[];
+};
+const released = journal.entries.map(({ tag }) => tag);
+const second = released[1]!;
+const others = released.filter((tag) => tag !== second);
 
 endEachTest();
 
@@ -63,8 +69,8 @@ const NOTHING = { applied: [], pending: [], edited: [], missing: [], late: [] };
 it('eight processes that start at once on an empty database all succeed, and each migration is applied once', async () => {
   const url = await emptyDatabase();
   const { folder, add } = await copyOfMigrations();
-  await add('0003_count', 'create table if not exists counted (n int);', 1);
-  await add('0004_count_data', 'insert into counted values (1);', 2);
+  await add('9003_count', 'create table if not exists counted (n int);', 1);
+  await add('9004_count_data', 'insert into counted values (1);', 2);
   const script = `
     const { migrate } = await import('./dist/db/migrate.js');
     process.stdout.write('ready');
@@ -92,30 +98,28 @@ it('eight processes that start at once on an empty database all succeed, and eac
 
   expect(ended.map(({ code }) => code)).toEqual(Array<number>(8).fill(0));
   expect(ended.flatMap(({ applied }) => applied)).toEqual([
-    first,
-    second,
-    third,
-    '0003_count',
-    '0004_count_data',
+    ...released,
+    '9003_count',
+    '9004_count_data',
   ]);
   const client = connectPlainly(url);
   expect(await client`select n from counted`).toEqual([{ n: 1 }]);
-  expect(await client`select from drizzle.__drizzle_migrations`).toHaveLength(5);
+  expect(await client`select from drizzle.__drizzle_migrations`).toHaveLength(released.length + 2);
 });
 
 it('the status of a database that was never migrated is that all is pending, and asking changes nothing', async () => {
   const url = await emptyDatabase();
   const { db } = connect({ url });
   const status = await migrationStatus(db);
-  expect(status).toEqual({ ...NOTHING, pending: [first, second, third] });
+  expect(status).toEqual({ ...NOTHING, pending: released });
   expect(await tablesOf(url)).toEqual([]);
 });
 
 it('a migrated database has everything applied, and migrating it again does nothing', async () => {
   const url = await emptyDatabase();
-  expect(await migrate({ url })).toEqual([first, second, third]);
+  expect(await migrate({ url })).toEqual(released);
   const { db } = connect({ url });
-  expect(await migrationStatus(db)).toEqual({ ...NOTHING, applied: [first, second, third] });
+  expect(await migrationStatus(db)).toEqual({ ...NOTHING, applied: released });
   expect(await migrate({ url })).toEqual([]);
 });
 
@@ -123,14 +127,14 @@ it('a pending migration is told by name and applied', async () => {
   const url = await emptyDatabase();
   await migrate({ url });
   const { folder, add } = await copyOfMigrations();
-  await add('0003_later', 'create table later (n int);', 1);
+  await add('9003_later', 'create table later (n int);', 1);
   const { db } = connect({ url });
   expect(await migrationStatus(db, folder)).toEqual({
     ...NOTHING,
-    applied: [first, second, third],
-    pending: ['0003_later'],
+    applied: released,
+    pending: ['9003_later'],
   });
-  expect(await migrate({ url }, { folder })).toEqual(['0003_later']);
+  expect(await migrate({ url }, { folder })).toEqual(['9003_later']);
   expect(await tablesOf(url)).toContain('later');
 });
 
@@ -138,7 +142,7 @@ describe('nothing is applied, and the migration is told by name, when', () => {
   const faults = {
     edited: async ({ write }: Awaited<ReturnType<typeof copyOfMigrations>>) => {
       await write(second, 'select 1;');
-      return { applied: [first, third], edited: [second] };
+      return { applied: others, edited: [second] };
     },
     missing: async ({ changeJournal }: Awaited<ReturnType<typeof copyOfMigrations>>) => {
       let when = 0;
@@ -147,19 +151,20 @@ describe('nothing is applied, and the migration is told by name, when', () => {
         return entries.filter(({ tag }) => tag !== second);
       });
       return {
-        applied: [first, third],
+        applied: others,
         missing: [`stamped ${new Date(when).toISOString()}`],
       };
     },
     late: async ({ add }: Awaited<ReturnType<typeof copyOfMigrations>>) => {
-      await add('0003_branch', 'create table branch (n int);', -1);
-      return { applied: [first, second, third], late: ['0003_branch'] };
+      await add('9003_branch', 'create table branch (n int);', -1);
+      return { applied: released, late: ['9003_branch'] };
     },
   };
 
   it.each(Object.keys(faults) as (keyof typeof faults)[])('one is %s', async (fault) => {
     const url = await emptyDatabase();
     await migrate({ url });
+    const tables = await tablesOf(url);
     const copy = await copyOfMigrations();
     const found = await faults[fault](copy);
     await copy.add('0009_fine', 'create table fine (n int);', 1);
@@ -175,21 +180,23 @@ describe('nothing is applied, and the migration is told by name, when', () => {
     expect((refused as Error).message).toContain(
       `${fault}: ${(found as Record<string, string[]>)[fault]![0]}`,
     );
-    expect(await tablesOf(url)).toEqual(['__drizzle_migrations', 'projects']);
-    expect(await connectPlainly(url)`select from drizzle.__drizzle_migrations`).toHaveLength(3);
+    expect(await tablesOf(url)).toEqual(tables);
+    expect(await connectPlainly(url)`select from drizzle.__drizzle_migrations`).toHaveLength(
+      released.length,
+    );
   });
 });
 
 it('a migration that fails leaves nothing behind, nor do those before it', async () => {
   const url = await emptyDatabase();
   const { folder, add } = await copyOfMigrations();
-  await add('0003_fine', 'create table fine (n int);', 1);
+  await add('9003_fine', 'create table fine (n int);', 1);
   await add(
-    '0004_broken',
+    '9004_broken',
     'create table half (n int);\n--> statement-breakpoint\nselect 1 / 0;',
     2,
   );
   await expect(migrate({ url }, { folder })).rejects.toMatchObject({ cause: { code: '22012' } });
   expect(await tablesOf(url)).toEqual([]);
-  expect(await migrate({ url })).toEqual([first, second, third]);
+  expect(await migrate({ url })).toEqual(released);
 });

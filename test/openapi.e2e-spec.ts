@@ -196,6 +196,7 @@ async function askWrong(to: TestService): Promise<void> {
     await ask(to, operation, { query: '?limit=%00' });
     await ask(to, operation, { headers: { Accept: 'text/html' } });
     if (takes('limit')) await ask(to, operation, { query: '?limit=1&limit=2' });
+    if (takes('after')) await ask(to, operation, { query: '?after=nonsense' });
     if (takes('id')) await ask(to, operation, { id: '42' });
     if (takes('id')) await ask(to, operation);
     for (const name of ['If-Match', 'If-None-Match'].filter(takes))
@@ -289,9 +290,11 @@ async function stepInTheWay(to: TestService): Promise<void> {
 async function breakTheTable(to: TestService): Promise<void> {
   await withSql(to, async (sql) => {
     await sql`alter table projects rename to kept`;
+    await sql`alter table technology_counts rename to kept_counts`;
     await sql.unsafe(`create function fail() returns boolean immutable language plpgsql
       as $$ begin raise exception 'on purpose'; end $$`);
     await sql`create view projects as select distinct * from kept where fail()`;
+    await sql`create view technology_counts as select distinct * from kept_counts where fail()`;
   });
   for (const operation of operations.filter(({ responses }) => '500' in responses))
     await ask(to, operation);
@@ -301,7 +304,7 @@ async function breakTheTable(to: TestService): Promise<void> {
 async function holdTheTable(to: TestService): Promise<void> {
   await withSql(to, (sql) =>
     sql.begin(async (tx) => {
-      await tx`lock table projects in access exclusive mode`;
+      await tx`lock table projects, technology_counts in access exclusive mode`;
       for (const operation of operations.filter(({ path }) => path.startsWith('/api/'))) {
         const first = ask(to, operation);
         // On a busy machine the first may have ended before we look: then there is nobody to wait for.
@@ -314,6 +317,6 @@ async function holdTheTable(to: TestService): Promise<void> {
 
 async function untilSomeoneWaits(sql: postgres.TransactionSql): Promise<void> {
   const waiting = () =>
-    sql`select from pg_locks where not granted and relation = 'projects'::regclass`;
+    sql`select from pg_locks where not granted and relation in ('projects'::regclass, 'technology_counts'::regclass)`;
   for (let looks = 0; looks < 200; looks++) if ((await waiting()).length > 0) return;
 }

@@ -140,9 +140,11 @@ describe('GET /api/projects', () => {
     const own = await startService();
     const list = request(own.url);
     try {
-      await list
-        .get('/api/projects')
-        .expect(200, { success: true, data: [], meta: { limit: 50, hasMore: false } });
+      await list.get('/api/projects').expect(200, {
+        success: true,
+        data: [],
+        meta: { limit: 50, nextCursor: null, hasMore: false },
+      });
       const made: Stored[] = [];
       for (let i = 0; i < 3; i++) {
         const { body } = await list.post('/api/projects').send(aProject());
@@ -151,12 +153,15 @@ describe('GET /api/projects', () => {
       const byAge = (a: Stored, b: Stored) =>
         b.createdAt.localeCompare(a.createdAt) || (a.id < b.id ? 1 : -1);
       made.sort(byAge);
-      await list
-        .get('/api/projects?limit=2')
-        .expect(200, { success: true, data: made.slice(0, 2), meta: { limit: 2, hasMore: true } });
-      await list
-        .get('/api/projects?limit=3')
-        .expect(200, { success: true, data: made, meta: { limit: 3, hasMore: false } });
+      const { body: two } = await list.get('/api/projects?limit=2').expect(200);
+      const nextCursor = expect.any(String);
+      const meta = { limit: 2, nextCursor, hasMore: true };
+      expect(two).toEqual({ success: true, data: made.slice(0, 2), meta });
+      await list.get('/api/projects?limit=3').expect(200, {
+        success: true,
+        data: made,
+        meta: { limit: 3, nextCursor: null, hasMore: false },
+      });
     } finally {
       await own.close();
     }

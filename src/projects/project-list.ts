@@ -6,7 +6,7 @@ import type { ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.j
 
 /** The query object of the factory for a request's parameters. Throws `invalid_cursor`. */
 export function listQueryOf(parameters: ListProjectsQuery): ProjectListQuery {
-  const { sort, after, id: _id, ...filters } = parameters;
+  const { sort, after, id, ...filters } = parameters;
   return {
     ...filters,
     sortBy: sort.replace('-', '') as ProjectListQuery['sortBy'],
@@ -33,13 +33,7 @@ export function nextLink(req: Request, cursor: string): string {
 }
 
 /** What a cursor belongs to: the filters and the sort, not how much of each project is read. */
-function boundTo({
-  limit: _limit,
-  after: _after,
-  fields: _fields,
-  count: _count,
-  ...rest
-}: ListProjectsQuery): string {
+function boundTo({ limit, after, fields, count, ...rest }: ListProjectsQuery): string {
   return JSON.stringify(Object.entries(rest).sort(([a], [b]) => a.localeCompare(b)));
 }
 

@@ -1,10 +1,12 @@
-import { and, count, eq, getTableColumns, gte, lt, type SQL, sql } from 'drizzle-orm';
+import { and, count, getTableColumns, gte, lt, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 import { PLANNED_FOR_ITS_VALUES } from '../driver.js';
 import { type Project, projects } from '../schema.js';
 
+const { search, ...answered } = getTableColumns(projects);
+
 /** Every column that is answered. */
-export const { search: _search, ...PROJECT_COLUMNS } = getTableColumns(projects);
+export const PROJECT_COLUMNS = answered;
 
 export const PROJECT_SORT_KEYS = ['createdAt', 'updatedAt', 'name'] as const;
 export const PROJECT_FIELDS = Object.keys(PROJECT_COLUMNS) as (keyof Project)[];
@@ -227,9 +229,7 @@ function inOrder({ descending = true }: ProjectListQuery, key: SQL, id: SQL): SQ
 /** The fields asked for, and those that make the cursor. */
 function columnsOf({ fields, sortBy = 'createdAt' }: ProjectListQuery): typeof PROJECT_COLUMNS {
   return fields
-    ? (pick(PROJECT_COLUMNS, [
-        ...new Set([...fields, sortBy, 'id' as const]),
-      ]) as typeof PROJECT_COLUMNS)
+    ? pick(PROJECT_COLUMNS, [...new Set([...fields, sortBy, 'id' as const])])
     : PROJECT_COLUMNS;
 }
 

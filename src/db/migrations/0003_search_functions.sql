@@ -7,7 +7,12 @@ RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT setweight(to_tsvector('simple', name), 'A')
     || setweight(jsonb_to_tsvector('simple', technologies, '["string"]'), 'B')
     || to_tsvector('simple', description)
-    || array_to_tsvector(ARRAY(SELECT 't=' || item FROM jsonb_array_elements_text(technologies) AS item))
+    || array_to_tsvector(ARRAY(
+      SELECT 't=' || left(item, 100) FROM jsonb_array_elements_text(
+        -- The check constraint refuses what is no list of words, but only once this has been made.
+        CASE jsonb_typeof(technologies) WHEN 'array' THEN technologies ELSE '[]' END
+      ) AS item WHERE item IS NOT NULL
+    ))
 $$;
 --> statement-breakpoint
 -- The words of a text by which a typo is recognized: letters alone, long enough to resemble one another.
