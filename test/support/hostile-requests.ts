@@ -282,6 +282,8 @@ export function forgeRequest(seed: number, item: string): Forged {
     const name = pick(random, chance(0.4) ? CONDITIONS : Object.keys(HEADERS));
     headers.set(name, pick(random, HEADERS[name]!));
   }
+  // A body that never comes is waited for, as it should be.
+  if (body.length === 0 && headers.get('Content-Length') === '1') headers.delete('Content-Length');
   if (!headers.get('Connection')) headers.set('Connection', 'close');
   const lines = [...headers].map(([name, value]) => `${name}: ${value}`);
   const head = [`${method} ${path}${query} HTTP/1.1`, ...lines, '', ''].join('\r\n');

@@ -10,7 +10,7 @@ export interface PlainRun {
 
 /**
  * Runs a script on the published postgres.js, in a process of its own since some of them end it.
- * The script finds `postgres` and `url` and prints what it saw. Killed after thirty seconds.
+ * The script finds `postgres` and `url` and prints what it saw. Killed after a hundred seconds.
  */
 export async function runOnPlainDriver(
   url: string,
@@ -21,7 +21,7 @@ export async function runOnPlainDriver(
   const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
     cwd: path.resolve(import.meta.dirname, '../..'),
     env: { PATH: process.env.PATH, url },
-    timeout: 30_000,
+    timeout: 100_000,
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {

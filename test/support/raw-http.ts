@@ -22,7 +22,9 @@ export async function exchange(url: string, ...parts: (string | Buffer)[]): Prom
   await new Promise<void>((resolve, reject) => {
     socket.setTimeout(TIMEOUT_MS, () => {
       socket.destroy();
-      reject(new Error(`no end within ${TIMEOUT_MS} ms: ${Buffer.concat(chunks).toString()}`));
+      const sent = String(parts[0]).slice(0, 500);
+      const got = Buffer.concat(chunks).toString();
+      reject(new Error(`no end within ${TIMEOUT_MS} ms of ${sent}: ${got}`));
     });
     // A server that refuses a request early may reset the rest of it.
     socket.on('error', () => {});

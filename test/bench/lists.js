@@ -1,0 +1,155 @@
+// How lists grow: the same queries on catalogues of several sizes, on one connection, warm.
+//   npm run bench:lists -- 10000 1000000
+import { mkdtempSync, readFileSync, rmSync, chmodSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+import postgres from 'postgres';
+import { createDatabaseConnection } from '../../dist/db/connection.js';
+import { startEmbeddedPostgres } from '../../dist/db/embedded-postgres.js';
+import { createProjectsFactory } from '../../dist/db/factories/projects.factory.js';
+import { createTechnologiesFactory } from '../../dist/db/factories/technologies.factory.js';
+import { migrate } from '../../dist/db/migrate.js';
+
+const SIZES = process.argv.slice(2).map(Number);
+const RUNS = 40;
+const CATALOGUE = readFileSync(new URL('catalogue.sql', import.meta.url), 'utf8');
+const LAST_ID = 'ffffffff-ffff-4fff-8fff-ffffffffffff';
+
+/** Each query, and what issue or contract asks of it: a ratio to the smallest size, or p95 in ms. */
+const cases = (size) => ({
+  'first page': [{}, 'ratio 1.5'],
+  'a page far on': [{ after: { key: momentOf(size / 10), id: LAST_ID } }, 'ratio 1.5'],
+  'by name, far on': [{ sortBy: 'name', after: { key: 'M', id: LAST_ID } }, 'ratio 1.5'],
+  'by updatedAt': [{ sortBy: 'updatedAt', descending: false }, 'ratio 1.5'],
+  'technology, 20 %': [{ technology: ['Python'] }, '5 ms'],
+  'technology, 1 %': [{ technology: ['Framework 3'] }, '5 ms'],
+  'technology, 0.1 %': [{ technology: ['Library 7'] }, '5 ms'],
+  'technology, 0.001 %': [{ technology: ['Rarity 7'] }, '5 ms'],
+  'two technologies, 20 % and 20 %': [{ technology: ['Python', 'React'] }, '20 ms'],
+  'two technologies, 20 % and 1 %': [{ technology: ['Python', 'Framework 3'] }, '20 ms'],
+  'two technologies, 1 % and 0.1 %': [{ technology: ['Framework 3', 'Library 7'] }, '20 ms'],
+  'one of three technologies': [{ anyTechnology: ['Python', 'Library 7', 'Rarity 3'] }, '5 ms'],
+  'technology 20 % and a common word': [{ technology: ['Python'], q: 'platform' }, '20 ms'],
+  'technology 20 % and a medium word': [{ technology: ['Python'], q: 'xideka' }, '20 ms'],
+  'technology 20 % and a rare word': [{ technology: ['Python'], q: 'quokka' }, '20 ms'],
+  'technology 0.1 % and a common word': [{ technology: ['Library 7'], q: 'platform' }, '20 ms'],
+  'common words': [{ q: 'platform' }, '50 ms'],
+  'two common words': [{ q: 'python platform' }, '50 ms'],
+  'a medium word': [{ q: 'xideka' }, '50 ms'],
+  'a rare word': [{ q: 'quokka' }, '50 ms'],
+  'a typo': [{ q: 'wesonume' }, '50 ms'],
+  'estimated count': [{ count: 'estimated', limit: 1 }, '5 ms'],
+  'technology 1 %, by name': [{ technology: ['Framework 3'], sortBy: 'name' }, ''],
+  technologies: ['technologies', '5 ms'],
+});
+
+if (SIZES.length === 0 || SIZES.some((size) => !(size >= 1000))) {
+  console.error('Name the sizes, such as: npm run bench:lists -- 10000 1000000');
+  process.exit(1);
+}
+const directory = mkdtempSync(path.join(tmpdir(), 'projects-bench-'));
+chmodSync(directory, 0o755);
+const server = await startEmbeddedPostgres({
+  directory,
+  settings: {
+    shared_buffers: '2GB',
+    max_wal_size: '4GB',
+    fsync: 'off',
+    synchronous_commit: 'off',
+    jit: 'off',
+  },
+});
+try {
+  const results = [];
+  for (const size of SIZES) results.push(await measure(size));
+  print(results);
+} finally {
+  await server.stop();
+  rmSync(directory, { recursive: true, force: true });
+}
+
+async function measure(size) {
+  const url = await makeCatalogue(size);
+  const { db, close } = createDatabaseConnection({ url, max: 1, statement_timeout_ms: 60_000 });
+  const projects = createProjectsFactory(db);
+  const technologies = createTechnologiesFactory(db);
+  const times = {};
+  for (const [name, [query]] of Object.entries(cases(size))) {
+    const run = () =>
+      query === 'technologies' ? technologies.getTechnologies() : projects.listProjects(query);
+    for (let i = 0; i < 5; i++) await run();
+    const taken = [];
+    for (let i = 0; i < RUNS; i++) {
+      const startedAt = performance.now();
+      await run();
+      taken.push(performance.now() - startedAt);
+    }
+    taken.sort((a, b) => a - b);
+    times[name] = { median: taken[RUNS / 2], p95: taken[Math.floor(RUNS * 0.95)] };
+  }
+  await close();
+  return { size, times };
+}
+
+async function makeCatalogue(size) {
+  const url = new URL(server.url);
+  url.pathname = `catalogue_${size}`;
+  const admin = postgres(server.url, { max: 1, onnotice: () => {} });
+  await admin.unsafe(`create database catalogue_${size}`);
+  await admin.end();
+  await migrate({ url: url.href });
+  const sql = postgres(url.href, { max: 1, onnotice: () => {} });
+  await sql.unsafe(CATALOGUE);
+  const startedAt = performance.now();
+  for (let from = 1; from <= size; from += 100_000) {
+    await sql.unsafe(rowsFrom(from, Math.min(size, from + 99_999)));
+  }
+  await sql`select fold_technology_changes()`;
+  await sql.unsafe('vacuum analyze');
+  await sql.end();
+  console.error(`${size} projects made in ${Math.round((performance.now() - startedAt) / 1000)} s`);
+  return url.href;
+}
+
+function momentOf(i) {
+  return new Date(Date.UTC(2020, 0, 1) + Math.round(i) * 10_000).toISOString();
+}
+
+function rowsFrom(from, to) {
+  return `
+    insert into projects (id, name, description, technologies, created_at, updated_at)
+    select ('00000000-0000-4000-8000-' || lpad(to_hex(i), 12, '0'))::uuid,
+      initcap(word(pick_skewed(i, 1, 2000))) || ' ' || initcap(word(pick(i, 2, 10000))) || ' ' || i,
+      'A ' || word(pick_skewed(i, 3, 10000)) || ' ' || word(pick_skewed(i, 4, 10000)) || ' for '
+        || word(pick_skewed(i, 5, 10000)) || ' and ' || word(pick_skewed(i, 6, 10000)) || ' with '
+        || word(pick_skewed(i, 7, 10000)) || ' ' || word(pick_skewed(i, 8, 10000))
+        || case when draw(i, 20) < 0.2 then ' platform' else '' end
+        || case when draw(i, 21) < 0.00001 then ' quokka' else '' end,
+      to_jsonb(array_remove(array[
+        case when draw(i, 31) < 0.2 then 'TypeScript' end,
+        case when draw(i, 32) < 0.2 then 'PostgreSQL' end,
+        case when draw(i, 33) < 0.2 then 'Python' end,
+        case when draw(i, 34) < 0.2 then 'Docker' end,
+        case when draw(i, 35) < 0.2 then 'React' end,
+        case when draw(i, 36) < 0.5 then 'Framework ' || pick(i, 37, 50) end,
+        case when draw(i, 38) < 0.2 then 'Library ' || pick(i, 39, 200) end,
+        case when draw(i, 40) < 0.02 then 'Rarity ' || pick(i, 41, 2000) end], null)),
+      '2020-01-01'::timestamptz + i * interval '10 s',
+      '2020-01-01'::timestamptz + i * interval '10 s' + pick(i, 50, 1000000) * interval '1 s'
+    from generate_series(${from}::bigint, ${to}::bigint) as i`;
+}
+
+/** Median and p95 in milliseconds at each size, as a Markdown table. */
+function print(results) {
+  const sizes = results.map(({ size }) => size.toLocaleString('en'));
+  console.log(`| query | limit | ${sizes.join(' | ')} | ratio |`);
+  console.log(`| --- | --- | ${sizes.map(() => '---').join(' | ')} | --- |`);
+  for (const [name, [, limit]] of Object.entries(cases(SIZES[0]))) {
+    const cells = results.map(
+      ({ times }) => `${times[name].median.toFixed(2)} (${times[name].p95.toFixed(2)})`,
+    );
+    const ratio = results.at(-1).times[name].median / results[0].times[name].median;
+    console.log(`| ${name} | ${limit} | ${cells.join(' | ')} | ${ratio.toFixed(2)} |`);
+  }
+}
