@@ -24,23 +24,48 @@ export type ProjectsFactory = ReturnType<typeof createProjectsFactory>;
  * `statement_timeout`, `pool_exhausted` and `database_unavailable`, found by `asDataError`.
  */
 export function createProjectsFactory(db: Db) {
-  /** The newest projects first. */
-  async function getAllProjects(limit = 50): Promise<Project[]> {
-    return await db
+  const newest = once(() =>
+    db
       .select()
       .from(projects)
       .orderBy(desc(projects.createdAt), desc(projects.id))
-      .limit(limit);
+      .limit(sql.placeholder('limit'))
+      .prepare('newest'),
+  );
+
+  /** The newest projects first. */
+  async function getAllProjects(limit = 50): Promise<Project[]> {
+    return await newest().execute({ limit });
   }
+
+  const byId = once(() =>
+    db
+      .select()
+      .from(projects)
+      .where(eq(projects.id, sql.placeholder('id')))
+      .prepare('byId'),
+  );
 
   /** Throws `not_found`. */
   async function getProject(id: string): Promise<Project> {
-    const [project] = await db.select().from(projects).where(eq(projects.id, id));
+    const [project] = await byId().execute({ id });
     return project ?? notFound();
   }
 
+  const insert = once(() =>
+    db
+      .insert(projects)
+      .values({
+        name: sql.placeholder('name'),
+        description: sql.placeholder('description'),
+        technologies: sql.placeholder('technologies'),
+      })
+      .returning()
+      .prepare('insert'),
+  );
+
   async function createProject(values: ProjectValues): Promise<Project> {
-    const [project] = await db.insert(projects).values(values).returning();
+    const [project] = await insert().execute({ ...values });
     return project!;
   }
 
@@ -107,6 +132,12 @@ export function createProjectsFactory(db: Db) {
     updateProject,
     deleteProject,
   };
+}
+
+/** What `make` gives, made at the first call: a factory of a transaction makes what it uses. */
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
 }
 
 function matching(id: string, { versions, notVersions }: WriteCondition): SQL | undefined {
