@@ -80,12 +80,7 @@ export class PooledDriver {
       : this.#pool.acquire().then((acquired) => this.#runOn(acquired, text, params, values));
   };
 
-  async #runOn(
-    session: Session,
-    text: string,
-    params: unknown[],
-    values: boolean,
-  ): Promise<Rows> {
+  async #runOn(session: Session, text: string, params: unknown[], values: boolean): Promise<Rows> {
     try {
       const prepare = this.#isPrepared(text, params);
       return checked(session, await session.query(text, params, { values, prepare }));

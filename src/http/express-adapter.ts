@@ -33,7 +33,7 @@ export class LeanExpressAdapter extends ExpressAdapter {
     this.httpServer = httpsOptions
       ? https.createServer({ ...httpsOptions, ...this.#classes }, app)
       : http.createServer(this.#classes, app);
-    if (forceCloseConnections) this['trackOpenConnections']();
+    if (forceCloseConnections) (this as unknown as Tracking).trackOpenConnections();
   }
 
   /** The same bytes as Express's for a JSON object of which neither settings, headers nor middleware want more. */
@@ -41,11 +41,17 @@ export class LeanExpressAdapter extends ExpressAdapter {
     if (statusCode !== undefined || !isPlainObject(body) || !isPlainAnswer(res)) {
       return super.reply(res, body, statusCode);
     }
-    const text = JSON.stringify(body);
+    const text = JSON.stringify(body) as string | undefined;
+    if (text === undefined) return super.reply(res, body); // by its toJSON
     res.setHeader('Content-Type', 'application/json; charset=utf-8');
     res.setHeader('Content-Length', Buffer.byteLength(text));
     return res.req.method === 'HEAD' ? res.end() : res.end(text, 'utf8');
   }
+}
+
+/** What Nest keeps to itself. */
+interface Tracking {
+  trackOpenConnections(): void;
 }
 
 /** What Node's server makes requests and responses of, so that Express has nothing left to set. */
@@ -84,7 +90,7 @@ function isPlainAnswer(res: Response): boolean {
     !settings['json replacer'] &&
     !settings['json spaces'] &&
     !settings['json escape'] &&
-    (!('if-none-match' in req.headers || 'if-modified-since' in req.headers) || !req.fresh) &&
+    !req.fresh &&
     !res.hasHeader('Content-Type') &&
     !res.hasHeader('Transfer-Encoding')
   );

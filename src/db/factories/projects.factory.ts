@@ -1,6 +1,7 @@
 import { and, desc, eq, not, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
+import { prepareOnce } from '../prepared.js';
 import { type NewProject, type Project, projects } from '../schema.js';
 
 /** What a client writes of a project; the database keeps the rest. */
@@ -24,7 +25,7 @@ export type ProjectsFactory = ReturnType<typeof createProjectsFactory>;
  * `statement_timeout`, `pool_exhausted` and `database_unavailable`, found by `asDataError`.
  */
 export function createProjectsFactory(db: Db) {
-  const newest = once(() =>
+  const newest = prepareOnce(() =>
     db
       .select()
       .from(projects)
@@ -38,7 +39,7 @@ export function createProjectsFactory(db: Db) {
     return await newest().execute({ limit });
   }
 
-  const byId = once(() =>
+  const byId = prepareOnce(() =>
     db
       .select()
       .from(projects)
@@ -52,7 +53,7 @@ export function createProjectsFactory(db: Db) {
     return project ?? notFound();
   }
 
-  const insert = once(() =>
+  const insert = prepareOnce(() =>
     db
       .insert(projects)
       .values({
@@ -132,12 +133,6 @@ export function createProjectsFactory(db: Db) {
     updateProject,
     deleteProject,
   };
-}
-
-/** What `make` gives, made at the first call: a factory of a transaction makes what it uses. */
-function once<T>(make: () => T): () => T {
-  let made: T | undefined;
-  return () => (made ??= make());
 }
 
 function matching(id: string, { versions, notVersions }: WriteCondition): SQL | undefined {
