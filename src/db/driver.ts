@@ -21,7 +21,7 @@ const MAX_PREPARED_LENGTH = 10_000;
 export const PLANNED_FOR_ITS_VALUES = sql.raw('/* planned for its values */');
 
 /** What a server answers to statements that begin or end a transaction. */
-const TRANSACTION_COMMANDS = ['BEGIN', 'START TRANSACTION', 'COMMIT', 'ROLLBACK'];
+const TRANSACTION_COMMANDS = new Set(['BEGIN', 'START TRANSACTION', 'COMMIT', 'ROLLBACK']);
 
 const IN_FAILED_TRANSACTION = '25P02';
 
@@ -87,19 +87,18 @@ export class PooledDriver {
       : this.#pool.acquire().then((acquired) => this.#runOn(acquired, text, params, values));
   };
 
-  #runOn(session: Session, text: string, params: unknown[], values: boolean): Promise<Rows> {
-    return this.#execute(session, text, params, values).finally(() => this.#pool.release(session));
+  async #runOn(session: Session, text: string, params: unknown[], values: boolean): Promise<Rows> {
+    try {
+      const prepare = this.#isPrepared(text, params);
+      return checked(session, await session.query(text, params, { values, prepare }));
+    } finally {
+      this.#pool.release(session);
+    }
   }
 
   #execute: Execute = async (session, text, params, values) => {
     const prepare = this.#isPrepared(text, params);
-    const rows = await session.query(text, params, { values, prepare });
-    if (controlsTransaction(rows)) {
-      const error = new TypeError('Transactions begin and end with db.transaction() only.');
-      session.destroy(error);
-      throw error;
-    }
-    return rows;
+    return checked(session, await session.query(text, params, { values, prepare }));
   };
 
   /** A statement without parameters is one round trip unprepared. */
@@ -229,10 +228,18 @@ class PendingQuery implements PromiseLike<Rows> {
   }
 }
 
+/** The rows; throws, and ends the session, if the statement began or ended a transaction. */
+function checked(session: Session, rows: Rows): Rows {
+  if (!controlsTransaction(rows)) return rows;
+  const error = new TypeError('Transactions begin and end with db.transaction() only.');
+  session.destroy(error);
+  throw error;
+}
+
 /** A text of several statements has several results. */
 function controlsTransaction(rows: Rows): boolean {
-  const results = rows.command ? [rows] : (rows as unknown as Rows[]);
-  return results.some(({ command }) => TRANSACTION_COMMANDS.includes(command));
+  if (rows.command) return TRANSACTION_COMMANDS.has(rows.command);
+  return (rows as unknown as Rows[]).some(({ command }) => TRANSACTION_COMMANDS.has(command));
 }
 
 function tooLong(timeoutMs: number): DataError {

@@ -26,7 +26,8 @@ export interface PoolStats {
 interface Waiter {
   resolve(session: Session): void;
   reject(error: Error): void;
-  timer: NodeJS.Timeout | undefined;
+  /** By performance.now(). */
+  since: number;
 }
 
 /** A server that has been replaced, behind a balancer or by a failover, is not kept for ever. */
@@ -57,6 +58,8 @@ export class Pool {
   #pausedUntil = 0;
   #timeouts = 0;
   #reaper: NodeJS.Timeout | undefined;
+  /** Runs while any wait. */
+  #waitLimit: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(settings: PoolSettings) {
@@ -85,13 +88,8 @@ export class Pool {
     if (session) return Promise.resolve(session);
     if (this.#waiting.length >= this.#settings.maxWaiting) return Promise.reject(this.#givenUp());
     return new Promise((resolve, reject) => {
-      const { acquireTimeoutMs } = this.#settings;
-      // All wait equally long, so the first to time out is the first in the queue.
-      const timer =
-        acquireTimeoutMs > 0
-          ? setTimeout(() => this.#waiting.shift()?.reject(this.#givenUp()), acquireTimeoutMs)
-          : undefined;
-      this.#waiting.push({ resolve, reject, timer });
+      this.#waiting.push({ resolve, reject, since: performance.now() });
+      if (this.#waiting.length === 1) this.#limitWaiting();
       this.#openIfWanted();
     });
   }
@@ -103,7 +101,7 @@ export class Pool {
     if (this.#closed || now - session.openedAt > MAX_LIFETIME_MS) return this.#retire(session);
     const waiter = this.#waiting.shift();
     if (waiter) {
-      clearTimeout(waiter.timer);
+      if (this.#waiting.length === 0) clearTimeout(this.#waitLimit);
       return waiter.resolve(session);
     }
     session.idleSince = now;
@@ -205,11 +203,24 @@ export class Pool {
     }
   }
 
-  #rejectWaiting(error: Error, count: number): void {
-    for (const waiter of this.#waiting.splice(0, count)) {
-      clearTimeout(waiter.timer);
-      waiter.reject(error);
+  /** All wait equally long, so the first to time out is the first in the queue, and one timer serves all. */
+  #limitWaiting(): void {
+    const { acquireTimeoutMs } = this.#settings;
+    if (acquireTimeoutMs === 0) return;
+    clearTimeout(this.#waitLimit);
+    const now = performance.now();
+    while (this.#waiting[0] && now - this.#waiting[0].since >= acquireTimeoutMs) {
+      this.#waiting.shift()!.reject(this.#givenUp());
     }
+    const [first] = this.#waiting;
+    if (!first) return;
+    const leftMs = Math.ceil(first.since + acquireTimeoutMs - now);
+    this.#waitLimit = setTimeout(() => this.#limitWaiting(), leftMs);
+  }
+
+  #rejectWaiting(error: Error, count: number): void {
+    for (const waiter of this.#waiting.splice(0, count)) waiter.reject(error);
+    if (this.#waiting.length === 0) clearTimeout(this.#waitLimit);
   }
 
   #givenUp(): DataError {

@@ -24,7 +24,6 @@ export interface QueryOptions {
   /** Rows as arrays. */
   values?: boolean;
   prepare?: boolean;
-  deadlineMs?: number;
 }
 
 export type Rows = postgres.RowList<postgres.Row[]>;
@@ -61,6 +60,8 @@ export class Session {
   readonly #host: number;
   #socket: net.Socket | undefined;
   #rejectRunning: ((reason: Error) => void) | undefined;
+  /** One for all statements, started anew by each. */
+  #deadline: NodeJS.Timeout | undefined;
 
   /** Connects to the given one of the hosts in the URL, at the first statement. */
   constructor(settings: SessionSettings, host: number) {
@@ -86,16 +87,22 @@ export class Session {
   /** Resolves when the server answers; rejects with `database_unavailable`, at the deadline at latest. */
   async connect(deadlineMs: number): Promise<void> {
     const { parsers } = this.#client.options;
+    const connecting = setTimeout(() => this.destroy(noAnswer(deadlineMs)), deadlineMs);
     try {
       const types =
         'select oid, typarray from pg_catalog.pg_type where typarray <> 0 and typrelid = 0';
-      for (const { oid, typarray } of await this.query(types, [], { deadlineMs })) {
+      for (const { oid, typarray } of await this.query(types, [])) {
         parsers[typarray as number] ??= (text: string) =>
           parseArray(text, parsers[oid as number] as (text: string) => unknown);
+      }
+      if (this.#deadlineMs > 0) {
+        this.#deadline = setTimeout(() => this.#giveUp(), this.#deadlineMs).unref();
       }
     } catch (error) {
       this.destroy(connectionLost(error));
       throw asDataError(error) ?? connectionLost(error);
+    } finally {
+      clearTimeout(connecting);
     }
   }
 
@@ -106,30 +113,23 @@ export class Session {
    */
   query(text: string, params: unknown[], options: QueryOptions = {}): Promise<Rows> {
     if (this.lost) return Promise.reject(this.lost);
-    const { values, prepare = false, deadlineMs = this.#deadlineMs } = options;
     return new Promise((resolve, reject) => {
+      const { values, prepare = false } = options;
       const query = this.#client.unsafe(text, params.map(toText) as never[], { prepare });
-      const timer =
-        deadlineMs > 0
-          ? setTimeout(() => this.destroy(noAnswer(deadlineMs)), deadlineMs)
-          : undefined;
-      const settle = () => {
-        clearTimeout(timer);
-        this.#rejectRunning = undefined;
-      };
-      const fail = (this.#rejectRunning = (reason: Error) => {
-        settle();
-        reject(reason);
-      });
+      this.#rejectRunning = reject;
+      this.#deadline?.refresh();
       (values ? query.values() : query).then(
         (rows) => {
           if (!Array.isArray(rows)) return this.#refuseCopy(rows);
-          settle();
+          this.#rejectRunning = undefined;
           resolve(rows as Rows);
         },
-        // All but the server's answer to this very statement is the end of the connection.
-        (error: Error) =>
-          isAnswer(error) ? fail(error) : this.destroy(asDataError(error) ?? error),
+        (error: Error) => {
+          // All but the server's answer to this very statement is the end of the connection.
+          if (!isAnswer(error)) return this.destroy(asDataError(error) ?? error);
+          this.#rejectRunning = undefined;
+          reject(error);
+        },
       );
     });
   }
@@ -147,10 +147,16 @@ export class Session {
     this.#socket?.destroy();
   }
 
+  #giveUp(): void {
+    if (this.#rejectRunning) this.destroy(noAnswer(this.#deadlineMs));
+  }
+
   #end(reason: Error): void {
     if (this.lost) return;
     this.lost = reason;
+    clearTimeout(this.#deadline);
     this.#rejectRunning?.(reason);
+    this.#rejectRunning = undefined;
     this.onInterrupt?.(reason);
     this.onLost?.();
   }

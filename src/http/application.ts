@@ -1,19 +1,20 @@
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
+import type { NestExpressApplication } from '@nestjs/platform-express';
 import express, { type Express } from 'express';
 import { AppModule } from '../app.module.js';
 import type { Environment } from '../config/environment.js';
 import { jsonBody } from './body-parser.js';
 import { answerBrokenRequests } from './broken-requests.js';
 import { serveDocs } from './docs.js';
+import { LeanExpressAdapter } from './express-adapter.js';
 import { ProblemFilter } from './problem.filter.js';
 import { requestId } from './request-id.js';
 import { requestLog } from './request-log.js';
 
 /** The service, ready to listen; connects to nothing yet. */
 export async function createApplication(environment: Environment): Promise<NestExpressApplication> {
-  const adapter = new ExpressAdapter(createExpress());
+  const adapter = new LeanExpressAdapter(createExpress());
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.forRoot(environment),
     adapter,

@@ -6,18 +6,18 @@ const SANE = /^[\w.:@=+/-]{1,128}$/;
 /** W3C Trace Context, version 00: version, trace id, parent id, flags. */
 const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-const ids = new WeakMap<IncomingMessage, string>();
+const ID = Symbol('request id');
 
 /**
  * The request's id, also set as X-Request-Id on its answer: the caller's own if it is sane, else
  * the trace id of its `traceparent`, else a new UUID. The same however often it is asked for.
  */
-export function requestIdOf(req: IncomingMessage, res: ServerResponse): string {
-  let id = ids.get(req);
+export function requestIdOf(req: IncomingMessage & { [ID]?: string }, res: ServerResponse): string {
+  let id = req[ID];
   if (id === undefined) {
     const given = req.headers['x-request-id'];
     id = typeof given === 'string' && SANE.test(given) ? given : (traceIdOf(req) ?? randomUUID());
-    ids.set(req, id);
+    req[ID] = id;
     if (!res.headersSent) res.setHeader('X-Request-Id', id);
   }
   return id;

@@ -31,7 +31,7 @@ export function acceptsQuery(controller: object, handler: Handler): boolean {
 /** A part of the request that a handler takes whole, and the DTO class that it takes it as. */
 export interface ValidatedPart {
   type: 'body' | 'query';
-  metatype: Type;
+  metatype: Type<object>;
 }
 
 const PARTS: Record<string, ValidatedPart['type']> = {
@@ -51,7 +51,7 @@ export function validatedParts(controller: Type, handler: Handler): ValidatedPar
       PARAMTYPES_METADATA,
       controller.prototype as object,
       handler.name,
-    ) ?? []) as Type[];
+    ) ?? []) as Type<object>[];
     parts = Object.entries(args).flatMap(([key, { index, data }]) => {
       const type = PARTS[key.split(':', 1)[0]!];
       return type && data === undefined ? [{ type, metatype: types[index]! }] : [];

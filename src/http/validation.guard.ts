@@ -1,17 +1,15 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { Request } from 'express';
 import { type ValidatedPart, validatedParts } from './route-metadata.js';
-import { RequestValidationPipe } from './validation.pipe.js';
+import { validated } from './validation.js';
 
 /**
- * Puts what RequestValidationPipe makes of the body and of the query in their places. A guard,
- * because guards run before all pipes: a ValidationPipe that a host application has for all of its
- * routes would drop unknown fields without a word and answer faults in its own way.
+ * Puts what `validated` makes of the body and of the query in their places. A guard, because guards
+ * run before all pipes: a ValidationPipe that a host application has for all of its routes would
+ * drop unknown fields without a word and answer faults in its own way.
  */
 @Injectable()
 export class ValidationGuard implements CanActivate {
-  private readonly pipe = new RequestValidationPipe();
-
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const parts = validatedParts(context.getClass(), context.getHandler());
     if (parts.length === 0) return true;
@@ -20,7 +18,7 @@ export class ValidationGuard implements CanActivate {
 
   private async validate(parts: ValidatedPart[], req: Request): Promise<boolean> {
     for (const { type, metatype } of parts) {
-      const value: unknown = await this.pipe.transform(req[type], { type, metatype });
+      const value = await validated(metatype, req[type]);
       Object.defineProperty(req, type, { value, writable: true, configurable: true }); // Express only computes `query`
     }
     return true;

@@ -23,6 +23,13 @@ export function TextLength(min: number, max: number): PropertyDecorator {
   });
 }
 
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** Whether it is a UUID of any version (RFC 9562). */
+export function isUuid(value: unknown): boolean {
+  return typeof value === 'string' && UUID.test(value);
+}
+
 interface ListLimits {
   maxItems: number;
   maxLength: number;

@@ -6,7 +6,6 @@ import {
   Headers,
   HttpCode,
   Inject,
-  Param,
   Patch,
   Post,
   Put,
@@ -27,19 +26,19 @@ import {
 } from '../http/api-answers.js';
 import { type Success, success } from '../http/envelope.js';
 import { areNamed, etagOf, preconditionsOf } from '../http/etag.js';
+import { Id } from '../http/id.decorator.js';
 import { notValid, Problem } from '../http/problem.js';
 import { ResourceController } from '../http/resource-controller.js';
-import { UuidPipe } from '../http/uuid.pipe.js';
 import { ListedProjectDto, ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';
 import { EXAMPLE_ID, ProjectDto } from './dto/project.dto.js';
 import { PatchProjectDto, WriteProjectDto } from './dto/write-project.dto.js';
 import { listQueryOf, metaOf, nextLink, refuseBesideIds } from './project-list.js';
 import { PROJECTS_FACTORY } from './projects.tokens.js';
 
-const Id = () => Param('id', UuidPipe);
 const ApiId = () =>
   ApiParam({
     name: 'id',
+    type: String,
     format: 'uuid',
     example: EXAMPLE_ID,
     description: 'The id of the project: a UUID of any version.',
@@ -102,9 +101,9 @@ export class ProjectsController {
     summary: 'Read a project',
     description: 'Its `ETag` is for `If-None-Match` here and for `If-Match` when it is written.',
   })
-  @ApiId()
   @ApiIfMatch('Answer 412 if the project is at none of these ETags.')
   @ApiIfNoneMatch('Answer 304 if the project is still at one of these ETags, such as `"7"`.')
+  @ApiId()
   @ApiSuccess(200, { description: 'The project.', data: ProjectDto, etag: true })
   @ApiNotModified()
   @ApiResourceProblems('invalid_id', 'invalid_header', 'not_found', 'version_mismatch')
@@ -153,8 +152,8 @@ export class ProjectsController {
     description:
       'The same request twice gives the same project. With `If-Match` it only replaces, with `If-None-Match: *` it only creates.',
   })
-  @ApiId()
   @ApiWriteConditions()
+  @ApiId()
   @ApiConsumes('application/json')
   @ApiSuccess(200, { description: 'The project replaced.', data: ProjectDto, etag: true })
   @ApiSuccess(201, {
@@ -186,8 +185,8 @@ export class ProjectsController {
     description:
       'A JSON merge patch (RFC 7396): absent fields keep their values, a list is replaced whole; `null` and an empty patch are refused.',
   })
-  @ApiId()
   @ApiWriteConditions()
+  @ApiId()
   @ApiConsumes('application/merge-patch+json', 'application/json')
   @ApiSuccess(200, { description: 'The project as it is now.', data: ProjectDto, etag: true })
   @ApiResourceProblems(
@@ -210,8 +209,8 @@ export class ProjectsController {
   @Delete(':id')
   @HttpCode(200)
   @ApiOperation({ operationId: 'deleteProject', summary: 'Remove a project' })
-  @ApiId()
   @ApiWriteConditions()
+  @ApiId()
   @ApiSuccess(200, { description: 'The project removed, as it was.', data: ProjectDto })
   @ApiResourceProblems('invalid_id', 'invalid_header', 'not_found', 'conflict', 'version_mismatch')
   async remove(

@@ -69,15 +69,36 @@ const CANDIDATES = 2000;
  * walked; where other filters must be looked up in the projects, only so far.
  */
 export async function listProjects(db: Db, query: ProjectListQuery = {}): Promise<ProjectPage> {
-  const { limit = 50, sortBy = 'createdAt', fields } = query;
+  const { limit = 50 } = query;
   const [rows, counted] = await Promise.all([findRows(db, query, limit + 1), countAll(db, query)]);
+  return { ...pageOf(query, rows), ...counted };
+}
+
+/** The page of a query, from its rows and one more if there are more. */
+export function pageOf(query: ProjectListQuery, rows: Row[]): ProjectPage {
+  const { limit = 50, sortBy = 'createdAt', fields } = query;
   const page = rows.slice(0, limit);
   const last = page.at(-1);
   return {
     projects: fields ? page.map((row) => pick(row, fields)) : page,
     next: last && rows.length > limit ? { key: keyText(last[sortBy]), id: last.id } : undefined,
-    ...counted,
   };
+}
+
+/** Whether a query asks for nothing but the newest projects. */
+export function isNewestPage({
+  limit,
+  sortBy,
+  descending,
+  count,
+  ...others
+}: ProjectListQuery): boolean {
+  return (
+    (sortBy ?? 'createdAt') === 'createdAt' &&
+    (descending ?? true) &&
+    (count ?? 'none') === 'none' &&
+    Object.values(others).every((filter) => filter === undefined)
+  );
 }
 
 async function findRows(db: Db, query: ProjectListQuery, limit: number): Promise<Row[]> {

@@ -1,13 +1,17 @@
 import { and, desc, eq, not, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
+import { prepareOnce } from '../prepared.js';
 import { type NewProject, type Project, projects } from '../schema.js';
 import {
+  isNewestPage,
   listProjects,
+  pageOf,
   pick,
   PROJECT_COLUMNS,
   PROJECT_FIELDS,
   type ProjectListQuery,
+  type ProjectPage,
 } from './project-list.js';
 
 /** What a client writes of a project; the database keeps the rest. */
@@ -31,13 +35,25 @@ export type ProjectsFactory = ReturnType<typeof createProjectsFactory>;
  * `statement_timeout`, `pool_exhausted` and `database_unavailable`, found by `asDataError`.
  */
 export function createProjectsFactory(db: Db) {
-  /** The newest projects first. */
-  async function getAllProjects(limit = 50): Promise<Project[]> {
-    return await db
+  const newest = prepareOnce(() =>
+    db
       .select(PROJECT_COLUMNS)
       .from(projects)
       .orderBy(desc(projects.createdAt), desc(projects.id))
-      .limit(limit);
+      .limit(sql.placeholder('limit'))
+      .prepare('newest'),
+  );
+
+  /** The newest projects first. */
+  async function getAllProjects(limit = 50): Promise<Project[]> {
+    return await newest().execute({ limit });
+  }
+
+  /** A page of projects, as `listProjects` in project-list.ts describes it. */
+  async function listPage(query: ProjectListQuery = {}): Promise<ProjectPage> {
+    if (!isNewestPage(query)) return await listProjects(db, query);
+    // What is asked for most has a statement that is made once.
+    return pageOf(query, await getAllProjects((query.limit ?? 50) + 1));
   }
 
   /** Those of these projects that there are, in the order of the ids; of each the fields named. */
@@ -56,14 +72,34 @@ export function createProjectsFactory(db: Db) {
       .map((project) => pick(project, fields));
   }
 
+  const withId = prepareOnce(() =>
+    db
+      .select(PROJECT_COLUMNS)
+      .from(projects)
+      .where(eq(projects.id, sql.placeholder('id')))
+      .prepare('byId'),
+  );
+
   /** Throws `not_found`. */
   async function getProject(id: string): Promise<Project> {
-    const [project] = await db.select(PROJECT_COLUMNS).from(projects).where(eq(projects.id, id));
+    const [project] = await withId().execute({ id });
     return project ?? notFound();
   }
 
+  const insert = prepareOnce(() =>
+    db
+      .insert(projects)
+      .values({
+        name: sql.placeholder('name'),
+        description: sql.placeholder('description'),
+        technologies: sql.placeholder('technologies'),
+      })
+      .returning(PROJECT_COLUMNS)
+      .prepare('insert'),
+  );
+
   async function createProject(values: ProjectValues): Promise<Project> {
-    const [project] = await db.insert(projects).values(values).returning(PROJECT_COLUMNS);
+    const [project] = await insert().execute({ ...values });
     return project!;
   }
 
@@ -126,7 +162,7 @@ export function createProjectsFactory(db: Db) {
   }
 
   return {
-    listProjects: (query?: ProjectListQuery) => listProjects(db, query),
+    listProjects: listPage,
     getProjectsById,
     getAllProjects,
     getProject,

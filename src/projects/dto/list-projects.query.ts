@@ -9,13 +9,13 @@ import {
 import { PROJECT_LIMITS } from '../../db/schema.js';
 import {
   DistinctTexts,
+  isUuid,
   MomentParameter,
   NamesParameter,
   Repeatable,
   TextLength,
   WholeNumberParameter,
 } from '../../http/validators.js';
-import { isUuid } from '../../http/uuid.pipe.js';
 import { ProjectDto } from './project.dto.js';
 
 const MAX_LIMIT = 200;
