@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import request from 'supertest';
 import { createDatabaseConnection, type DatabaseConnection } from '../src/db/connection.js';
 import { createProjectsFactory } from '../src/db/factories/projects.factory.js';
@@ -21,7 +22,10 @@ const names = (body: { data: { name: string }[] }) => body.data.map(({ name }) =
 const create = async (...values: Parameters<typeof aProject>[0][]) => {
   const projects = createProjectsFactory(connection.db);
   const created = [];
-  for (const value of values) created.push(await projects.createProject(aProject(value)));
+  for (const value of values) {
+    created.push(await projects.createProject(aProject(value)));
+    await sleep(2); // a millisecond of its own, so that the order of creation is known
+  }
   return created;
 };
 
