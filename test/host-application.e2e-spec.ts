@@ -254,11 +254,13 @@ describe.each(['forRoot', 'forRootAsync'])('a host that passes its own pool to %
     expect(created.headers['x-request-id']).toBeTruthy();
     await api().get(created.headers.location!).expect(200, created.body).expect('ETag', '"1"');
     await api().get(`${projects}/${id}`).set('If-None-Match', '"1"').expect(304);
+    // Other tests may have left projects: this is the newest, whether there are more or not.
     const list = await api().get(`${projects}?limit=1`).expect(200);
+    const { hasMore } = list.body.meta;
     expect(list.body).toEqual({
       success: true,
       data: [created.body.data],
-      meta: { limit: 1, nextCursor: null, hasMore: false },
+      meta: { limit: 1, nextCursor: hasMore ? expect.any(String) : null, hasMore },
     });
     const report = await api().get('/company/v3/reports').expect(200);
     expect(report.body).toContain(values.name);
