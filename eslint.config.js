@@ -21,7 +21,13 @@ export default defineConfig(
   },
   {
     files: ['**/*.js'],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } },
+    languageOptions: {
+      globals: Object.fromEntries(
+        'process console URL URLSearchParams Buffer fetch performance'
+          .split(' ')
+          .map((name) => [name, 'readonly']),
+      ),
+    },
   },
   {
     // Answers and decoded bodies are asserted whole; typing each of them would say nothing more.

@@ -1,6 +1,6 @@
 // How lists grow: the same queries on catalogues of several sizes, on one connection, warm.
 //   npm run bench:lists -- 10000 1000000
-import { mkdtempSync, readFileSync, rmSync, chmodSync } from 'node:fs';
+import { mkdtempSync, rmSync, chmodSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -10,10 +10,10 @@ import { startEmbeddedPostgres } from '../../dist/db/embedded-postgres.js';
 import { createProjectsFactory } from '../../dist/db/factories/projects.factory.js';
 import { createTechnologiesFactory } from '../../dist/db/factories/technologies.factory.js';
 import { migrate } from '../../dist/db/migrate.js';
+import { fillCatalogue } from './catalogue.js';
 
 const SIZES = process.argv.slice(2).map(Number);
 const RUNS = 40;
-const CATALOGUE = readFileSync(new URL('catalogue.sql', import.meta.url), 'utf8');
 const LAST_ID = 'ffffffff-ffff-4fff-8fff-ffffffffffff';
 
 /** Each query, and what issue or contract asks of it: a ratio to the smallest size, or p95 in ms. */
@@ -100,13 +100,8 @@ async function makeCatalogue(size) {
   await admin.end();
   await migrate({ url: url.href });
   const sql = postgres(url.href, { max: 1, onnotice: () => {} });
-  await sql.unsafe(CATALOGUE);
   const startedAt = performance.now();
-  for (let from = 1; from <= size; from += 100_000) {
-    await sql.unsafe(rowsFrom(from, Math.min(size, from + 99_999)));
-  }
-  await sql`select fold_technology_changes()`;
-  await sql.unsafe('vacuum analyze');
+  await fillCatalogue(sql, size);
   await sql.end();
   console.error(`${size} projects made in ${Math.round((performance.now() - startedAt) / 1000)} s`);
   return url.href;
@@ -114,30 +109,6 @@ async function makeCatalogue(size) {
 
 function momentOf(i) {
   return new Date(Date.UTC(2020, 0, 1) + Math.round(i) * 10_000).toISOString();
-}
-
-function rowsFrom(from, to) {
-  return `
-    insert into projects (id, name, description, technologies, created_at, updated_at)
-    select ('00000000-0000-4000-8000-' || lpad(to_hex(i), 12, '0'))::uuid,
-      initcap(word(pick_skewed(i, 1, 2000))) || ' ' || initcap(word(pick(i, 2, 10000))) || ' ' || i,
-      'A ' || word(pick_skewed(i, 3, 10000)) || ' ' || word(pick_skewed(i, 4, 10000)) || ' for '
-        || word(pick_skewed(i, 5, 10000)) || ' and ' || word(pick_skewed(i, 6, 10000)) || ' with '
-        || word(pick_skewed(i, 7, 10000)) || ' ' || word(pick_skewed(i, 8, 10000))
-        || case when draw(i, 20) < 0.2 then ' platform' else '' end
-        || case when draw(i, 21) < 0.00001 then ' quokka' else '' end,
-      to_jsonb(array_remove(array[
-        case when draw(i, 31) < 0.2 then 'TypeScript' end,
-        case when draw(i, 32) < 0.2 then 'PostgreSQL' end,
-        case when draw(i, 33) < 0.2 then 'Python' end,
-        case when draw(i, 34) < 0.2 then 'Docker' end,
-        case when draw(i, 35) < 0.2 then 'React' end,
-        case when draw(i, 36) < 0.5 then 'Framework ' || pick(i, 37, 50) end,
-        case when draw(i, 38) < 0.2 then 'Library ' || pick(i, 39, 200) end,
-        case when draw(i, 40) < 0.02 then 'Rarity ' || pick(i, 41, 2000) end], null)),
-      '2020-01-01'::timestamptz + i * interval '10 s',
-      '2020-01-01'::timestamptz + i * interval '10 s' + pick(i, 50, 1000000) * interval '1 s'
-    from generate_series(${from}::bigint, ${to}::bigint) as i`;
 }
 
 /** Median and p95 in milliseconds at each size, as a Markdown table. */

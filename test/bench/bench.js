@@ -1,0 +1,215 @@
+// npm run bench: the service as it runs in production beside the limit (limit.js), with the same
+// rows in the same PostgreSQL. The server under load has the first core, load and database the others.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { migrate } from '../../dist/db/migrate.js';
+import { startEmbeddedPostgres } from '../../dist/db/embedded-postgres.js';
+import sqlTo from 'postgres';
+import { fillCatalogue, idOf } from './catalogue.js';
+import { load, requireWrk } from './load.js';
+import { correctedPostgresJs } from './postgres-js.js';
+import { SCENARIOS } from './scenarios.js';
+import { startServer } from './server.js';
+
+const USAGE = `npm run bench -- [options]
+  --rows 100000      how many projects there are
+  --rounds 5         of each scenario
+  --seconds 4        of load in each round
+  --connections 32   of the load
+  --node 20 --node 24   versions, from the npm package node; without it the one that runs this
+  --write            put the table into docs/performance.md
+  --soak 10          minutes of GET by id, each compared with the first; nothing else is measured`;
+
+const { values: options } = parseArgs({
+  options: {
+    rows: { type: 'string', default: '100000' },
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '4' },
+    connections: { type: 'string', default: '32' },
+    node: { type: 'string', multiple: true, default: [] },
+    soak: { type: 'string' },
+    write: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+/** Some of the rows, all over the table. */
+const IDS = Array.from({ length: 500 }, (_, n) =>
+  idOf(1 + Math.floor((n / 500) * Number(options.rows))),
+);
+const FIRST = `/api/projects/${IDS[0]}`;
+
+if (options.help) console.log(USAGE);
+else await main();
+
+async function main() {
+  await requireWrk();
+  // Children inherit it, PostgreSQL and wrk among them.
+  execFileSync('taskset', ['-a', '-c', '-p', `1-${os.cpus().length - 1}`, String(process.pid)]);
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'bench-'));
+  chmodSync(directory, 0o711); // or PostgreSQL, which does not run as root, could not enter it
+  const postgres = await startEmbeddedPostgres({
+    directory: path.join(directory, 'postgres'),
+    // Or writes would wait for the disk, and both servers with them.
+    settings: { fsync: 'off', synchronous_commit: 'off', shared_buffers: '512MB', jit: 'off' },
+  });
+  try {
+    await migrate({ url: postgres.url });
+    const sql = sqlTo(postgres.url, { max: 1, onnotice: () => {} });
+    await fillCatalogue(sql, Number(options.rows));
+    await sql.end();
+    const driver = correctedPostgresJs(path.join(directory, 'postgres-js'));
+    const setting = { url: postgres.url, driver, directory };
+    const nodes = options.node.length > 0 ? options.node.map(nodeOf) : [process.execPath];
+    const reports = [];
+    for (const node of nodes) reports.push(await (options.soak ? soak : measure)(node, setting));
+    console.log(reports.join('\n'));
+    if (options.write) writeReport(reports.join('\n'));
+  } finally {
+    await postgres.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** The program of a version of Node, by npm. */
+function nodeOf(version) {
+  const args = ['-y', '-p', `node@${version}`, '-c', 'node -p process.execPath'];
+  return execFileSync('npx', args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  }).trim();
+}
+
+async function measure(node, setting) {
+  const servers = await startBoth(node, setting);
+  try {
+    await compareAnswers(servers);
+    const results = await rounds(servers, setting);
+    return report(node, results, servers);
+  } finally {
+    await Promise.all(Object.values(servers).map(({ stop }) => stop()));
+  }
+}
+
+async function startBoth(node, { url, driver }) {
+  const limit = await startServer({
+    node,
+    program: path.join(import.meta.dirname, 'limit.js'),
+    env: { DATABASE_URL: url, POSTGRES_JS: driver },
+    target: FIRST,
+  });
+  return { limit, service: await startService(node, url) };
+}
+
+/** Everything on, as production has it. */
+function startService(node, url) {
+  const env = { NODE_ENV: 'production', AUTH_MODE: 'none', LOG_LEVEL: 'warn', DATABASE_URL: url };
+  return startServer({ node, program: 'dist/main.js', env, target: FIRST });
+}
+
+/** Throws unless both answer each scenario alike, but for what is another in each row written. */
+async function compareAnswers(servers) {
+  for (const { name, method, target, body } of SCENARIOS) {
+    const [limit, service] = await Promise.all(
+      Object.values(servers).map(async ({ port }) => {
+        const response = await fetch(`http://127.0.0.1:${port}${target(IDS[0])}`, {
+          method,
+          ...(body && {
+            body: JSON.stringify(body),
+            headers: { 'Content-Type': 'application/json' },
+          }),
+        });
+        const written = method === 'GET' ? [] : ['id', 'createdAt', 'updatedAt', 'version'];
+        const own = ['nextCursor', ...written];
+        const hide = (key, value) => (own.includes(key) ? typeof value : value);
+        const type = response.headers.get('content-type');
+        return `${response.status} ${type} ${JSON.stringify(await response.json(), hide)}`;
+      }),
+    );
+    if (limit !== service) throw new Error(`${name} differs:\n${limit}\n${service}`);
+  }
+}
+
+/** Requests a second by scenario: one warm round, then limit and service in turns. */
+async function rounds(servers, setting) {
+  const results = SCENARIOS.map((scenario) => ({ scenario, limit: [], service: [] }));
+  for (let round = 0; round <= Number(options.rounds); round++) {
+    for (const result of results) {
+      for (const who of ['limit', 'service']) {
+        const rate = await ask(servers[who].port, result.scenario, setting, options.seconds);
+        if (round > 0) result[who].push(rate);
+      }
+    }
+  }
+  return results;
+}
+
+function ask(port, scenario, { directory }, seconds) {
+  return load({ port, scenario, ids: IDS, seconds, connections: options.connections, directory });
+}
+
+function report(node, results, { limit, service }) {
+  const rows = results.map(({ scenario, limit, service }) => {
+    const ratios = service.map((rate, round) => rate / limit[round]);
+    const range = `${Math.min(...ratios).toFixed(2)} - ${Math.max(...ratios).toFixed(2)}`;
+    const rates = [limit, service].map((all) => Math.round(median(all)).toLocaleString('en'));
+    return [scenario.name, ...rates, median(ratios).toFixed(2), range];
+  });
+  return [
+    ...heading(node),
+    '',
+    '| | limit, requests/s | service, requests/s | ratio | lowest - highest round |',
+    '| --- | ---: | ---: | ---: | ---: |',
+    ...rows.map((row) => `| ${row.join(' | ')} |`),
+    `| start to the first 200, ms | ${limit.startMs} | ${service.startMs} | | |`,
+    `| memory after the load, MB | ${limit.memoryMb()} | ${service.memoryMb()} | | |`,
+    '',
+  ].join('\n');
+}
+
+/** Each minute against the first, which is what ageing would show in. */
+async function soak(node, setting) {
+  const service = await startService(node, setting.url);
+  try {
+    await ask(service.port, SCENARIOS[0], setting, 5);
+    const rates = [];
+    for (let minute = 0; minute < Number(options.soak); minute++) {
+      rates.push(await ask(service.port, SCENARIOS[0], setting, 60));
+    }
+    const ratios = rates.map((rate) => (rate / rates[0]).toFixed(2));
+    const text = `GET by id, each minute against the first: ${ratios.join(', ')}.`;
+    return [...heading(node), '', text, ''].join('\n');
+  } finally {
+    await service.stop();
+  }
+}
+
+function heading(node) {
+  const version = execFileSync(node, ['-v'], { encoding: 'utf8' }).trim();
+  const { model } = os.cpus()[0];
+  return [
+    `### Node ${version.slice(1)}`,
+    '',
+    `${new Date().toISOString().slice(0, 10)}, ${os.cpus().length} cores (${model.trim()}), ${Number(options.rows).toLocaleString('en')} rows, ${options.connections} connections.`,
+  ];
+}
+
+function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** Puts the report between the markers of its kind in docs/performance.md. */
+function writeReport(text) {
+  const kind = options.soak ? 'soak' : 'bench';
+  const [begin, end] = [`<!-- ${kind} -->\n`, `<!-- /${kind} -->`];
+  const file = 'docs/performance.md';
+  const old = readFileSync(file, 'utf8');
+  const [from, to] = [old.indexOf(begin) + begin.length, old.indexOf(end)];
+  if (from < begin.length || to < 0) throw new Error(`${file} lacks the markers of ${kind}.`);
+  writeFileSync(file, `${old.slice(0, from)}\n${text}\n${old.slice(to)}`);
+}

@@ -1,0 +1,46 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const START_TIMEOUT_MS = 30_000;
+
+/** Starts a Node program on the first core; resolves at its first 200, with the time that took. */
+export async function startServer({ node, program, env, target }) {
+  const port = await freePort();
+  const startedAt = performance.now();
+  const child = spawn('taskset', ['-c', '0', node, program], {
+    env: { PATH: process.env.PATH, ...env, PORT: String(port) },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  while ((await statusOf(port, target)) !== 200) {
+    if (child.exitCode !== null) throw new Error(`${program} did not start.`);
+    if (performance.now() - startedAt > START_TIMEOUT_MS)
+      throw new Error(`${program} is not ready.`);
+    await sleep(5);
+  }
+  return {
+    port,
+    startMs: Math.round(performance.now() - startedAt),
+    memoryMb: () => Math.round(Number(execFileSync('ps', ['-o', 'rss=', '-p', child.pid])) / 1024),
+    stop: async () => {
+      if (child.exitCode !== null) return;
+      child.kill();
+      await once(child, 'exit');
+    },
+  };
+}
+
+async function statusOf(port, target) {
+  const response = await fetch(`http://127.0.0.1:${port}${target}`).catch(() => undefined);
+  await response?.arrayBuffer();
+  return response?.status;
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  return port;
+}
