@@ -132,11 +132,12 @@ describe('a connection', () => {
         url,
         `const sql = postgres(url, { max: 10 });
         const run = () => sql.unsafe('${statement}', [1], { prepare: true });
-        console.log(await (${lateCost.toString()})(104_000, run))`,
+        console.log(await (${lateCost.toString()})(168_000, run))`,
       ),
     ]);
     expect(ours).toBeLessThan(1.5);
-    expect(Number(plain.output)).toBeGreaterThan(1.5);
+    // Twice and more when nothing else runs; the two are measured side by side.
+    expect(Number(plain.output)).toBeGreaterThan(1.3);
   }, 120_000);
 
   it('is closed when it was not used for the idle timeout', async () => {
