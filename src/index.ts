@@ -21,12 +21,18 @@ export {
   InjectDatabase,
 } from './db/database.module.js';
 export { asDataError, DataError, type DataErrorCode } from './db/errors.js';
+export type { Position, ProjectListQuery, ProjectPage } from './db/factories/project-list.js';
 export {
   createProjectsFactory,
   type ProjectsFactory,
   type ProjectValues,
   type WriteCondition,
 } from './db/factories/projects.factory.js';
+export {
+  createTechnologiesFactory,
+  type TechnologiesFactory,
+  type TechnologyUse,
+} from './db/factories/technologies.factory.js';
 export {
   describeFaults,
   migrate,
@@ -42,3 +48,5 @@ export { type Fault, Problem, type ProblemBody, type ProblemCode } from './http/
 export { ProblemFilter } from './http/problem.filter.js';
 export { ProjectsModule } from './projects/projects.module.js';
 export { PROJECTS_FACTORY } from './projects/projects.tokens.js';
+export { TechnologiesModule } from './technologies/technologies.module.js';
+export { TECHNOLOGIES_FACTORY } from './technologies/technologies.tokens.js';

@@ -14,11 +14,13 @@ export interface DriverSettings {
 const MAX_PREPARED_STATEMENTS = 500;
 const MAX_PREPARED_LENGTH = 10_000;
 
+const PLANNED_EACH_TIME = '/* planned for its values */';
+
 /**
  * In the text of a statement: have the server plan it each time, for the values it comes with. A
  * prepared statement may be planned once for all, which is wrong where the best way depends on them.
  */
-export const PLANNED_FOR_ITS_VALUES = sql.raw('/* planned for its values */');
+export const PLANNED_FOR_ITS_VALUES = sql.raw(PLANNED_EACH_TIME);
 
 /** What a server answers to statements that begin or end a transaction. */
 const TRANSACTION_COMMANDS = new Set(['BEGIN', 'START TRANSACTION', 'COMMIT', 'ROLLBACK']);
@@ -108,7 +110,7 @@ export class PooledDriver {
     if (this.#prepared.size === MAX_PREPARED_STATEMENTS || text.length > MAX_PREPARED_LENGTH) {
       return false;
     }
-    if (text.includes('/* planned for its values */')) return false;
+    if (text.includes(PLANNED_EACH_TIME)) return false;
     this.#prepared.add(text);
     return true;
   }
