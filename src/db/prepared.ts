@@ -1,9 +1,9 @@
-import type { Column } from 'drizzle-orm';
+import { Column, is } from 'drizzle-orm';
 import type { PgPreparedQuery, PreparedQueryConfig } from 'drizzle-orm/pg-core';
 
 /** What drizzle-orm 0.45.4 keeps in a prepared query of one table (postgres-js/session.js). */
 interface Prepared {
-  fields: { path: string[]; field: Column }[];
+  fields: { path: string[]; field: unknown }[];
   customResultMapper?: (rows: unknown[][]) => unknown[];
 }
 
@@ -21,17 +21,18 @@ export function prepareOnce<Q extends Query>(prepare: () => Q): () => Q {
 /**
  * The same query of one table, its rows made by a plain loop: drizzle's own asks anew of each value
  * of each row what kind of column it is (docs/performance.md, "Rows"). The columns convert the
- * values as ever.
+ * values as ever; what is selected beside them is left out.
  */
-function withPlainRows<Q extends Query>(query: Q): Q {
+export function withPlainRows<Q extends Query>(query: Q): Q {
   const prepared = query as unknown as Prepared;
-  const columns = prepared.fields.map(({ path, field }) => ({ name: path[0]!, field }));
+  const columns = prepared.fields.flatMap(({ path, field }, at) =>
+    is(field, Column) ? [{ at, name: path[0]!, field }] : [],
+  );
   prepared.customResultMapper = (rows) =>
     rows.map((values) => {
       const row: Record<string, unknown> = {};
-      for (let i = 0; i < columns.length; i++) {
-        const { name, field } = columns[i]!;
-        const value = values[i];
+      for (const { at, name, field } of columns) {
+        const value = values[at];
         row[name] = value === null ? null : field.mapFromDriverValue(value);
       }
       return row;

@@ -1,10 +1,12 @@
 import { sql } from 'drizzle-orm';
 import {
   bigint,
+  boolean,
   check,
   customType,
   index,
   integer,
+  json,
   jsonb,
   pgTable,
   primaryKey,
@@ -96,10 +98,82 @@ export const technologyChanges = pgTable('technology_changes', {
   change: integer('change').notNull(),
 });
 
-/** The words of the names, by which a search forgives a typo. */
-export const nameWords = pgTable('name_words', { word: text('word').primaryKey() }, (table) => [
+/**
+ * The words of the names, by which a search forgives a typo. Not unique: two that bring the same new
+ * word at once would wait for one another.
+ */
+export const nameWords = pgTable('name_words', { word: text('word').notNull() }, (table) => [
+  index('name_words_word_index').on(table.word),
   index('name_words_trigram_index').using('gin', table.word.op('gin_trgm_ops')),
 ]);
 
+/**
+ * Every version of every row, written by triggers in the statement that makes it (migrations/0007):
+ * the history, and what the change feed reads. `before` and `after` are the row as the API answers it.
+ */
+export const changes = pgTable(
+  'changes',
+  {
+    /** The order of the writes to one row. Across transactions it is not the order of the commits. */
+    sequence: bigint('sequence', { mode: 'number' }).notNull().generatedAlwaysAsIdentity(),
+    /** The `sequence` of the first change of the transaction. */
+    changeSet: bigint('change_set', { mode: 'number' }).notNull(),
+    /** What changed, such as `project`. */
+    entity: text('entity').notNull(),
+    entityId: uuid('entity_id').notNull(),
+    /** What the change made; a deletion counts as the version after the last. */
+    version: integer('version').notNull(),
+    action: text('action', { enum: ['created', 'updated', 'deleted'] }).notNull(),
+    before: json('before'),
+    after: json('after'),
+    /** Who and by which request, as `note_author` was told in the transaction; else empty. */
+    actor: text('actor').notNull().default(''),
+    requestId: text('request_id').notNull().default(''),
+    at: timestamp('at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.changeSet, table.sequence] }),
+    index('changes_entity_id_sequence_index').on(table.entityId, table.sequence),
+  ],
+);
+
+/** The transactions that changed something, in the order of their commits. */
+export const changeCommits = pgTable('change_commits', {
+  position: bigint('position', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+  changeSet: bigint('change_set', { mode: 'number' }).notNull(),
+  at: timestamp('at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
+});
+
+/** How far retention has removed changes: one row. */
+export const changeExpiry = pgTable(
+  'change_expiry',
+  {
+    only: boolean('only').primaryKey().default(true),
+    /** Of the last commit removed; a reader that has not come so far has missed changes. */
+    position: bigint('position', { mode: 'number' }).notNull().default(0),
+  },
+  (table) => [check('change_expiry_only_check', sql`${table.only}`)],
+);
+
+/** The answers to requests with an Idempotency-Key, written with what they did. */
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    caller: text('caller').notNull(),
+    key: text('key').notNull(),
+    /** A digest of method, path and body. */
+    fingerprint: text('fingerprint').notNull(),
+    status: integer('status'),
+    headers: json('headers').$type<Record<string, string>>(),
+    body: json('body'),
+    createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.caller, table.key] }),
+    index('idempotency_keys_created_at_index').on(table.createdAt),
+  ],
+);
+
+export type Change = typeof changes.$inferSelect;
 export type Project = Omit<typeof projects.$inferSelect, 'search'>;
 export type NewProject = Omit<typeof projects.$inferInsert, 'search'>;

@@ -25,6 +25,7 @@ import {
   BODY_PROBLEMS,
 } from '../http/api-answers.js';
 import { type Success, success } from '../http/envelope.js';
+import { authorOf } from '../http/author.js';
 import { areNamed, etagOf, preconditionsOf } from '../http/etag.js';
 import { Id } from '../http/id.decorator.js';
 import { notValid, Problem } from '../http/problem.js';
@@ -140,7 +141,7 @@ export class ProjectsController {
     @Req() req: Request,
     @Res({ passthrough: true }) res: Response,
   ): Promise<Success<Project>> {
-    const project = await this.projects.createProject(body);
+    const project = await this.projects.createProject(body, authorOf(req, res));
     res.location(`${req.baseUrl}${req.path.replace(/\/$/, '')}/${project.id}`);
     return withETag(res, project);
   }
@@ -170,8 +171,8 @@ export class ProjectsController {
     @Req() req: Request,
     @Res({ passthrough: true }) res: Response,
   ): Promise<Success<Project>> {
-    const condition = preconditionsOf(headers);
-    const { project, created } = await this.projects.putProject(id, body, condition);
+    const options = { ...preconditionsOf(headers), by: authorOf(req, res) };
+    const { project, created } = await this.projects.putProject(id, body, options);
     // The one path of the project, however its id was written in the request.
     if (created)
       res.status(201).location(`${req.baseUrl}${req.path}`.replace(/[^/]*$/, project.id));
@@ -200,10 +201,12 @@ export class ProjectsController {
     @Id() id: string,
     @Body() patch: PatchProjectDto,
     @Headers() headers: IncomingHttpHeaders,
+    @Req() req: Request,
     @Res({ passthrough: true }) res: Response,
   ): Promise<Success<Project>> {
     if (Object.keys(patch).length === 0) throw emptyPatch();
-    return withETag(res, await this.projects.updateProject(id, patch, preconditionsOf(headers)));
+    const options = { ...preconditionsOf(headers), by: authorOf(req, res) };
+    return withETag(res, await this.projects.updateProject(id, patch, options));
   }
 
   @Delete(':id')
@@ -216,8 +219,11 @@ export class ProjectsController {
   async remove(
     @Id() id: string,
     @Headers() headers: IncomingHttpHeaders,
+    @Req() req: Request,
+    @Res({ passthrough: true }) res: Response,
   ): Promise<Success<Project>> {
-    return success(await this.projects.deleteProject(id, preconditionsOf(headers)));
+    const options = { ...preconditionsOf(headers), by: authorOf(req, res) };
+    return success(await this.projects.deleteProject(id, options));
   }
 }
 

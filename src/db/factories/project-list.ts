@@ -57,7 +57,7 @@ export interface ProjectPage {
 type Row = Pick<Project, 'id' | (typeof PROJECT_SORT_KEYS)[number]> & Partial<Project>;
 
 /** How many projects of a technology are looked at before the search index is asked for the other filters. */
-const CANDIDATES = 2000;
+const CANDIDATES = 1000;
 
 /**
  * A page of projects, by key. Walking page after page while others write meets every project once

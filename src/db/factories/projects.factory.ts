@@ -1,7 +1,8 @@
 import { and, desc, eq, not, type SQL, sql } from 'drizzle-orm';
+import { type Author, authorValues, noting, NOTING } from '../author.js';
 import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
-import { prepareOnce } from '../prepared.js';
+import { prepareOnce, withPlainRows } from '../prepared.js';
 import { type NewProject, type Project, projects } from '../schema.js';
 import {
   isNewestPage,
@@ -23,6 +24,11 @@ export interface WriteCondition {
   versions?: number[] | 'any';
   /** It is at none of these versions; 'any': it does not exist. */
   notVersions?: number[] | 'any';
+}
+
+export interface WriteOptions extends WriteCondition {
+  /** For the history; default nobody. */
+  by?: Author;
 }
 
 export type ProjectsFactory = ReturnType<typeof createProjectsFactory>;
@@ -94,12 +100,12 @@ export function createProjectsFactory(db: Db) {
         description: sql.placeholder('description'),
         technologies: sql.placeholder('technologies'),
       })
-      .returning(PROJECT_COLUMNS)
+      .returning({ ...PROJECT_COLUMNS, ...NOTING })
       .prepare('insert'),
   );
 
-  async function createProject(values: ProjectValues): Promise<Project> {
-    const [project] = await insert().execute({ ...values });
+  async function createProject(values: ProjectValues, by: Author = {}): Promise<Project> {
+    const [project] = await insert().execute({ ...values, ...authorValues(by) });
     return project!;
   }
 
@@ -107,17 +113,13 @@ export function createProjectsFactory(db: Db) {
    * Replaces the project, or creates it under this id; `created` tells which. With `versions` it
    * only replaces. Throws `version_mismatch` when the condition does not hold.
    */
-  async function putProject(id: string, values: ProjectValues, condition: WriteCondition = {}) {
-    const { versions, notVersions } = condition;
+  async function putProject(id: string, values: ProjectValues, options: WriteOptions = {}) {
+    const { versions, notVersions, by = {} } = options;
     if (versions) {
-      const [project] = await db
-        .update(projects)
-        .set(values)
-        .where(matching(id, condition))
-        .returning(PROJECT_COLUMNS);
+      const project = await update(id, values, options);
       return { project: project ?? versionMismatch(), created: false };
     }
-    const [project] = await db
+    const put = db
       .insert(projects)
       .values({ id, ...values })
       .onConflictDoUpdate({
@@ -125,7 +127,9 @@ export function createProjectsFactory(db: Db) {
         set: values,
         setWhere: notVersions && not(isAt(notVersions)),
       })
-      .returning(PROJECT_COLUMNS);
+      .returning({ ...PROJECT_COLUMNS, ...noting(by) })
+      .prepare('put');
+    const [project] = await withPlainRows(put).execute();
     if (!project) return versionMismatch();
     // The first version is the one that was inserted: an update has added to it.
     return { project, created: project.version === 1 };
@@ -135,23 +139,35 @@ export function createProjectsFactory(db: Db) {
   async function updateProject(
     id: string,
     values: Partial<ProjectValues>,
-    condition: WriteCondition = {},
+    options: WriteOptions = {},
   ): Promise<Project> {
-    const [project] = await db
+    return (await update(id, values, options)) ?? (await notMatching(id, options));
+  }
+
+  async function update(
+    id: string,
+    values: Partial<ProjectValues>,
+    options: WriteOptions,
+  ): Promise<Project | undefined> {
+    const statement = db
       .update(projects)
       .set(values)
-      .where(matching(id, condition))
-      .returning(PROJECT_COLUMNS);
-    return project ?? (await notMatching(id, condition));
+      .where(matching(id, options))
+      .returning({ ...PROJECT_COLUMNS, ...noting(options.by ?? {}) })
+      .prepare('update');
+    const [project] = await withPlainRows(statement).execute();
+    return project;
   }
 
   /** Removes the project and resolves with what it was. Throws `not_found`, `version_mismatch`. */
-  async function deleteProject(id: string, condition: WriteCondition = {}): Promise<Project> {
-    const [project] = await db
+  async function deleteProject(id: string, options: WriteOptions = {}): Promise<Project> {
+    const statement = db
       .delete(projects)
-      .where(matching(id, condition))
-      .returning(PROJECT_COLUMNS);
-    return project ?? (await notMatching(id, condition));
+      .where(matching(id, options))
+      .returning({ ...PROJECT_COLUMNS, ...noting(options.by ?? {}) })
+      .prepare('delete');
+    const [project] = await withPlainRows(statement).execute();
+    return project ?? (await notMatching(id, options));
   }
 
   /** Why a write found no row: there is none (`not_found`), or its condition does not hold (`version_mismatch`). */
