@@ -48,7 +48,7 @@ describe('The triggers of changes', () => {
   });
 
   it('order transactions by their commits, however they began', async () => {
-    const insert = (on: postgres.Sql, name: string) =>
+    const insert = (on: postgres.ISql, name: string) =>
       on`insert into projects (name, description, technologies) values (${name}, '', '[]')`;
     await sql.begin(async (first) => {
       await insert(first, 'first to write');

@@ -2,6 +2,7 @@ import { eq, sql } from 'drizzle-orm';
 import type { Db } from '../src/db/connection.js';
 import { projects } from '../src/db/schema.js';
 import { inTransaction } from '../src/db/transaction.js';
+import { momentOf } from '../src/db/text-format.js';
 import { aProject } from './support/builders.js';
 import { atEnd, codeOf, connect, connectPlainly, endEachTest } from './support/connections.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
@@ -86,7 +87,7 @@ describe('prepared statements', () => {
 describe('values', () => {
   it('of a project come back as they were stored, JSON as JSON and times to the millisecond', async () => {
     const { db } = connect({ url });
-    const createdAt = new Date('2026-03-04T05:06:07.089Z');
+    const createdAt = '2026-03-04T05:06:07.089Z';
     const technologies = ['C++', 'a "quoted" \\ one', '{}', 'Ünïcode 🚀'];
     const values = { ...aProject({ technologies }), createdAt };
     const [project] = await db.insert(projects).values(values).returning();
@@ -95,6 +96,19 @@ describe('values', () => {
     expect(await found).toEqual([project]);
     const [row] = await db.execute(sql`select jsonb_typeof(technologies) as type from projects`);
     expect(row).toEqual({ type: 'array' });
+  });
+
+  it.each([
+    ['2026-01-31 12:00:00+00', '2026-01-31T12:00:00.000Z'],
+    ['2026-01-31 12:00:00.1+00', '2026-01-31T12:00:00.100Z'],
+    ['2026-01-31 12:00:00.123+00', '2026-01-31T12:00:00.123Z'],
+    ['2026-01-31 12:00:00.123456+00', '2026-01-31T12:00:00.123Z'],
+    ['2026-01-31 14:00:00+02', '2026-01-31T12:00:00.000Z'],
+    ['0099-01-31 12:00:00+00', '0099-01-31T12:00:00.000Z'],
+    ['10000-01-31 12:00:00+00', '+010000-01-31T12:00:00.000Z'],
+    ['infinity', 'infinity'],
+  ])('momentOf writes %s as %s', (text, moment) => {
+    expect(momentOf(text)).toBe(moment);
   });
 
   it('of every kind of array go to the server and come back', async () => {

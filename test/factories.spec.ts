@@ -35,8 +35,11 @@ describe('createProjectsFactory', () => {
     for (let i = 0; i < 52; i++) await projects.createProject(aProject({ name: `n${i}` }));
     const newest = await projects.getAllProjects();
     expect(newest).toHaveLength(50);
-    expect(newest.map(({ createdAt }) => createdAt.getTime())).toEqual(
-      newest.map(({ createdAt }) => createdAt.getTime()).sort((a, b) => b - a),
+    expect(newest.map(({ createdAt }) => createdAt)).toEqual(
+      newest
+        .map(({ createdAt }) => createdAt)
+        .sort()
+        .reverse(),
     );
     expect(await projects.getAllProjects(3)).toEqual(newest.slice(0, 3));
   });

@@ -11,10 +11,10 @@ import {
   pgTable,
   primaryKey,
   text,
-  timestamp,
   uuid,
   varchar,
 } from 'drizzle-orm/pg-core';
+import { momentOf } from './text-format.js';
 
 /** What one project may hold. The table's constraints, the DTOs and the OpenAPI document follow from it. */
 export const PROJECT_LIMITS = {
@@ -25,14 +25,24 @@ export const PROJECT_LIMITS = {
 } as const;
 
 /**
- * The `created_at` and `updated_at` columns of every table, to the millisecond: a JavaScript `Date`
- * holds no more, and a column that does would be cut in every cursor and comparison.
- * The trigger `touch_row` keeps both (migrations/0002).
+ * A moment to the millisecond, as text in ISO 8601, UTC: `2026-01-31T12:00:00.000Z`. No more digits,
+ * or what makes a `Date` of it would cut them; and no `Date` here, which takes longer to read and to
+ * write than all else of a row (docs/performance.md, "Rows").
  */
+const moment = customType<{ data: string; driverData: string }>({
+  dataType: () => 'timestamp (3) with time zone',
+  fromDriver: momentOf,
+});
+
+/** The `created_at` and `updated_at` columns of every table. The trigger `touch_row` keeps both (migrations/0002). */
 export function createTimestamps() {
   return {
-    createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
-    updatedAt: timestamp('updated_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
+    createdAt: moment('created_at')
+      .notNull()
+      .default(sql`now()`),
+    updatedAt: moment('updated_at')
+      .notNull()
+      .default(sql`now()`),
   };
 }
 
@@ -80,7 +90,7 @@ export const projectTechnologies = pgTable(
   'project_technologies',
   {
     technology: text('technology').notNull(),
-    createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull(),
+    createdAt: moment('created_at').notNull(),
     projectId: uuid('project_id').notNull(),
   },
   (table) => [primaryKey({ columns: [table.technology, table.createdAt, table.projectId] })],
@@ -129,7 +139,9 @@ export const changes = pgTable(
     /** Who and by which request, as `note_author` was told in the transaction; else empty. */
     actor: text('actor').notNull().default(''),
     requestId: text('request_id').notNull().default(''),
-    at: timestamp('at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
+    at: moment('at')
+      .notNull()
+      .default(sql`now()`),
   },
   (table) => [
     primaryKey({ columns: [table.changeSet, table.sequence] }),
@@ -141,7 +153,9 @@ export const changes = pgTable(
 export const changeCommits = pgTable('change_commits', {
   position: bigint('position', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
   changeSet: bigint('change_set', { mode: 'number' }).notNull(),
-  at: timestamp('at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
+  at: moment('at')
+    .notNull()
+    .default(sql`now()`),
 });
 
 /** How far retention has removed changes: one row. */
@@ -166,7 +180,9 @@ export const idempotencyKeys = pgTable(
     status: integer('status'),
     headers: json('headers').$type<Record<string, string>>(),
     body: json('body'),
-    createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
+    createdAt: moment('created_at')
+      .notNull()
+      .default(sql`now()`),
   },
   (table) => [
     primaryKey({ columns: [table.caller, table.key] }),

@@ -43,3 +43,16 @@ export function parseArray(text: string, parseElement?: (text: string) => unknow
   }
   return open[0]!.at(-1) as unknown[]; // the first may be the bounds, as in `[0:1]={1,2}`
 }
+
+/** The ISO 8601 text, in UTC and with milliseconds, of a moment as PostgreSQL writes it; `infinity` stays. */
+export function momentOf(text: string): string {
+  if (text[10] !== ' ' || text.length > 26 || !text.endsWith('+00')) return anyMomentOf(text);
+  const fraction = text.slice(19, -3) || '.';
+  return `${text.slice(0, 10)}T${text.slice(11, 19)}${fraction.padEnd(4, '0')}Z`;
+}
+
+/** Of a year before 1 or beyond 9999, to the microsecond, or in a session that keeps another time. */
+function anyMomentOf(text: string): string {
+  const time = Date.parse(text);
+  return Number.isNaN(time) ? text : new Date(time).toISOString();
+}

@@ -81,7 +81,7 @@ export function pageOf(query: ProjectListQuery, rows: Row[]): ProjectPage {
   const last = page.at(-1);
   return {
     projects: fields ? page.map((row) => pick(row, fields)) : page,
-    next: last && rows.length > limit ? { key: keyText(last[sortBy]), id: last.id } : undefined,
+    next: last && rows.length > limit ? { key: last[sortBy], id: last.id } : undefined,
   };
 }
 
@@ -218,8 +218,8 @@ function usesOf(names: string[], least: number): SQL {
 
 function updatedWithin({ updatedFrom, updatedTo }: ProjectListQuery): SQL | undefined {
   return and(
-    updatedFrom && gte(projects.updatedAt, updatedFrom),
-    updatedTo && lt(projects.updatedAt, updatedTo),
+    updatedFrom && gte(projects.updatedAt, updatedFrom.toISOString()),
+    updatedTo && lt(projects.updatedAt, updatedTo.toISOString()),
   );
 }
 
@@ -256,10 +256,6 @@ function columnsOf({ fields, sortBy = 'createdAt' }: ProjectListQuery): typeof P
 
 export function pick<T extends object, K extends keyof T>(from: T, keys: K[]): Pick<T, K> {
   return Object.fromEntries(keys.map((key) => [key, from[key]])) as Pick<T, K>;
-}
-
-function keyText(key: Date | string): string {
-  return typeof key === 'string' ? key : key.toISOString();
 }
 
 async function countAll(db: Db, query: ProjectListQuery) {

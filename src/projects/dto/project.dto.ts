@@ -59,14 +59,14 @@ export class ProjectDto implements Project {
     example: '2026-01-31T12:00:00.000Z',
     description: 'UTC, to the millisecond.',
   })
-  createdAt!: Date;
+  createdAt!: string;
 
   @ApiProperty({
     format: 'date-time',
     example: '2026-01-31T12:00:00.000Z',
     description: 'When it was last written; UTC, to the millisecond.',
   })
-  updatedAt!: Date;
+  updatedAt!: string;
 
   @ApiProperty({
     type: 'integer',
