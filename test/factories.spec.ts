@@ -44,6 +44,33 @@ describe('createProjectsFactory', () => {
     expect(await projects.getAllProjects(3)).toEqual(newest.slice(0, 3));
   });
 
+  it('lists what it reads one by one, whatever the texts hold', async () => {
+    const projects = createProjectsFactory(connection.db);
+    const technologies = ['C++', 'a "quoted" \\ one', '{}', 'x, y', 'Ünïcode 🚀', '\u2028'];
+    const values = { name: 'a,b "c" \\ \n\t 🚀', description: '\r\n,,"\u2028', technologies };
+    const created = await projects.createProject(values);
+    const page = await projects.listProjects({ limit: 1 });
+    expect(created).toMatchObject(values);
+    expect(page.projects).toEqual([created]);
+    expect(JSON.parse(page.json)).toEqual([created]);
+    expect(await projects.getProject(created.id)).toEqual(created);
+    const some = await projects.listProjects({ limit: 1, fields: ['version', 'name'] });
+    expect(some.json).toBe(JSON.stringify([{ version: 1, name: values.name }]));
+    expect(some.next).toEqual({ key: created.createdAt, id: created.id });
+    const byName = await projects.listProjects({ limit: 1, sortBy: 'name', descending: false });
+    expect(byName.next).toEqual({ key: values.name, id: created.id });
+  });
+
+  it('refuses an id that is none without failing those who read at the same time', async () => {
+    const projects = createProjectsFactory(connection.db);
+    const { id } = await projects.createProject(aProject());
+    const reads = [projects.getProject('none'), projects.getProject(id.toUpperCase())];
+    expect(await Promise.allSettled(reads)).toMatchObject([
+      { status: 'rejected', reason: { code: 'invalid_value' } },
+      { status: 'fulfilled', value: { id } },
+    ]);
+  });
+
   it('works in a plain script, without Nest', () => {
     const script = `
       import { createDatabaseConnection } from './dist/db/connection.js';

@@ -345,7 +345,7 @@ describe('a fault of the service', () => {
   /** Has the next listing do this. */
   function whenListing(app: INestApplication, work: () => never): void {
     const projects = app.get<ProjectsFactory>(PROJECTS_FACTORY, { strict: false });
-    jest.spyOn(projects, 'listProjects').mockImplementationOnce(async () => ({ projects: work() }));
+    jest.spyOn(projects, 'listProjects').mockImplementationOnce(async () => work());
   }
 
   it('in the database is a 500 that says nothing of it, and a log without values', async () => {

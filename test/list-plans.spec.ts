@@ -5,7 +5,7 @@ import {
   type DatabaseConnection,
   type Db,
 } from '../src/db/connection.js';
-import { listProjects, type ProjectListQuery } from '../src/db/factories/project-list.js';
+import { createProjectLists, type ProjectListQuery } from '../src/db/factories/project-list.js';
 import * as schema from '../src/db/schema.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 
@@ -64,7 +64,7 @@ const cases: Record<string, ProjectListQuery> = {
 
 it.each(Object.entries(cases))('%s: no sequential scan', async (_name, query) => {
   sent.length = 0;
-  await listProjects(db, query);
+  await createProjectLists(db).listProjects(query);
   expect(sent.length).toBeGreaterThan(0);
   for (const { text, params } of sent.splice(0)) {
     if (text.startsWith('explain')) continue;

@@ -1,4 +1,4 @@
-import { ConsoleLogger, type LogLevel } from '@nestjs/common';
+import { ConsoleLogger, Logger, type LogLevel } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import express, { type Express } from 'express';
@@ -8,6 +8,7 @@ import { jsonBody } from './body-parser.js';
 import { answerBrokenRequests } from './broken-requests.js';
 import { serveDocs } from './docs.js';
 import { LeanExpressAdapter } from './express-adapter.js';
+import { allowJsonText } from './json-text.js';
 import { ProblemFilter } from './problem.filter.js';
 import { requestId } from './request-id.js';
 import { requestLog } from './request-log.js';
@@ -24,7 +25,8 @@ export async function createApplication(environment: Environment): Promise<NestE
       logger: createLogger(environment),
     },
   );
-  app.use(requestId, requestLog());
+  app.use(requestId);
+  if (Logger.isLevelEnabled('log')) app.use(requestLog());
   serveDocs(app);
   app.use(jsonBody(environment.BODY_LIMIT));
   app.useGlobalFilters(new ProblemFilter());
@@ -41,6 +43,7 @@ function createExpress(): Express {
     .disable('x-powered-by');
   // What is not modified the routes say: Express would answer 304 to `If-None-Match: *` on any of them.
   Object.defineProperty(app.request, 'fresh', { value: false });
+  allowJsonText(app);
   return app;
 }
 

@@ -3,6 +3,7 @@ import https from 'node:https';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express, { type Express, type Response } from 'express';
+import { jsonOf } from './json-text.js';
 
 /**
  * Nest's ExpressAdapter, with Express's router, middleware and API as they are, and two costs of
@@ -41,13 +42,17 @@ export class LeanExpressAdapter extends ExpressAdapter {
     if (statusCode !== undefined || !isPlainObject(body) || !isPlainAnswer(res)) {
       return super.reply(res, body, statusCode);
     }
-    const text = JSON.stringify(body) as string | undefined;
+    const text = jsonOf(body);
     if (text === undefined) return super.reply(res, body); // by its toJSON
     res.setHeader('Content-Type', 'application/json; charset=utf-8');
-    res.setHeader('Content-Length', Buffer.byteLength(text));
-    return res.req.method === 'HEAD' ? res.end() : res.end(text, 'utf8');
+    // A long text as bytes: Node would go through it twice, for its length and to write it.
+    const content = text.length > LONG ? Buffer.from(text) : text;
+    res.setHeader('Content-Length', Buffer.byteLength(content));
+    return res.req.method === 'HEAD' ? res.end() : res.end(content, 'utf8');
   }
 }
+
+const LONG = 4096;
 
 /** What Nest keeps to itself. */
 interface Tracking {

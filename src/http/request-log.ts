@@ -4,8 +4,6 @@ import { requestIdOf, traceIdOf } from './request-id.js';
 
 /** One line for each request when it has been answered, at level info. The query is left out: it holds what people type. */
 export function requestLog() {
-  if (!Logger.isLevelEnabled('log'))
-    return (_req: Request, _res: Response, next: NextFunction) => next();
   const logger = new Logger('Http');
   return (req: Request, res: Response, next: NextFunction) => {
     const startedAt = performance.now();

@@ -48,11 +48,13 @@ function checkQuery(req: Request, accepted: boolean): void {
       'The query holds a percent sign that is not followed by two hexadecimal digits of UTF-8.',
     );
   }
-  checkContent(req.query);
-  const [name] = Object.keys(req.query);
+  const { query } = req;
+  checkContent(query);
+  const [name] = Object.keys(query);
   if (!accepted && name !== undefined) {
     throw invalid(name, 'this route takes no such parameter');
   }
+  Object.defineProperty(req, 'query', { value: query, writable: true, configurable: true }); // Express reads it anew each time
 }
 
 function hasBody(req: Request): boolean {

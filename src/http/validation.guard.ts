@@ -13,14 +13,18 @@ export class ValidationGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const parts = validatedParts(context.getClass(), context.getHandler());
     if (parts.length === 0) return true;
-    return this.validate(parts, context.switchToHttp().getRequest<Request>());
+    const req = context.switchToHttp().getRequest<Request>();
+    const pending = parts.map((part) => validate(part, req)).filter((made) => made !== undefined);
+    return pending.length === 0 || Promise.all(pending).then(() => true);
   }
+}
 
-  private async validate(parts: ValidatedPart[], req: Request): Promise<boolean> {
-    for (const { type, metatype } of parts) {
-      const value = await validated(metatype, req[type]);
-      Object.defineProperty(req, type, { value, writable: true, configurable: true }); // Express only computes `query`
-    }
-    return true;
-  }
+function validate({ type, metatype }: ValidatedPart, req: Request): Promise<void> | undefined {
+  const made = validated(metatype, req[type]);
+  if (made instanceof Promise) return made.then((value) => put(req, type, value));
+  put(req, type, made);
+}
+
+function put(req: Request, type: ValidatedPart['type'], value: unknown): void {
+  Object.defineProperty(req, type, { value, writable: true, configurable: true }); // Express only computes `query`
 }

@@ -1,6 +1,7 @@
 import type { Type } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
 import { validate, type ValidationError } from 'class-validator';
+import { isPlainlyValid } from './plainly-valid.js';
 import { type Fault, notValid } from './problem.js';
 
 const OPTIONS = {
@@ -10,22 +11,20 @@ const OPTIONS = {
   validationError: { target: false, value: false },
 };
 
-/** The classes whose every field may be absent, found out by the first request without any. */
-const fineWhenEmpty = new WeakSet<Type>();
-
 /**
  * A body or a query as an instance of its DTO class. Throws `validation_failed` with every fault,
  * fields that the class does not name among them. For JSON and queries only, once RequestGuard has
  * seen them: Nest's ValidationPipe also walks the whole value for what those cannot hold, a second
- * for a megabyte of empty lists.
+ * for a megabyte of empty lists. A promise only where class-validator had to be asked.
  */
-export async function validated<T extends object>(type: Type<T>, value: unknown): Promise<T> {
-  const isEmpty = Object.keys(value ?? {}).length === 0;
-  if (isEmpty && fineWhenEmpty.has(type)) return new type();
+export function validated<T extends object>(type: Type<T>, value: unknown): T | Promise<T> {
   const instance = plainToInstance(type, value ?? {});
+  return isPlainlyValid(type, instance) ? instance : checked(instance);
+}
+
+async function checked<T extends object>(instance: T): Promise<T> {
   const errors = await validate(instance, OPTIONS);
   if (errors.length > 0) throw notValid(errors.flatMap((error) => faultsOf(error)));
-  if (isEmpty) fineWhenEmpty.add(type);
   return instance;
 }
 

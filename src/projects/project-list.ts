@@ -6,12 +6,24 @@ import type { ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.j
 
 /** The query object of the factory for a request's parameters. Throws `invalid_cursor`. */
 export function listQueryOf(parameters: ListProjectsQuery): ProjectListQuery {
-  const { sort, after, id, ...filters } = parameters;
+  const { limit, sort, after, fields, count } = parameters;
+  const { technology, anyTechnology, q, createdFrom, createdTo, updatedFrom, updatedTo } =
+    parameters;
+  const descending = sort.startsWith('-');
   return {
-    ...filters,
-    sortBy: sort.replace('-', '') as ProjectListQuery['sortBy'],
-    descending: sort.startsWith('-'),
+    limit,
+    sortBy: (descending ? sort.slice(1) : sort) as ProjectListQuery['sortBy'],
+    descending,
     after: after === undefined ? undefined : decodeCursor(after, boundTo(parameters)),
+    technology,
+    anyTechnology,
+    q,
+    createdFrom,
+    createdTo,
+    updatedFrom,
+    updatedTo,
+    fields,
+    count,
   };
 }
 
@@ -27,14 +39,20 @@ export function metaOf(page: ProjectPage, parameters: ListProjectsQuery): ListMe
 
 /** The Link header's value for the next page (RFC 8288): the request's own URL with another cursor. */
 export function nextLink(req: Request, cursor: string): string {
-  const url = new URL(req.originalUrl, 'http://service');
+  const { originalUrl } = req;
+  if (!originalUrl.includes('after'))
+    return `<${originalUrl}${originalUrl.includes('?') ? '&' : '?'}after=${cursor}>; rel="next"`;
+  const url = new URL(originalUrl, 'http://service');
   url.searchParams.set('after', cursor);
   return `<${url.pathname}${url.search}>; rel="next"`;
 }
 
 /** What a cursor belongs to: the filters and the sort, not how much of each project is read. */
-function boundTo({ limit, after, fields, count, ...rest }: ListProjectsQuery): string {
-  return JSON.stringify(Object.entries(rest).sort(([a], [b]) => a.localeCompare(b)));
+function boundTo(parameters: ListProjectsQuery): string {
+  const { sort, technology, anyTechnology, q } = parameters;
+  const { createdFrom, createdTo, updatedFrom, updatedTo } = parameters;
+  const times = [createdFrom, createdTo, updatedFrom, updatedTo];
+  return JSON.stringify([sort, technology, anyTechnology, q, times]);
 }
 
 /** `id` asks for certain projects, so nothing is left to filter, to sort or to page. */

@@ -28,6 +28,7 @@ import { type Success, success } from '../http/envelope.js';
 import { authorOf } from '../http/author.js';
 import { areNamed, etagOf, preconditionsOf } from '../http/etag.js';
 import { Id } from '../http/id.decorator.js';
+import { jsonData } from '../http/json-text.js';
 import { notValid, Problem } from '../http/problem.js';
 import { ResourceController } from '../http/resource-controller.js';
 import { ListedProjectDto, ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';
@@ -87,7 +88,10 @@ export class ProjectsController {
     const page = await this.projects.listProjects(listQueryOf(query));
     const meta = metaOf(page, query);
     if (meta.nextCursor) res.setHeader('Link', nextLink(req, meta.nextCursor));
-    return success(page.projects, meta);
+    return success(
+      jsonData(res, page.json, () => page.projects),
+      meta,
+    );
   }
 
   private async listByIds(ids: string[], { fields }: ListProjectsQuery, req: Request) {

@@ -133,11 +133,11 @@ async function compareAnswers(servers) {
   }
 }
 
-/** Requests a second by scenario: one warm round, then limit and service in turns. */
+/** Requests a second by scenario: one warm round, then limit and service in turns. Reads come first: what is written would change what they read. */
 async function rounds(servers, setting) {
   const results = SCENARIOS.map((scenario) => ({ scenario, limit: [], service: [] }));
-  for (let round = 0; round <= Number(options.rounds); round++) {
-    for (const result of results) {
+  for (const result of results) {
+    for (let round = 0; round <= Number(options.rounds); round++) {
       for (const who of ['limit', 'service']) {
         const rate = await ask(servers[who].port, result.scenario, setting, options.seconds);
         if (round > 0) result[who].push(rate);

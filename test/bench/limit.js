@@ -13,9 +13,9 @@ const routes = new Map(
 http
   .createServer(async (req, res) => {
     try {
-      const { sql: text, params, answer } = routes.get(keyOf(req.method, req.url));
+      const { sql: text, params, answer, prepare = true } = routes.get(keyOf(req.method, req.url));
       const body = req.method === 'GET' ? undefined : JSON.parse(await textOf(req));
-      const rows = await sql.unsafe(text, params(req.url, body), { prepare: true });
+      const rows = await sql.unsafe(text, params(req.url, body), { prepare });
       const json = JSON.stringify(answer(rows));
       res.writeHead(req.method === 'POST' ? 201 : 200, {
         'Content-Type': 'application/json; charset=utf-8',

@@ -21,15 +21,14 @@ const cursorOf = ({ id, createdAt }) =>
   Buffer.from(JSON.stringify([createdAt, id])).toString('base64url');
 
 /**
- * `target` is given the id of a row. `sql`, `params` (of the URL and the body) and `answer` (of the
- * rows) are the limit's; its `serves` says which requests these are for.
+ * `target` is given the id of a row. `sql`, `params` (of the URL and the body), `answer` (of the rows)
+ * and `prepare` (default true) are the limit's.
  */
 export const SCENARIOS = [
   {
     name: 'GET by id',
     method: 'GET',
     target: (id) => `/api/projects/${id}`,
-    serves: 'item',
     sql: `select ${COLUMNS} from projects where id = $1`,
     params: (url) => [idOf(url)],
     answer: item,
@@ -38,16 +37,35 @@ export const SCENARIOS = [
     name: 'list of 50',
     method: 'GET',
     target: () => '/api/projects',
-    serves: 'list',
     sql: `select ${COLUMNS} from projects ${NEWEST}`,
     params: () => [],
+    answer: page,
+  },
+  {
+    name: 'technology filter',
+    method: 'GET',
+    target: () => '/api/projects?technology=Python',
+    sql: `select ${COLUMNS.replace('created_at', 'projects.created_at')} from projects join (
+        select project_id, created_at from project_technologies where technology = $1
+        order by created_at desc, project_id desc limit 51
+      ) as found on found.project_id = id order by found.created_at desc, id desc`,
+    params: (url) => [new URLSearchParams(url.slice(url.indexOf('?'))).get('technology')],
+    answer: page,
+  },
+  {
+    name: 'words (`q`)',
+    method: 'GET',
+    target: () => '/api/projects?q=platform',
+    sql: `select ${COLUMNS} from projects
+      where search @@ websearch_to_tsquery('simple', $1) ${NEWEST}`,
+    prepare: false, // or PostgreSQL would plan it once for all words
+    params: (url) => [new URLSearchParams(url.slice(url.indexOf('?'))).get('q')],
     answer: page,
   },
   {
     name: 'POST',
     method: 'POST',
     target: () => '/api/projects',
-    serves: 'list',
     body: NEW,
     sql: `insert into projects (name, description, technologies) values ($1, $2, $3) returning ${COLUMNS}`,
     params: (_url, { name, description, technologies }) => [name, description, technologies],
@@ -57,7 +75,6 @@ export const SCENARIOS = [
     name: 'PATCH',
     method: 'PATCH',
     target: (id) => `/api/projects/${id}`,
-    serves: 'item',
     body: { description: 'Dolor sit amet.' },
     sql: `update projects set description = $2 where id = $1 returning ${COLUMNS}`,
     params: (url, { description }) => [idOf(url), description],

@@ -1,19 +1,11 @@
 import { and, desc, eq, not, type SQL, sql } from 'drizzle-orm';
 import { type Author, authorValues, noting, NOTING } from '../author.js';
+import { batchedRead } from '../batched-read.js';
 import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
 import { prepareOnce, withPlainRows } from '../prepared.js';
 import { type NewProject, type Project, projects } from '../schema.js';
-import {
-  isNewestPage,
-  listProjects,
-  pageOf,
-  pick,
-  PROJECT_COLUMNS,
-  PROJECT_FIELDS,
-  type ProjectListQuery,
-  type ProjectPage,
-} from './project-list.js';
+import { createProjectLists, pick, PROJECT_COLUMNS, PROJECT_FIELDS } from './project-list.js';
 
 /** What a client writes of a project; the database keeps the rest. */
 export type ProjectValues = Pick<NewProject, 'name' | 'description' | 'technologies'>;
@@ -30,6 +22,8 @@ export interface WriteOptions extends WriteCondition {
   /** For the history; default nobody. */
   by?: Author;
 }
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export type ProjectsFactory = ReturnType<typeof createProjectsFactory>;
 
@@ -55,13 +49,6 @@ export function createProjectsFactory(db: Db) {
     return await newest().execute({ limit });
   }
 
-  /** A page of projects, as `listProjects` in project-list.ts describes it. */
-  async function listPage(query: ProjectListQuery = {}): Promise<ProjectPage> {
-    if (!isNewestPage(query)) return await listProjects(db, query);
-    // What is asked for most has a statement that is made once.
-    return pageOf(query, await getAllProjects((query.limit ?? 50) + 1));
-  }
-
   /** Those of these projects that there are, in the order of the ids; of each the fields named. */
   async function getProjectsById(
     ids: string[],
@@ -78,18 +65,22 @@ export function createProjectsFactory(db: Db) {
       .map((project) => pick(project, fields));
   }
 
-  const withId = prepareOnce(() =>
+  const withIds = prepareOnce(() =>
     db
       .select(PROJECT_COLUMNS)
       .from(projects)
-      .where(eq(projects.id, sql.placeholder('id')))
-      .prepare('byId'),
+      .where(sql`${projects.id} = any(${sql.placeholder('ids')}::uuid[])`)
+      .prepare('withIds'),
   );
+  const readById = batchedRead(async (ids) => {
+    const found = await withIds().execute({ ids });
+    return new Map(found.map((project) => [project.id, project]));
+  });
 
   /** Throws `not_found`. */
   async function getProject(id: string): Promise<Project> {
-    const [project] = await withId().execute({ id });
-    return project ?? notFound();
+    if (!UUID.test(id)) throw new DataError('invalid_value', 'The id is not a UUID.'); // or it would fail the others'
+    return (await readById(id.toLowerCase())) ?? notFound();
   }
 
   const insert = prepareOnce(() =>
@@ -178,7 +169,7 @@ export function createProjectsFactory(db: Db) {
   }
 
   return {
-    listProjects: listPage,
+    ...createProjectLists(db),
     getProjectsById,
     getAllProjects,
     getProject,
