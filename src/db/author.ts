@@ -1,4 +1,4 @@
-import { type SQL, sql } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import type { Db } from './connection.js';
 
 /** Who writes, and by which request, for the history; a session that says nothing leaves both empty. */
@@ -8,14 +8,10 @@ export interface Author {
 }
 
 /**
- * For the RETURNING of a single statement that writes: notes its author in the same round trip. The
- * triggers that write the history run when the rows have been returned.
+ * For the RETURNING of a single statement that writes: notes its author in the same round trip, from
+ * the placeholders that `authorValues` fills. The triggers that write the history run when the rows
+ * have been returned.
  */
-export function noting({ actor = '', requestId = '' }: Author): { noted: SQL } {
-  return { noted: sql`note_author(${actor}, ${requestId})` };
-}
-
-/** The same with the placeholders `actor` and `requestId`, which `authorValues` fills. */
 export const NOTING = {
   noted: sql`note_author(${sql.placeholder('actor')}, ${sql.placeholder('requestId')})`,
 };

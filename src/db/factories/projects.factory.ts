@@ -1,9 +1,9 @@
 import { and, desc, eq, not, type SQL, sql } from 'drizzle-orm';
-import { type Author, authorValues, noting, NOTING } from '../author.js';
+import { type Author, authorValues, NOTING } from '../author.js';
 import { batchedRead } from '../batched-read.js';
 import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
-import { prepareOnce, withPlainRows } from '../prepared.js';
+import { keptStatements, prepareOnce, withPlainRows } from '../prepared.js';
 import { type NewProject, type Project, projects } from '../schema.js';
 import { createProjectLists, pick, PROJECT_COLUMNS, PROJECT_FIELDS } from './project-list.js';
 
@@ -23,6 +23,8 @@ export interface WriteOptions extends WriteCondition {
   by?: Author;
 }
 
+/** How many shapes of writes have their statements kept. */
+const MAX_SHAPES = 100;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export type ProjectsFactory = ReturnType<typeof createProjectsFactory>;
@@ -35,6 +37,7 @@ export type ProjectsFactory = ReturnType<typeof createProjectsFactory>;
  * `statement_timeout`, `pool_exhausted` and `database_unavailable`, found by `asDataError`.
  */
 export function createProjectsFactory(db: Db) {
+  const kept = keptStatements(MAX_SHAPES);
   const newest = prepareOnce(() =>
     db
       .select(PROJECT_COLUMNS)
@@ -105,22 +108,27 @@ export function createProjectsFactory(db: Db) {
    * only replaces. Throws `version_mismatch` when the condition does not hold.
    */
   async function putProject(id: string, values: ProjectValues, options: WriteOptions = {}) {
-    const { versions, notVersions, by = {} } = options;
+    const { versions, notVersions } = options;
     if (versions) {
       const project = await update(id, values, options);
       return { project: project ?? versionMismatch(), created: false };
     }
-    const put = db
-      .insert(projects)
-      .values({ id, ...values })
-      .onConflictDoUpdate({
-        target: projects.id,
-        set: values,
-        setWhere: notVersions && not(isAt(notVersions)),
-      })
-      .returning({ ...PROJECT_COLUMNS, ...noting(by) })
-      .prepare('put');
-    const [project] = await withPlainRows(put).execute();
+    const statement = kept(`put ${shapeOf(options)}`, () => {
+      const written = placeholders(WRITTEN);
+      return withPlainRows(
+        db
+          .insert(projects)
+          .values({ id: sql.placeholder('id'), ...written })
+          .onConflictDoUpdate({
+            target: projects.id,
+            set: written,
+            setWhere: notVersions && not(isAt(notVersions, 'notVersions')),
+          })
+          .returning({ ...PROJECT_COLUMNS, ...NOTING })
+          .prepare('put'),
+      );
+    });
+    const [project] = await statement.execute({ ...values, ...valuesOf(id, options) });
     if (!project) return versionMismatch();
     // The first version is the one that was inserted: an update has added to it.
     return { project, created: project.version === 1 };
@@ -140,24 +148,33 @@ export function createProjectsFactory(db: Db) {
     values: Partial<ProjectValues>,
     options: WriteOptions,
   ): Promise<Project | undefined> {
-    const statement = db
-      .update(projects)
-      .set(values)
-      .where(matching(id, options))
-      .returning({ ...PROJECT_COLUMNS, ...noting(options.by ?? {}) })
-      .prepare('update');
-    const [project] = await withPlainRows(statement).execute();
+    const names = WRITTEN.filter((name) => values[name] !== undefined);
+    const statement = kept(`update ${names.join()} ${shapeOf(options)}`, () =>
+      withPlainRows(
+        db
+          .update(projects)
+          .set(placeholders(names))
+          .where(matching(options))
+          .returning({ ...PROJECT_COLUMNS, ...NOTING })
+          .prepare('update'),
+      ),
+    );
+    const [project] = await statement.execute({ ...values, ...valuesOf(id, options) });
     return project;
   }
 
   /** Removes the project and resolves with what it was. Throws `not_found`, `version_mismatch`. */
   async function deleteProject(id: string, options: WriteOptions = {}): Promise<Project> {
-    const statement = db
-      .delete(projects)
-      .where(matching(id, options))
-      .returning({ ...PROJECT_COLUMNS, ...noting(options.by ?? {}) })
-      .prepare('delete');
-    const [project] = await withPlainRows(statement).execute();
+    const statement = kept(`delete ${shapeOf(options)}`, () =>
+      withPlainRows(
+        db
+          .delete(projects)
+          .where(matching(options))
+          .returning({ ...PROJECT_COLUMNS, ...NOTING })
+          .prepare('delete'),
+      ),
+    );
+    const [project] = await statement.execute(valuesOf(id, options));
     return project ?? (await notMatching(id, options));
   }
 
@@ -180,19 +197,41 @@ export function createProjectsFactory(db: Db) {
   };
 }
 
-function matching(id: string, { versions, notVersions }: WriteCondition): SQL | undefined {
+const WRITTEN = ['name', 'description', 'technologies'] as const;
+
+/** What stands for values in a statement that is made once. */
+function placeholders<K extends keyof ProjectValues>(names: readonly K[]): Record<K, SQL> {
+  return Object.fromEntries(
+    names.map((name) => [name, sql`${sql.param(sql.placeholder(name), projects[name])}`]),
+  ) as Record<K, SQL>;
+}
+
+/** Writes of one shape are one statement. */
+function shapeOf({ versions, notVersions }: WriteCondition): string {
+  return [versions, notVersions].map((named) => (Array.isArray(named) ? 'some' : named)).join();
+}
+
+function valuesOf(id: string, { versions, notVersions, by = {} }: WriteOptions) {
+  return {
+    id,
+    versions: `{${String(versions)}}`,
+    notVersions: `{${String(notVersions)}}`,
+    ...authorValues(by),
+  };
+}
+
+function matching({ versions, notVersions }: WriteCondition): SQL | undefined {
   return and(
-    eq(projects.id, id),
-    versions && isAt(versions),
-    notVersions && not(isAt(notVersions)),
+    eq(projects.id, sql.placeholder('id')),
+    versions && isAt(versions, 'versions'),
+    notVersions && not(isAt(notVersions, 'notVersions')),
   );
 }
 
-/** One parameter however many versions there are, so that it is one statement to prepare. */
-function isAt(versions: number[] | 'any'): SQL {
+function isAt(versions: number[] | 'any', name: 'versions' | 'notVersions'): SQL {
   return versions === 'any'
     ? sql`true`
-    : sql`${projects.version} = any(${`{${versions.join()}}`}::integer[])`;
+    : sql`${projects.version} = any(${sql.placeholder(name)}::integer[])`;
 }
 
 function notFound(): never {
