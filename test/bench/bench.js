@@ -1,7 +1,7 @@
 // npm run bench: the service as it runs in production beside the limit (limit.js), with the same
 // rows in the same PostgreSQL. The server under load has the first core, load and database the others.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -11,6 +11,7 @@ import sqlTo from 'postgres';
 import { fillCatalogue, idOf } from './catalogue.js';
 import { load, requireWrk } from './load.js';
 import { correctedPostgresJs } from './postgres-js.js';
+import { writeReport } from './report.js';
 import { SCENARIOS } from './scenarios.js';
 import { startServer } from './server.js';
 
@@ -67,7 +68,7 @@ async function main() {
     const reports = [];
     for (const node of nodes) reports.push(await (options.soak ? soak : measure)(node, setting));
     console.log(reports.join('\n'));
-    if (options.write) writeReport(reports.join('\n'));
+    if (options.write) writeReport(options.soak ? 'soak' : 'bench', reports.join('\n'));
   } finally {
     await postgres.stop();
     rmSync(directory, { recursive: true, force: true });
@@ -201,15 +202,4 @@ function median(values) {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-/** Puts the report between the markers of its kind in docs/performance.md. */
-function writeReport(text) {
-  const kind = options.soak ? 'soak' : 'bench';
-  const [begin, end] = [`<!-- ${kind} -->\n`, `<!-- /${kind} -->`];
-  const file = 'docs/performance.md';
-  const old = readFileSync(file, 'utf8');
-  const [from, to] = [old.indexOf(begin) + begin.length, old.indexOf(end)];
-  if (from < begin.length || to < 0) throw new Error(`${file} lacks the markers of ${kind}.`);
-  writeFileSync(file, `${old.slice(0, from)}\n${text}\n${old.slice(to)}`);
 }

@@ -1,9 +1,12 @@
-// How lists grow: the same queries on catalogues of several sizes, on one connection, warm.
-//   npm run bench:lists -- 10000 1000000
+// How lists grow: the same queries on catalogues of several sizes, on one connection, warm, and the
+// plans by which PostgreSQL answers them at the last size.
+//   npm run bench:lists -- 10000 1000000 [--write]
 import { mkdtempSync, rmSync, chmodSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import os, { tmpdir } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { parseArgs } from 'node:util';
+import { drizzle } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import { createDatabaseConnection } from '../../dist/db/connection.js';
 import { startEmbeddedPostgres } from '../../dist/db/embedded-postgres.js';
@@ -11,8 +14,13 @@ import { createProjectsFactory } from '../../dist/db/factories/projects.factory.
 import { createTechnologiesFactory } from '../../dist/db/factories/technologies.factory.js';
 import { migrate } from '../../dist/db/migrate.js';
 import { fillCatalogue } from './catalogue.js';
+import { writeReport } from './report.js';
 
-const SIZES = process.argv.slice(2).map(Number);
+const { values: options, positionals } = parseArgs({
+  options: { write: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+const SIZES = positionals.map(Number);
 const RUNS = 40;
 const LAST_ID = 'ffffffff-ffff-4fff-8fff-ffffffffffff';
 
@@ -63,7 +71,9 @@ const server = await startEmbeddedPostgres({
 try {
   const results = [];
   for (const size of SIZES) results.push(await measure(size));
-  print(results);
+  const report = [...tableOf(results), '', ...planTableOf(results.at(-1))].join('\n');
+  console.log(report);
+  if (options.write) writeReport('growth', `${heading()}\n\n${report}`);
 } finally {
   await server.stop();
   rmSync(directory, { recursive: true, force: true });
@@ -75,6 +85,10 @@ async function measure(size) {
   const projects = createProjectsFactory(db);
   const technologies = createTechnologiesFactory(db);
   const times = {};
+  const sent = [];
+  const logger = { logQuery: (text, params) => sent.push({ text, params }) };
+  const logged = createProjectsFactory(drizzle(db.$client, { logger }));
+  const plans = {};
   for (const [name, [query]] of Object.entries(cases(size))) {
     const run = () =>
       query === 'technologies' ? technologies.getTechnologies() : projects.listProjects(query);
@@ -87,9 +101,14 @@ async function measure(size) {
     }
     taken.sort((a, b) => a - b);
     times[name] = { median: taken[RUNS / 2], p95: taken[Math.floor(RUNS * 0.95)] };
+    if (query !== 'technologies') {
+      sent.length = 0;
+      await logged.listProjects(query);
+      plans[name] = await Promise.all(sent.splice(0).map((one) => planOf(db.$client, one)));
+    }
   }
   await close();
-  return { size, times };
+  return { size, times, plans };
 }
 
 async function makeCatalogue(size) {
@@ -112,15 +131,55 @@ function momentOf(i) {
 }
 
 /** Median and p95 in milliseconds at each size, as a Markdown table. */
-function print(results) {
+function tableOf(results) {
   const sizes = results.map(({ size }) => size.toLocaleString('en'));
-  console.log(`| query | limit | ${sizes.join(' | ')} | ratio |`);
-  console.log(`| --- | --- | ${sizes.map(() => '---').join(' | ')} | --- |`);
-  for (const [name, [, limit]] of Object.entries(cases(SIZES[0]))) {
+  const rows = Object.entries(cases(SIZES[0])).map(([name, [, limit]]) => {
     const cells = results.map(
       ({ times }) => `${times[name].median.toFixed(2)} (${times[name].p95.toFixed(2)})`,
     );
     const ratio = results.at(-1).times[name].median / results[0].times[name].median;
-    console.log(`| ${name} | ${limit} | ${cells.join(' | ')} | ${ratio.toFixed(2)} |`);
-  }
+    return `| ${name} | ${limit} | ${cells.join(' | ')} | ${ratio.toFixed(2)} |`;
+  });
+  return [
+    `| query | limit | ${sizes.join(' | ')} | ratio |`,
+    `| --- | --- | ${sizes.map(() => '---:').join(' | ')} | ---: |`,
+    ...rows,
+  ];
+}
+
+/** The plans at one size, statement by statement, as a Markdown table. */
+function planTableOf({ size, plans }) {
+  const rows = Object.entries(plans).map(
+    ([name, statements]) => `| ${name} | ${statements.filter(Boolean).join('; then ')} |`,
+  );
+  return [`| query at ${size.toLocaleString('en')} | plan |`, '| --- | --- |', ...rows];
+}
+
+/** What a statement reads, outermost first: `Limit of Index Scan Backward by projects_name_id_index`. */
+async function planOf(client, { text, params }) {
+  if (text.startsWith('explain')) return 'the plan itself, for its estimate';
+  const [row] = await client.unsafe(`explain (format json) ${text}`, params);
+  const plan = row['QUERY PLAN'];
+  return describe((typeof plan === 'string' ? JSON.parse(plan) : plan)[0].Plan);
+}
+
+function describe(node) {
+  const own = [
+    node['Node Type'],
+    node['Scan Direction'] === 'Backward' ? 'Backward' : '',
+    node['Index Name']
+      ? `by \`${node['Index Name']}\``
+      : node['Relation Name']
+        ? `of \`${node['Relation Name']}\``
+        : '',
+  ];
+  const below = (node.Plans ?? []).map(describe).filter((text) => text !== 'Result');
+  const text = own.filter(Boolean).join(' ');
+  if (below.length === 0) return text;
+  return below.length === 1 ? `${text} < ${below[0]}` : `${text} < (${below.join(', ')})`;
+}
+
+function heading() {
+  const { model } = os.cpus()[0];
+  return `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${os.cpus().length} cores (${model.trim()}): median (95th percentile) of ${RUNS} runs, in milliseconds.`;
 }

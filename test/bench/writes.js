@@ -1,0 +1,125 @@
+// What the triggers cost a write: the database's time for single writes, each its own transaction,
+// and for an import, on a table without triggers, with those of the lists, and with all.
+//   npm run bench:writes -- [--rows 100000] [--rounds 7] [--write]
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import os, { tmpdir } from 'node:os';
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { parseArgs } from 'node:util';
+import postgres from 'postgres';
+import { startEmbeddedPostgres } from '../../dist/db/embedded-postgres.js';
+import { migrate } from '../../dist/db/migrate.js';
+import { fillCatalogue } from './catalogue.js';
+import { writeReport } from './report.js';
+
+const { values: options } = parseArgs({
+  options: {
+    rows: { type: 'string', default: '100000' },
+    rounds: { type: 'string', default: '7' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const SINGLE = 1000;
+const BULK = 20_000;
+
+/** Which triggers are on: `touch_row` always, for it belongs to the table. */
+const VARIANTS = {
+  'no triggers': [],
+  lists: ['projects_facets_%', 'projects_name_words'],
+  'lists, history and feed': ['projects_facets_%', 'projects_name_words', 'projects_changes_%'],
+};
+
+/** In a loop on the server, so that neither the network nor Node is measured. */
+const WRITES = {
+  insert: loop(`insert into projects (name, description, technologies)
+    select name, description, technologies from projects where id = victims[i]`),
+  update: loop(`update projects set description = description || '.' where id = victims[i]`),
+  'update of technologies': loop(
+    `update projects set technologies = technologies || to_jsonb('Extra ' || gen_random_uuid()) where id = victims[i]`,
+  ),
+  delete: loop(`delete from projects where id = victims[i]`),
+  [`insert of ${BULK.toLocaleString('en')} at once`]: `insert into projects (name, description, technologies)
+    select name, description, technologies from projects limit ${BULK}`,
+};
+
+const directory = mkdtempSync(path.join(tmpdir(), 'projects-bench-'));
+chmodSync(directory, 0o755);
+const server = await startEmbeddedPostgres({
+  directory,
+  settings: { shared_buffers: '1GB', fsync: 'off', synchronous_commit: 'off', jit: 'off' },
+});
+try {
+  await migrate({ url: server.url });
+  const sql = postgres(server.url, { max: 1, onnotice: () => {} });
+  await fillCatalogue(sql, Number(options.rows));
+  const report = [heading(), '', ...tableOf(await measure(sql))].join('\n');
+  await sql.end();
+  console.log(report);
+  if (options.write) writeReport('writes', report);
+} finally {
+  await server.stop();
+  rmSync(directory, { recursive: true, force: true });
+}
+
+/** Milliseconds by write and variant, a time for each round; the first round only warms. */
+async function measure(sql) {
+  const times = {};
+  for (let round = 0; round <= Number(options.rounds); round++) {
+    for (const [write, statement] of Object.entries(WRITES)) {
+      for (const [variant, triggers] of Object.entries(VARIANTS)) {
+        await enable(sql, triggers);
+        const startedAt = performance.now();
+        await sql.unsafe(statement);
+        const taken = performance.now() - startedAt;
+        if (round > 0) ((times[write] ??= {})[variant] ??= []).push(taken);
+      }
+    }
+    await enable(sql, ['%']);
+    await sql.unsafe('select fold_technology_changes()');
+    await sql.unsafe('vacuum analyze');
+  }
+  return times;
+}
+
+async function enable(sql, patterns) {
+  const names = await sql`
+    select tgname as name, tgname like any (${['projects_touch_row', ...patterns]}) as wanted
+    from pg_trigger where tgrelid = 'projects'::regclass and not tgisinternal`;
+  for (const { name, wanted } of names) {
+    await sql.unsafe(`alter table projects ${wanted ? 'enable' : 'disable'} trigger ${name}`);
+  }
+}
+
+/** Runs a statement for projects drawn by chance, each time in a transaction of its own. */
+function loop(statement) {
+  return `do $$
+    declare victims uuid[] := array(select id from projects order by random() limit ${SINGLE});
+    begin
+      for i in 1 .. ${SINGLE} loop ${statement}; commit; end loop;
+    end $$`;
+}
+
+function tableOf(times) {
+  const variants = Object.keys(VARIANTS);
+  const rows = Object.entries(times).map(([write, byVariant]) => {
+    const count = write.includes('at once') ? BULK : SINGLE;
+    const us = variants.map((variant) => (median(byVariant[variant]) * 1000) / count);
+    const [bare, lists, all] = us;
+    const cells = us.map((time) => time.toFixed(0));
+    return `| ${write} | ${cells.join(' | ')} | ${(lists / bare).toFixed(2)} | ${(all / lists).toFixed(2)} |`;
+  });
+  return [
+    `| write | ${variants.join(' | ')} | lists cost | history and feed cost |`,
+    '| --- | ---: | ---: | ---: | ---: | ---: |',
+    ...rows,
+  ];
+}
+
+function median(values) {
+  return values.toSorted((a, b) => a - b)[values.length >> 1];
+}
+
+function heading() {
+  const { model } = os.cpus()[0];
+  return `${new Date().toISOString().slice(0, 10)}, ${os.cpus().length} cores (${model.trim()}), ${Number(options.rows).toLocaleString('en')} rows: the database's time for one row, in microseconds, median of ${options.rounds} rounds in turns.`;
+}
