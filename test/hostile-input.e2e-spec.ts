@@ -189,6 +189,7 @@ describe('a value that would break a default Nest application', () => {
       inField('technologies', `["${Array.from({ length: 100_000 }, (_, i) => i).join('","')}"]`),
     ],
     ['50,000 empty lists', inField('x', `[${'[],'.repeat(50_000)}[]]`)],
+    ['a megabyte of empty lists', inField('technologies', `[${'[],'.repeat(340_000)}[]]`)],
   ])('%s are refused in no time and in few words', async (_, body) => {
     // The service runs in this process; its time counts, not that of others on the machine.
     const before = process.cpuUsage();
