@@ -23,7 +23,7 @@ export default defineConfig(
     files: ['**/*.js'],
     languageOptions: {
       globals: Object.fromEntries(
-        'process console URL URLSearchParams Buffer fetch performance'
+        'process console URL URLSearchParams Buffer fetch performance AbortController AbortSignal TextDecoder'
           .split(' ')
           .map((name) => [name, 'readonly']),
       ),

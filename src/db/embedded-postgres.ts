@@ -29,7 +29,7 @@ export interface EmbeddedPostgres {
 export interface EmbeddedPostgresOptions {
   /** Created when missing. */
   directory: string;
-  /** Server settings such as `{ fsync: 'off' }`; a server that already runs keeps its own. */
+  /** Server settings such as `{ fsync: 'off' }`, a `port` among them; a server that already runs keeps its own. */
   settings?: Record<string, string>;
 }
 
@@ -115,9 +115,9 @@ async function lastLines(file: string): Promise<string> {
 
 async function serverSettings(wanted: Record<string, string>): Promise<string[]> {
   const settings = {
+    port: wanted.port ?? String(await freePort()),
     ...wanted,
     listen_addresses: '127.0.0.1',
-    port: String(await freePort()),
     unix_socket_directories: '',
     TimeZone: 'UTC',
     log_timezone: 'UTC',

@@ -1,0 +1,19 @@
+import { createFolder, killServices } from './support/process.js';
+// @ts-expect-error -- plain JavaScript, which `npm run soak` runs as it is
+import { prove } from './soak/proof.js';
+
+interface Proof {
+  writes: number;
+  changes: number;
+  faults: string[];
+}
+
+afterAll(killServices);
+
+it('writers that retry lose nothing and do nothing twice while service and database are killed', async () => {
+  const directory = await createFolder();
+  const proof = (await prove({ directory, writers: 4, kills: 2 })) as Proof;
+  expect(proof.faults).toEqual([]);
+  expect(proof.writes).toBeGreaterThan(4);
+  expect(proof.changes).toBe(proof.writes);
+}, 180_000);
