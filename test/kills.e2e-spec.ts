@@ -1,5 +1,4 @@
 import { createFolder, killServices } from './support/process.js';
-// @ts-expect-error -- plain JavaScript, which `npm run soak` runs as it is
 import { prove } from './soak/proof.js';
 
 interface Proof {
