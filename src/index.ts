@@ -27,7 +27,8 @@ export {
   type Refusal,
   RefusedOperations,
 } from './db/factories/project-batch.js';
-export type { Position, ProjectListQuery, ProjectPage } from './db/factories/project-list.js';
+export type { Position, ProjectListQuery } from './db/factories/project-list-query.js';
+export type { ProjectPage } from './db/factories/project-list.js';
 export {
   createProjectsFactory,
   type ProjectsFactory,

@@ -5,7 +5,8 @@ import {
   type DatabaseConnection,
   type Db,
 } from '../src/db/connection.js';
-import { createProjectLists, type ProjectListQuery } from '../src/db/factories/project-list.js';
+import type { ProjectListQuery } from '../src/db/factories/project-list-query.js';
+import { createProjectLists } from '../src/db/factories/project-list.js';
 import * as schema from '../src/db/schema.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Position } from '../db/factories/project-list.js';
+import type { Position } from '../db/factories/project-list-query.js';
 import { Problem } from './problem.js';
 
 /**

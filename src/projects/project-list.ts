@@ -1,5 +1,6 @@
 import type { Request } from 'express';
-import type { ProjectListQuery, ProjectPage } from '../db/factories/project-list.js';
+import type { ProjectListQuery } from '../db/factories/project-list-query.js';
+import type { ProjectPage } from '../db/factories/project-list.js';
 import { decodeCursor, encodeCursor } from '../http/cursor.js';
 import { notValid } from '../http/problem.js';
 import type { ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';

@@ -6,7 +6,7 @@ import { DataError } from '../errors.js';
 import { withPlainRows } from '../prepared.js';
 import { type NewProject, type Project, projects } from '../schema.js';
 import { inTransaction } from '../transaction.js';
-import { PROJECT_COLUMNS } from './project-list.js';
+import { PROJECT_COLUMNS } from './project-list-query.js';
 
 type Values = Pick<NewProject, 'name' | 'description' | 'technologies'>;
 

@@ -2,7 +2,7 @@ import { count, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 import { projects } from '../schema.js';
 import { literals, projectFilters, type valuesOf } from './project-list-filters.js';
-import type { ProjectListQuery } from './project-list.js';
+import type { ProjectListQuery } from './project-list-query.js';
 
 /** Counts what a query matches, page and order aside; to be prepared. */
 export function prepareCount(db: Db, query: ProjectListQuery) {

@@ -1,7 +1,7 @@
 import { and, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
 import { PLANNED_FOR_ITS_VALUES } from '../driver.js';
 import { projects } from '../schema.js';
-import type { ProjectListQuery } from './project-list.js';
+import type { ProjectListQuery } from './project-list-query.js';
 
 /** What stands for a value in a statement: a placeholder, or the value itself. */
 type Stand = SQLWrapper;

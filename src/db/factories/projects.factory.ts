@@ -6,7 +6,8 @@ import { DataError } from '../errors.js';
 import { keptStatements, prepareOnce, withPlainRows } from '../prepared.js';
 import { type NewProject, type Project, projects } from '../schema.js';
 import { type ProjectOperation, writeProjects } from './project-batch.js';
-import { createProjectLists, pick, PROJECT_COLUMNS, PROJECT_FIELDS } from './project-list.js';
+import { PROJECT_COLUMNS, PROJECT_FIELDS } from './project-list-query.js';
+import { createProjectLists } from './project-list.js';
 
 /** What a client writes of a project; the database keeps the rest. */
 export type ProjectValues = Pick<NewProject, 'name' | 'description' | 'technologies'>;
@@ -247,4 +248,8 @@ function versionMismatch(): never {
     'version_mismatch',
     'The project is not at the version that the request names.',
   );
+}
+
+function pick<T extends object, K extends keyof T>(from: T, keys: K[]): Pick<T, K> {
+  return Object.fromEntries(keys.map((key) => [key, from[key]])) as Pick<T, K>;
 }

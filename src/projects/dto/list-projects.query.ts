@@ -5,7 +5,7 @@ import {
   PROJECT_FIELDS,
   PROJECT_SORT_KEYS,
   type ProjectListQuery,
-} from '../../db/factories/project-list.js';
+} from '../../db/factories/project-list-query.js';
 import { PROJECT_LIMITS } from '../../db/schema.js';
 import {
   DistinctTexts,
