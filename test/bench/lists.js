@@ -69,8 +69,10 @@ const server = await startEmbeddedPostgres({
   },
 });
 try {
+  const urls = [];
+  for (const size of SIZES) urls.push(await makeCatalogue(size));
   const results = [];
-  for (const size of SIZES) results.push(await measure(size));
+  for (const [n, size] of SIZES.entries()) results.push(await measure(size, urls[n]));
   const report = [...tableOf(results), '', ...planTableOf(results.at(-1))].join('\n');
   console.log(report);
   if (options.write) writeReport('growth', `${heading()}\n\n${report}`);
@@ -79,8 +81,7 @@ try {
   rmSync(directory, { recursive: true, force: true });
 }
 
-async function measure(size) {
-  const url = await makeCatalogue(size);
+async function measure(size, url) {
   const { db, close } = createDatabaseConnection({ url, max: 1, statement_timeout_ms: 60_000 });
   const projects = createProjectsFactory(db);
   const technologies = createTechnologiesFactory(db);
