@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import type { ProjectListQuery, ProjectPage } from '../db/factories/project-list.js';
+import type { Position, ProjectListQuery, ProjectPage } from '../db/factories/project-list.js';
 import { decodeCursor, encodeCursor } from '../http/cursor.js';
 import { notValid } from '../http/problem.js';
 import type { ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';
@@ -11,25 +11,23 @@ export function listQueryOf(parameters: ListProjectsQuery): ProjectListQuery {
     ...filters,
     sortBy: sort.replace('-', '') as ProjectListQuery['sortBy'],
     descending: sort.startsWith('-'),
-    after: after === undefined ? undefined : decodeCursor(after, boundTo(parameters)),
+    after: after === undefined ? undefined : positionOf(after, parameters),
   };
+}
+
+function positionOf(cursor: string, parameters: ListProjectsQuery): Position {
+  const [key, id] = decodeCursor(cursor, boundTo(parameters)) as [string, string];
+  return { key, id };
 }
 
 export function metaOf(page: ProjectPage, parameters: ListProjectsQuery): ListMetaDto {
   const { next, total, totalIsEstimate } = page;
   return {
     limit: parameters.limit,
-    nextCursor: next ? encodeCursor(next, boundTo(parameters)) : null,
+    nextCursor: next ? encodeCursor([next.key, next.id], boundTo(parameters)) : null,
     hasMore: next !== undefined,
     ...(total !== undefined && { total, totalIsEstimate }),
   };
-}
-
-/** The Link header's value for the next page (RFC 8288): the request's own URL with another cursor. */
-export function nextLink(req: Request, cursor: string): string {
-  const url = new URL(req.originalUrl, 'http://service');
-  url.searchParams.set('after', cursor);
-  return `<${url.pathname}${url.search}>; rel="next"`;
 }
 
 /** What a cursor belongs to: the filters and the sort, not how much of each project is read. */
