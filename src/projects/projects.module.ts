@@ -1,5 +1,6 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { ChangesController } from '../changes/changes.controller.js';
+import { ChangeStreams } from '../changes/change-streams.js';
 import { CHANGES_FACTORY } from '../changes/changes.tokens.js';
 import type { Db } from '../db/connection.js';
 import { getDatabaseToken } from '../db/database.module.js';
@@ -12,17 +13,17 @@ import { PROJECTS_FACTORY } from './projects.tokens.js';
 @Module({
   // Literal paths come before `:id`.
   controllers: [ChangesController, ProjectsController],
-  providers: factories(),
+  providers: providers(),
   exports: [PROJECTS_FACTORY, CHANGES_FACTORY],
 })
 export class ProjectsModule {
   /** The same on a named database of DatabaseModule. */
   static forDatabase(name: string): DynamicModule {
-    return { module: ProjectsModule, providers: factories(name) };
+    return { module: ProjectsModule, providers: providers(name) };
   }
 }
 
-function factories(database?: string): Provider[] {
+function providers(database?: string): Provider[] {
   const inject = [getDatabaseToken(database)];
   return [
     {
@@ -35,5 +36,6 @@ function factories(database?: string): Provider[] {
       inject,
       useFactory: (db: Db) => createChangesFactory(db, 'project'),
     },
+    { provide: ChangeStreams, inject, useFactory: (db: Db) => new ChangeStreams(db) },
   ];
 }

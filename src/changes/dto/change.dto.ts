@@ -7,7 +7,7 @@ import { EXAMPLE_ID, ProjectDto } from '../../projects/dto/project.dto.js';
 export const NOW = 'now';
 
 export class ListChangesQuery {
-  @PageLimit('The most changes of a page; of a stream, of each of the pages that it reads ahead.')
+  @PageLimit('The most changes of a page.')
   limit: number = 50;
 
   @PageCursor(
