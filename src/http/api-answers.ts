@@ -36,7 +36,7 @@ export function ApiSuccess(status: number, options: SuccessOptions) {
   ]);
   return applyDecorators(
     ApiExtraModels(type),
-    ApiProduces('application/json', ...Object.keys(otherwise)),
+    ...(others.length > 0 ? [ApiProduces('application/json', ...Object.keys(otherwise))] : []),
     ApiResponse({
       status,
       description,
