@@ -5,6 +5,7 @@
  * and a jsonBody of its own for all routes, what fails before a route of these modules is reached
  * (no such route, JSON that its own parser cannot read) is answered in the host's way.
  */
+export { CHANGES_FACTORY } from './changes/changes.tokens.js';
 export {
   createDatabaseConnection,
   type DatabaseConnection,
@@ -21,6 +22,13 @@ export {
   InjectDatabase,
 } from './db/database.module.js';
 export { asDataError, DataError, type DataErrorCode } from './db/errors.js';
+export type { FeedChange, FeedPage, FeedPosition, FeedQuery } from './db/factories/change-feed.js';
+export {
+  type ChangesFactory,
+  createChangesFactory,
+  type HistoryPage,
+  type HistoryQuery,
+} from './db/factories/changes.factory.js';
 export {
   type OperationResult,
   type ProjectOperation,
@@ -47,13 +55,13 @@ export {
   type MigrationStatus,
   migrationStatus,
 } from './db/migrate.js';
-export { type Project, projects } from './db/schema.js';
+export { type Change, type Project, projects } from './db/schema.js';
 export { inTransaction } from './db/transaction.js';
 export { jsonBody } from './http/body-parser.js';
 export type { Success } from './http/envelope.js';
 export { type Fault, Problem, type ProblemBody, type ProblemCode } from './http/problem.js';
 export { ProblemFilter } from './http/problem.filter.js';
-export { ProjectsModule } from './projects/projects.module.js';
+export { ProjectsModule, type ProjectsModuleOptions } from './projects/projects.module.js';
 export { PROJECTS_FACTORY } from './projects/projects.tokens.js';
 export { TechnologiesModule } from './technologies/technologies.module.js';
 export { TECHNOLOGIES_FACTORY } from './technologies/technologies.tokens.js';

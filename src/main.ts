@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { ChangeStreams } from './changes/change-streams.js';
 import { databaseServer } from './config/database-server.js';
 import { type Environment, readEnvironment } from './config/environment.js';
 import { Readiness } from './health/readiness.js';
@@ -37,6 +38,7 @@ async function start(environment: Environment): Promise<void> {
     throw cannotListen(`${HOST}:${PORT}`, error);
   });
   opened.push(() => drain({ graceMs: Math.min(500, SHUTDOWN_TIMEOUT_MS / 4) }));
+  opened.push(() => app.get(ChangeStreams).stop()); // or their answers would be waited for
   opened.push(() => app.get(Readiness).stop());
   const url = await app.getUrl();
   new Logger('Service').log(`Projects Service listens on ${url}, Swagger UI on ${url}/docs`);

@@ -10,7 +10,9 @@ import { promisify } from 'node:util';
 import postgres from 'postgres';
 import request from 'supertest';
 import { aProject } from './support/builders.js';
+import { until } from './support/connections.js';
 import { createEmptyDatabase, type TestDatabase } from './support/database.js';
+import { openEvents } from './support/event-client.js';
 
 /** An application of somebody else's, with habits of its own, that has installed the package. */
 const HOST_APPLICATION = `
@@ -170,6 +172,7 @@ it('exports what a host may import and nothing more, and does nothing when it is
   const { exported, open } = JSON.parse(stdout);
   expect(open.filter((name: string) => !/^(Pipe|TTY|FSReq|Close)/.test(name))).toEqual([]);
   expect(exported).toEqual([
+    'CHANGES_FACTORY',
     'DATABASE',
     'DataError',
     'DatabaseModule',
@@ -183,6 +186,7 @@ it('exports what a host may import and nothing more, and does nothing when it is
     'TECHNOLOGIES_FACTORY',
     'TechnologiesModule',
     'asDataError',
+    'createChangesFactory',
     'createDatabaseConnection',
     'createProjectsFactory',
     'createTechnologiesFactory',
@@ -269,6 +273,13 @@ describe.each(['forRoot', 'forRootAsync'])('a host that passes its own pool to %
     const report = await api().get('/company/v3/reports').expect(200);
     expect(report.body).toContain(values.name);
     await api().delete(`${projects}/${id}`).set('If-Match', '"1"').expect(200, created.body);
+    const history = await api().get(`${projects}/${id}/history`).expect(200);
+    expect(history.body.data.map(({ action }: { action: string }) => action)).toEqual([
+      'deleted',
+      'created',
+    ]);
+    const feed = await api().get(`${projects}/changes?after=now`).expect(200);
+    expect(feed.body.meta).toEqual({ limit: 50, nextCursor: expect.any(String), hasMore: false });
   });
 
   it('reads merge patches and JSON, though the parser of the host knows JSON alone', async () => {
@@ -320,13 +331,16 @@ describe.each(['forRoot', 'forRootAsync'])('a host that passes its own pool to %
     expect(problemOf(await request(host.url).get(projects))).toEqual([403, 'forbidden', undefined]);
   });
 
-  it('closes its application without closing its pool, and ends when it has closed that too', async () => {
+  it('closes its application, streams too, without closing its pool, and ends when it has closed that', async () => {
     const ending = await startHost(variant);
     await request(ending.url).get(projects).set('Badge', '7').expect(200);
-    expect(await sessionsOn(ending.database)).toEqual(['host']);
+    expect([...new Set(await sessionsOn(ending.database))]).toEqual(['host']);
+    const stream = await openEvents(`${ending.url}${projects}/changes`, { Badge: '7' });
+    await until(async () => (await sessionsOn(ending.database)).includes('host listener'));
 
     ending.process.stdin!.write('close\n');
     expect(await ending.nextLine()).toBe('the pool serves');
+    expect([stream.hasEnded, stream.response.complete]).toEqual([true, true]);
     expect(await once(ending.process, 'exit')).toEqual([0, null]);
     expect(await sessionsOn(ending.database)).toEqual([]);
   });

@@ -213,6 +213,7 @@ async function askWrong(to: TestService): Promise<void> {
     await ask(to, operation, { headers: { Accept: 'text/html' } });
     if (takes('limit')) await ask(to, operation, { query: '?limit=1&limit=2' });
     if (takes('after')) await ask(to, operation, { query: '?after=nonsense' });
+    if ('410' in operation.responses) await askTooLate(to, operation);
     if (takes('id')) await ask(to, operation, { id: '42' });
     if (takes('id')) await ask(to, operation);
     for (const name of ['If-Match', 'If-None-Match'].filter(takes))
@@ -244,6 +245,17 @@ async function askUndoneBatches(to: TestService): Promise<void> {
     { op: 'replace', id, ifMatch: '*', project: aProject() },
   ])
     await ask(to, operation, { body: JSON.stringify({ operations: [undone] }) });
+}
+
+/** With a cursor whose changes retention has removed. */
+async function askTooLate(to: TestService, operation: Operation): Promise<void> {
+  const { text } = await ask(to, operation, { query: '?limit=1' });
+  const { cursor } = JSON.parse(text).data[0];
+  await withSql(to, async (sql) => {
+    await sql`update change_expiry set position = (select max(position) from change_commits)`;
+    await ask(to, operation, { query: `?after=${cursor}` });
+    await sql`update change_expiry set position = 0`;
+  });
 }
 
 async function askWrongBodies(to: TestService, operation: Operation): Promise<void> {
@@ -330,6 +342,8 @@ async function breakTheTable(to: TestService): Promise<void> {
       as $$ begin raise exception 'on purpose'; end $$`);
     await sql`create view projects as select distinct * from kept where fail()`;
     await sql`create view technology_counts as select distinct * from kept_counts where fail()`;
+    await sql`alter table changes rename to kept_changes`;
+    await sql`create view changes as select distinct on (sequence) * from kept_changes where fail()`;
   });
   for (const operation of operations.filter(({ responses }) => '500' in responses))
     await ask(to, operation);
@@ -339,7 +353,7 @@ async function breakTheTable(to: TestService): Promise<void> {
 async function holdTheTable(to: TestService): Promise<void> {
   await withSql(to, (sql) =>
     sql.begin(async (tx) => {
-      await tx`lock table projects, technology_counts in access exclusive mode`;
+      await tx`lock table projects, technology_counts, changes in access exclusive mode`;
       for (const operation of operations.filter(({ path }) => path.startsWith('/api/'))) {
         const first = ask(to, operation);
         // On a busy machine the first may have ended before we look: then there is nobody to wait for.
@@ -352,6 +366,6 @@ async function holdTheTable(to: TestService): Promise<void> {
 
 async function untilSomeoneWaits(sql: postgres.TransactionSql): Promise<void> {
   const waiting = () =>
-    sql`select from pg_locks where not granted and relation in ('projects'::regclass, 'technology_counts'::regclass)`;
+    sql`select from pg_locks where not granted and relation in ('projects'::regclass, 'technology_counts'::regclass, 'changes'::regclass)`;
   for (let looks = 0; looks < 200; looks++) if ((await waiting()).length > 0) return;
 }

@@ -91,6 +91,9 @@ export class Environment {
   @OneOf(MIGRATIONS)
   MIGRATIONS: (typeof MIGRATIONS)[number] = 'apply';
 
+  @WholeNumber(0, 36_500)
+  HISTORY_RETENTION_DAYS: number = 0;
+
   @IsString()
   EMBEDDED_POSTGRES_DIR: string = '.data/postgres';
 

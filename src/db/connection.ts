@@ -5,7 +5,7 @@ import type { Sql } from 'postgres';
 import { PooledDriver, type DrizzleOptions } from './driver.js';
 import { Pool, type PoolStats } from './pool.js';
 import * as schema from './schema.js';
-import { countHosts } from './session.js';
+import { countHosts, type Listen } from './session.js';
 
 /** Only `url` is required. Times are seconds where the names are the driver's, milliseconds where they say so. */
 export type TDatabaseConfig = {
@@ -47,6 +47,7 @@ export interface DatabaseConnection {
 /** A server that is slower than its own limit plus this has stopped answering. */
 const ANSWER_GRACE_MS = 1000;
 const MAX_WAITING = 10_000;
+const APPLICATION_NAME = 'projects-service';
 const CLOSE_TIMEOUT_MS = 5000;
 
 /**
@@ -58,6 +59,32 @@ const CLOSE_TIMEOUT_MS = 5000;
  * leaves nothing behind; the first query after an outage connects at once.
  */
 export function createDatabaseConnection(config: TDatabaseConfig): DatabaseConnection {
+  const connection = open(config);
+  configs.set(connection.db, config);
+  return connection;
+}
+
+/** What connections were made of, to make others beside them. */
+const configs = new WeakMap<Db, TDatabaseConfig>();
+
+/**
+ * A connection beside `db`, of one session, which hears what is notified on a channel for as long as
+ * it is used: `onNotify` is called then, and whenever the session is opened. A notification may be
+ * lost with a session, so that it is never more than a hint. Undefined where there is no hearing: `db`
+ * is not of createDatabaseConnection, or it leads through a transaction pooler.
+ */
+export function listenBeside(
+  db: Db,
+  channel: string,
+  onNotify: () => void,
+): DatabaseConnection | undefined {
+  const config = configs.get(db);
+  if (!config || config.prepare === false) return undefined;
+  const application_name = `${config.application_name ?? APPLICATION_NAME} listener`;
+  return open({ ...config, application_name, max: 1, idle_timeout: 0 }, { channel, onNotify });
+}
+
+function open(config: TDatabaseConfig, listen?: Listen): DatabaseConnection {
   const {
     statement_timeout_ms: statementTimeoutMs = 5000,
     transaction_timeout_ms: transactionTimeoutMs = 15_000,
@@ -76,8 +103,9 @@ export function createDatabaseConnection(config: TDatabaseConfig): DatabaseConne
     deadlineMs: statementTimeoutMs > 0 ? statementTimeoutMs + ANSWER_GRACE_MS : 0,
     idleInTransactionTimeoutMs: transactionTimeoutMs,
     prepare,
-    applicationName: config.application_name ?? 'projects-service',
+    applicationName: config.application_name ?? APPLICATION_NAME,
     parsers: options.parsers,
+    listen,
   });
   const driver = new PooledDriver(pool, { prepare, transactionTimeoutMs }, options);
   return {

@@ -2,6 +2,7 @@
  * What a caller of `src/db` can act on. `http/problem.ts` alone knows which status each becomes.
  *
  * - `not_found`, `already_exists`, `version_mismatch`: what the statement named does not stand (any more)
+ * - `cursor_expired`: what comes behind this position has been removed, or was never there
  * - `invalid_value`: a constraint or a type of the database refused a value
  * - `conflict`: two transactions stood in each other's way; the same call may succeed when repeated
  * - `statement_timeout`: the statement ran into its time limit and was ended
@@ -12,6 +13,7 @@ export type DataErrorCode =
   | 'not_found'
   | 'already_exists'
   | 'version_mismatch'
+  | 'cursor_expired'
   | 'invalid_value'
   | 'conflict'
   | 'statement_timeout'

@@ -117,6 +117,8 @@ export const nameWords = pgTable('name_words', { word: text('word').notNull() },
   index('name_words_trigram_index').using('gin', table.word.op('gin_trgm_ops')),
 ]);
 
+export const CHANGE_ACTIONS = ['created', 'updated', 'deleted'] as const;
+
 /**
  * Every version of every row, written by triggers in the statement that makes it (migrations/0007):
  * the history, and what the change feed reads. `before` and `after` are the row as the API answers it.
@@ -133,7 +135,7 @@ export const changes = pgTable(
     entityId: uuid('entity_id').notNull(),
     /** What the change made; a deletion counts as the version after the last. */
     version: integer('version').notNull(),
-    action: text('action', { enum: ['created', 'updated', 'deleted'] }).notNull(),
+    action: text('action', { enum: CHANGE_ACTIONS }).notNull(),
     before: json('before'),
     after: json('after'),
     /** Who and by which request, as `note_author` was told in the transaction; else empty. */
@@ -153,18 +155,21 @@ export const changes = pgTable(
 export const changeCommits = pgTable('change_commits', {
   position: bigint('position', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
   changeSet: bigint('change_set', { mode: 'number' }).notNull(),
+  /** Not of the beginning of the transaction: retention goes by it, in the order of the positions. */
   at: moment('at')
     .notNull()
-    .default(sql`now()`),
+    .default(sql`clock_timestamp()`),
 });
 
-/** How far retention has removed changes: one row. */
+/** How far retention has come: one row. What it names, and all before, is removed or about to be. */
 export const changeExpiry = pgTable(
   'change_expiry',
   {
     only: boolean('only').primaryKey().default(true),
-    /** Of the last commit removed; a reader that has not come so far has missed changes. */
+    /** Of the last commit; a reader that has not come so far has missed changes. */
     position: bigint('position', { mode: 'number' }).notNull().default(0),
+    /** Of its last change. */
+    sequence: bigint('sequence', { mode: 'number' }).notNull().default(0),
   },
   (table) => [check('change_expiry_only_check', sql`${table.only}`)],
 );

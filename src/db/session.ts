@@ -18,6 +18,14 @@ export interface SessionSettings {
   prepare: boolean;
   /** drizzle's parsers by type OID: it takes dates as text and maps them itself. */
   parsers: Record<number, (text: string) => unknown>;
+  /** What the session hears beside its answers. */
+  listen?: Listen;
+}
+
+export interface Listen {
+  channel: string;
+  /** Called for every notification, and once when the session begins to hear them. */
+  onNotify: () => void;
 }
 
 export interface QueryOptions {
@@ -57,6 +65,7 @@ export class Session {
 
   readonly #client: postgres.Sql;
   readonly #deadlineMs: number;
+  readonly #listen: Listen | undefined;
   readonly #host: number;
   #socket: net.Socket | undefined;
   #rejectRunning: ((reason: Error) => void) | undefined;
@@ -67,6 +76,7 @@ export class Session {
   constructor(settings: SessionSettings, host: number) {
     this.#host = host;
     this.#deadlineMs = settings.deadlineMs;
+    this.#listen = settings.listen;
     this.#client = postgres(settings.url, {
       max: 1,
       idle_timeout: 0,
@@ -76,6 +86,7 @@ export class Session {
       fetch_types: false,
       prepare: settings.prepare,
       onnotice: () => {},
+      onnotify: () => this.#listen?.onNotify(),
       onclose: () => this.#end(connectionLost()),
       connection: startupParameters(settings),
       socket: (options: DriverOptions) => this.#connect(options),
@@ -95,6 +106,8 @@ export class Session {
         parsers[typarray as number] ??= (text: string) =>
           parseArray(text, parsers[oid as number] as (text: string) => unknown);
       }
+      if (this.#listen) await this.query(`listen ${this.#listen.channel}`, []);
+      this.#listen?.onNotify();
       if (this.#deadlineMs > 0) {
         this.#deadline = setTimeout(() => this.#giveUp(), this.#deadlineMs).unref();
       }

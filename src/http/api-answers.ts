@@ -1,6 +1,7 @@
 import { applyDecorators, type Type } from '@nestjs/common';
 import {
   ApiExtraModels,
+  ApiProduces,
   ApiProperty,
   ApiResponse,
   type ApiResponseOptions,
@@ -24,23 +25,37 @@ interface SuccessOptions {
   link?: boolean;
   /** Whether it may be the repetition of an earlier answer (http/idempotency.ts). */
   replayed?: boolean;
+  /** What the route may answer instead of JSON, by media type, to a request that accepts that. */
+  otherwise?: Record<string, { description: string; example?: string }>;
 }
 
 /** Documents a success: the envelope around `data`, and `meta` where there is one. */
 export function ApiSuccess(status: number, options: SuccessOptions) {
-  const { description, data, meta, etag, location, link, replayed } = options;
-  return ApiResponse({
-    status,
-    description,
-    headers: headersOf(
-      'X-Request-Id',
-      etag && 'ETag',
-      location && 'Location',
-      link && 'Link',
-      replayed && 'Idempotency-Replayed',
-    ),
-    type: envelopeOf(data, meta),
-  });
+  const { description, data, meta, etag, location, link, replayed, otherwise = {} } = options;
+  const type = envelopeOf(data, meta);
+  const others = Object.entries(otherwise).map(([mediaType, schema]) => [
+    mediaType,
+    { schema: { type: 'string', ...schema } },
+  ]);
+  return applyDecorators(
+    ApiExtraModels(type),
+    ...(others.length > 0 ? [ApiProduces('application/json', ...Object.keys(otherwise))] : []),
+    ApiResponse({
+      status,
+      description,
+      headers: headersOf(
+        'X-Request-Id',
+        etag && 'ETag',
+        location && 'Location',
+        link && 'Link',
+        replayed && 'Idempotency-Replayed',
+      ),
+      content: {
+        'application/json': { schema: { $ref: getSchemaPath(type) } },
+        ...(Object.fromEntries(others) as object),
+      },
+    }),
+  );
 }
 
 /** Documents a 304: no body, the headers of the 200. */

@@ -49,6 +49,7 @@ export function createOpenApiDocument(app: NestExpressApplication): OpenAPIObjec
     .setVersion(VERSION)
     .addTag('projects', 'The projects of the catalogue')
     .addTag('technologies', 'What the projects are made with')
+    .addTag('changes', 'What was done to the projects, when and by whom')
     .addTag('health', 'For the platform that runs the service')
     .build();
   const document = SwaggerModule.createDocument(app, config);

@@ -123,6 +123,10 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
     detail: 'Another write stood in the way. The same request may succeed now.',
     instance: ITEM,
   },
+  cursor_expired: {
+    detail: 'Changes behind this cursor have been removed.',
+    instance: '/api/projects/changes',
+  },
   version_mismatch: {
     detail: 'The project is not at the version that the request names.',
     instance: ITEM,

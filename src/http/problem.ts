@@ -24,6 +24,7 @@ export const PROBLEMS = {
   request_timeout: { status: 408, title: 'The request did not arrive in time' },
   already_exists: { status: 409, title: 'The entity exists already' },
   conflict: { status: 409, title: 'Another write stood in the way' },
+  cursor_expired: { status: 410, title: 'What the cursor leads to has been removed' },
   version_mismatch: { status: 412, title: 'A precondition of the request is not met' },
   payload_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: {

@@ -3,13 +3,13 @@ import type { Request, Response } from 'express';
 import { JSON_MEDIA_TYPES } from './body-parser.js';
 import { notValid, Problem } from './problem.js';
 import { requestIdOf } from './request-id.js';
-import { acceptsQuery, mediaTypesOf } from './route-metadata.js';
+import { acceptsQuery, answerTypesOf, mediaTypesOf } from './route-metadata.js';
 
 const MAX_DEPTH = 32;
 /** Of one object. Many more than any DTO has, and few enough to be refused one by one. */
 const MAX_FIELDS = 100;
-/** The second is what clients that ask for a charset send; JSON has none (RFC 8259 11). */
-const ACCEPTABLE = ['application/json', 'application/json; charset=utf-8'];
+/** What clients that ask for a charset send; JSON has none (RFC 8259 11). */
+const JSON_WITH_CHARSET = 'application/json; charset=utf-8';
 
 /**
  * What every request must be before a pipe looks at it: acceptable, of a media type that the route
@@ -23,7 +23,7 @@ export class RequestGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const req = context.switchToHttp().getRequest<Request>();
     requestIdOf(req, context.switchToHttp().getResponse<Response>());
-    checkAccept(req);
+    checkAccept(req, answerTypesOf(context.getHandler()));
     if (req.url.includes('?'))
       checkQuery(req, acceptsQuery(context.getClass(), context.getHandler()));
     if (hasBody(req)) checkBody(req, mediaTypesOf(context.getHandler()));
@@ -31,11 +31,11 @@ export class RequestGuard implements CanActivate {
   }
 }
 
-function checkAccept(req: Request): void {
+function checkAccept(req: Request, types: readonly string[]): void {
   const { accept } = req.headers;
-  if (accept === undefined || accept === '*/*' || accept === 'application/json') return;
-  if (!req.accepts(ACCEPTABLE)) {
-    throw new Problem('not_acceptable', 'This route answers application/json.');
+  if (accept === undefined || accept === '*/*' || accept === types[0]) return;
+  if (!req.accepts([...types, JSON_WITH_CHARSET])) {
+    throw new Problem('not_acceptable', `This route answers ${types.join(' or ')}.`);
   }
 }
 

@@ -14,6 +14,14 @@ export function mediaTypesOf(handler: Handler): readonly string[] {
   return (Reflect.getMetadata(API_CONSUMES, handler) as string[] | undefined) ?? [];
 }
 
+const API_PRODUCES = 'swagger/apiProduces';
+const JSON_ALONE = ['application/json'];
+
+/** The media types that a handler may answer, by its @ApiProduces; JSON for one that does not say. */
+export function answerTypesOf(handler: Handler): readonly string[] {
+  return (Reflect.getMetadata(API_PRODUCES, handler) as string[] | undefined) ?? JSON_ALONE;
+}
+
 const queryTaken = new WeakMap<Handler, boolean>();
 
 /** Whether a handler declares query parameters; one that does validates them by its DTO. */

@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import type { ProjectListQuery } from '../db/factories/project-list-query.js';
+import type { Position, ProjectListQuery } from '../db/factories/project-list-query.js';
 import type { ProjectPage } from '../db/factories/project-list.js';
 import { decodeCursor, encodeCursor } from '../http/cursor.js';
 import { notValid } from '../http/problem.js';
@@ -15,7 +15,7 @@ export function listQueryOf(parameters: ListProjectsQuery): ProjectListQuery {
     limit,
     sortBy: (descending ? sort.slice(1) : sort) as ProjectListQuery['sortBy'],
     descending,
-    after: after === undefined ? undefined : decodeCursor(after, boundTo(parameters)),
+    after: after === undefined ? undefined : positionOf(after, parameters),
     technology,
     anyTechnology,
     q,
@@ -28,24 +28,19 @@ export function listQueryOf(parameters: ListProjectsQuery): ProjectListQuery {
   };
 }
 
+function positionOf(cursor: string, parameters: ListProjectsQuery): Position {
+  const [key, id] = decodeCursor(cursor, boundTo(parameters)) as [string, string];
+  return { key, id };
+}
+
 export function metaOf(page: ProjectPage, parameters: ListProjectsQuery): ListMetaDto {
   const { next, total, totalIsEstimate } = page;
   return {
     limit: parameters.limit,
-    nextCursor: next ? encodeCursor(next, boundTo(parameters)) : null,
+    nextCursor: next ? encodeCursor([next.key, next.id], boundTo(parameters)) : null,
     hasMore: next !== undefined,
     ...(total !== undefined && { total, totalIsEstimate }),
   };
-}
-
-/** The Link header's value for the next page (RFC 8288): the request's own URL with another cursor. */
-export function nextLink(req: Request, cursor: string): string {
-  const { originalUrl } = req;
-  if (!originalUrl.includes('after'))
-    return `<${originalUrl}${originalUrl.includes('?') ? '&' : '?'}after=${cursor}>; rel="next"`;
-  const url = new URL(originalUrl, 'http://service');
-  url.searchParams.set('after', cursor);
-  return `<${url.pathname}${url.search}>; rel="next"`;
 }
 
 /** What a cursor belongs to: the filters and the sort, not how much of each project is read. */

@@ -13,7 +13,7 @@ import {
   Req,
   Res,
 } from '@nestjs/common';
-import { ApiConsumes, ApiHeader, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { ApiConsumes, ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Request, Response } from 'express';
 import type { Db } from '../db/connection.js';
@@ -31,22 +31,16 @@ import { areNamed, etagOf, preconditionsOf } from '../http/etag.js';
 import { Id } from '../http/id.decorator.js';
 import { jsonData } from '../http/json-text.js';
 import { ApiIdempotencyKey, KEY_PROBLEMS, once } from '../http/idempotency.js';
+import { nextLink } from '../http/page.js';
 import { notValid, Problem } from '../http/problem.js';
 import { ResourceController } from '../http/resource-controller.js';
+import { ApiId } from './api-id.js';
 import { ListedProjectDto, ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';
-import { EXAMPLE_ID, ProjectDto } from './dto/project.dto.js';
+import { ProjectDto } from './dto/project.dto.js';
 import { PatchProjectDto, WriteProjectDto } from './dto/write-project.dto.js';
-import { listQueryOf, metaOf, nextLink, refuseBesideIds } from './project-list.js';
+import { listQueryOf, metaOf, refuseBesideIds } from './project-list.js';
 import { PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';
 
-const ApiId = () =>
-  ApiParam({
-    name: 'id',
-    type: String,
-    format: 'uuid',
-    example: EXAMPLE_ID,
-    description: 'The id of the project: a UUID of any version.',
-  });
 const ApiIfMatch = (description: string) =>
   ApiHeader({ name: 'If-Match', required: false, description });
 const ApiIfNoneMatch = (description: string) =>

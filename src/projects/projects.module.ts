@@ -1,32 +1,65 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { ChangesController } from '../changes/changes.controller.js';
+import { ChangeStreams } from '../changes/change-streams.js';
+import { CHANGES_FACTORY } from '../changes/changes.tokens.js';
+import { Environment } from '../config/environment.js';
 import type { Db } from '../db/connection.js';
 import { getDatabaseToken } from '../db/database.module.js';
+import { createChangesFactory } from '../db/factories/changes.factory.js';
 import { createProjectsFactory } from '../db/factories/projects.factory.js';
 import { BatchController } from './batch.controller.js';
 import { ProjectsController } from './projects.controller.js';
+import { ProjectsHousekeeping } from './projects-housekeeping.js';
 import { PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';
 
-/** Projects over HTTP, and the functional factory as a provider, on the default database. */
+export interface ProjectsModuleOptions {
+  /** Days after which a change is removed from history and feed; 0, the default, keeps all. */
+  historyRetentionDays?: number;
+}
+
+/** Projects over HTTP, and the functional factories as providers, on the default database. */
 @Module({
-  // Literal paths before `:id`.
-  controllers: [BatchController, ProjectsController],
-  providers: providersOn(),
-  exports: [PROJECTS_FACTORY],
+  // Literal paths come before `:id`.
+  controllers: [BatchController, ChangesController, ProjectsController],
+  providers: providers(),
+  exports: [PROJECTS_FACTORY, CHANGES_FACTORY],
 })
 export class ProjectsModule {
+  /** The same with other options than the default ones. */
+  static forRoot(options: ProjectsModuleOptions): DynamicModule {
+    return { module: ProjectsModule, providers: providers(options) };
+  }
+
   /** The same on a named database of DatabaseModule. */
-  static forDatabase(name: string): DynamicModule {
-    return { module: ProjectsModule, providers: providersOn(name) };
+  static forDatabase(name: string, options: ProjectsModuleOptions = {}): DynamicModule {
+    return { module: ProjectsModule, providers: providers(options, name) };
   }
 }
 
-function providersOn(database?: string): Provider[] {
+function providers(options: ProjectsModuleOptions = {}, database?: string): Provider[] {
+  const inject = [PROJECTS_DATABASE];
   return [
     { provide: PROJECTS_DATABASE, useExisting: getDatabaseToken(database) },
     {
       provide: PROJECTS_FACTORY,
-      inject: [PROJECTS_DATABASE],
+      inject,
       useFactory: (db: Db) => createProjectsFactory(db),
+    },
+    {
+      provide: CHANGES_FACTORY,
+      inject,
+      useFactory: (db: Db) => createChangesFactory(db, 'project'),
+    },
+    { provide: ChangeStreams, inject, useFactory: (db: Db) => new ChangeStreams(db) },
+    {
+      provide: ProjectsHousekeeping,
+      // The service's own setting; a host application has no Environment.
+      inject: [PROJECTS_DATABASE, { token: Environment, optional: true }],
+      useFactory: (db: Db, environment?: Environment) =>
+        new ProjectsHousekeeping(
+          db,
+          options.historyRetentionDays ?? environment?.HISTORY_RETENTION_DAYS ?? 0,
+        ),
     },
   ];
 }

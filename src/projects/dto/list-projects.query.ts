@@ -1,4 +1,4 @@
-import { ApiProperty, ApiPropertyOptional, ApiSchema, PartialType } from '@nestjs/swagger';
+import { ApiPropertyOptional, ApiSchema, PartialType } from '@nestjs/swagger';
 import { IsIn, IsOptional, ValidateBy } from 'class-validator';
 import {
   COUNTS,
@@ -7,41 +7,27 @@ import {
   type ProjectListQuery,
 } from '../../db/factories/project-list-query.js';
 import { PROJECT_LIMITS } from '../../db/schema.js';
+import { MAX_LIMIT, PageCursor, PageLimit, PageMetaDto } from '../../http/page.js';
 import {
   DistinctTexts,
   isUuid,
   MomentParameter,
   NamesParameter,
   Repeatable,
-  TextLength,
-  WholeNumberParameter,
 } from '../../http/validators.js';
 import { ProjectDto } from './project.dto.js';
 
-const MAX_LIMIT = 200;
 const MAX_TECHNOLOGIES = 10;
 const MAX_SEARCH_LENGTH = 200;
 const SORTS = PROJECT_SORT_KEYS.flatMap((key) => [`-${key}`, key]);
 
 export class ListProjectsQuery {
-  @ApiPropertyOptional({
-    type: 'integer',
-    minimum: 1,
-    maximum: MAX_LIMIT,
-    default: 50,
-    description: 'The most projects of a page.',
-  })
-  @IsOptional()
-  @WholeNumberParameter(1, MAX_LIMIT)
+  @PageLimit('The most projects of a page.')
   limit: number = 50;
 
-  @ApiPropertyOptional({
-    type: String,
-    description:
-      'The `meta.nextCursor` of the page before, for the page behind it. A cursor belongs to the filter and the sort that made it: with others, changed or cut it is refused (`invalid_cursor`).',
-  })
-  @IsOptional()
-  @TextLength(1, 2000)
+  @PageCursor(
+    'The `meta.nextCursor` of the page before, for the page behind it. A cursor belongs to the filter and the sort that made it: with others, changed or cut it is refused (`invalid_cursor`).',
+  )
   after?: string;
 
   @ApiPropertyOptional({
@@ -174,21 +160,7 @@ export class ListedProjectDto extends PartialType(ProjectDto) {}
 
 /** What a list says about itself. */
 @ApiSchema({ name: 'ListMeta', description: 'What a list says about itself.' })
-export class ListMetaDto {
-  @ApiProperty({ type: 'integer', example: 50, description: 'The limit that was applied.' })
-  limit!: number;
-
-  @ApiProperty({
-    type: String,
-    nullable: true,
-    example: null,
-    description: 'What `after` takes for the next page; null on the last.',
-  })
-  nextCursor!: string | null;
-
-  @ApiProperty({ example: false, description: 'Whether there is a next page.' })
-  hasMore!: boolean;
-
+export class ListMetaDto extends PageMetaDto {
   @ApiPropertyOptional({ type: 'integer', description: 'With `count`: how many match in all.' })
   total?: number;
 

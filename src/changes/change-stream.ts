@@ -1,0 +1,57 @@
+import type { Response } from 'express';
+import { type FeedPage, type FeedPosition, isBefore } from '../db/factories/change-feed.js';
+import { EventStream } from '../http/event-stream.js';
+import { feedCursor } from './feed.js';
+import { type FeedBatch, toBatch, toFeedEvent } from './feed-events.js';
+import type { Follower } from './live-changes.js';
+
+/** One client that follows the feed. */
+export class ChangeStream implements Follower {
+  seen: FeedPosition;
+  readonly #events: EventStream;
+
+  /** Begins the answer, where the page begins. */
+  constructor(res: Response, { changes, next }: FeedPage, after: FeedPosition | undefined) {
+    const start = changes.length === 0 ? next : after;
+    this.seen = start ?? { position: 0, sequence: 0 };
+    this.#events = new EventStream(res, start && feedCursor(start));
+  }
+
+  get isOpen(): boolean {
+    return this.#events.isOpen;
+  }
+
+  get isBehind(): boolean {
+    return this.#events.isBehind;
+  }
+
+  get closed(): Promise<unknown> {
+    return this.#events.closed;
+  }
+
+  take(batch: FeedBatch): void {
+    const missing = batch.events.filter((event) => isBefore(this.seen, event));
+    if (missing.length === 0) return;
+    const isWhole = missing.length === batch.events.length;
+    this.#events.send(isWhole ? batch.bytes : toBatch(missing).bytes);
+    this.seen = missing.at(-1)!;
+  }
+
+  /** Sends a page as fast as the client takes it. */
+  async takePage({ changes, next }: FeedPage): Promise<void> {
+    for (const change of changes) {
+      if (!this.isOpen) return;
+      this.take(toBatch([toFeedEvent(change)]));
+      await this.#events.drained();
+    }
+    this.seen = next;
+  }
+
+  end(): void {
+    this.#events.end();
+  }
+
+  cutOff(): void {
+    this.#events.cutOff();
+  }
+}

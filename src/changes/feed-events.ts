@@ -1,0 +1,42 @@
+import type { FeedChange, FeedPosition } from '../db/factories/change-feed.js';
+import { eventBytes } from '../http/event-stream.js';
+import { toChangeDto } from './feed.js';
+
+/** A change as a stream sends it. */
+export interface FeedEvent extends FeedPosition {
+  bytes: Buffer;
+}
+
+/** Events that are sent at once; made once for all who get them. */
+export interface FeedBatch {
+  events: FeedEvent[];
+  bytes: Buffer;
+}
+
+const BATCH_BYTES = 64 * 1024;
+
+/** The name of the event is the action, its id the cursor. */
+export function toFeedEvent(change: FeedChange): FeedEvent {
+  const { position, sequence } = change;
+  const data = toChangeDto(change);
+  return { position, sequence, bytes: eventBytes(data.cursor, data.action, data) };
+}
+
+export function toBatch(events: FeedEvent[]): FeedBatch {
+  return { events, bytes: Buffer.concat(events.map(({ bytes }) => bytes)) };
+}
+
+/** The events in batches of some 64 KiB. */
+export function batchesOf(events: FeedEvent[]): FeedBatch[] {
+  const batches: FeedEvent[][] = [];
+  let size = BATCH_BYTES;
+  for (const event of events) {
+    if (size >= BATCH_BYTES) {
+      batches.push([]);
+      size = 0;
+    }
+    size += event.bytes.length;
+    batches.at(-1)!.push(event);
+  }
+  return batches.map(toBatch);
+}

@@ -1,0 +1,119 @@
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { Logger } from '@nestjs/common';
+import { type Db, listenBeside } from '../db/connection.js';
+import { asDataError, errorCodeOf } from '../db/errors.js';
+import type { FeedPosition } from '../db/factories/change-feed.js';
+import { type ChangesFactory, createChangesFactory } from '../db/factories/changes.factory.js';
+import { batchesOf, type FeedBatch, toBatch, toFeedEvent } from './feed-events.js';
+import { RecentEvents } from './recent-events.js';
+import { WakeUp } from './wake-up.js';
+
+/** One to whom new changes are given. */
+export interface Follower {
+  /** Behind the last change that it has. */
+  readonly seen: FeedPosition;
+  /** Takes those events that are behind `seen`. */
+  take(batch: FeedBatch): void;
+  /** Whether it has not kept up with what it was given. */
+  readonly isBehind: boolean;
+  end(): void;
+  cutOff(): void;
+}
+
+/** The channel that the trigger `changes_take_position` notifies. */
+const CHANNEL = 'changes';
+/** When no notification comes, or it is lost. */
+const POLL_MS = 1000;
+/** Between reading and reading, so that a thousand commits a second are not a thousand reads. */
+const PAUSE_MS = 25;
+const PAGE = 200;
+/** How long all wait for one that has fallen behind, before it is cut off. */
+const GRACE_MS = 250;
+
+/**
+ * The new changes, read once and given to all who follow, however many. Reads on one connection of
+ * its own, which is opened for the first follower and closed behind the last, and on `db` where there
+ * can be none (see `listenBeside`). Each follower gets every change once, in order; a database that is
+ * away is waited for.
+ */
+export class LiveChanges {
+  readonly #logger = new Logger('Changes');
+  readonly #followers = new Set<Follower>();
+  readonly #wakeUp = new WakeUp();
+  #recent = new RecentEvents({ position: 0, sequence: 0 });
+  #isReading = false;
+  #isAway = false;
+  #ended: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly db: Db) {}
+
+  /** From now on gives it what comes behind `seen`; false if that is too far back to be at hand. */
+  join(follower: Follower): boolean {
+    if (!this.#isReading) this.#recent = new RecentEvents(follower.seen);
+    const missed = this.#recent.since(follower.seen);
+    if (!missed) return false;
+    follower.take(toBatch(missed));
+    this.#followers.add(follower);
+    if (!this.#isReading) this.#ended = Promise.all([this.#ended, this.#read()]);
+    return true;
+  }
+
+  leave(follower: Follower): void {
+    this.#followers.delete(follower);
+    if (this.#followers.size === 0) this.#wakeUp.wake();
+  }
+
+  /** Resolves when nobody follows any more and the connection is closed. */
+  async ended(): Promise<void> {
+    await this.#ended;
+  }
+
+  async #read(): Promise<void> {
+    this.#isReading = true;
+    const own = listenBeside(this.db, CHANNEL, () => this.#wakeUp.wake());
+    const changes = createChangesFactory(own?.db ?? this.db, 'project');
+    while (this.#followers.size > 0) {
+      const { found, hasMore } = await this.#readOn(changes);
+      if (found) await sleep(PAUSE_MS);
+      if (!hasMore) await this.#wakeUp.wait(POLL_MS);
+    }
+    this.#isReading = false; // in the turn that found no follower
+    await own?.close();
+  }
+
+  async #readOn(changes: ChangesFactory): Promise<{ found: boolean; hasMore: boolean }> {
+    try {
+      const page = await changes.getFeedPage({ after: this.#recent.end, limit: PAGE });
+      this.#isAway = false;
+      for (const batch of batchesOf(page.changes.map(toFeedEvent))) await this.#give(batch);
+      this.#recent.reach(page.next);
+      return { found: page.changes.length > 0, hasMore: page.hasMore };
+    } catch (error) {
+      this.#failed(error);
+      return { found: false, hasMore: false };
+    }
+  }
+
+  async #give(batch: FeedBatch): Promise<void> {
+    for (const follower of this.#followers) follower.take(batch);
+    this.#recent.add(batch.events);
+    await setImmediate(); // lets the sockets take it
+    if (this.#slow().length === 0) return;
+    await sleep(GRACE_MS);
+    for (const follower of this.#slow()) follower.cutOff();
+  }
+
+  #slow(): Follower[] {
+    return [...this.#followers].filter(({ isBehind }) => isBehind);
+  }
+
+  /** Nobody has missed anything by that yet: what could not be read is read the next time. */
+  #failed(error: unknown): void {
+    const code = asDataError(error)?.code;
+    // Set back, or away for longer than changes are kept: who comes back is told so.
+    if (code === 'cursor_expired') for (const follower of this.#followers) follower.end();
+    if (this.#isAway) return;
+    this.#isAway = true;
+    this.#logger.warn({ message: 'new changes cannot be read', code, cause: errorCodeOf(error) });
+  }
+}

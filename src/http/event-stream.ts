@@ -1,0 +1,83 @@
+import type { Response } from 'express';
+
+export const EVENT_STREAM = 'text/event-stream';
+
+const HEADERS = {
+  'Content-Type': EVENT_STREAM,
+  // Nor may what lies between compress it, which would keep events back until there are enough.
+  'Cache-Control': 'no-store, no-transform',
+  'X-Accel-Buffering': 'no', // nginx
+};
+/** How long a client waits before it comes back. */
+const RETRY_MS = 1000;
+/** For the client to take what has been sent. */
+const END_MS = 1000;
+/** Often enough for proxies that close what is silent. */
+const BEAT_MS = 15_000;
+/** The most that is kept for a client that does not read. */
+const MAX_UNSENT_BYTES = 1024 * 1024;
+
+/** One event as it is sent; JSON has no line breaks. */
+export function eventBytes(id: string, event: string, data: object): Buffer {
+  return Buffer.from(`id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+}
+
+/** An answer of server-sent events (WHATWG HTML, 9.2), with a comment every 15 seconds. */
+export class EventStream {
+  /** Resolves when the answer has ended, whoever ended it. */
+  readonly closed: Promise<unknown>;
+  readonly #res: Response;
+
+  /** Begins the answer. A client that is cut off before the first event comes back to `id`. */
+  constructor(res: Response, id?: string) {
+    this.#res = res;
+    this.closed = res.destroyed ? Promise.resolve() : new Promise((end) => res.once('close', end));
+    res.writeHead(200, HEADERS);
+    if (res.req.method === 'HEAD') res.end();
+    this.send(`retry: ${RETRY_MS}\n${id === undefined ? '' : `id: ${id}\n`}\n`);
+    const beat = setInterval(this.#beat(), BEAT_MS).unref();
+    void this.closed.then(() => clearInterval(beat));
+  }
+
+  get isOpen(): boolean {
+    return !this.#res.writableEnded && !this.#res.destroyed;
+  }
+
+  /** Whether more is unsent than is kept for anyone. */
+  get isBehind(): boolean {
+    return this.#res.writableLength > MAX_UNSENT_BYTES;
+  }
+
+  send(text: string | Buffer): void {
+    if (this.isOpen) this.#res.write(text);
+  }
+
+  /** Resolves when the client has room for more, or is gone. */
+  async drained(): Promise<void> {
+    if (!this.#res.writableNeedDrain) return;
+    await Promise.race([this.closed, new Promise((go) => this.#res.once('drain', go))]);
+  }
+
+  /** Ends the answer; a client that does not take the rest of it within a second is cut off. */
+  end(): void {
+    this.#res.end();
+    const limit = setTimeout(() => this.cutOff(), END_MS).unref();
+    void this.closed.then(() => clearTimeout(limit));
+  }
+
+  cutOff(): void {
+    this.#res.destroy();
+  }
+
+  /** Cuts off a client that has taken nothing since the beat before. */
+  #beat(): () => void {
+    let taken: number | undefined;
+    return () => {
+      const { socket, writableLength } = this.#res;
+      const takenNow = (socket?.bytesWritten ?? 0) - writableLength;
+      if (writableLength > 0 && takenNow === taken) return this.cutOff();
+      taken = takenNow;
+      if (writableLength === 0) this.send(':\n\n');
+    };
+  }
+}

@@ -1,0 +1,73 @@
+import http from 'node:http';
+import type { ChangeDto } from '../../src/changes/dto/change.dto.js';
+import { until } from './connections.js';
+
+export interface SentEvent {
+  id: string;
+  event: string;
+  data: ChangeDto;
+}
+
+/** A reader of server-sent events, as a browser's EventSource is, that does not come back by itself. */
+export interface EventClient {
+  response: http.IncomingMessage;
+  events: SentEvent[];
+  comments: number;
+  /** What a browser would come back with. */
+  lastEventId: string;
+  hasEnded: boolean;
+  /** Resolves with all events when there are so many; rejects after `timeoutMs`. */
+  received(count: number, timeoutMs?: number): Promise<SentEvent[]>;
+  /** Leaves without a word. */
+  leave(): void;
+}
+
+/** Resolves when the answer has begun; what comes is read at once, unless it is `paused`. */
+export async function openEvents(
+  url: string,
+  headers: http.OutgoingHttpHeaders = {},
+  { paused = false } = {},
+): Promise<EventClient> {
+  const request = http.get(url, {
+    agent: false,
+    headers: { Accept: 'text/event-stream', ...headers },
+  });
+  const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+    request.on('response', resolve).on('error', reject);
+  });
+  const client: EventClient = {
+    response,
+    events: [],
+    comments: 0,
+    lastEventId: '',
+    hasEnded: false,
+    received: async (count, timeoutMs) => {
+      await until(() => client.events.length >= count, timeoutMs);
+      return client.events;
+    },
+    leave: () => request.destroy(),
+  };
+  let text = '';
+  response.setEncoding('utf8');
+  response.on('error', () => {}).on('close', () => (client.hasEnded = true));
+  response.on('data', (chunk: string) => {
+    const blocks = (text + chunk).split('\n\n');
+    text = blocks.pop()!;
+    for (const block of blocks) take(client, block);
+  });
+  if (paused) response.pause();
+  return client;
+}
+
+function take(client: EventClient, block: string): void {
+  const fields: Record<string, string> = {};
+  for (const line of block.split('\n')) {
+    if (line.startsWith(':')) client.comments++;
+    const [, name, value] = /^(\w+): (.*)$/.exec(line) ?? [];
+    if (name) fields[name] = value!;
+  }
+  const { id, event, data } = fields;
+  if (id !== undefined) client.lastEventId = id;
+  if (data !== undefined)
+    client.events.push({ id: id!, event: event!, data: JSON.parse(data) as ChangeDto });
+}
