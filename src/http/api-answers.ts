@@ -11,7 +11,8 @@ import { ProblemDto } from './problem.dto.js';
 import { PROBLEM_MEDIA_TYPE, type ProblemCode, PROBLEMS } from './problem.js';
 
 /** The headers of answers, described once in the document's components. */
-type AnswerHeader = 'X-Request-Id' | 'ETag' | 'Location' | 'Link' | 'Retry-After' | 'Accept';
+type AnswerHeader =
+  'X-Request-Id' | 'ETag' | 'Location' | 'Link' | 'Idempotency-Replayed' | 'Retry-After' | 'Accept';
 
 interface SuccessOptions {
   description: string;
@@ -21,15 +22,23 @@ interface SuccessOptions {
   etag?: boolean;
   location?: boolean;
   link?: boolean;
+  /** Whether it may be the repetition of an earlier answer (http/idempotency.ts). */
+  replayed?: boolean;
 }
 
 /** Documents a success: the envelope around `data`, and `meta` where there is one. */
 export function ApiSuccess(status: number, options: SuccessOptions) {
-  const { description, data, meta, etag, location, link } = options;
+  const { description, data, meta, etag, location, link, replayed } = options;
   return ApiResponse({
     status,
     description,
-    headers: headersOf('X-Request-Id', etag && 'ETag', location && 'Location', link && 'Link'),
+    headers: headersOf(
+      'X-Request-Id',
+      etag && 'ETag',
+      location && 'Location',
+      link && 'Link',
+      replayed && 'Idempotency-Replayed',
+    ),
     type: envelopeOf(data, meta),
   });
 }

@@ -1,6 +1,7 @@
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import helmet from 'helmet';
+import { KEY_LIFETIME_HOURS } from '../db/factories/idempotency.factory.js';
 import { problemExamples } from './problem.dto.js';
 import { PROBLEM_MEDIA_TYPE, PROBLEMS } from './problem.js';
 
@@ -27,6 +28,13 @@ own (1 to 128 letters, digits and \`_.:@=+/-\`), else the trace id of its \`trac
 
 **Two writers.** The \`ETag\` of a project is its version. Send it as \`If-Match\`, and of all who hold
 it one write succeeds; the others get 412.
+
+**Retries.** A POST with an \`Idempotency-Key\` is done once however often it is sent: the first
+answer is kept for ${KEY_LIFETIME_HOURS} hours, in the same transaction as what it tells of, and repeated word for word
+with \`Idempotency-Replayed: true\`. Of two at once the second waits for the first. The same request is
+the same method, path and query and the same JSON, whatever its white space and the order of its fields;
+another under the key is 422 \`idempotency_key_reused\`. Failures are not kept: the key stays free.
+Keys belong to the caller who sent them.
 
 **Waiting.** A 503 has \`Retry-After\`: nothing was kept waiting without bound, and the same request
 may succeed then.
@@ -93,6 +101,13 @@ const HEADERS = {
     schema: { type: 'string' },
     example:
       '</api/projects?after=WyIyMDI2LTAxLTMxVDEyOjAwOjAwLjAwMFoiXQ.2NuTjZDh0HGfWX8Tn0lzdA>; rel="next"',
+  },
+  'Idempotency-Replayed': {
+    description:
+      'On an answer that was given before, to the first request with this `Idempotency-Key`.',
+    required: false,
+    schema: { type: 'string', pattern: '^true$' },
+    example: 'true',
   },
   'Retry-After': {
     description: 'Seconds to wait before the request is tried again.',

@@ -129,6 +129,9 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
   payload_too_large: { detail: 'The body is larger than the service takes.' },
   unsupported_media_type: { detail: 'This route reads application/json.' },
   expectation_failed: { detail: 'The one expectation that is met is 100-continue.' },
+  idempotency_key_reused: {
+    detail: 'The Idempotency-Key was sent before, with another request.',
+  },
   headers_too_large: {
     detail: 'The request line and the headers are larger than the service takes.',
     instance: '/',

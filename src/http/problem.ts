@@ -31,6 +31,7 @@ export const PROBLEMS = {
     title: 'The body is of a type that the route does not read',
   },
   expectation_failed: { status: 417, title: 'The expectation cannot be met' },
+  idempotency_key_reused: { status: 422, title: 'The key belongs to another request' },
   too_many_requests: { status: 429, title: 'Too many requests' },
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal_error: { status: 500, title: 'The service failed' },

@@ -16,7 +16,8 @@ import {
 import { ApiConsumes, ApiHeader, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Request, Response } from 'express';
-import type { ProjectsFactory } from '../db/factories/projects.factory.js';
+import type { Db } from '../db/connection.js';
+import { createProjectsFactory, type ProjectsFactory } from '../db/factories/projects.factory.js';
 import type { Project } from '../db/schema.js';
 import {
   ApiNotModified,
@@ -29,13 +30,14 @@ import { authorOf } from '../http/author.js';
 import { areNamed, etagOf, preconditionsOf } from '../http/etag.js';
 import { Id } from '../http/id.decorator.js';
 import { jsonData } from '../http/json-text.js';
+import { ApiIdempotencyKey, KEY_PROBLEMS, once } from '../http/idempotency.js';
 import { notValid, Problem } from '../http/problem.js';
 import { ResourceController } from '../http/resource-controller.js';
 import { ListedProjectDto, ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';
 import { EXAMPLE_ID, ProjectDto } from './dto/project.dto.js';
 import { PatchProjectDto, WriteProjectDto } from './dto/write-project.dto.js';
 import { listQueryOf, metaOf, nextLink, refuseBesideIds } from './project-list.js';
-import { PROJECTS_FACTORY } from './projects.tokens.js';
+import { PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';
 
 const ApiId = () =>
   ApiParam({
@@ -63,7 +65,10 @@ const ApiWriteConditions = () =>
 @ApiTags('projects')
 @ResourceController('projects')
 export class ProjectsController {
-  constructor(@Inject(PROJECTS_FACTORY) private readonly projects: ProjectsFactory) {}
+  constructor(
+    @Inject(PROJECTS_FACTORY) private readonly projects: ProjectsFactory,
+    @Inject(PROJECTS_DATABASE) private readonly db: Db,
+  ) {}
 
   @Get()
   @ApiOperation({
@@ -132,22 +137,27 @@ export class ProjectsController {
     summary: 'Create a project',
     description: 'The service makes the id. To choose it yourself, PUT to its path.',
   })
+  @ApiIdempotencyKey()
   @ApiConsumes('application/json')
   @ApiSuccess(201, {
     description: 'The project created.',
     data: ProjectDto,
     etag: true,
     location: true,
+    replayed: true,
   })
-  @ApiResourceProblems(...BODY_PROBLEMS)
+  @ApiResourceProblems(...BODY_PROBLEMS, ...KEY_PROBLEMS)
   async create(
     @Body() body: WriteProjectDto,
     @Req() req: Request,
     @Res({ passthrough: true }) res: Response,
   ): Promise<Success<Project>> {
-    const project = await this.projects.createProject(body, authorOf(req, res));
-    res.location(`${req.baseUrl}${req.path.replace(/\/$/, '')}/${project.id}`);
-    return withETag(res, project);
+    return await once(this.db, { req, res }, async (tx) => {
+      const projects = tx ? createProjectsFactory(tx) : this.projects;
+      const project = await projects.createProject(body, authorOf(req, res));
+      const Location = `${req.baseUrl}${req.path.replace(/\/$/, '')}/${project.id}`;
+      return { headers: { Location, ETag: etagOf(project.version) }, body: success(project) };
+    });
   }
 
   @Put(':id')

@@ -3,25 +3,28 @@ import type { Db } from '../db/connection.js';
 import { getDatabaseToken } from '../db/database.module.js';
 import { createProjectsFactory } from '../db/factories/projects.factory.js';
 import { ProjectsController } from './projects.controller.js';
-import { PROJECTS_FACTORY } from './projects.tokens.js';
+import { PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';
 
 /** Projects over HTTP, and the functional factory as a provider, on the default database. */
 @Module({
   controllers: [ProjectsController],
-  providers: [projectsFactory()],
+  providers: providersOn(),
   exports: [PROJECTS_FACTORY],
 })
 export class ProjectsModule {
   /** The same on a named database of DatabaseModule. */
   static forDatabase(name: string): DynamicModule {
-    return { module: ProjectsModule, providers: [projectsFactory(name)] };
+    return { module: ProjectsModule, providers: providersOn(name) };
   }
 }
 
-function projectsFactory(database?: string): Provider {
-  return {
-    provide: PROJECTS_FACTORY,
-    inject: [getDatabaseToken(database)],
-    useFactory: (db: Db) => createProjectsFactory(db),
-  };
+function providersOn(database?: string): Provider[] {
+  return [
+    { provide: PROJECTS_DATABASE, useExisting: getDatabaseToken(database) },
+    {
+      provide: PROJECTS_FACTORY,
+      inject: [PROJECTS_DATABASE],
+      useFactory: (db: Db) => createProjectsFactory(db),
+    },
+  ];
 }

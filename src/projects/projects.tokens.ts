@@ -1,2 +1,5 @@
 /** The token of the functional factory of projects: `@Inject(PROJECTS_FACTORY) projects: ProjectsFactory`. */
 export const PROJECTS_FACTORY = Symbol('PROJECTS_FACTORY');
+
+/** The token of the database that PROJECTS_FACTORY is on, for what needs a transaction. */
+export const PROJECTS_DATABASE = Symbol('PROJECTS_DATABASE');
