@@ -23,29 +23,36 @@ export interface Preconditions {
  */
 export function preconditionsOf(headers: IncomingHttpHeaders): Preconditions {
   return {
-    versions: versionsOf('If-Match', headers['if-match'], /^"([1-9]\d{0,8})"$/),
-    notVersions: versionsOf(
-      'If-None-Match',
-      headers['if-none-match'],
-      /^(?:W\/)?"([1-9]\d{0,8})"$/,
-    ),
+    versions: versionsOf('If-Match', headers['if-match'], STRONG),
+    notVersions: versionsOf('If-None-Match', headers['if-none-match'], WEAK),
   };
+}
+
+/** The versions that the value of an If-Match names; undefined for what is no such value. */
+export function ifMatchOf(value: string): Versions | undefined {
+  return versionsIn(value, STRONG);
 }
 
 export function areNamed(versions: Versions, version: number): boolean {
   return versions === 'any' || versions.includes(version);
 }
 
+const STRONG = /^"([1-9]\d{0,8})"$/;
+const WEAK = /^(?:W\/)?"([1-9]\d{0,8})"$/;
 const TAG = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
 const MAX_TAGS = 100;
 
 function versionsOf(name: string, header: string | undefined, tag: RegExp): Versions | undefined {
   if (header === undefined) return undefined;
-  if (header.trim() === '*') return 'any';
-  const tags = header.match(TAG) ?? [];
-  if (tags.length === 0 || tags.length > MAX_TAGS || !isList(header)) {
-    throw new Problem('invalid_header', `${name} must be * or a list of entity tags such as "7".`);
-  }
+  const versions = versionsIn(header, tag);
+  if (versions) return versions;
+  throw new Problem('invalid_header', `${name} must be * or a list of entity tags such as "7".`);
+}
+
+function versionsIn(value: string, tag: RegExp): Versions | undefined {
+  if (value.trim() === '*') return 'any';
+  const tags = value.match(TAG) ?? [];
+  if (tags.length === 0 || tags.length > MAX_TAGS || !isList(value)) return undefined;
   return tags
     .map((text) => tag.exec(text)?.[1])
     .filter((version) => version !== undefined)

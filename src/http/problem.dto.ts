@@ -72,7 +72,8 @@ export class ProblemDto implements ProblemBody {
 
   @ApiPropertyOptional({
     type: [FaultDto],
-    description: 'With `validation_failed`, `invalid_cursor` and `not_ready`: each fault.',
+    description:
+      'With `validation_failed`, `invalid_cursor` and `not_ready`, and where a batch cannot be done: each fault.',
   })
   errors?: FaultDto[];
 

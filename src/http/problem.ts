@@ -64,7 +64,8 @@ export class Problem extends Error {
   }
 }
 
-const MAX_FAULTS = 100;
+/** The most that a problem names. */
+export const MAX_FAULTS = 100;
 const MAX_PATH_LENGTH = 200;
 
 /** The problem of faults that the client can mend; it answers neither more nor longer names than help with that. */

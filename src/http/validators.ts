@@ -1,5 +1,6 @@
 import { Transform } from 'class-transformer';
 import { ValidateBy } from 'class-validator';
+import { ifMatchOf } from './etag.js';
 
 /** Strings, or a list of them, without the white space around them; anything else is left to the validators. */
 export function Trimmed(): PropertyDecorator {
@@ -28,6 +29,27 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 /** Whether it is a UUID of any version (RFC 9562). */
 export function isUuid(value: unknown): boolean {
   return typeof value === 'string' && UUID.test(value);
+}
+
+/** A UUID of any version, in lower case as the database answers it. */
+export function Uuid(): PropertyDecorator {
+  return parameter(
+    (value) => (isUuid(value) ? (value as string).toLowerCase() : value),
+    isUuid,
+    'must be a UUID',
+  );
+}
+
+/** What an If-Match header may hold, or nothing. */
+export function EntityTags(): PropertyDecorator {
+  return ValidateBy({
+    name: 'entityTags',
+    validator: {
+      validate: (value: unknown) =>
+        value === undefined || (typeof value === 'string' && ifMatchOf(value) !== undefined),
+      defaultMessage: () => 'must be * or a list of entity tags such as "7"',
+    },
+  });
 }
 
 interface ListLimits {

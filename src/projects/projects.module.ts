@@ -2,12 +2,14 @@ import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import type { Db } from '../db/connection.js';
 import { getDatabaseToken } from '../db/database.module.js';
 import { createProjectsFactory } from '../db/factories/projects.factory.js';
+import { BatchController } from './batch.controller.js';
 import { ProjectsController } from './projects.controller.js';
 import { PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';
 
 /** Projects over HTTP, and the functional factory as a provider, on the default database. */
 @Module({
-  controllers: [ProjectsController],
+  // Literal paths before `:id`.
+  controllers: [BatchController, ProjectsController],
   providers: providersOn(),
   exports: [PROJECTS_FACTORY],
 })

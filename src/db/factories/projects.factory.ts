@@ -5,6 +5,7 @@ import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
 import { keptStatements, prepareOnce, withPlainRows } from '../prepared.js';
 import { type NewProject, type Project, projects } from '../schema.js';
+import { type ProjectOperation, writeProjects } from './project-batch.js';
 import { createProjectLists, pick, PROJECT_COLUMNS, PROJECT_FIELDS } from './project-list.js';
 
 /** What a client writes of a project; the database keeps the rest. */
@@ -194,6 +195,9 @@ export function createProjectsFactory(db: Db) {
     putProject,
     updateProject,
     deleteProject,
+    /** As `writeProjects` in project-batch.ts describes it. */
+    writeProjects: (operations: ProjectOperation[], by?: Author) =>
+      writeProjects(db, operations, by),
   };
 }
 

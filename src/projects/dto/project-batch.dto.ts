@@ -1,0 +1,142 @@
+import { applyDecorators } from '@nestjs/common';
+import {
+  ApiExtraModels,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiSchema,
+  type ApiSchemaOptions,
+  getSchemaPath,
+} from '@nestjs/swagger';
+import { Allow } from 'class-validator';
+import { ListOf, ObjectOf } from '../../http/parts.js';
+import { EntityTags, Uuid } from '../../http/validators.js';
+import { EXAMPLE_ID, ProjectDto } from './project.dto.js';
+import { WriteProjectDto } from './write-project.dto.js';
+
+export const MAX_OPERATIONS = 1000;
+
+const Op = (op: string) => applyDecorators(ApiProperty({ enum: [op] }), Allow());
+
+const Project = () =>
+  applyDecorators(ApiProperty({ type: WriteProjectDto }), ObjectOf(WriteProjectDto));
+
+const Id = () =>
+  applyDecorators(
+    ApiProperty({ format: 'uuid', description: 'A UUID of any version, in one operation only.' }),
+    Uuid(),
+  );
+
+const IfMatch = () =>
+  applyDecorators(
+    ApiPropertyOptional({
+      type: String,
+      example: '"7"',
+      description:
+        'As the header of that name: the ETags that the project must be at one of, or `*`.',
+    }),
+    EntityTags(),
+  );
+
+const schemaOf = (name: string, description: string) =>
+  ApiSchema({ name, description, additionalProperties: false } as ApiSchemaOptions);
+
+@schemaOf('CreateOperation', 'Creates a project under an id that the service makes.')
+export class CreateOperationDto {
+  @Op('create')
+  op!: 'create';
+
+  @Project()
+  project!: WriteProjectDto;
+}
+
+@schemaOf(
+  'ReplaceOperation',
+  'Replaces a project, or creates it under this id; with `ifMatch` it only replaces.',
+)
+export class ReplaceOperationDto {
+  @Op('replace')
+  op!: 'replace';
+
+  @Id()
+  id!: string;
+
+  @IfMatch()
+  ifMatch?: string;
+
+  @Project()
+  project!: WriteProjectDto;
+}
+
+@schemaOf('DeleteOperation', 'Removes a project, which must be there.')
+export class DeleteOperationDto {
+  @Op('delete')
+  op!: 'delete';
+
+  @Id()
+  id!: string;
+
+  @IfMatch()
+  ifMatch?: string;
+}
+
+const OPERATIONS = {
+  create: CreateOperationDto,
+  replace: ReplaceOperationDto,
+  delete: DeleteOperationDto,
+};
+
+const EXAMPLE_PROJECT = {
+  name: 'PostgreSQL',
+  description: 'The object-relational database.',
+  technologies: ['C', 'SQL'],
+};
+
+/** The body of POST …/batch. */
+@ApiExtraModels(...Object.values(OPERATIONS))
+@ApiSchema({ name: 'ProjectBatch', description: 'Operations that are all done, or none.' })
+export class ProjectBatchDto {
+  @ApiProperty({
+    type: 'array',
+    minItems: 1,
+    maxItems: MAX_OPERATIONS,
+    items: {
+      oneOf: Object.values(OPERATIONS).map((type) => ({ $ref: getSchemaPath(type) })),
+      discriminator: {
+        propertyName: 'op',
+        mapping: Object.fromEntries(
+          Object.entries(OPERATIONS).map(([op, type]) => [op, getSchemaPath(type)]),
+        ),
+      },
+    },
+    example: [
+      { op: 'create', project: EXAMPLE_PROJECT },
+      { op: 'replace', id: EXAMPLE_ID, project: EXAMPLE_PROJECT },
+    ],
+  })
+  @ListOf({ maxItems: MAX_OPERATIONS, by: 'op', types: OPERATIONS })
+  operations!: (CreateOperationDto | ReplaceOperationDto | DeleteOperationDto)[];
+}
+
+/** What became of one operation. */
+@ApiSchema({ name: 'OperationResult', description: 'What became of one operation.' })
+export class OperationResultDto {
+  @ApiProperty({ enum: Object.keys(OPERATIONS) })
+  op!: keyof typeof OPERATIONS;
+
+  @ApiProperty({
+    type: 'integer',
+    enum: [200, 201],
+    description: '201: the project was created; 200: it was replaced or removed.',
+  })
+  status!: 200 | 201;
+
+  @ApiPropertyOptional({
+    type: String,
+    example: '"1"',
+    description: 'The ETag of the project; none of one removed.',
+  })
+  etag?: string;
+
+  @ApiProperty({ type: ProjectDto, description: 'As it is now; of one removed, as it was.' })
+  project!: ProjectDto;
+}

@@ -1,0 +1,56 @@
+import {
+  type OperationResult,
+  type ProjectOperation,
+  type Refusal,
+  RefusedOperations,
+} from '../db/factories/project-batch.js';
+import { etagOf, ifMatchOf } from '../http/etag.js';
+import { MAX_FAULTS, notValid, Problem } from '../http/problem.js';
+import type { OperationResultDto, ProjectBatchDto } from './dto/project-batch.dto.js';
+
+/** The operations of the factory for those of a request. Throws `validation_failed` where two name one id. */
+export function operationsOf({ operations }: ProjectBatchDto): ProjectOperation[] {
+  refuseRepeatedIds(operations);
+  return operations.map((operation) => {
+    if (operation.op === 'create') return operation;
+    const { ifMatch, ...rest } = operation;
+    return { ...rest, versions: ifMatch === undefined ? undefined : ifMatchOf(ifMatch) };
+  });
+}
+
+function refuseRepeatedIds(operations: ProjectBatchDto['operations']): void {
+  const places = new Map<string, number[]>();
+  for (const [i, operation] of operations.entries()) {
+    if (operation.op === 'create') continue;
+    places.set(operation.id, [...(places.get(operation.id) ?? []), i]);
+  }
+  const repeated = [...places.values()].filter((indexes) => indexes.length > 1).flat();
+  if (repeated.length === 0) return;
+  throw notValid(
+    repeated.map((i) => ({ path: `operations.${i}.id`, message: 'stands in two operations' })),
+  );
+}
+
+export function resultOf({ op, project, created }: OperationResult): OperationResultDto {
+  return {
+    op,
+    status: created ? 201 : 200,
+    ...(op !== 'delete' && { etag: etagOf(project.version) }),
+    project,
+  };
+}
+
+const MESSAGES: Record<Refusal['code'], string> = {
+  not_found: 'there is no project with this id',
+  version_mismatch: 'the project is not at the version that ifMatch names',
+};
+
+/** Throws operations that cannot be done as a problem that names the place of each, anything else as it is. */
+export function throwAsProblem(error: unknown): never {
+  if (!(error instanceof RefusedOperations)) throw error;
+  const errors = error.refusals.slice(0, MAX_FAULTS).map(({ index, code }) => ({
+    path: `operations.${index}`,
+    message: MESSAGES[code],
+  }));
+  throw new Problem(error.code, error.message, { errors });
+}
