@@ -36,7 +36,7 @@ let started = 0;
 class LinesController {
   constructor(@Inject(getDatabaseToken('catalogue')) private readonly db: Db) {}
 
-  @Post()
+  @Post(['', 'more'])
   async create(@Req() req: Request, @Res({ passthrough: true }) res: Response) {
     const hash = createHash('sha256');
     const chunks = async function* () {
@@ -149,12 +149,12 @@ describe('in a host with its own adapter, prefix, guards and a named database', 
 });
 
 describe('a body that is read as it arrives', () => {
-  const send = (key: string, lines: string[]) =>
-    post(LINES, key).type('text/plain').send(lines.join('\n'));
+  const send = (key: string, lines: string[], path = LINES) =>
+    post(path, key).type('text/plain').send(lines.join('\n'));
   const count = async (name: string) =>
     (await sql`select id from projects where name = ${name}`).length;
 
-  it('is done once, and repeated only for the same bytes', async () => {
+  it('is done once, and repeated only for the same bytes at the same path and query', async () => {
     const key = randomUUID();
     const [name, other] = [randomUUID(), randomUUID()];
     started = 0;
@@ -166,6 +166,8 @@ describe('a body that is read as it arrives', () => {
     ]);
     expect(again.headers.location).toBe(LINES);
     await send(key, [name, other]).expect(422, /idempotency_key_reused/);
+    await send(key, [name, name], `${LINES}/more`).expect(422, /idempotency_key_reused/);
+    await send(key, [name, name], `${LINES}?more`).expect(422, /idempotency_key_reused/);
     expect([await count(name), await count(other), started]).toEqual([2, 0, 1]);
   });
 

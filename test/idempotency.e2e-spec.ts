@@ -50,27 +50,43 @@ const isReplayed = ({ headers }: request.Response) => headers['idempotency-repla
 const named = (sql: postgres.Sql, name: string) =>
   sql`select id from projects where name = ${name}`;
 
-/** Holds every write to projects up, from the claim of a key on, until it is released. */
-async function holdWrites(): Promise<{ waiting: () => Promise<number[]>; release: () => void }> {
+interface Hold {
+  /** The backends that are held up. */
+  waiting: () => Promise<number[]>;
+  release: () => void;
+}
+
+/** Holds every request up that has claimed its key: before it writes a project, or before it keeps its answer. */
+async function hold(before: 'work' | 'answer'): Promise<Hold> {
   const sql = connectPlainly(service.database.url, { max: 2 });
+  if (before === 'answer') await haltAnswers(sql);
   let release = () => {};
   const released = new Promise<void>((resolve) => (release = resolve));
   atEnd(() => release());
   await new Promise<void>((resolve, reject) => {
     sql
       .begin(async (tx) => {
-        await tx`lock table projects in share mode`;
+        if (before === 'work') await tx`lock table projects in share mode`;
+        else await tx`select pg_advisory_xact_lock(42)`;
         resolve();
         await released;
       })
       .catch(reject);
   });
   const waiting = async () => {
-    const rows = await sql`
-      select pid from pg_locks where not granted and relation = 'projects'::regclass`;
+    const rows = await sql`select pid from pg_locks where not granted
+      and (relation = 'projects'::regclass or locktype = 'advisory' and objid = 42)`;
     return rows.map(({ pid }) => pid as number);
   };
   return { waiting, release };
+}
+
+async function haltAnswers(sql: postgres.Sql): Promise<void> {
+  await sql.unsafe(`
+    create function halt() returns trigger language plpgsql as $$
+    begin perform pg_advisory_xact_lock_shared(42); return new; end $$;
+    create trigger halt before update on idempotency_keys for each row execute function halt();`);
+  atEnd(() => sql.unsafe('drop trigger halt on idempotency_keys; drop function halt'));
 }
 
 describe('the same POST under one Idempotency-Key', () => {
@@ -259,7 +275,7 @@ describe('a POST under a key whose first request', () => {
     const key = randomUUID();
     const project = aProject();
     const impatient = await another({ DATABASE_STATEMENT_TIMEOUT_MS: '300' });
-    const { waiting, release } = await holdWrites();
+    const { waiting, release } = await hold('work');
     const first = post(key, project).then((answer) => answer);
     await until(async () => (await waiting()).length === 1);
     const refused = await post(key, project, impatient);
@@ -275,7 +291,7 @@ describe('a POST under a key whose first request', () => {
   it('was given up by its client gets the answer that nobody read', async () => {
     const key = randomUUID();
     const project = aProject();
-    const { waiting, release } = await holdWrites();
+    const { waiting, release } = await hold('work');
     const { hostname, port } = new URL(service.url);
     const socket = net.connect(Number(port), hostname);
     const bytes = JSON.stringify(project);
@@ -304,42 +320,49 @@ describe('a POST under a key whose first request', () => {
     expect(isReplayed(again)).toBe(true);
   }, 30_000);
 
-  it('died with its service between claim and commit does the work, once', async () => {
-    const key = randomUUID();
-    const project = aProject();
-    const doomed = await aProcess();
-    const { waiting, release } = await holdWrites();
-    const lost = post(key, project, doomed.url).then(
-      () => 'answered',
-      () => 'cut off',
-    );
-    await until(async () => (await waiting()).length === 1);
-    doomed.send('SIGKILL');
-    expect(await doomed.ended).toBe('SIGKILL');
-    expect(await lost).toBe('cut off');
-    release();
-    const next = await aProcess();
-    const retried = await post(key, project, next.url).expect(201);
-    expect(isReplayed(retried)).toBe(false);
-    expect(await named(observe(), project.name)).toEqual([{ id: retried.body.data.id }]);
-  }, 30_000);
+  it.each(['work', 'answer'] as const)(
+    'died with its service before its %s does the work, once',
+    async (place) => {
+      const key = randomUUID();
+      const project = aProject();
+      const doomed = await aProcess();
+      const { waiting, release } = await hold(place);
+      const lost = post(key, project, doomed.url).then(
+        () => 'answered',
+        () => 'cut off',
+      );
+      await until(async () => (await waiting()).length === 1);
+      doomed.send('SIGKILL');
+      expect(await doomed.ended).toBe('SIGKILL');
+      expect(await lost).toBe('cut off');
+      release();
+      const next = await aProcess();
+      const retried = await post(key, project, next.url).expect(201);
+      expect(isReplayed(retried)).toBe(false);
+      expect(await named(observe(), project.name)).toEqual([{ id: retried.body.data.id }]);
+    },
+    30_000,
+  );
 
-  it('lost its backend between claim and commit does the work, once', async () => {
-    const key = randomUUID();
-    const project = aProject();
-    const { waiting, release } = await holdWrites();
-    const lost = post(key, project).then((answer) => answer);
-    await until(async () => (await waiting()).length === 1);
-    const sql = observe();
-    await sql`select pg_terminate_backend(${(await waiting())[0]!})`;
-    const { status, headers } = await lost;
-    expect([status, headers['retry-after']]).toEqual([503, '1']);
-    expect([headers.location, headers.etag]).toEqual([undefined, undefined]);
-    release();
-    const retried = await post(key, project).expect(201);
-    expect(isReplayed(retried)).toBe(false);
-    expect(await named(sql, project.name)).toEqual([{ id: retried.body.data.id }]);
-  });
+  it.each(['work', 'answer'] as const)(
+    'lost its backend before its %s does the work, once',
+    async (place) => {
+      const key = randomUUID();
+      const project = aProject();
+      const { waiting, release } = await hold(place);
+      const lost = post(key, project).then((answer) => answer);
+      await until(async () => (await waiting()).length === 1);
+      const sql = observe();
+      await sql`select pg_terminate_backend(${(await waiting())[0]!})`;
+      const { status, headers } = await lost;
+      expect([status, headers['retry-after']]).toEqual([503, '1']);
+      expect([headers.location, headers.etag]).toEqual([undefined, undefined]);
+      release();
+      const retried = await post(key, project).expect(201);
+      expect(isReplayed(retried)).toBe(false);
+      expect(await named(sql, project.name)).toEqual([{ id: retried.body.data.id }]);
+    },
+  );
 
   it('lost its connection in the COMMIT is done once, whether that arrived or not', async () => {
     const proxy = await startProxy(service.database.url);
@@ -363,7 +386,7 @@ describe('a POST under a key whose first request', () => {
     const project = aProject();
     const url = `${service.database.url}?lock_timeout=30`;
     const impatient = await another({ DATABASE_URL: url });
-    const { waiting, release } = await holdWrites();
+    const { waiting, release } = await hold('work');
     const sending = post(key, project, impatient).then((answer) => answer);
     const tries = new Set<number>();
     const sql = observe();
