@@ -16,7 +16,8 @@ import { exchangeOne, head, type RawAnswer } from './support/raw-http.js';
 import { startService, type TestService } from './support/service.js';
 
 const LIST = '/api/projects';
-const ITEM = '/api/projects/0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10';
+const ID = '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10';
+const ITEM = `${LIST}/${ID}`;
 const REQUESTS = 1600;
 /** What the document says of any path, whatever the operation. */
 const ANYWHERE = [400, 404, 405, 413, 415, 417, 431];
@@ -89,7 +90,7 @@ function withoutInstance(body: string): string {
 function documented({ method, path }: Forged): number[] {
   const route = path
     .replace(/^http:\/\/[^/]+|#.*/g, '')
-    .replace(/(?<=^\/api\/projects\/)[^/]+$/, '{id}');
+    .replace(/(?<=^\/api\/projects\/)(?!batch$)[^/]+$/, '{id}');
   const operation = operationsOf(document).find(
     (known) =>
       known.path === route && known.method === (method === 'HEAD' ? 'get' : method.toLowerCase()),
@@ -215,6 +216,18 @@ function everyRoute(url: string): [string, () => request.Test][] {
     ['GET list', () => api.get(LIST)],
     ['GET', () => api.get(ITEM)],
     ['POST', () => api.post(LIST).send(aProject({ name: MARKER }))],
+    [
+      'POST with a key',
+      () =>
+        api
+          .post(LIST)
+          .set('Idempotency-Key', MARKER)
+          .send(aProject({ name: MARKER })),
+    ],
+    [
+      'POST batch',
+      () => api.post(`${LIST}/batch`).send({ operations: [{ op: 'delete', id: ID }] }),
+    ],
     ['PUT', () => api.put(ITEM).send(aProject({ name: MARKER }))],
     ['PATCH', () => api.patch(ITEM).send({ name: MARKER })],
     ['DELETE', () => api.delete(ITEM)],

@@ -9,6 +9,7 @@ import postgres from 'postgres';
 import { parse } from 'yaml';
 import { writeOpenApi } from '../src/cli/openapi.js';
 import { type ProblemBody, PROBLEMS } from '../src/http/problem.js';
+import { aProject } from './support/builders.js';
 import { type Answer, answersOf, contractOf } from './support/contract.js';
 import { nameOf, type Operation, operationsOf } from './support/contract.js';
 import { startService, type TestService } from './support/service.js';
@@ -16,6 +17,8 @@ import { startService, type TestService } from './support/service.js';
 const document = JSON.parse(await readFile('docs/openapi.json', 'utf8')) as OpenAPIObject;
 const operations = operationsOf(document);
 const contract = contractOf(document);
+
+const KEY = 'Idempotency-Key';
 
 /** What no request here brings about. */
 const NEVER_SEEN = [
@@ -123,6 +126,13 @@ describe.each(operations.map((operation) => [operation.operationId, operation] a
       expect(faults).toEqual([]);
     });
 
+    it('repeats its answer under an Idempotency-Key if it takes one', () => {
+      const repeated = answers
+        .get(operation)!
+        .filter(({ headers }) => headers.get('idempotency-replayed') === 'true');
+      expect(repeated.length > 0).toBe(takesParameter(operation, KEY));
+    });
+
     it('gives every answer that the document promises', () => {
       const given = new Set(answers.get(operation)!.map(nameOf));
       expect([...given].sort()).toEqual(answersOf(operation).sort());
@@ -167,6 +177,10 @@ function bodyOf({ requestBody }: Operation): Record<string, unknown> {
   return Object.fromEntries(Object.entries(properties).map(([key, { example }]) => [key, example]));
 }
 
+function takesParameter({ parameters }: Operation, name: string): boolean {
+  return parameters.some((known) => known.name === name);
+}
+
 function operationNamed(name: string): Operation {
   return operations.find(({ operationId }) => operationId === name)!;
 }
@@ -184,13 +198,15 @@ async function askRight(to: TestService): Promise<void> {
     if (operation.operationId === 'replaceProject') await ask(to, operation);
     if (operation.operationId === 'getProject')
       await ask(to, operation, { id, headers: { 'If-None-Match': '"1"' } });
+    for (let times = 2; takesParameter(operation, KEY) && times > 0; times--)
+      await ask(to, operation, { headers: { [KEY]: operation.operationId } });
   }
 }
 
 /** What the client can do wrong, of each kind that the operation's parameters and body allow. */
 async function askWrong(to: TestService): Promise<void> {
   for (const operation of operations) {
-    const takes = (name: string) => operation.parameters.some((known) => known.name === name);
+    const takes = (name: string) => takesParameter(operation, name);
     await ask(to, operation, { query: '?nonsense=1' });
     await ask(to, operation, { query: '?limit=%zz' });
     await ask(to, operation, { query: '?limit=%00' });
@@ -203,12 +219,31 @@ async function askWrong(to: TestService): Promise<void> {
       await ask(to, operation, { id: await aStoredId(), headers: { [name]: 'nonsense' } });
     if (takes('If-Match'))
       await ask(to, operation, { id: await aStoredId(), headers: { 'If-Match': '"999"' } });
+    if (takes(KEY)) await ask(to, operation, { headers: { [KEY]: 'not visible' } });
+    if (takes(KEY)) await ask(to, operation, { headers: { [KEY]: keyOfAnother(operation) } });
     if (operation.requestBody) await askWrongBodies(to, operation);
   }
+  await askUndoneBatches(to);
   onAnyPath.push(await send(to, '/api/nothing', {}));
   onAnyPath.push(await send(to, '/api/projects', { method: 'PROPFIND' }));
   onAnyPath.push(await sendRaw(to, { 'X-Padding': 'x'.repeat(20_000) }));
   onAnyPath.push(await sendRaw(to, { Expect: 'miracles' }));
+}
+
+/** The key under which `askRight` has asked for something else. */
+function keyOfAnother(operation: Operation): string {
+  const keyed = operations.filter((other) => takesParameter(other, KEY) && other !== operation);
+  return keyed[0]!.operationId;
+}
+
+async function askUndoneBatches(to: TestService): Promise<void> {
+  const operation = operationNamed('batchProjects');
+  const id = randomUUID();
+  for (const undone of [
+    { op: 'delete', id },
+    { op: 'replace', id, ifMatch: '*', project: aProject() },
+  ])
+    await ask(to, operation, { body: JSON.stringify({ operations: [undone] }) });
 }
 
 async function askWrongBodies(to: TestService, operation: Operation): Promise<void> {

@@ -46,6 +46,8 @@ describe('every route', () => {
         'LooseController.create takes a body that no DTO class validates',
         'LooseController.replace takes a body that no DTO class validates',
         'LooseController.search takes a query that no DTO class validates',
+        'POST /api/loose takes no Idempotency-Key',
+        'POST /api/loose/replace takes no Idempotency-Key',
       ]);
       expect(faults).toContain('GET /api/bare answers without X-Request-Id');
     } finally {

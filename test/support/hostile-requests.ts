@@ -28,6 +28,8 @@ const pick = <T>(random: Random, from: readonly T[]): T =>
 const METHODS = ['GET', 'GET', 'POST', 'POST', 'PUT', 'PUT', 'PATCH', 'PATCH', 'DELETE', 'HEAD'];
 const ODD_METHODS = ['OPTIONS', 'TRACE', 'PROPFIND', 'LOCK', 'NOTHING', 'post', 'M-SEARCH'];
 
+const BATCH = '/api/projects/batch';
+
 const ODD_PATHS = [
   ...['/', '/api', '/api/projects/', '//api/projects', '/API/projects', '/api/../etc/passwd', '*'],
   ...[
@@ -267,12 +269,14 @@ export function forgeRequest(seed: number, item: string): Forged {
   const method = pick(random, chance(0.1) ? ODD_METHODS : METHODS);
   const path = chance(0.15)
     ? pick(random, ODD_PATHS)
-    : method === 'POST' || chance(0.2)
-      ? '/api/projects'
-      : item;
+    : method === 'POST'
+      ? pick(random, ['/api/projects', BATCH])
+      : chance(0.2)
+        ? '/api/projects'
+        : item;
   const query = chance(0.15) ? `?${pick(random, QUERIES)}` : '';
   const hasBody = ['POST', 'PUT', 'PATCH'].includes(method) || chance(0.05);
-  const body = hasBody ? forgeBody(random) : Buffer.alloc(0);
+  const body = hasBody ? forgeBody(random, path === BATCH) : Buffer.alloc(0);
   const headers = new Map([['Host', 'test']]);
   if (hasBody) {
     headers.set('Content-Type', chance(0.1) ? pick(random, TYPES) : 'application/json');
@@ -290,7 +294,7 @@ export function forgeRequest(seed: number, item: string): Forged {
   return { method, path, head, body };
 }
 
-function forgeBody(random: Random): Buffer {
+function forgeBody(random: Random, isBatch: boolean): Buffer {
   const choice = random();
   if (choice < 0.15) return Buffer.from(pick(random, BROKEN_BODIES));
   if (choice < 0.2) return Buffer.from(`{"name":"${MARKER}\xff"}`, 'latin1');
@@ -305,5 +309,17 @@ function forgeBody(random: Random): Buffer {
     if (known) known[1] = pick(random, VALUES);
     else fields.push([key, pick(random, VALUES)]);
   }
-  return Buffer.from(`{${fields.map(([key, value]) => `"${key}":${value}`).join()}}`);
+  const project = `{${fields.map(([key, value]) => `"${key}":${value}`).join()}}`;
+  return Buffer.from(isBatch ? forgeBatch(random, project) : project);
+}
+
+function forgeBatch(random: Random, project: string): string {
+  const operation = pick(random, [
+    `{"op":"create","project":${project}}`,
+    `{"op":"replace","id":"${MARKER}","project":${project}}`,
+    `{"op":"delete","id":"00000000-0000-0000-0000-000000000000","ifMatch":${pick(random, VALUES)}}`,
+    `{"op":${pick(random, VALUES)}}`,
+    pick(random, VALUES),
+  ]);
+  return `{"operations":[{"op":"create","project":${project}},${operation}]}`;
 }

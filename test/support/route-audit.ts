@@ -62,6 +62,8 @@ function documentFaults(operation: Operation): string[] {
   const faults: string[] = [];
   if (!hasContent(/^2/, 'application/json')) faults.push('documents no success');
   if (!hasContent(/^4/, PROBLEM_MEDIA_TYPE)) faults.push('documents no problem');
+  const isKeyed = operation.parameters.some(({ name }) => name === 'Idempotency-Key');
+  if (operation.method === 'post' && !isKeyed) faults.push('takes no Idempotency-Key');
   return faults.map((fault) => `${nameOf(operation)} ${fault}`);
 }
 
