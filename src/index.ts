@@ -21,6 +21,12 @@ export {
   InjectDatabase,
 } from './db/database.module.js';
 export { asDataError, DataError, type DataErrorCode } from './db/errors.js';
+export {
+  type OperationResult,
+  type ProjectOperation,
+  type Refusal,
+  RefusedOperations,
+} from './db/factories/project-batch.js';
 export type { Position, ProjectListQuery, ProjectPage } from './db/factories/project-list.js';
 export {
   createProjectsFactory,

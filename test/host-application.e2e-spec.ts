@@ -179,6 +179,7 @@ it('exports what a host may import and nothing more, and does nothing when it is
     'Problem',
     'ProblemFilter',
     'ProjectsModule',
+    'RefusedOperations',
     'TECHNOLOGIES_FACTORY',
     'TechnologiesModule',
     'asDataError',
