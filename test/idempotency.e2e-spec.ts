@@ -119,6 +119,17 @@ describe('the same POST under one Idempotency-Key', () => {
     await request(service.url).get(first.headers.location!).expect(404);
   });
 
+  it('later writes nothing, not so much as a lock', async () => {
+    const key = randomUUID();
+    const project = aProject();
+    await post(key, project).expect(201);
+    const sql = observe();
+    await sql.begin(async (tx) => {
+      await tx`select from idempotency_keys where key = ${key} for update`;
+      expect(isReplayed(await post(key, project).expect(201))).toBe(true);
+    });
+  });
+
   it('is the same whatever the white space and the order of the fields', async () => {
     const key = randomUUID();
     const { name, description, technologies } = aProject();

@@ -1,4 +1,4 @@
-import { and, eq, lte, sql } from 'drizzle-orm';
+import { and, eq, lte, not, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
 import { idempotencyKeys } from '../schema.js';
@@ -39,29 +39,38 @@ export function createIdempotencyFactory(db: Db) {
    * two at once the second waits for the end of the first one's transaction. Throws
    * `statement_timeout` when that takes longer than a statement may.
    */
-  async function claim({ caller, key }: RequestKey): Promise<KeptAnswer | undefined> {
+  async function claim(key: RequestKey): Promise<KeptAnswer | undefined> {
+    // Looked for first: an insert locks the row that is there, so that repetitions would wait for one another.
+    const kept = await keptUnder(key);
+    if (kept || (await take(key))) return kept;
+    const answeredMeanwhile = await keptUnder(key);
+    // It expired and was removed between the two statements: the next attempt finds it free.
+    if (!answeredMeanwhile) throw new DataError('conflict', 'The key has just become free.');
+    return answeredMeanwhile;
+  }
+
+  async function keptUnder(key: RequestKey): Promise<KeptAnswer | undefined> {
+    const { fingerprint, status, headers, body } = idempotencyKeys;
+    const [kept] = await db
+      .select({ fingerprint, status, headers, body })
+      .from(idempotencyKeys)
+      .where(and(isKey(key), not(isExpired)));
+    return kept as KeptAnswer | undefined;
+  }
+
+  /** Whether there was none, or one that has expired. */
+  async function take(key: RequestKey): Promise<boolean> {
     const unanswered = { fingerprint: '', status: null, headers: null, body: null };
-    const claimed = await db
+    const taken = await db
       .insert(idempotencyKeys)
-      .values({ caller, key, fingerprint: '' })
+      .values({ ...key, fingerprint: '' })
       .onConflictDoUpdate({
         target: [idempotencyKeys.caller, idempotencyKeys.key],
         set: { ...unanswered, createdAt: sql`excluded.created_at` },
         setWhere: isExpired,
       })
       .returning({ key: idempotencyKeys.key });
-    return claimed.length > 0 ? undefined : await keptUnder({ caller, key });
-  }
-
-  async function keptUnder(key: RequestKey): Promise<KeptAnswer> {
-    const { fingerprint, status, headers, body } = idempotencyKeys;
-    const [kept] = await db
-      .select({ fingerprint, status, headers, body })
-      .from(idempotencyKeys)
-      .where(isKey(key));
-    // It expired and was removed between the two statements: the next attempt finds it free.
-    if (!kept) throw new DataError('conflict', 'The key has just become free.');
-    return kept as KeptAnswer;
+    return taken.length > 0;
   }
 
   /** Keeps the answer under a key that this transaction has claimed. */
