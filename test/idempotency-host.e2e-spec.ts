@@ -72,7 +72,11 @@ beforeAll(async () => {
   database = await createTestDatabase();
   @Module({
     imports: [
-      DatabaseModule.forRoot({ name: 'catalogue', url: database.url }),
+      DatabaseModule.forRoot({
+        name: 'catalogue',
+        url: database.url,
+        acquire_timeout_ms: 20_000,
+      }),
       ProjectsModule.forDatabase('catalogue'),
     ],
     controllers: [LinesController],

@@ -31,7 +31,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 export type ProjectsFactory = ReturnType<typeof createProjectsFactory>;
 
 /**
- * Every query on projects, on the pool or on an open transaction. Each write is one statement, so
+ * Every query on projects, on the pool or on an open transaction. Each write but `writeProjects` is one statement, so
  * that it holds or fails as a whole without a transaction of its own.
  *
  * Each may throw a DataError: those named below, and `invalid_value`, `conflict`,
