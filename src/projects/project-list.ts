@@ -9,11 +9,9 @@ export function listQueryOf(parameters: ListProjectsQuery): ProjectListQuery {
   const { limit, sort, after, fields, count } = parameters;
   const { technology, anyTechnology, q, createdFrom, createdTo, updatedFrom, updatedTo } =
     parameters;
-  const descending = sort.startsWith('-');
   return {
     limit,
-    sortBy: (descending ? sort.slice(1) : sort) as ProjectListQuery['sortBy'],
-    descending,
+    ...orderOf(sort),
     after: after === undefined ? undefined : decodeCursor(after, boundTo(parameters)),
     technology,
     anyTechnology,
@@ -25,6 +23,13 @@ export function listQueryOf(parameters: ListProjectsQuery): ProjectListQuery {
     fields,
     count,
   };
+}
+
+/** The order that a `sort` parameter names. */
+export function orderOf(sort: string): Pick<ProjectListQuery, 'sortBy' | 'descending'> {
+  const descending = sort.startsWith('-');
+  const sortBy = (descending ? sort.slice(1) : sort) as ProjectListQuery['sortBy'];
+  return { sortBy, descending };
 }
 
 export function metaOf(page: ProjectPage, parameters: ListProjectsQuery): ListMetaDto {

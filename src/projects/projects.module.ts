@@ -3,13 +3,16 @@ import type { Db } from '../db/connection.js';
 import { getDatabaseToken } from '../db/database.module.js';
 import { createProjectsFactory } from '../db/factories/projects.factory.js';
 import { BatchController } from './batch.controller.js';
+import { ExportController } from './export.controller.js';
+import { ImportController } from './import.controller.js';
 import { ProjectsController } from './projects.controller.js';
-import { PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';
+import { PROJECTS_DATABASE, PROJECTS_FACTORY, TRANSFER_LIMITS } from './projects.tokens.js';
+import { DEFAULT_LIMITS } from './transfer/limits.js';
 
 /** Projects over HTTP, and the functional factory as a provider, on the default database. */
 @Module({
   // Literal paths before `:id`.
-  controllers: [BatchController, ProjectsController],
+  controllers: [BatchController, ImportController, ExportController, ProjectsController],
   providers: providersOn(),
   exports: [PROJECTS_FACTORY],
 })
@@ -23,6 +26,7 @@ export class ProjectsModule {
 function providersOn(database?: string): Provider[] {
   return [
     { provide: PROJECTS_DATABASE, useExisting: getDatabaseToken(database) },
+    { provide: TRANSFER_LIMITS, useValue: { ...DEFAULT_LIMITS } },
     {
       provide: PROJECTS_FACTORY,
       inject: [PROJECTS_DATABASE],
