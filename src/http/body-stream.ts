@@ -61,8 +61,9 @@ async function* read(req: Request, silenceMs: number): AsyncGenerator<Buffer> {
       yield next.value;
     }
   } finally {
-    // Or Node could not pass over the rest, and the connection would take no other request.
-    void chunks.return(undefined);
+    // Node passes over only a body that nobody has begun to read: with the rest of this one in its
+    // way the connection would take no other request.
+    void chunks.return(undefined).then(() => req.resume());
   }
 }
 

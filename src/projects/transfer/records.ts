@@ -61,7 +61,6 @@ class Splitter {
   #rest: Buffer = Buffer.alloc(0);
   #seen = 0;
   #quoted = false;
-  /** Of a row that is too long the rest of the line is passed over. */
   #tooLong = false;
   #linesPassedOver = 0;
   #first = true;
@@ -98,16 +97,18 @@ class Splitter {
     return records;
   }
 
+  /** Of a row that is too long only what says where it ends: a quote, and whether it begins a cell. */
   #keep(rest: Buffer, start: number): void {
     this.#tooLong ||= rest.length > MAX_RECORD_BYTES;
-    if (this.#tooLong) this.#linesPassedOver += linesIn(rest);
-    this.#rest = this.#tooLong ? Buffer.alloc(0) : rest;
-    this.#seen = this.#tooLong ? 0 : this.#seen - start;
+    const passedOver = this.#tooLong ? Math.max(0, rest.length - 2) : 0;
+    if (this.#quotes) this.#linesPassedOver += linesIn(rest.subarray(0, passedOver));
+    this.#rest = rest.subarray(passedOver);
+    this.#seen -= start + passedOver;
   }
 
   /** Where the row ends that begins at `start`; -1 if not in these bytes. */
   #endIn(bytes: Buffer, start: number): number {
-    if (!this.#quotes || this.#tooLong) {
+    if (!this.#quotes) {
       const end = bytes.indexOf(LF, this.#seen);
       this.#seen = bytes.length;
       return end;
