@@ -70,7 +70,7 @@ async function* read(req: Request, silenceMs: number): AsyncGenerator<Buffer> {
 async function within<T>(silenceMs: number, next: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(silent(silenceMs)), silenceMs);
+    timer = setTimeout(() => reject(silent()), silenceMs);
   });
   try {
     return await Promise.race([next.catch(cutShort), silence]);
@@ -111,8 +111,8 @@ function roomIn(gunzip: Gunzip): Promise<void> {
   });
 }
 
-function silent(silenceMs: number): Problem {
-  return new Problem('request_timeout', `Nothing came for ${silenceMs / 1000} seconds.`, {
+function silent(): Problem {
+  return new Problem('request_timeout', 'Nothing of the body came for too long.', {
     headers: { Connection: 'close' },
   });
 }

@@ -131,7 +131,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
     errors: [{ path: 'name', message: 'must be text of 1 to 255 characters' }],
   },
   import_refused: {
-    detail: 'Of the 1 rows of the file 1 were refused, so nothing was written.',
+    detail: '1 of 1 rows were refused, so nothing was written.',
     instance: '/api/projects/import',
     errors: [{ line: 1, path: 'name', message: 'must be text of 1 to 255 characters' }],
     counts: { created: 0, replaced: 0, unchanged: 0, refused: 1 },
@@ -150,6 +150,10 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
     instance: ITEM,
   },
   payload_too_large: { detail: 'The body is larger than the service takes.' },
+  request_timeout: {
+    detail: 'Nothing of the body came for too long.',
+    instance: '/api/projects/import',
+  },
   unsupported_media_type: { detail: 'This route reads application/json.' },
   expectation_failed: { detail: 'The one expectation that is met is 100-continue.' },
   idempotency_key_reused: {

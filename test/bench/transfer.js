@@ -8,6 +8,7 @@ import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
+import { clearInterval, setInterval } from 'node:timers';
 import postgres from 'postgres';
 import { startEmbeddedPostgres } from '../../dist/db/embedded-postgres.js';
 import { migrate } from '../../dist/db/migrate.js';
