@@ -2,8 +2,7 @@ import http, { type IncomingMessage } from 'node:http';
 import net from 'node:net';
 import { parse } from 'csv-parse/sync';
 import request from 'supertest';
-import { TRANSFER_LIMITS } from '../src/projects/projects.tokens.js';
-import type { TransferLimits } from '../src/projects/transfer/limits.js';
+import { Transfers } from '../src/projects/transfer/transfers.js';
 import { aProject } from './support/builders.js';
 import { sleep, until } from './support/connections.js';
 import { exchangeOne, head } from './support/raw-http.js';
@@ -238,7 +237,7 @@ describe('an export', () => {
 
   it('is cut off when its reader takes nothing', async () => {
     await fillHeavily();
-    service.app.get<TransferLimits>(TRANSFER_LIMITS).silenceMs = 300;
+    service.app.get(Transfers).limits.silenceMs = 300;
     const socket = net.connect(Number(new URL(service.url).port), '127.0.0.1');
     socket.pause();
     socket.write(head(`GET ${EXPORT} HTTP/1.1`));

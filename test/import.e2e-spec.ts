@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import http from 'node:http';
+import type { Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import request from 'supertest';
 import type { ProjectRow } from '../src/db/factories/project-import.js';
-import { TRANSFER_LIMITS } from '../src/projects/projects.tokens.js';
-import type { TransferLimits } from '../src/projects/transfer/limits.js';
+import { Transfers } from '../src/projects/transfer/transfers.js';
 import { aProject } from './support/builders.js';
 import { sleep, until } from './support/connections.js';
 import { killServices, startProcess } from './support/process.js';
@@ -397,7 +398,7 @@ describe('a sender', () => {
   });
 
   it('that falls silent is told so and leaves nothing', async () => {
-    const limits: TransferLimits = service.app.get(TRANSFER_LIMITS);
+    const { limits } = service.app.get(Transfers);
     const { silenceMs } = limits;
     limits.silenceMs = 300;
     try {
@@ -413,6 +414,35 @@ describe('a sender', () => {
     }
     await until(async () => (await transactions()) === 0);
     expect(await count()).toBe(0);
+  });
+
+  it('may take longer than any other request, as long as it sends', async () => {
+    const sender = send(service.url, ndjson(...rows(10)));
+    const server = service.app.getHttpServer();
+    const [socket] = (await once(server, 'connection')) as [Socket];
+    await sleep(50);
+    // As Node does after five minutes.
+    const late = Object.assign(new Error(), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+    server.emit('clientError', late, socket);
+    sender.end(ndjson(...rows(10)));
+    const [answer] = (await once(sender, 'response')) as [http.IncomingMessage];
+    expect(answer.statusCode).toBe(200);
+    expect(await count()).toBe(20);
+  });
+
+  it('is one of a few at once, so that other requests find a connection', async () => {
+    const { limits } = service.app.get(Transfers);
+    for (let i = 0; i < limits.atOnce; i++) send(service.url, ndjson(...rows(10)));
+    await until(async () => (await post(ndjson(aProject()))).status === 503);
+    const { body } = await api.get('/api/projects/export');
+    expect(body).toMatchObject({
+      status: 503,
+      code: 'pool_exhausted',
+      detail: 'Too many imports and exports are under way.',
+    });
+    await api.get('/api/projects').expect(200);
+    opened.splice(0).forEach((sender) => sender.destroy());
+    await until(async () => (await post(ndjson(aProject()))).status === 200);
   });
 
   it('that sends less than a batch holds no transaction while it waits', async () => {

@@ -9,8 +9,7 @@ import postgres from 'postgres';
 import { parse } from 'yaml';
 import { writeOpenApi } from '../src/cli/openapi.js';
 import { type ProblemBody, PROBLEMS } from '../src/http/problem.js';
-import { TRANSFER_LIMITS } from '../src/projects/projects.tokens.js';
-import type { TransferLimits } from '../src/projects/transfer/limits.js';
+import { Transfers } from '../src/projects/transfer/transfers.js';
 import { aProject } from './support/builders.js';
 import { type Answer, answersOf, contractOf } from './support/contract.js';
 import { nameOf, type Operation, operationsOf } from './support/contract.js';
@@ -250,7 +249,7 @@ function keyOfAnother(operation: Operation): string {
 
 /** Says that a file comes, and sends nothing of it. */
 async function askSilently(to: TestService): Promise<void> {
-  const limits = to.app.get<TransferLimits>(TRANSFER_LIMITS);
+  const { limits } = to.app.get(Transfers);
   const { silenceMs } = limits;
   limits.silenceMs = 50;
   const operation = operationNamed('importProjects');

@@ -10,9 +10,9 @@ import { describeFaults, migrate, migrationStatus } from '../db/migrate.js';
 import { Problem } from '../http/problem.js';
 import { drawDiagram } from './diagram.js';
 import { writeOpenApi } from './openapi.js';
-import { type ExportOptions, exportQueryOf } from './export-query.js';
+import { exportFile, type ExportFileOptions } from './export.js';
+import { importFile, type ImportFileOptions } from './import.js';
 import { seed } from './seed.js';
-import { exportFile, importFile, type ImportFileOptions } from './transfer.js';
 
 const program = new Command('projects-service').description(
   'The commands beside the service. They use DATABASE_URL, or the embedded PostgreSQL without it.',
@@ -70,10 +70,9 @@ program
   .option('--updated-from <moment>')
   .option('--updated-to <moment>')
   .option('--sort <key>', 'createdAt, updatedAt or name; with - in front descending')
-  .action(async (file: string, { format, ...options }: ExportOptions) => {
-    const query = await exportQueryOf(options);
-    await onConnection((db) => exportFile(db, file, { format, query }));
-  });
+  .action((file: string, options: ExportFileOptions) =>
+    onConnection((db) => exportFile(db, file, options)),
+  );
 
 program
   .command('openapi')

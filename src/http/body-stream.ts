@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { createGunzip, type Gunzip } from 'node:zlib';
 import type { Request } from 'express';
@@ -10,6 +11,13 @@ export interface BodyStreamOptions {
   onBytes?: (bytes: Uint8Array) => void;
 }
 
+const streamed = new WeakSet<IncomingMessage>();
+
+/** Whether the body is one that may take long, which Node's own limit on a whole request does not know. */
+export function isStreamed(req: IncomingMessage): boolean {
+  return streamed.has(req);
+}
+
 /**
  * The body of a request as it arrives, unpacked if it is gzip. No more is read from the connection
  * than is asked for here. To be read to its end or to its first error, once.
@@ -20,6 +28,7 @@ export interface BodyStreamOptions {
  */
 export function bodyStream(req: Request, options: BodyStreamOptions): AsyncGenerator<Uint8Array> {
   if (req.readableDidRead) throw new Error('Something in front of the route has read the body.');
+  streamed.add(req);
   requireUtf8(req);
   const unpack = isPacked(req);
   const bytes = received(req, options);

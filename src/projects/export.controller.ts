@@ -1,7 +1,6 @@
 import { Get, Inject, Query, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import type { Db } from '../db/connection.js';
 import {
   EXPORT_FORMATS,
   type ExportFormat,
@@ -13,9 +12,8 @@ import { Problem } from '../http/problem.js';
 import { ResourceController } from '../http/resource-controller.js';
 import { ExportProjectsQuery } from './dto/export-projects.query.js';
 import { orderOf } from './project-list.js';
-import { PROJECTS_DATABASE, TRANSFER_LIMITS } from './projects.tokens.js';
-import { forTransfer, type TransferLimits } from './transfer/limits.js';
 import { MEDIA_TYPES } from './transfer/media-types.js';
+import { Transfers } from './transfer/transfers.js';
 
 const PROJECT =
   '"id":"0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10","name":"PostgreSQL","description":"","technologies":["C"],"createdAt":"2026-01-31T12:00:00.000Z","updatedAt":"2026-01-31T12:00:00.000Z","version":1';
@@ -23,10 +21,7 @@ const PROJECT =
 @ApiTags('projects')
 @ResourceController('projects')
 export class ExportController {
-  constructor(
-    @Inject(PROJECTS_DATABASE) private readonly db: Db,
-    @Inject(TRANSFER_LIMITS) private readonly limits: TransferLimits,
-  ) {}
+  constructor(@Inject(Transfers) private readonly transfers: Transfers) {}
 
   @Get('export')
   @ApiOperation({
@@ -58,12 +53,14 @@ A file that is not whole ends with a broken connection. A reader that takes noth
     const format = formatOf(req, asked);
     const describe = () => describeFile(res, format);
     if (req.method === 'HEAD') return void describe().end();
-    const { silenceMs } = this.limits;
-    await exportProjects(forTransfer(this.db, this.limits), {
-      query: { ...filters, ...orderOf(sort) },
-      format,
-      write: (text) => writePart(res.headersSent ? res : describe(), text, silenceMs),
-    });
+    const { silenceMs } = this.transfers.limits;
+    await this.transfers.run((db) =>
+      exportProjects(db, {
+        query: { ...filters, ...orderOf(sort) },
+        format,
+        write: (text) => writePart(res.headersSent ? res : describe(), text, silenceMs),
+      }),
+    );
     res.end();
   }
 }

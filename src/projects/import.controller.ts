@@ -2,7 +2,6 @@ import { createHash, type Hash } from 'node:crypto';
 import { HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiBody, ApiConsumes, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import type { Db } from '../db/connection.js';
 import { ApiResourceProblems, ApiSuccess } from '../http/api-answers.js';
 import { authorOf } from '../http/author.js';
 import { bodyStream } from '../http/body-stream.js';
@@ -12,18 +11,14 @@ import { Problem } from '../http/problem.js';
 import { ResourceController } from '../http/resource-controller.js';
 import { StreamedBody } from '../http/route-metadata.js';
 import { ImportProjectsQuery, ImportReportDto } from './dto/import-projects.dto.js';
-import { PROJECTS_DATABASE, TRANSFER_LIMITS } from './projects.tokens.js';
 import { ImportRefused, importProjects } from './transfer/import-projects.js';
-import { forTransfer, type TransferLimits } from './transfer/limits.js';
 import { formatOf, MEDIA_TYPES } from './transfer/media-types.js';
+import { Transfers } from './transfer/transfers.js';
 
 @ApiTags('projects')
 @ResourceController('projects')
 export class ImportController {
-  constructor(
-    @Inject(PROJECTS_DATABASE) private readonly db: Db,
-    @Inject(TRANSFER_LIMITS) private readonly limits: TransferLimits,
-  ) {}
+  constructor(@Inject(Transfers) private readonly transfers: Transfers) {}
 
   @Post('import')
   @HttpCode(200)
@@ -64,17 +59,18 @@ A sender that is silent for 30 seconds is answered 408, and an import may take a
   ): Promise<Success<ImportReportDto>> {
     const hash = createHash('sha256');
     const body = bodyStream(req, {
-      silenceMs: this.limits.silenceMs,
+      silenceMs: this.transfers.limits.silenceMs,
       onBytes: (bytes) => hash.update(bytes),
     });
     const bodyDigest = () => digestOf(body, hash);
     const options = { format: formatOf(req.headers['content-type']!), onError, dryRun };
-    const db = forTransfer(this.db, this.limits);
-    return await once(db, { req, res, bodyDigest }, async (tx = db) => {
-      const by = authorOf(req, res);
-      const report = await importProjects(tx, body, { ...options, by }).catch(throwAsProblem);
-      return { body: success(report) };
-    });
+    return await this.transfers.run((db) =>
+      once(db, { req, res, bodyDigest }, async (tx = db) => {
+        const by = authorOf(req, res);
+        const report = await importProjects(tx, body, { ...options, by }).catch(throwAsProblem);
+        return { body: success(report) };
+      }),
+    );
   }
 }
 

@@ -6,8 +6,8 @@ import { BatchController } from './batch.controller.js';
 import { ExportController } from './export.controller.js';
 import { ImportController } from './import.controller.js';
 import { ProjectsController } from './projects.controller.js';
-import { PROJECTS_DATABASE, PROJECTS_FACTORY, TRANSFER_LIMITS } from './projects.tokens.js';
-import { DEFAULT_LIMITS } from './transfer/limits.js';
+import { PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';
+import { Transfers } from './transfer/transfers.js';
 
 /** Projects over HTTP, and the functional factory as a provider, on the default database. */
 @Module({
@@ -26,7 +26,7 @@ export class ProjectsModule {
 function providersOn(database?: string): Provider[] {
   return [
     { provide: PROJECTS_DATABASE, useExisting: getDatabaseToken(database) },
-    { provide: TRANSFER_LIMITS, useValue: { ...DEFAULT_LIMITS } },
+    { provide: Transfers, inject: [PROJECTS_DATABASE], useFactory: (db: Db) => new Transfers(db) },
     {
       provide: PROJECTS_FACTORY,
       inject: [PROJECTS_DATABASE],

@@ -3,6 +3,3 @@ export const PROJECTS_FACTORY = Symbol('PROJECTS_FACTORY');
 
 /** The token of the database that PROJECTS_FACTORY is on, for what needs a transaction. */
 export const PROJECTS_DATABASE = Symbol('PROJECTS_DATABASE');
-
-/** The token of the limits of imports and exports. */
-export const TRANSFER_LIMITS = Symbol('TRANSFER_LIMITS');
