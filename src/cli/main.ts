@@ -1,13 +1,17 @@
 import { writeFile } from 'node:fs/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { databaseConfig } from '../config/database-config.js';
 import { databaseServer } from '../config/database-server.js';
 import { readEnvironment } from '../config/environment.js';
-import { createDatabaseConnection, type TDatabaseConfig } from '../db/connection.js';
+import { createDatabaseConnection, type Db, type TDatabaseConfig } from '../db/connection.js';
 import { asDataError, errorCodeOf } from '../db/errors.js';
+import { EXPORT_FORMATS } from '../db/factories/project-export.js';
 import { describeFaults, migrate, migrationStatus } from '../db/migrate.js';
+import { Problem } from '../http/problem.js';
 import { drawDiagram } from './diagram.js';
 import { writeOpenApi } from './openapi.js';
+import { exportFile, type ExportFileOptions } from './export.js';
+import { importFile, type ImportFileOptions } from './import.js';
 import { seed } from './seed.js';
 
 const program = new Command('projects-service').description(
@@ -24,12 +28,51 @@ program
   .description(
     'say which migrations are applied, pending, edited, missing or late; exit 1 unless all is well',
   )
-  .action(() => onDatabase(printStatus));
+  .action(() => onConnection(printStatus));
 
 program
   .command('seed')
   .description('put a demonstration catalogue into the database; twice changes nothing')
   .action(() => onDatabase(plantCatalogue));
+
+const formatOption = () =>
+  new Option('--format <format>', 'what the file is; else its name says, or it is ndjson').choices(
+    EXPORT_FORMATS,
+  );
+
+program
+  .command('import')
+  .description('import projects from a file; exit 1 if it has rows that are refused')
+  .argument('<file>', 'NDJSON or CSV, with .gz packed; - reads the standard input')
+  .addOption(formatOption())
+  .addOption(
+    new Option('--on-error <what>', 'what becomes of the others when a row is refused')
+      .choices(['abort', 'skip'])
+      .default('abort'),
+  )
+  .option('--dry-run', 'write nothing and say what would be')
+  .action((file: string, options: ImportFileOptions) =>
+    onConnection(async (db) => {
+      if (!(await importFile(db, file, options))) process.exitCode = 1;
+    }),
+  );
+
+program
+  .command('export')
+  .description('export projects to a file, with the filters and the order of the list')
+  .argument('[file]', 'where to; - is the standard output', '-')
+  .addOption(formatOption())
+  .option('--technology <name...>', 'only projects that use all of these')
+  .option('--any-technology <name...>', 'only projects that use one of these')
+  .option('--q <words>', 'only projects with these words')
+  .option('--created-from <moment>')
+  .option('--created-to <moment>')
+  .option('--updated-from <moment>')
+  .option('--updated-to <moment>')
+  .option('--sort <key>', 'createdAt, updatedAt or name; with - in front descending')
+  .action((file: string, options: ExportFileOptions) =>
+    onConnection((db) => exportFile(db, file, options)),
+  );
 
 program
   .command('openapi')
@@ -63,22 +106,28 @@ async function onDatabase(work: (config: TDatabaseConfig) => Promise<void>): Pro
   }
 }
 
+async function onConnection(work: (db: Db) => Promise<void>): Promise<void> {
+  await onDatabase(async (config) => {
+    const { db, close } = createDatabaseConnection(config);
+    try {
+      await work(db);
+    } finally {
+      await close();
+    }
+  });
+}
+
 async function applyMigrations(config: TDatabaseConfig): Promise<void> {
   const applied = await migrate(config);
   console.log(applied.length > 0 ? `applied ${applied.join(', ')}` : 'nothing to apply');
 }
 
-async function printStatus(config: TDatabaseConfig): Promise<void> {
-  const { db, close } = createDatabaseConnection(config);
-  try {
-    const status = await migrationStatus(db);
-    const faults = describeFaults(status);
-    console.log(`applied: ${status.applied.join(', ') || 'none'}`);
-    for (const fault of faults) console.log(fault);
-    process.exitCode = faults.length > 0 ? 1 : 0;
-  } finally {
-    await close();
-  }
+async function printStatus(db: Db): Promise<void> {
+  const status = await migrationStatus(db);
+  const faults = describeFaults(status);
+  console.log(`applied: ${status.applied.join(', ') || 'none'}`);
+  for (const fault of faults) console.log(fault);
+  process.exitCode = faults.length > 0 ? 1 : 0;
 }
 
 async function plantCatalogue(config: TDatabaseConfig): Promise<void> {
@@ -94,8 +143,14 @@ async function plantCatalogue(config: TDatabaseConfig): Promise<void> {
 
 /** An error of the database is told by what it means and its code; its own message holds the statement. */
 function messageOf(error: unknown): string {
+  if (error instanceof Problem) return describeProblem(error);
   const dataError = asDataError(error);
   if (!dataError) return error instanceof Error ? error.message : String(error);
   const code = errorCodeOf(error);
   return code ? `${dataError.message} (${code})` : dataError.message;
+}
+
+function describeProblem({ detail, extra }: Problem): string {
+  const faults = (extra.errors ?? []).map(({ path, message }) => `  ${path} ${message}`.trimEnd());
+  return [detail, ...faults].join('\n');
 }

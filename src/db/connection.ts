@@ -2,7 +2,7 @@ import type { ExtractTablesWithRelations } from 'drizzle-orm';
 import { drizzle, type PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js';
 import type { PgDatabase } from 'drizzle-orm/pg-core';
 import type { Sql } from 'postgres';
-import { PooledDriver, type DrizzleOptions } from './driver.js';
+import { PooledDriver, type DrizzleOptions, type TransactionLimits } from './driver.js';
 import { Pool, type PoolStats } from './pool.js';
 import * as schema from './schema.js';
 import { countHosts, type Listen } from './session.js';
@@ -113,4 +113,14 @@ function open(config: TDatabaseConfig, listen?: Listen): DatabaseConnection {
     stats: () => pool.stats,
     close: () => pool.close(CLOSE_TIMEOUT_MS),
   };
+}
+
+/**
+ * The same database for work that takes longer than a request may: its transactions have these limits
+ * instead of those of the connection. An open transaction keeps its own.
+ */
+export function withTransactionLimits(db: Db, limits: TransactionLimits): Db {
+  const { $client: driver } = db as { $client?: unknown };
+  if (!(driver instanceof PooledDriver)) return db;
+  return drizzle(driver.withLimits(limits) as unknown as Sql, { schema });
 }

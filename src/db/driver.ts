@@ -4,10 +4,16 @@ import { DataError, errorCodeOf } from './errors.js';
 import type { Pool } from './pool.js';
 import type { Rows, Session } from './session.js';
 
-/** Longest life of a transaction in milliseconds; 0 is no limit. */
-export interface DriverSettings {
-  prepare: boolean;
+/** In milliseconds; 0 is no limit. */
+export interface TransactionLimits {
+  /** Longest life of a transaction. */
   transactionTimeoutMs: number;
+  /** Longest time that the server lets it wait for its next statement; default the session's own. */
+  idleInTransactionTimeoutMs?: number;
+}
+
+export interface DriverSettings extends TransactionLimits {
+  prepare: boolean;
 }
 
 /** What each session may prepare on the server; the rest is sent unprepared. Each costs memory there. */
@@ -44,7 +50,7 @@ type Execute = (session: Session, ...statement: Parameters<Run>) => Promise<Rows
 export class PooledDriver {
   readonly #pool: Pool;
   readonly #settings: DriverSettings;
-  readonly #prepared = new Set<string>();
+  #prepared = new Set<string>();
 
   constructor(
     pool: Pool,
@@ -59,6 +65,13 @@ export class PooledDriver {
     return new PendingQuery(this.#run, text, params);
   }
 
+  /** The same on the same pool, its transactions under other limits. */
+  withLimits(limits: TransactionLimits): PooledDriver {
+    const other = new PooledDriver(this.#pool, { ...this.#settings, ...limits }, this.options);
+    other.#prepared = this.#prepared;
+    return other;
+  }
+
   /**
    * Runs `work` in one transaction on one session, committed when it resolves and rolled back when
    * it rejects. Guarantees: no statement of it runs outside the transaction; when the connection is
@@ -68,14 +81,17 @@ export class PooledDriver {
    */
   async begin<T>(work: (transaction: Sql) => Promise<T>): Promise<T> {
     const session = await this.#pool.acquire();
-    const { transactionTimeoutMs } = this.#settings;
+    const { transactionTimeoutMs, idleInTransactionTimeoutMs: idleMs } = this.#settings;
     const timer =
       transactionTimeoutMs > 0
         ? setTimeout(() => session.destroy(tooLong(transactionTimeoutMs)), transactionTimeoutMs)
         : undefined;
     const transaction = new TransactionDriver(session, this.#execute, this.options);
     try {
-      return await transaction.run(work);
+      return await transaction.run(
+        work,
+        idleMs === undefined ? 'begin' : `begin; ${limitIdling(idleMs)}`,
+      );
     } finally {
       clearTimeout(timer);
       this.#pool.release(session);
@@ -133,8 +149,8 @@ class TransactionDriver {
     return new PendingQuery(this.#run, text, params);
   }
 
-  async run<T>(work: (transaction: Sql) => Promise<T>): Promise<T> {
-    await this.#control('begin');
+  async run<T>(work: (transaction: Sql) => Promise<T>, begin: string): Promise<T> {
+    await this.#control(begin);
     try {
       const result = await this.#orLost(work(this as unknown as Sql));
       const { command } = await this.#last('commit');
@@ -242,6 +258,10 @@ function checked(session: Session, rows: Rows): Rows {
 function controlsTransaction(rows: Rows): boolean {
   if (rows.command) return TRANSACTION_COMMANDS.has(rows.command);
   return (rows as unknown as Rows[]).some(({ command }) => TRANSACTION_COMMANDS.has(command));
+}
+
+function limitIdling(timeoutMs: number): string {
+  return `set local idle_in_transaction_session_timeout = ${timeoutMs}`;
 }
 
 function tooLong(timeoutMs: number): DataError {

@@ -13,7 +13,14 @@ import { PROBLEM_MEDIA_TYPE, type ProblemCode, PROBLEMS } from './problem.js';
 
 /** The headers of answers, described once in the document's components. */
 type AnswerHeader =
-  'X-Request-Id' | 'ETag' | 'Location' | 'Link' | 'Idempotency-Replayed' | 'Retry-After' | 'Accept';
+  | 'X-Request-Id'
+  | 'ETag'
+  | 'Location'
+  | 'Link'
+  | 'Idempotency-Replayed'
+  | 'Retry-After'
+  | 'Accept'
+  | 'Content-Disposition';
 
 interface SuccessOptions {
   description: string;
@@ -54,6 +61,29 @@ export function ApiSuccess(status: number, options: SuccessOptions) {
         'application/json': { schema: { $ref: getSchemaPath(type) } },
         ...(Object.fromEntries(others) as object),
       },
+    }),
+  );
+}
+
+interface FileOptions {
+  description: string;
+  /** What the file may be, by media type; the first where the client does not say. */
+  types: Record<string, { description: string; example: string }>;
+}
+
+/** Documents a success that is a file as it is, without the envelope. */
+export function ApiFile({ description, types }: FileOptions) {
+  const content = Object.entries(types).map(([type, schema]) => [
+    type,
+    { schema: { type: 'string', ...schema } },
+  ]);
+  return applyDecorators(
+    ApiProduces(...Object.keys(types)),
+    ApiResponse({
+      status: 200,
+      description,
+      headers: headersOf('X-Request-Id', 'Content-Disposition'),
+      content: Object.fromEntries(content) as ApiResponseOptions['content'],
     }),
   );
 }

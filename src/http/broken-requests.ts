@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
+import { isStreamed } from './body-stream.js';
 import { Problem, PROBLEM_MEDIA_TYPE, problemBody, type ProblemCode } from './problem.js';
 import { requestIdOf } from './request-id.js';
 
@@ -49,13 +50,15 @@ function refuse(req: IncomingMessage, res: ServerResponse, code: ProblemCode, de
 
 const NOT_HTTP = ['bad_request', 'The request is not HTTP/1.1, or its method is unknown.'] as const;
 
+const REQUEST_TIMEOUT = 'ERR_HTTP_REQUEST_TIMEOUT';
+
 /** By the codes of Node's HTTP parser. */
 const BY_ERROR: Record<string, readonly [ProblemCode, string]> = {
   HPE_HEADER_OVERFLOW: [
     'headers_too_large',
     'The request line and the headers are larger than the service takes.',
   ],
-  ERR_HTTP_REQUEST_TIMEOUT: ['request_timeout', 'The request did not arrive in time.'],
+  [REQUEST_TIMEOUT]: ['request_timeout', 'The request did not arrive in time.'],
 };
 
 function answerBrokenBytes(
@@ -65,6 +68,7 @@ function answerBrokenBytes(
   if (socket.writableEnded) return;
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
   const underWay = socket._httpMessage; // Node's own handler looks at it too
+  if (error.code === REQUEST_TIMEOUT && underWay && isStreamed(underWay.req)) return;
   // A request that has come whole is answered first; what is broken came behind it.
   if (underWay?.req.complete) {
     return void underWay.once('finish', () => socket.writable && answerBrokenBytes(error, socket));

@@ -121,6 +121,12 @@ const HEADERS = {
     schema: { type: 'string' },
     example: 'application/json',
   },
+  'Content-Disposition': {
+    description: 'A name for the file.',
+    required: true,
+    schema: { type: 'string' },
+    example: 'attachment; filename="projects-2026-01-31T120000Z.ndjson"',
+  },
   Allow: {
     description: 'The methods that the path takes.',
     required: true,

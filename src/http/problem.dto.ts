@@ -9,6 +9,13 @@ const ITEM = '/api/projects/0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10';
 
 @ApiSchema({ name: 'Fault', description: 'What is wrong with one part of the request.' })
 export class FaultDto implements Fault {
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 1,
+    description: 'With `import_refused`: the line of the file where the row begins.',
+  })
+  line?: number;
+
   @ApiProperty({
     example: 'name',
     description: 'The field, parameter or header; empty for the request as a whole.',
@@ -73,9 +80,17 @@ export class ProblemDto implements ProblemBody {
   @ApiPropertyOptional({
     type: [FaultDto],
     description:
-      'With `validation_failed`, `invalid_cursor` and `not_ready`, and where a batch cannot be done: each fault.',
+      'With `validation_failed`, `invalid_cursor` and `not_ready`, and where a batch cannot be done: each fault. With `import_refused`: what is wrong with the first 100 rows that were refused.',
   })
   errors?: FaultDto[];
+
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: { type: 'integer', minimum: 0 },
+    description:
+      'With `import_refused`: how many rows were `refused`; none was `created`, `replaced` or `unchanged`.',
+  })
+  counts?: Record<string, number>;
 
   @ApiProperty({
     example: REQUEST_ID,
@@ -95,6 +110,7 @@ interface Example {
   detail?: string;
   instance?: string;
   errors?: Fault[];
+  counts?: Record<string, number>;
 }
 
 /** What goes wrong in each example, where its title does not say it. A test compares them with real answers. */
@@ -114,6 +130,12 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
     detail: 'The request is not valid; errors says where.',
     errors: [{ path: 'name', message: 'must be text of 1 to 255 characters' }],
   },
+  import_refused: {
+    detail: '1 of 1 rows were refused, so nothing was written.',
+    instance: '/api/projects/import',
+    errors: [{ line: 1, path: 'name', message: 'must be text of 1 to 255 characters' }],
+    counts: { created: 0, replaced: 0, unchanged: 0, refused: 1 },
+  },
   not_found: { detail: 'There is no project with this id.', instance: ITEM },
   route_not_found: { detail: 'No route has this path.', instance: '/api/project' },
   method_not_allowed: { detail: 'This path takes GET, HEAD, OPTIONS, POST.' },
@@ -132,6 +154,10 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
     instance: ITEM,
   },
   payload_too_large: { detail: 'The body is larger than the service takes.' },
+  request_timeout: {
+    detail: 'Nothing of the body came for too long.',
+    instance: '/api/projects/import',
+  },
   unsupported_media_type: { detail: 'This route reads application/json.' },
   expectation_failed: { detail: 'The one expectation that is met is 100-continue.' },
   idempotency_key_reused: {
@@ -156,8 +182,8 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
 export function problemExamples(): Record<ProblemCode, { summary: string; value: ProblemBody }> {
   const examples = Object.entries(PROBLEMS).map(([name, { title }]) => {
     const code = name as ProblemCode;
-    const { detail = `${title}.`, instance = LIST, errors } = EXAMPLES[code] ?? {};
-    const value = problemBody(new Problem(code, detail, { errors }), instance, REQUEST_ID);
+    const { detail = `${title}.`, instance = LIST, ...extra } = EXAMPLES[code] ?? {};
+    const value = problemBody(new Problem(code, detail, extra), instance, REQUEST_ID);
     return [code, { summary: title, value }];
   });
   return Object.fromEntries(examples) as ReturnType<typeof problemExamples>;

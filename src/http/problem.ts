@@ -14,6 +14,7 @@ export const PROBLEMS = {
   invalid_header: { status: 400, title: 'A header is not valid' },
   invalid_value: { status: 400, title: 'A value was refused' },
   validation_failed: { status: 400, title: 'The request is not valid' },
+  import_refused: { status: 400, title: 'Rows of the file were refused' },
   bad_request: { status: 400, title: 'The request cannot be understood' },
   unauthorized: { status: 401, title: 'The request needs authentication' },
   forbidden: { status: 403, title: 'The caller may not do this' },
@@ -46,8 +47,17 @@ export type ProblemCode = keyof typeof PROBLEMS;
 
 /** What is wrong with one part of the request: a body field, a parameter, a header. */
 export interface Fault {
+  /** Of the file, where the request is one. */
+  line?: number;
   path: string;
   message: string;
+}
+
+interface ProblemExtra {
+  errors?: Fault[];
+  /** How many rows of a file met which end. */
+  counts?: Record<string, number>;
+  headers?: Record<string, string>;
 }
 
 /** Thrown by what handles a request; the problem filter turns it into the answer. `detail` is for the client to read. */
@@ -58,7 +68,7 @@ export class Problem extends Error {
   constructor(
     readonly code: ProblemCode,
     readonly detail: string,
-    readonly extra: { errors?: Fault[]; headers?: Record<string, string> } = {},
+    readonly extra: ProblemExtra = {},
   ) {
     super(detail);
     this.status = PROBLEMS[code].status;
@@ -71,13 +81,15 @@ const MAX_PATH_LENGTH = 200;
 
 /** The problem of faults that the client can mend; it answers neither more nor longer names than help with that. */
 export function notValid(faults: Fault[]): Problem {
-  const errors = faults.slice(0, MAX_FAULTS).map(({ path, message }) => ({
-    path: path.slice(0, MAX_PATH_LENGTH).toWellFormed(),
-    message,
-  }));
+  const errors = faults.slice(0, MAX_FAULTS).map(answerable);
   return new Problem('validation_failed', 'The request is not valid; errors says where.', {
     errors,
   });
+}
+
+/** What may be said to the client: a name of its own is cut. */
+export function answerable(fault: Fault): Fault {
+  return { ...fault, path: fault.path.slice(0, MAX_PATH_LENGTH).toWellFormed() };
 }
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
@@ -92,6 +104,7 @@ export interface ProblemBody {
   instance: string;
   code: ProblemCode;
   errors?: Fault[];
+  counts?: Record<string, number>;
   requestId: string;
 }
 
@@ -106,6 +119,7 @@ export function problemBody(problem: Problem, instance: string, requestId: strin
     instance,
     code,
     ...(extra.errors && { errors: extra.errors }),
+    ...(extra.counts && { counts: extra.counts }),
     requestId,
   };
 }

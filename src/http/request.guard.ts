@@ -3,7 +3,7 @@ import type { Request, Response } from 'express';
 import { JSON_MEDIA_TYPES } from './body-parser.js';
 import { notValid, Problem } from './problem.js';
 import { requestIdOf } from './request-id.js';
-import { acceptsQuery, answerTypesOf, mediaTypesOf } from './route-metadata.js';
+import { acceptsQuery, answerTypesOf, mediaTypesOf, readsBodyItself } from './route-metadata.js';
 
 const MAX_DEPTH = 32;
 /** Of one object. Many more than any DTO has, and few enough to be refused one by one. */
@@ -26,7 +26,9 @@ export class RequestGuard implements CanActivate {
     checkAccept(req, answerTypesOf(context.getHandler()));
     if (req.url.includes('?'))
       checkQuery(req, acceptsQuery(context.getClass(), context.getHandler()));
-    if (hasBody(req)) checkBody(req, mediaTypesOf(context.getHandler()));
+    if (readsBodyItself(context.getHandler())) {
+      checkMediaType(req, mediaTypesOf(context.getHandler()));
+    } else if (hasBody(req)) checkBody(req, mediaTypesOf(context.getHandler()));
     return true;
   }
 }
@@ -34,7 +36,8 @@ export class RequestGuard implements CanActivate {
 function checkAccept(req: Request, types: readonly string[]): void {
   const { accept } = req.headers;
   if (accept === undefined || accept === '*/*' || accept === types[0]) return;
-  if (!req.accepts([...types, JSON_WITH_CHARSET])) {
+  const isJson = types.includes('application/json');
+  if (!req.accepts([...types, ...(isJson ? [JSON_WITH_CHARSET] : [])])) {
     throw new Problem('not_acceptable', `This route answers ${types.join(' or ')}.`);
   }
 }
@@ -60,6 +63,12 @@ function checkQuery(req: Request, accepted: boolean): void {
 function hasBody(req: Request): boolean {
   const { 'content-length': length, 'transfer-encoding': encoding } = req.headers;
   return encoding !== undefined || (length !== undefined && length !== '0');
+}
+
+/** Of a body that the route reads itself; without one it is refused too, or nothing would be taken for an empty file. */
+function checkMediaType(req: Request, mediaTypes: readonly string[]): void {
+  const type = req.headers['content-type']?.split(';', 1)[0]!.trim().toLowerCase();
+  if (type === undefined || !mediaTypes.includes(type)) throw unsupportedMediaType(req, mediaTypes);
 }
 
 function checkBody(req: Request, mediaTypes: readonly string[]): void {
@@ -91,7 +100,7 @@ function unsupportedMediaType(req: Request, mediaTypes: readonly string[]): Prob
  * Refuses what PostgreSQL cannot store (NUL, lone surrogates), nesting that would exhaust the stack,
  * and names that every object has (`__proto__`), which the validator would take for known fields.
  */
-function checkContent(root: object): void {
+export function checkContent(root: object): void {
   const left: [value: unknown, depth: number][] = [[root, 0]];
   for (let entry = left.pop(); entry; entry = left.pop()) {
     const [value, depth] = entry;

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import type { ExecutionContext, Type } from '@nestjs/common';
+import { type ExecutionContext, SetMetadata, type Type } from '@nestjs/common';
 import { PARAMTYPES_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
 
@@ -20,6 +20,17 @@ const JSON_ALONE = ['application/json'];
 /** The media types that a handler may answer, by its @ApiProduces; JSON for one that does not say. */
 export function answerTypesOf(handler: Handler): readonly string[] {
   return (Reflect.getMetadata(API_PRODUCES, handler) as string[] | undefined) ?? JSON_ALONE;
+}
+
+const STREAMED_BODY = 'http/streamedBody';
+
+/** For a handler that reads its body itself, as it arrives (http/body-stream.ts): none of it is looked at before. */
+export function StreamedBody(): MethodDecorator {
+  return SetMetadata(STREAMED_BODY, true);
+}
+
+export function readsBodyItself(handler: Handler): boolean {
+  return Reflect.hasMetadata(STREAMED_BODY, handler);
 }
 
 const queryTaken = new WeakMap<Handler, boolean>();

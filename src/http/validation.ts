@@ -34,8 +34,8 @@ function faultless<T>({ instance, faults }: Checked<T>): T {
   return instance;
 }
 
-/** `parent` is what the paths of the faults begin with. */
-async function check<T extends object>(
+/** The same, and what is wrong instead of an error. `parent` is what the paths of the faults begin with. */
+export async function check<T extends object>(
   type: Type<T>,
   value: object,
   parent = '',

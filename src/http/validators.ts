@@ -126,6 +126,32 @@ export function MomentParameter(): PropertyDecorator {
   );
 }
 
+/** A date-time of a body (RFC 3339), in UTC and to the millisecond as the database answers it. */
+export function Moment(): PropertyDecorator {
+  return parameter(
+    (value) => {
+      if (value === undefined || value === null) return value;
+      const moment = typeof value === 'string' && value.length > 10 ? momentOf(value) : value;
+      return moment instanceof Date && moment.toISOString();
+    },
+    // In UTC it may be of a year that has no four digits, or that PostgreSQL does not know.
+    (value) => typeof value === 'string' && /^(?!0000)\d{4}-/.test(value),
+    'must be a date-time such as 2026-01-31T12:00:00Z',
+  );
+}
+
+/** A whole number of a body. */
+export function WholeNumber(min: number, max: number): PropertyDecorator {
+  return ValidateBy({
+    name: 'wholeNumber',
+    validator: {
+      validate: (value: unknown) =>
+        typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max,
+      defaultMessage: () => `must be a whole number from ${min} to ${max}`,
+    },
+  });
+}
+
 const MOMENT =
   /^(\d{4})-(\d{2})-(\d{2})(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d))?$/;
 

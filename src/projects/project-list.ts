@@ -10,11 +10,9 @@ export function listQueryOf(parameters: ListProjectsQuery): ProjectListQuery {
   const { limit, sort, after, fields, count } = parameters;
   const { technology, anyTechnology, q, createdFrom, createdTo, updatedFrom, updatedTo } =
     parameters;
-  const descending = sort.startsWith('-');
   return {
     limit,
-    sortBy: (descending ? sort.slice(1) : sort) as ProjectListQuery['sortBy'],
-    descending,
+    ...orderOf(sort),
     after: after === undefined ? undefined : positionOf(after, parameters),
     technology,
     anyTechnology,
@@ -31,6 +29,13 @@ export function listQueryOf(parameters: ListProjectsQuery): ProjectListQuery {
 function positionOf(cursor: string, parameters: ListProjectsQuery): Position {
   const [key, id] = decodeCursor(cursor, boundTo(parameters)) as [string, string];
   return { key, id };
+}
+
+/** The order that a `sort` parameter names. */
+export function orderOf(sort: string): Pick<ProjectListQuery, 'sortBy' | 'descending'> {
+  const descending = sort.startsWith('-');
+  const sortBy = (descending ? sort.slice(1) : sort) as ProjectListQuery['sortBy'];
+  return { sortBy, descending };
 }
 
 export function metaOf(page: ProjectPage, parameters: ListProjectsQuery): ListMetaDto {

@@ -8,9 +8,12 @@ import { getDatabaseToken } from '../db/database.module.js';
 import { createChangesFactory } from '../db/factories/changes.factory.js';
 import { createProjectsFactory } from '../db/factories/projects.factory.js';
 import { BatchController } from './batch.controller.js';
+import { ExportController } from './export.controller.js';
+import { ImportController } from './import.controller.js';
 import { ProjectsController } from './projects.controller.js';
 import { ProjectsHousekeeping } from './projects-housekeeping.js';
 import { PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';
+import { Transfers } from './transfer/transfers.js';
 
 export interface ProjectsModuleOptions {
   /** Days after which a change is removed from history and feed; 0, the default, keeps all. */
@@ -20,7 +23,13 @@ export interface ProjectsModuleOptions {
 /** Projects over HTTP, and the functional factories as providers, on the default database. */
 @Module({
   // Literal paths come before `:id`.
-  controllers: [BatchController, ChangesController, ProjectsController],
+  controllers: [
+    BatchController,
+    ImportController,
+    ExportController,
+    ChangesController,
+    ProjectsController,
+  ],
   providers: providers(),
   exports: [PROJECTS_FACTORY, CHANGES_FACTORY],
 })
@@ -51,6 +60,7 @@ function providers(options: ProjectsModuleOptions = {}, database?: string): Prov
       useFactory: (db: Db) => createChangesFactory(db, 'project'),
     },
     { provide: ChangeStreams, inject, useFactory: (db: Db) => new ChangeStreams(db) },
+    { provide: Transfers, inject, useFactory: (db: Db) => new Transfers(db) },
     {
       provide: ProjectsHousekeeping,
       // The service's own setting; a host application has no Environment.

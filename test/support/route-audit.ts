@@ -14,7 +14,7 @@ import { PROBLEM_MEDIA_TYPE } from '../../src/http/problem.js';
 import { ProblemFilter } from '../../src/http/problem.filter.js';
 import { RequestGuard } from '../../src/http/request.guard.js';
 import { ResourceController } from '../../src/http/resource-controller.js';
-import { operationsOf, type Operation } from './contract.js';
+import { isJson, operationsOf, type Operation } from './contract.js';
 
 interface Layer {
   route?: { path: string; methods: Record<string, boolean> };
@@ -60,7 +60,8 @@ function documentFaults(operation: Operation): string[] {
   const hasContent = (status: RegExp, type: string) =>
     answers.some(([code, { content }]) => status.test(code) && content?.[type]?.schema);
   const faults: string[] = [];
-  if (!hasContent(/^2/, 'application/json')) faults.push('documents no success');
+  if (!typesOf(operation).some((type) => hasContent(/^2/, type)))
+    faults.push('documents no success');
   if (!hasContent(/^4/, PROBLEM_MEDIA_TYPE)) faults.push('documents no problem');
   const isKeyed = operation.parameters.some(({ name }) => name === 'Idempotency-Key');
   if (operation.method === 'post' && !isKeyed) faults.push('takes no Idempotency-Key');
@@ -136,11 +137,21 @@ function guardsOf(controller: Controller): Controller[] {
   );
 }
 
+/** The media types of its success. */
+function typesOf({ responses }: Operation): string[] {
+  return Object.entries(responses).flatMap(([status, { content }]) =>
+    status.startsWith('2') ? Object.keys(content ?? {}) : [],
+  );
+}
+
 /** A request without a body to an id that is not there: a success or a problem, in its envelope. */
 async function answerFaults(url: string, operation: Operation): Promise<string[]> {
   const path = operation.path.replace(/\{\w+\}/g, '00000000-0000-4000-8000-000000000000');
   const response = await fetch(url + path, { method: operation.method.toUpperCase() });
-  const body = JSON.parse((await response.text()) || 'null') as Record<string, unknown> | null;
+  const text = await response.text();
+  const types = typesOf(operation);
+  if (response.ok && types.length > 0 && !types.some(isJson)) return []; // a file
+  const body = JSON.parse(text || 'null') as Record<string, unknown> | null;
   const inEnvelope = response.ok
     ? body?.success === true && 'data' in body
     : body?.success === false && body.code !== undefined && body.requestId !== undefined;

@@ -1,0 +1,28 @@
+import { open } from 'node:fs/promises';
+import type { ExportFormat } from '../db/factories/project-export.js';
+import { DEFAULT_LIMITS, type TransferLimits } from '../projects/transfer/limits.js';
+
+/** A file name that stands for the standard input or output. */
+export const STANDARD = '-';
+
+/** Who sits before a terminal ends what takes too long. */
+export const LIMITS: TransferLimits = { ...DEFAULT_LIMITS, durationMs: 0 };
+
+/** By its name; NDJSON if that does not say. */
+export function formatOf(file: string): ExportFormat {
+  return /\.csv(\.gz)?$/i.test(file) ? 'csv' : 'ndjson';
+}
+
+export function isPacked(file: string): boolean {
+  return /\.gz$/i.test(file);
+}
+
+/** Rejects with a plain error: the codes of some of the system's could be those of a lost database. */
+export async function openFile(file: string, flags: 'r' | 'w') {
+  try {
+    return await open(file, flags);
+  } catch (error) {
+    // eslint-disable-next-line preserve-caught-error -- see above
+    throw new Error((error as Error).message);
+  }
+}

@@ -1,0 +1,57 @@
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import { IsBoolean, IsIn, IsOptional } from 'class-validator';
+import { FaultDto } from '../../http/problem.dto.js';
+import type { ImportReport } from '../transfer/import-projects.js';
+
+const ON_ERROR = ['abort', 'skip'] as const;
+
+export class ImportProjectsQuery {
+  @ApiPropertyOptional({
+    enum: ON_ERROR,
+    default: 'abort',
+    description:
+      'What a row that is refused does to the others: `abort` writes none of them (`import_refused`), `skip` writes those that are not refused.',
+  })
+  @IsOptional()
+  @IsIn(ON_ERROR, { message: `must be one of: ${ON_ERROR.join(', ')}` })
+  onError: (typeof ON_ERROR)[number] = 'abort';
+
+  @ApiPropertyOptional({
+    type: Boolean,
+    default: false,
+    description:
+      'Write nothing, and answer what would be written and refused. An id that comes twice is counted as if each time were the first.',
+  })
+  @IsOptional()
+  @Transform(({ value }) => ({ true: true, false: false })[String(value)] ?? (value as unknown))
+  @IsBoolean({ message: 'must be true or false, given once' })
+  dryRun: boolean = false;
+}
+
+@ApiSchema({ name: 'ImportReport', description: 'What became of the rows of a file.' })
+export class ImportReportDto implements ImportReport {
+  @ApiProperty({ type: 'integer', minimum: 0, example: 1 })
+  created!: number;
+
+  @ApiProperty({ type: 'integer', minimum: 0, example: 0 })
+  replaced!: number;
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    example: 0,
+    description: 'Those that stood already as the file has them; their version is the same.',
+  })
+  unchanged!: number;
+
+  @ApiProperty({ type: 'integer', minimum: 0, example: 0 })
+  refused!: number;
+
+  @ApiProperty({
+    type: [FaultDto],
+    example: [],
+    description: 'What is wrong with the first 100 rows that were refused.',
+  })
+  errors!: FaultDto[];
+}

@@ -1,0 +1,87 @@
+import { Get, Inject, Query, Req, Res } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import {
+  EXPORT_FORMATS,
+  type ExportFormat,
+  exportProjects,
+} from '../db/factories/project-export.js';
+import { writePart } from '../http/answer-stream.js';
+import { ApiFile, ApiResourceProblems } from '../http/api-answers.js';
+import { Problem } from '../http/problem.js';
+import { ResourceController } from '../http/resource-controller.js';
+import { ExportProjectsQuery } from './dto/export-projects.query.js';
+import { orderOf } from './project-list.js';
+import { MEDIA_TYPES } from './transfer/media-types.js';
+import { Transfers } from './transfer/transfers.js';
+
+const PROJECT =
+  '"id":"0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10","name":"PostgreSQL","description":"","technologies":["C"],"createdAt":"2026-01-31T12:00:00.000Z","updatedAt":"2026-01-31T12:00:00.000Z","version":1';
+
+@ApiTags('projects')
+@ResourceController('projects')
+export class ExportController {
+  constructor(@Inject(Transfers) private readonly transfers: Transfers) {}
+
+  @Get('export')
+  @ApiOperation({
+    operationId: 'exportProjects',
+    summary: 'Export projects to a file',
+    description: `
+All projects that every filter given lets through, as they stand at one moment: NDJSON, or CSV (RFC 4180, with \`technologies\` as a JSON list). Imported into an empty catalogue it makes the same projects, with ids, times and versions.
+
+In CSV, what a spreadsheet would run as a formula (a name or a description that begins with \`=\`, \`+\`, \`-\`, \`@\`, a tab or a line break, behind apostrophes or not) has an apostrophe put before it, which the import takes off.
+
+A file that is not whole ends with a broken connection. A reader that takes nothing for 30 seconds is cut off, and an export may take an hour.`.trim(),
+  })
+  @ApiFile({
+    description: 'The file.',
+    types: {
+      [MEDIA_TYPES.ndjson]: { description: 'A project on each line.', example: `{${PROJECT}}\n` },
+      [MEDIA_TYPES.csv]: {
+        description: 'The first row names the columns.',
+        example: 'id,name,description,technologies,createdAt,updatedAt,version\r\n',
+      },
+    },
+  })
+  @ApiResourceProblems()
+  async export(
+    @Query() { format: asked, sort, ...filters }: ExportProjectsQuery,
+    @Req() req: Request,
+    @Res() res: Response,
+  ): Promise<void> {
+    const format = formatOf(req, asked);
+    const describe = () => describeFile(res, format);
+    if (req.method === 'HEAD') return void describe().end();
+    const { silenceMs } = this.transfers.limits;
+    await this.transfers.run((db) =>
+      exportProjects(db, {
+        query: { ...filters, ...orderOf(sort) },
+        format,
+        write: (text) => writePart(res.headersSent ? res : describe(), text, silenceMs),
+      }),
+    );
+    res.end();
+  }
+}
+
+/** Throws `not_acceptable` if the client does not accept what it asks for. */
+function formatOf(req: Request, asked: ExportFormat | undefined): ExportFormat {
+  const formats = asked ? [asked] : EXPORT_FORMATS;
+  const accepted = req.accepts(formats.map((format) => MEDIA_TYPES[format]));
+  const format = formats.find((known) => MEDIA_TYPES[known] === accepted);
+  if (!format) throw new Problem('not_acceptable', `This format is ${MEDIA_TYPES[asked!]}.`);
+  return format;
+}
+
+function describeFile(res: Response, format: ExportFormat): Response {
+  const moment = new Date().toISOString().replace(/:|\.\d+/g, '');
+  return res
+    .status(200)
+    .set(
+      'Content-Type',
+      format === 'csv' ? `${MEDIA_TYPES.csv}; charset=utf-8; header=present` : MEDIA_TYPES.ndjson,
+    )
+    .set('Content-Disposition', `attachment; filename="projects-${moment}.${format}"`)
+    .set('Vary', 'Accept');
+}

@@ -1,0 +1,87 @@
+import { createHash, type Hash } from 'node:crypto';
+import { HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
+import { ApiBody, ApiConsumes, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { ApiResourceProblems, ApiSuccess } from '../http/api-answers.js';
+import { authorOf } from '../http/author.js';
+import { bodyStream } from '../http/body-stream.js';
+import { type Success, success } from '../http/envelope.js';
+import { ApiIdempotencyKey, KEY_PROBLEMS, once } from '../http/idempotency.js';
+import { Problem } from '../http/problem.js';
+import { ResourceController } from '../http/resource-controller.js';
+import { StreamedBody } from '../http/route-metadata.js';
+import { ImportProjectsQuery, ImportReportDto } from './dto/import-projects.dto.js';
+import { ImportRefused, importProjects } from './transfer/import-projects.js';
+import { formatOf, MEDIA_TYPES } from './transfer/media-types.js';
+import { Transfers } from './transfer/transfers.js';
+
+@ApiTags('projects')
+@ResourceController('projects')
+export class ImportController {
+  constructor(@Inject(Transfers) private readonly transfers: Transfers) {}
+
+  @Post('import')
+  @HttpCode(200)
+  @StreamedBody()
+  @ApiOperation({
+    operationId: 'importProjects',
+    summary: 'Import projects from a file',
+    description: `
+Reads NDJSON (a project on each line) or CSV (RFC 4180, the columns named by the first row, \`technologies\` as a JSON list) of any length as it arrives, in UTF-8; \`Content-Encoding: gzip\` is unpacked. What the export writes can be imported as it is.
+
+A row has \`name\`, \`description\` and \`technologies\`, and may have \`id\`, \`createdAt\`, \`updatedAt\` and \`version\`. A row with the \`id\` of a project replaces it, which adds one to its version, or leaves it alone if it stands there already with the same name, description and technologies; any other row creates a project, with the id, times and version that it gives. Rows take effect in the order of the file.
+
+All rows are written in one transaction, or none: whatever ends the import before its answer, nothing of it stays. A row that is refused is named by the line where it begins. In a CSV file an apostrophe is taken off that stands before \`=\`, \`+\`, \`-\`, \`@\`, a tab or a line break at the beginning of a name or a description, since the export puts one there, and an empty \`id\`, \`createdAt\`, \`updatedAt\` or \`version\` is one that is not given. A row is at most 1 MiB long.
+
+A sender that is silent for 30 seconds is answered 408, and an import may take an hour.`.trim(),
+  })
+  @ApiIdempotencyKey()
+  @ApiConsumes(MEDIA_TYPES.ndjson, MEDIA_TYPES.csv)
+  @ApiBody({ schema: { type: 'string', format: 'binary' }, required: true })
+  @ApiSuccess(200, {
+    description: 'What became of the rows.',
+    data: ImportReportDto,
+    replayed: true,
+  })
+  @ApiResourceProblems(
+    'import_refused',
+    'invalid_value',
+    'bad_request',
+    'request_timeout',
+    'conflict',
+    'unsupported_media_type',
+    ...KEY_PROBLEMS,
+  )
+  async import(
+    @Query() { onError, dryRun }: ImportProjectsQuery,
+    @Req() req: Request,
+    @Res({ passthrough: true }) res: Response,
+  ): Promise<Success<ImportReportDto>> {
+    const hash = createHash('sha256');
+    const body = bodyStream(req, {
+      silenceMs: this.transfers.limits.silenceMs,
+      onBytes: (bytes) => hash.update(bytes),
+    });
+    const bodyDigest = () => digestOf(body, hash);
+    const options = { format: formatOf(req.headers['content-type']!), onError, dryRun };
+    return await this.transfers.run((db) =>
+      once(db, { req, res, bodyDigest }, async (tx = db) => {
+        const by = authorOf(req, res);
+        const report = await importProjects(tx, body, { ...options, by }).catch(throwAsProblem);
+        return { body: success(report) };
+      }),
+    );
+  }
+}
+
+/** Of all of the body, whether or not it has been read. */
+async function digestOf(body: AsyncIterableIterator<unknown>, hash: Hash): Promise<string> {
+  while (!(await body.next()).done);
+  return hash.digest('base64url');
+}
+
+function throwAsProblem(error: unknown): never {
+  if (!(error instanceof ImportRefused)) throw error;
+  const { errors, ...counts } = error.report;
+  throw new Problem('import_refused', error.message, { errors, counts });
+}

@@ -1,0 +1,122 @@
+import type { ProjectRow } from '../../db/factories/project-import.js';
+import { answerable, type Fault } from '../../http/problem.js';
+import { type Checked, checkRow, plainRow } from './check-row.js';
+import type { FileRow } from './file-row.js';
+
+/** Rows that are written together: their ids differ. */
+export interface Batch {
+  rows: ProjectRow[];
+  /** The lines of the first and the last. */
+  lines: [first: number, last: number];
+}
+
+interface BatchesOptions {
+  /** Whether rows count for something once one was refused. */
+  skip: boolean;
+  onProgress?: (rows: number) => void;
+}
+
+const MOST_ROWS = 1000;
+/** Of name, description and technologies together. */
+const MOST_CHARACTERS = 500_000;
+/** Whose faults are told. */
+const MOST_REFUSED_ROWS = 100;
+const MOST_FAULTS_OF_A_ROW = 5;
+
+/**
+ * The rows of a file, checked, in batches that hold what one statement may. An id that comes again
+ * begins a new batch, so that rows take effect in the order of the file. Of a file as long as it may
+ * be, no more is held than a batch and the faults of the first hundred rows refused.
+ */
+export class Batches {
+  /** So far. */
+  read = 0;
+  refused = 0;
+  readonly errors: Fault[] = [];
+
+  readonly #skip: boolean;
+  readonly #onProgress: ((rows: number) => void) | undefined;
+  readonly #batches: AsyncGenerator<Batch>;
+  #collected = new Collected();
+
+  constructor(rows: AsyncIterable<FileRow[]>, { skip, onProgress }: BatchesOptions) {
+    this.#skip = skip;
+    this.#onProgress = onProgress;
+    this.#batches = this.#collect(rows);
+  }
+
+  /** The next batch; undefined at the end of the file, and without `skip` once a row was refused. */
+  async next(): Promise<Batch | undefined> {
+    const { value } = (await this.#batches.next()) as IteratorResult<Batch, undefined>;
+    return this.isOver ? undefined : value;
+  }
+
+  /** Reads and checks the rest of the file. */
+  async finish(): Promise<void> {
+    while (!(await this.#batches.next()).done);
+  }
+
+  /** Whether a row was refused that must not be. */
+  get isOver(): boolean {
+    return !this.#skip && this.refused > 0;
+  }
+
+  async *#collect(rows: AsyncIterable<FileRow[]>): AsyncGenerator<Batch> {
+    for await (const block of rows) {
+      for (const row of block) {
+        const project = (row.value && plainRow(row.value)) ?? (await this.#check(row));
+        this.read++;
+        if (!project) {
+          // At once, so that nobody waits for what will not be written.
+          if (this.refused === 1 && !this.#skip) yield this.#take();
+        } else if (!this.isOver) {
+          if (this.#collected.isFullFor(project)) yield this.#take();
+          this.#collected.add(project, row.line);
+        }
+      }
+      this.#onProgress?.(this.read);
+    }
+    if (!this.isOver && this.#collected.rows.length > 0) yield this.#take();
+  }
+
+  async #check({ line, value, faults }: FileRow): Promise<ProjectRow | undefined> {
+    const checked: Checked = value ? await checkRow(value) : { faults };
+    if (checked.row) return checked.row;
+    this.refused++;
+    if (this.refused <= MOST_REFUSED_ROWS) {
+      const told = checked.faults.slice(0, MOST_FAULTS_OF_A_ROW);
+      this.errors.push(...told.map((fault) => ({ line, ...answerable(fault) })));
+    }
+    return undefined;
+  }
+
+  #take(): Batch {
+    const { rows, lines } = this.#collected;
+    this.#collected = new Collected();
+    return { rows, lines };
+  }
+}
+
+class Collected {
+  readonly rows: ProjectRow[] = [];
+  readonly lines: [number, number] = [0, 0];
+  readonly #ids = new Set<string>();
+  #characters = 0;
+
+  isFullFor({ id }: ProjectRow): boolean {
+    return (
+      this.rows.length >= MOST_ROWS ||
+      this.#characters >= MOST_CHARACTERS ||
+      (id !== undefined && this.#ids.has(id))
+    );
+  }
+
+  add(row: ProjectRow, line: number): void {
+    if (this.rows.length === 0) this.lines[0] = line;
+    this.lines[1] = line;
+    this.rows.push(row);
+    if (row.id) this.#ids.add(row.id);
+    this.#characters += row.name.length + row.description.length;
+    for (const technology of row.technologies) this.#characters += technology.length;
+  }
+}

@@ -1,0 +1,6 @@
+import type { Fault } from '../../http/problem.js';
+
+/** A row of a file: what it says, not checked yet, or why that cannot be read. */
+export type FileRow = { line: number } & (
+  { value: object; faults?: undefined } | { value?: undefined; faults: Fault[] }
+);

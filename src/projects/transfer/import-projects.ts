@@ -1,0 +1,126 @@
+import { type Author, noteAuthor } from '../../db/author.js';
+import type { Db } from '../../db/connection.js';
+import { asDataError, DataError } from '../../db/errors.js';
+import type { ExportFormat } from '../../db/factories/project-export.js';
+import { compareRows, type ImportCounts, importRows } from '../../db/factories/project-import.js';
+import type { Fault } from '../../http/problem.js';
+import { type Batch, Batches } from './batches.js';
+import { readCsv } from './csv.js';
+import { readNdjson } from './ndjson.js';
+
+export interface ImportOptions {
+  format: ExportFormat;
+  /** What becomes of the others when a row is refused; default 'abort': nothing is written. */
+  onError?: 'abort' | 'skip';
+  /** Writes nothing and says what would be. An id that comes again in the file counts as if it were there once. */
+  dryRun?: boolean;
+  /** For the history. */
+  by?: Author;
+  /** Is told now and then how many rows have been read. */
+  onProgress?: (rows: number) => void;
+}
+
+export interface ImportReport extends ImportCounts {
+  refused: number;
+  /** What is wrong with the first hundred rows that were refused. */
+  errors: Fault[];
+}
+
+/** Rows were refused, so nothing was written. */
+export class ImportRefused extends Error {
+  override readonly name = 'ImportRefused';
+
+  constructor(
+    readonly report: ImportReport,
+    rows: number,
+  ) {
+    super(`${report.refused} of ${rows} rows were refused, so nothing was written.`);
+  }
+}
+
+/**
+ * Writes the projects of a file as it is read, in one transaction: all rows, or with `skip` all that
+ * are not refused; nothing when reading or writing fails. While the database writes, one more batch is
+ * read and then no more.
+ *
+ * A row whose id exists replaces the project, unless that has the same name, description and
+ * technologies; any other creates one, with the id, times and version that it gives. Rows take effect
+ * in the order of the file.
+ *
+ * Throws ImportRefused, what the source throws, `validation_failed` for the header of a CSV file, and
+ * `conflict`, `invalid_value`, `statement_timeout`, `pool_exhausted`, `database_unavailable`.
+ */
+export async function importProjects(
+  db: Db,
+  source: AsyncIterable<Uint8Array>,
+  options: ImportOptions,
+): Promise<ImportReport> {
+  const { format, onError = 'abort', dryRun = false, by = {}, onProgress } = options;
+  const rows = { ndjson: readNdjson, csv: readCsv }[format](source);
+  const batches = new Batches(rows, { skip: onError === 'skip' || dryRun, onProgress });
+  const counts = dryRun ? await compareAll(db, batches) : await writeAll(db, batches, by);
+  await batches.finish();
+  const { refused, errors, read } = batches;
+  const report = { ...(counts ?? NONE), refused, errors };
+  if (!counts) throw new ImportRefused(report, read);
+  return report;
+}
+
+const NONE: ImportCounts = { created: 0, replaced: 0, unchanged: 0 };
+
+async function compareAll(db: Db, batches: Batches): Promise<ImportCounts> {
+  const counts = { ...NONE };
+  for (let batch = await batches.next(); batch; batch = await batches.next()) {
+    add(counts, await compareRows(db, batch.rows));
+  }
+  return counts;
+}
+
+/** Undefined when a row was refused that must not be. */
+async function writeAll(db: Db, batches: Batches, by: Author): Promise<ImportCounts | undefined> {
+  // A client that only connects holds no transaction.
+  const first = await batches.next();
+  if (!first) return batches.isOver ? undefined : { ...NONE };
+  const refused = new Error('rolled back');
+  try {
+    return await db.transaction(async (tx) => {
+      await noteAuthor(tx, by);
+      const counts = await writeBatches(tx, first, batches);
+      if (batches.isOver) throw refused;
+      return counts;
+    });
+  } catch (error) {
+    if (error === refused) return undefined;
+    throw error;
+  }
+}
+
+async function writeBatches(tx: Db, first: Batch, batches: Batches): Promise<ImportCounts> {
+  const counts = { ...NONE };
+  for (let batch: Batch | undefined = first; batch;) {
+    const [next, written]: [Batch | undefined, ImportCounts] = await Promise.all([
+      batches.next(),
+      write(tx, batch),
+    ]);
+    add(counts, written);
+    batch = next;
+  }
+  return counts;
+}
+
+async function write(tx: Db, { rows, lines }: Batch): Promise<ImportCounts> {
+  try {
+    return await importRows(tx, rows);
+  } catch (error) {
+    // What the rules here let through and a constraint of the operator's own does not.
+    if (asDataError(error)?.code !== 'invalid_value') throw error;
+    const message = `The database refused a value of the lines ${lines.join(' to ')}.`;
+    throw new DataError('invalid_value', message, { cause: error });
+  }
+}
+
+function add(counts: ImportCounts, { created, replaced, unchanged }: ImportCounts): void {
+  counts.created += created;
+  counts.replaced += replaced;
+  counts.unchanged += unchanged;
+}

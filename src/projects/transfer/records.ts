@@ -1,0 +1,150 @@
+import { isUtf8 } from 'node:buffer';
+
+/** A row of a file as it stands there: its bytes, or what keeps them from being read. */
+export interface FileRecord {
+  /** Where it begins, from 1. */
+  line: number;
+  bytes: Buffer;
+  fault?: string;
+}
+
+interface Options {
+  /** Whether a line break within quotes belongs to the row (RFC 4180). */
+  quotes: boolean;
+}
+
+/** Twice what a project can take, written as lavishly as JSON allows. */
+export const MAX_RECORD_BYTES = 1024 * 1024;
+/** What is looked at together, however small the parts are that it comes in. */
+const BLOCK_BYTES = 64 * 1024;
+
+const LF = 0x0a;
+const CR = 0x0d;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const BOM = Buffer.from('\ufeff');
+
+/**
+ * The rows of a file, a block of them at a time. Lines end with LF or CRLF, a byte order mark is
+ * passed over, and so are empty lines. Holds no more than a row and a block: a longer row is told as
+ * a fault, and the next one begins at the next line.
+ */
+export async function* recordsOf(
+  source: AsyncIterable<Uint8Array>,
+  options: Options,
+): AsyncGenerator<FileRecord[]> {
+  const splitter = new Splitter(options);
+  for await (const block of blocksOf(source)) yield splitter.push(block);
+  yield splitter.end();
+}
+
+async function* blocksOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  let parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of source) {
+    parts.push(part);
+    bytes += part.length;
+    // Many small parts cost more than they hold.
+    if (bytes < BLOCK_BYTES && parts.length % 1000 > 0) continue;
+    const block = Buffer.concat(parts);
+    if (bytes >= BLOCK_BYTES) yield block;
+    parts = bytes >= BLOCK_BYTES ? [] : [block];
+    if (bytes >= BLOCK_BYTES) bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(parts);
+}
+
+class Splitter {
+  readonly #quotes: boolean;
+  #line = 1;
+  /** What has been read of the row that is not whole yet, and how much of that was looked at. */
+  #rest: Buffer = Buffer.alloc(0);
+  #seen = 0;
+  #quoted = false;
+  #tooLong = false;
+  #linesPassedOver = 0;
+  #first = true;
+
+  constructor({ quotes }: Options) {
+    this.#quotes = quotes;
+  }
+
+  push(block: Buffer): FileRecord[] {
+    return this.#split(this.#withRest(block));
+  }
+
+  end(): FileRecord[] {
+    const rest = this.#rest;
+    this.#rest = Buffer.alloc(0);
+    return this.#tooLong || rest.length > 0 ? this.#record(rest) : [];
+  }
+
+  #withRest(block: Buffer): Buffer {
+    const bytes = this.#rest.length > 0 ? Buffer.concat([this.#rest, block]) : block;
+    const hasBom = this.#first && bytes.subarray(0, BOM.length).equals(BOM);
+    this.#first = false;
+    return hasBom ? bytes.subarray(BOM.length) : bytes;
+  }
+
+  #split(bytes: Buffer): FileRecord[] {
+    const records: FileRecord[] = [];
+    let start = 0;
+    for (let end = this.#endIn(bytes, 0); end >= 0; end = this.#endIn(bytes, start)) {
+      records.push(...this.#record(bytes.subarray(start, end)));
+      start = this.#seen = end + 1;
+    }
+    this.#keep(bytes.subarray(start), start);
+    return records;
+  }
+
+  /** Of a row that is too long only what says where it ends: a quote, and whether it begins a cell. */
+  #keep(rest: Buffer, start: number): void {
+    this.#tooLong ||= rest.length > MAX_RECORD_BYTES;
+    const passedOver = this.#tooLong ? Math.max(0, rest.length - 2) : 0;
+    if (this.#quotes) this.#linesPassedOver += linesIn(rest.subarray(0, passedOver));
+    this.#rest = rest.subarray(passedOver);
+    this.#seen -= start + passedOver;
+  }
+
+  /** Where the row ends that begins at `start`; -1 if not in these bytes. */
+  #endIn(bytes: Buffer, start: number): number {
+    if (!this.#quotes) {
+      const end = bytes.indexOf(LF, this.#seen);
+      this.#seen = bytes.length;
+      return end;
+    }
+    let at = this.#seen;
+    for (; at < bytes.length; at++) {
+      const byte = bytes[at];
+      if (byte === LF && !this.#quoted) return at;
+      if (byte !== QUOTE) continue;
+      // Only at the beginning of a cell does a quote open one.
+      if (!this.#quoted) this.#quoted = at === start || bytes[at - 1] === COMMA;
+      else if (at + 1 === bytes.length) break;
+      else if (bytes[at + 1] === QUOTE) at++;
+      else this.#quoted = false;
+    }
+    this.#seen = at;
+    return -1;
+  }
+
+  /** One, or none for an empty line. */
+  #record(row: Buffer): FileRecord[] {
+    const line = this.#line;
+    this.#line += 1 + this.#linesPassedOver + (this.#quotes ? linesIn(row) : 0);
+    this.#linesPassedOver = 0;
+    this.#quoted = false;
+    const tooLong = this.#tooLong || row.length > MAX_RECORD_BYTES;
+    this.#tooLong = false;
+    const bytes = row.at(-1) === CR ? row.subarray(0, -1) : row;
+    if (tooLong) return [{ line, bytes, fault: `is longer than ${MAX_RECORD_BYTES} bytes` }];
+    if (bytes.length === 0) return [];
+    return isUtf8(bytes) ? [{ line, bytes }] : [{ line, bytes, fault: 'is not valid UTF-8' }];
+  }
+}
+
+function linesIn(row: Buffer): number {
+  let lines = 0;
+  for (let at = row.indexOf(LF); at >= 0; at = row.indexOf(LF, at + 1)) lines++;
+  return lines;
+}

@@ -1,0 +1,163 @@
+// Imports and exports beside PostgreSQL's own COPY of the same rows.
+//   npm run bench:transfer -- 1000000
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { createInterface } from 'node:readline';
+import { pipeline } from 'node:stream/promises';
+import { clearInterval, setInterval } from 'node:timers';
+import postgres from 'postgres';
+import { startEmbeddedPostgres } from '../../dist/db/embedded-postgres.js';
+import { migrate } from '../../dist/db/migrate.js';
+import { fillCatalogue } from './catalogue.js';
+
+const SIZE = Number(process.argv[2]);
+const COLUMNS = 'id, name, description, technologies, created_at, updated_at, version';
+const MAIN = path.resolve(import.meta.dirname, '../../dist/main.js');
+
+if (!(SIZE >= 1000)) {
+  console.error('Say how many projects, such as: npm run bench:transfer -- 1000000');
+  process.exit(1);
+}
+const directory = mkdtempSync(path.join(tmpdir(), 'projects-bench-'));
+chmodSync(directory, 0o755);
+const server = await startEmbeddedPostgres({
+  directory,
+  settings: {
+    shared_buffers: '2GB',
+    max_wal_size: '8GB',
+    fsync: 'off',
+    synchronous_commit: 'off',
+    jit: 'off',
+  },
+});
+const file = (name) => path.join(directory, name);
+try {
+  const url = await makeCatalogue();
+  const sql = postgres(url, { max: 1, onnotice: () => {}, fetch_types: false });
+  const rows = [];
+  const copyOut = await copyTo(sql, file('rows.copy'));
+  rows.push(['COPY TO', copyOut]);
+  for (const format of ['ndjson', 'csv']) {
+    rows.push([`export, ${format}`, await withService(url, (at) => download(at, format)), copyOut]);
+  }
+  await sql.unsafe('create table bare (like projects including all)');
+  const copyIn = await copyFrom(sql, file('rows.copy'));
+  await sql.unsafe('drop table bare');
+  rows.push(['COPY FROM, into a bare copy of the table', copyIn]);
+  for (const format of ['ndjson', 'csv']) {
+    await sql.unsafe('truncate projects');
+    await sql.unsafe('truncate changes, change_commits');
+    rows.push([`import, ${format}`, await withService(url, (at) => upload(at, format)), copyIn]);
+  }
+  await sql.end();
+  print(rows);
+} finally {
+  await server.stop();
+  rmSync(directory, { recursive: true, force: true });
+}
+
+async function makeCatalogue() {
+  const url = new URL(server.url);
+  url.pathname = 'catalogue';
+  const admin = postgres(server.url, { max: 1, onnotice: () => {} });
+  await admin.unsafe('create database catalogue');
+  await admin.end();
+  await migrate({ url: url.href });
+  const sql = postgres(url.href, { max: 1, onnotice: () => {} });
+  await fillCatalogue(sql, SIZE);
+  await sql.end();
+  return url.href;
+}
+
+async function timed(work) {
+  const startedAt = performance.now();
+  await work();
+  return { seconds: (performance.now() - startedAt) / 1000 };
+}
+
+/** In the order of an export, so that both read the same pages. */
+async function copyTo(sql, to) {
+  const query = `copy (select ${COLUMNS} from projects order by created_at desc, id desc) to stdout`;
+  return await timed(async () =>
+    pipeline(await sql.unsafe(query).readable(), createWriteStream(to)),
+  );
+}
+
+async function copyFrom(sql, from) {
+  return await timed(async () =>
+    pipeline(
+      createReadStream(from),
+      await sql.unsafe(`copy bare (${COLUMNS}) from stdin`).writable(),
+    ),
+  );
+}
+
+async function download(url, format) {
+  const response = await new Promise((resolve) =>
+    http.get(`${url}/api/projects/export?format=${format}`, resolve),
+  );
+  await pipeline(response, createWriteStream(file(`projects.${format}`)));
+}
+
+async function upload(url, format) {
+  const type = { ndjson: 'application/x-ndjson', csv: 'text/csv' }[format];
+  const request = http.request(`${url}/api/projects/import`, {
+    method: 'POST',
+    headers: { 'Content-Type': type },
+  });
+  const answered = new Promise((resolve) => request.on('response', resolve));
+  await pipeline(createReadStream(file(`projects.${format}`)), request);
+  let text = '';
+  for await (const chunk of await answered) text += chunk;
+  const { data } = JSON.parse(text);
+  if (data?.created !== SIZE) throw new Error(text);
+}
+
+/** The time of the work, and the resident memory of the service: before it, and the most meanwhile. */
+async function withService(url, work) {
+  const child = spawn(process.execPath, [MAIN], {
+    env: { PATH: process.env.PATH, DATABASE_URL: url, PORT: '0', LOG_LEVEL: 'info' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  try {
+    const at = await listening(child);
+    // Warm, as any service is that somebody exports from.
+    await (await fetch(`${at}/api/projects?limit=200`)).text();
+    const memoryMb = () => Number(execFileSync('ps', ['-o', 'rss=', '-p', child.pid])) / 1024;
+    const before = memoryMb();
+    let most = before;
+    const looking = setInterval(() => (most = Math.max(most, memoryMb())), 100);
+    const { seconds } = await timed(() => work(at));
+    clearInterval(looking);
+    return { seconds, before, most, after: memoryMb() };
+  } finally {
+    child.kill();
+  }
+}
+
+async function listening(child) {
+  for await (const line of createInterface(child.stdout)) {
+    const [, url] = /listens on (\S+),/.exec(line) ?? [];
+    if (url) {
+      child.stdout.resume();
+      return url;
+    }
+  }
+  throw new Error('The service did not start.');
+}
+
+function print(rows) {
+  console.log(`${SIZE.toLocaleString('en')} projects\n`);
+  console.log('| | seconds | rows/s | of COPY | resident memory, MB: before, most, after |');
+  console.log('| --- | --- | --- | --- | --- |');
+  for (const [name, { seconds, before, most, after }, copy] of rows) {
+    const ratio = copy ? (copy.seconds / seconds).toFixed(2) : '';
+    const memory = before ? [before, most, after].map(Math.round).join(', ') : '';
+    const speed = Math.round(SIZE / seconds).toLocaleString('en');
+    console.log(`| ${name} | ${seconds.toFixed(1)} | ${speed} | ${ratio} | ${memory} |`);
+  }
+}
