@@ -37,6 +37,8 @@ export class ProjectPage {
 
 /** How many projects of a technology are looked at before the search index is asked for the other filters. */
 const CANDIDATES = 1000;
+/** As many matches as the search index is asked for at once, by the planner's estimate. */
+const FEW = 2000;
 /** How many shapes of queries have their statements kept. */
 const MAX_SHAPES = 200;
 
@@ -48,8 +50,9 @@ type Values = ReturnType<typeof valuesOf>;
  *
  * How they stay fast as the table grows (docs/performance.md has the plans): without a technology, an
  * index in the order of the sort is walked or the search index is asked, whichever the planner finds
- * cheaper for these very words. With technologies, in order of creation, the index of the rarest is
- * walked; where other filters must be looked up in the projects, only so far.
+ * cheaper for these very words. With a technology, in order of creation, its index is walked. With
+ * several, or with words, the search index is asked where it will find few, and otherwise the index of
+ * the rarest technology is walked so far.
  */
 export function createProjectLists(db: Db) {
   const kept = keptStatements(MAX_SHAPES);
@@ -66,19 +69,20 @@ export function createProjectLists(db: Db) {
 
   async function findRows(query: ProjectListQuery, values: Values): Promise<ProjectTexts[]> {
     const { sortBy = 'createdAt', technology = [], anyTechnology = [] } = query;
-    if (sortBy !== 'createdAt' || technology.length + anyTechnology.length === 0) {
-      return await walkProjects(query, values);
+    const isWalked = sortBy === 'createdAt' && technology.length + anyTechnology.length > 0;
+    if (isWalked && hasOneWalk(query)) return await walkTechnologies(query, values);
+    const searched = await withSearch(query, values);
+    if (isWalked && technology.length > 0) {
+      if ((await estimateCount(db, query, searched)) > FEW) {
+        const rows = await walkCandidates(query, values);
+        if (rows.length === values.limit) return rows;
+      }
     }
-    if (hasOneWalk(query)) return await walkTechnologies(query, values);
-    if (technology.length > 0) {
-      const rows = await walkCandidates(query, values);
-      if (rows.length === values.limit) return rows;
-    }
-    return await walkProjects(query, values);
+    return await walkProjects(query, searched);
   }
 
   /** In the order of the sort, by an index or by the search index: the planner decides, for these values. */
-  async function walkProjects(query: ProjectListQuery, values: Values): Promise<ProjectTexts[]> {
+  async function walkProjects(query: ProjectListQuery, searched: Values): Promise<ProjectTexts[]> {
     const statement = kept(`projects ${shapeOf(query)}`, () => {
       const key = sql`${projects[query.sortBy ?? 'createdAt']}`;
       const id = sql`${projects.id}`;
@@ -90,7 +94,7 @@ export function createProjectLists(db: Db) {
         .limit(sql.placeholder('limit'));
       return withTexts<ProjectTexts>(found.prepare('projects'));
     });
-    return await statement.execute(await withSearch(query, values));
+    return await statement.execute(searched);
   }
 
   /** In the order of creation, by the index of one technology, or of each of several alternatives. */
