@@ -42,7 +42,7 @@ export async function prove({ directory, writers, kills, log = () => {} }) {
     const acknowledged = (await Promise.all(running)).flat();
     return await compare({ url: server.url, acknowledged, feed, writing });
   } finally {
-    writing.stop = true;
+    writing.stop = writing.giveUp = true;
     feed.stop();
     await Promise.allSettled(running);
     await service.stop();
@@ -87,6 +87,7 @@ async function once(url, body, writing) {
     } catch (error) {
       if (error instanceof Refused) throw error;
     }
+    if (writing.giveUp) return {};
     writing.retries++;
     await sleep(randomInt(20, 200));
   }
@@ -103,6 +104,15 @@ async function killPostgres(directory) {
   const file = path.join(directory, 'data', 'postmaster.pid');
   const postmaster = Number((await readFile(file, 'utf8')).split('\n')[0]);
   process.kill(postmaster, 'SIGKILL');
+  while (isRunning(postmaster)) await sleep(10); // or it would be taken for a server that stands
+}
+
+function isRunning(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** Everything acknowledged against the table, the history and the feed. */

@@ -38,7 +38,7 @@ export class ProjectPage {
 /** How many projects of a technology are looked at before the search index is asked for the other filters. */
 const CANDIDATES = 1000;
 /** As many matches as the search index is asked for at once, by the planner's estimate. */
-const FEW = 2000;
+const FEW = 500;
 /** How many shapes of queries have their statements kept. */
 const MAX_SHAPES = 200;
 
