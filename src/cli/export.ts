@@ -78,10 +78,10 @@ async function exportTo(db: Db, out: Writable, { signal, ...selected }: Interrup
   try {
     return await exportProjects(forTransfer(db, LIMITS), {
       ...selected,
-      write: async (text, rows) => {
+      write: async (part, rows) => {
         ended.throwIfAborted();
         progress.show(rows);
-        if (!out.write(text)) await once(out, 'drain', { signal: ended });
+        if (!out.write(part)) await once(out, 'drain', { signal: ended });
       },
     });
   } catch (error) {

@@ -28,6 +28,14 @@ const PLANNED_EACH_TIME = '/* planned for its values */';
  */
 export const PLANNED_FOR_ITS_VALUES = sql.raw(PLANNED_EACH_TIME);
 
+const IN_BYTES = '/* in bytes */';
+
+/**
+ * In the text of a statement of a transaction: have its rows as arrays of Buffers, the text that the
+ * server sent as it is. To make strings of it, only to send them on, costs more than all else.
+ */
+export const ROWS_IN_BYTES = sql.raw(IN_BYTES);
+
 /** What a server answers to statements that begin or end a transaction. */
 const TRANSACTION_COMMANDS = new Set(['BEGIN', 'START TRANSACTION', 'COMMIT', 'ROLLBACK']);
 
@@ -115,8 +123,12 @@ export class PooledDriver {
   }
 
   #execute: Execute = async (session, text, params, values) => {
-    const prepare = this.#isPrepared(text, params);
-    return checked(session, await session.query(text, params, { values, prepare }));
+    const options = {
+      values,
+      bytes: text.includes(IN_BYTES),
+      prepare: this.#isPrepared(text, params),
+    };
+    return checked(session, await session.query(text, params, options));
   };
 
   /** A statement without parameters is one round trip unprepared. */

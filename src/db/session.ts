@@ -31,6 +31,8 @@ export interface Listen {
 export interface QueryOptions {
   /** Rows as arrays. */
   values?: boolean;
+  /** Rows as arrays of the bytes that the server sent. */
+  bytes?: boolean;
   prepare?: boolean;
 }
 
@@ -127,11 +129,11 @@ export class Session {
   query(text: string, params: unknown[], options: QueryOptions = {}): Promise<Rows> {
     if (this.lost) return Promise.reject(this.lost);
     return new Promise((resolve, reject) => {
-      const { values, prepare = false } = options;
+      const { values, bytes, prepare = false } = options;
       const query = this.#client.unsafe(text, params.map(toText) as never[], { prepare });
       this.#rejectRunning = reject;
       this.#deadline?.refresh();
-      (values ? query.values() : query).then(
+      (bytes ? query.raw() : values ? query.values() : query).then(
         (rows) => {
           if (!Array.isArray(rows)) return this.#refuseCopy(rows);
           this.#rejectRunning = undefined;

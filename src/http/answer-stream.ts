@@ -5,9 +5,9 @@ import { Problem } from './problem.js';
  * Writes a part of an answer and resolves when the connection has room for the next. Rejects when
  * the reader has gone, or takes nothing for `silenceMs`.
  */
-export async function writePart(res: Response, part: string, silenceMs: number): Promise<void> {
+export async function writePart(res: Response, part: Buffer, silenceMs: number): Promise<void> {
   if (res.closed || res.destroyed) throw gone();
-  if (part === '' || res.write(part)) return;
+  if (part.length === 0 || res.write(part)) return;
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => end(() => reject(gone())), silenceMs);
     const onDrain = () => end(resolve);

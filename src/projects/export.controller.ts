@@ -58,7 +58,7 @@ A file that is not whole ends with a broken connection. A reader that takes noth
       exportProjects(db, {
         query: { ...filters, ...orderOf(sort) },
         format,
-        write: (text) => writePart(res.headersSent ? res : describe(), text, silenceMs),
+        write: (part) => writePart(res.headersSent ? res : describe(), part, silenceMs),
       }),
     );
     res.end();

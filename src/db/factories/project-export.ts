@@ -1,5 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
+import { ROWS_IN_BYTES } from '../driver.js';
 import { projects } from '../schema.js';
 import {
   inOrder,
@@ -24,11 +25,11 @@ export interface Export {
    * Takes the next part of the file, and how many rows there are with it, and resolves when it can
    * take another; to reject ends the export.
    */
-  write: (text: string, rows: number) => Promise<void>;
+  write: (part: Buffer, rows: number) => Promise<void>;
 }
 
 /** How much is fetched at once, as far as the rows before can tell; a row has up to half a megabyte. */
-const FETCH_CHARACTERS = 200_000;
+const FETCH_BYTES = 200_000;
 const MOST_ROWS = 500;
 const FIRST_ROWS = 50;
 
@@ -74,23 +75,23 @@ async function searchOf(tx: Db, query: ExportQuery): Promise<string> {
 /** Nothing is written before the first rows are there, so that what fails at once can still be told. */
 async function fetchAll(tx: Db, head: string, write: Export['write']): Promise<number> {
   let written = 0;
-  let size = FIRST_ROWS;
-  let rows = await fetchRows(tx, size);
-  if (rows.length === 0) await write(head, 0);
-  while (rows.length > 0) {
-    const text = rows.join('');
-    size = Math.min(MOST_ROWS, 2 * size, Math.ceil(FETCH_CHARACTERS / (text.length / rows.length)));
+  let count = FIRST_ROWS;
+  let lines = await fetchLines(tx, count);
+  if (lines.length === 0) await write(Buffer.from(head), 0);
+  while (lines.length > 0) {
+    const part = Buffer.concat(written === 0 ? [Buffer.from(head), ...lines] : lines);
+    count = Math.min(MOST_ROWS, 2 * count, Math.ceil(FETCH_BYTES / (part.length / lines.length)));
+    written += lines.length;
     // The database makes the next part while the reader takes this one.
-    const part = written === 0 ? head + text : text;
-    written += rows.length;
-    [rows] = await Promise.all([fetchRows(tx, size), write(part, written)]);
+    [lines] = await Promise.all([fetchLines(tx, count), write(part, written)]);
   }
   return written;
 }
 
-async function fetchRows(tx: Db, count: number): Promise<string[]> {
-  const rows = await tx.execute<{ line: string }>(sql.raw(`fetch ${count} from export`));
-  return rows.map(({ line }) => line);
+async function fetchLines(tx: Db, count: number): Promise<Buffer[]> {
+  const statement = sql`fetch ${sql.raw(String(count))} from export ${ROWS_IN_BYTES}`;
+  const rows = (await tx.execute(statement)) as unknown as [line: Buffer][];
+  return rows.map(([line]) => line);
 }
 
 /**
