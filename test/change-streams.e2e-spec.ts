@@ -330,6 +330,19 @@ describe('a stream of changes', () => {
     await until(() => events.hasEnded);
   });
 
+  it('behind a transaction pooler looks once a second, and listens to nobody', async () => {
+    const pooled = await startService({ DATABASE_PREPARE: 'false' });
+    const there = postgres(pooled.database.url, { max: 1 });
+    atEnd(async () => {
+      await there.end();
+      await pooled.close();
+    });
+    const client = await follow('?after=now', {}, pooled);
+    await insert('seen', there);
+    await client.received(1);
+    expect(await listeners(there)).toEqual([]);
+  });
+
   it('sends a comment every 15 seconds', async () => {
     await until(() => silent.comments > 0, 17_000);
     expect(silent.hasEnded).toBe(false);
