@@ -6,6 +6,7 @@
  * (no such route, JSON that its own parser cannot read) is answered in the host's way.
  */
 export { CHANGES_FACTORY } from './changes/changes.tokens.js';
+export { type Author, noteAuthor } from './db/author.js';
 export {
   createDatabaseConnection,
   type DatabaseConnection,

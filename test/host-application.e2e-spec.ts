@@ -196,6 +196,7 @@ it('exports what a host may import and nothing more, and does nothing when it is
     'jsonBody',
     'migrate',
     'migrationStatus',
+    'noteAuthor',
     'projects',
   ]);
 });

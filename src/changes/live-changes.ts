@@ -26,7 +26,7 @@ const CHANNEL = 'changes';
 const POLL_MS = 1000;
 /** Between reading and reading, so that a thousand commits a second are not a thousand reads. */
 const PAUSE_MS = 25;
-const PAGE = 200;
+const PAGE = 100;
 /** How long all wait for one that has fallen behind, before it is cut off. */
 const GRACE_MS = 250;
 

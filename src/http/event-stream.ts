@@ -22,21 +22,26 @@ export function eventBytes(id: string, event: string, data: object): Buffer {
   return Buffer.from(`id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
 }
 
-/** An answer of server-sent events (WHATWG HTML, 9.2), with a comment every 15 seconds. */
+/**
+ * An answer of server-sent events (WHATWG HTML, 9.2), with a comment every 15 seconds. A client that
+ * takes nothing for twice as long is cut off.
+ */
 export class EventStream {
   /** Resolves when the answer has ended, whoever ended it. */
   readonly closed: Promise<unknown>;
   readonly #res: Response;
 
   /** Begins the answer. A client that is cut off before the first event comes back to `id`. */
-  constructor(res: Response, id?: string) {
+  constructor(res: Response, id?: string, beatMs = BEAT_MS) {
     this.#res = res;
     this.closed = res.destroyed ? Promise.resolve() : new Promise((end) => res.once('close', end));
     res.writeHead(200, HEADERS);
     if (res.req.method === 'HEAD') res.end();
     this.send(`retry: ${RETRY_MS}\n${id === undefined ? '' : `id: ${id}\n`}\n`);
-    const beat = setInterval(this.#beat(), BEAT_MS).unref();
+    const beat = setInterval(() => this.#beat(), beatMs).unref();
     void this.closed.then(() => clearInterval(beat));
+    // Nothing has been sent for so long, not even a comment: the client takes nothing.
+    res.setTimeout(2 * beatMs, () => this.cutOff());
   }
 
   get isOpen(): boolean {
@@ -69,15 +74,8 @@ export class EventStream {
     this.#res.destroy();
   }
 
-  /** Cuts off a client that has taken nothing since the beat before. */
-  #beat(): () => void {
-    let taken: number | undefined;
-    return () => {
-      const { socket, writableLength } = this.#res;
-      const takenNow = (socket?.bytesWritten ?? 0) - writableLength;
-      if (writableLength > 0 && takenNow === taken) return this.cutOff();
-      taken = takenNow;
-      if (writableLength === 0) this.send(':\n\n');
-    };
+  /** Nothing for who has something to read; and what he does not take would not be noticed. */
+  #beat(): void {
+    if (this.#res.writableLength === 0) this.send(':\n\n');
   }
 }

@@ -1,0 +1,101 @@
+import { type Follower, LiveChanges } from '../src/changes/live-changes.js';
+import type { Db } from '../src/db/connection.js';
+import { type FeedPosition, isBefore } from '../src/db/factories/change-feed.js';
+import { createChangesFactory } from '../src/db/factories/changes.factory.js';
+import { createProjectsFactory } from '../src/db/factories/projects.factory.js';
+import { aProject } from './support/builders.js';
+import { atEnd, connect, endEachTest, until } from './support/connections.js';
+import { createTestDatabase, type TestDatabase } from './support/database.js';
+
+let database: TestDatabase;
+let db: Db;
+let live: LiveChanges;
+beforeEach(async () => {
+  database = await createTestDatabase();
+  ({ db } = connect({ url: database.url }));
+  live = new LiveChanges(db);
+  atEnd(() => live.ended());
+});
+endEachTest();
+afterEach(() => database.drop());
+
+/** One that keeps what it is given. */
+class Keeper implements Follower {
+  readonly kept: FeedPosition[] = [];
+  readonly isBehind = false;
+
+  constructor(public seen: FeedPosition) {
+    atEnd(() => live.leave(this));
+  }
+
+  take({ events }: Parameters<Follower['take']>[0]): void {
+    this.kept.push(...events.filter((event) => isBefore(this.seen, event)));
+    this.seen = this.kept.at(-1) ?? this.seen;
+  }
+
+  get sequences(): number[] {
+    return this.kept.map(({ sequence }) => sequence);
+  }
+
+  end(): void {}
+  cutOff(): void {}
+}
+
+const end = () => createChangesFactory(db, 'project').getFeedEnd();
+const create = (count: number, description = '') =>
+  createMany(Array.from({ length: count }, () => aProject({ description })));
+const createMany = async (values: ReturnType<typeof aProject>[]) => {
+  for (const value of values) await createProjectsFactory(db).createProject(value);
+};
+
+describe('What is read live', () => {
+  it('is given to one who joins late from where he is, without a gap and without a repetition', async () => {
+    const start = await end();
+    const first = new Keeper(start);
+    expect(live.join(first)).toBe(true);
+    await create(5);
+    await until(() => first.kept.length === 5);
+
+    const late = new Keeper(start);
+    const later = new Keeper(first.kept[2]!);
+    const ahead = new Keeper({ position: first.kept[4]!.position + 2, sequence: 0 });
+    for (const follower of [late, later, ahead]) expect(live.join(follower)).toBe(true);
+    expect([late.sequences, later.sequences, ahead.sequences]).toEqual([
+      [1, 2, 3, 4, 5],
+      [4, 5],
+      [],
+    ]);
+    await create(2);
+    await until(() => late.kept.length === 7);
+    expect(later.sequences).toEqual([4, 5, 6, 7]);
+    expect(ahead.sequences).toEqual([7]);
+  });
+
+  it('is at hand for a megabyte; who is further back has to read for himself', async () => {
+    const start = await end();
+    const first = new Keeper(start);
+    live.join(first);
+    await create(40, '€'.repeat(20_000));
+    await until(() => first.kept.length === 40);
+    expect(live.join(new Keeper(start))).toBe(false);
+    expect(live.join(new Keeper(first.kept[10]!))).toBe(false);
+    const near = new Keeper(first.kept[30]!);
+    expect(live.join(near)).toBe(true);
+    expect(near.sequences).toEqual(first.sequences.slice(31));
+  });
+
+  it('begins anew where the first is, when nobody was left', async () => {
+    const start = await end();
+    const first = new Keeper(start);
+    live.join(first);
+    await create(1);
+    await until(() => first.kept.length === 1);
+    live.leave(first);
+    await live.ended();
+    await create(1);
+    const next = new Keeper(start);
+    expect(live.join(next)).toBe(true);
+    await until(() => next.kept.length === 2);
+    expect(first.kept).toHaveLength(1);
+  });
+});
