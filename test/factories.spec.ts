@@ -57,7 +57,9 @@ describe('createProjectsFactory', () => {
     const some = await projects.listProjects({ limit: 1, fields: ['version', 'name'] });
     expect(some.json).toBe(JSON.stringify([{ version: 1, name: values.name }]));
     expect(some.next).toEqual({ key: created.createdAt, id: created.id });
-    const byName = await projects.listProjects({ limit: 1, sortBy: 'name', descending: false });
+    await projects.createProject({ ...values, name: `${values.name} z` });
+    const since = { createdFrom: new Date(created.createdAt), limit: 1 };
+    const byName = await projects.listProjects({ ...since, sortBy: 'name', descending: false });
     expect(byName.next).toEqual({ key: values.name, id: created.id });
   });
 
