@@ -298,6 +298,27 @@ describe.each(['forRoot', 'forRootAsync'])('a host that passes its own pool to %
     expect(problemOf(await patch(merge, large))).toEqual([413, 'payload_too_large', undefined]);
   });
 
+  it('imports and exports files below its own prefix, larger than its parser would take', async () => {
+    const rows = Array.from({ length: 60 }, (_, i) =>
+      aProject({ name: `Row ${i}`, description: 'x'.repeat(2000), technologies: ['Imported'] }),
+    );
+    const file = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+    const post = (body: string) =>
+      api().post(`${projects}/import`).set('Content-Type', 'application/x-ndjson').send(body);
+    const { body } = await post(file).expect(200);
+    expect(body.data).toMatchObject({ created: 60, refused: 0 });
+    const [status, code, faults] = problemOf(await post(`${file}{}\n`));
+    expect([status, code]).toEqual([400, 'import_refused']);
+    expect((faults as { line: number }[])[0]!.line).toBe(61);
+
+    const exported = await api()
+      .get(`${projects}/export?technology=Imported&sort=createdAt&format=csv`)
+      .expect(200);
+    expect(exported.text.trimEnd().split('\r\n')).toHaveLength(61);
+    const other = await api().post(`${projects}/import`).type('text').send(file);
+    expect(problemOf(other)).toEqual([415, 'unsupported_media_type', undefined]);
+  });
+
   it('has what is invalid refused by name, whatever its own ValidationPipe would do', async () => {
     const body = { ...aProject({ name: '' }), colour: 'red' };
     expect(problemOf(await api().post(projects).send(body))).toEqual([
