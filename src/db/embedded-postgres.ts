@@ -16,6 +16,8 @@ const START_TIMEOUT_MS = 60_000;
 /** How long the children of a killed server may go on holding its shared memory. */
 const RETRY_MS = 5_000;
 const POLL_MS = 20;
+/** What a connection to a server that has just ended meets. */
+const GONE = ['ECONNREFUSED', 'ECONNRESET', 'CONNECTION_CLOSED'];
 /** Above what any system gives out as a process number. */
 const NO_PROCESS = String(2 ** 31 - 1);
 
@@ -54,8 +56,7 @@ export async function startEmbeddedPostgres({
   try {
     const url = await exclusively(directory, use, async () => {
       const password = await openCluster(programs, directory, settings);
-      const port = await runServer(programs, directory, settings);
-      return ensureDatabase(`postgres://postgres:${password}@127.0.0.1:${port}`, 'projects');
+      return await openDatabase(password, () => runServer(programs, directory, settings));
     });
     let left: Promise<void> | undefined;
     return { url, stop: () => (left ??= endUse(programs, directory, use)) };
@@ -161,6 +162,21 @@ async function disownPidFile(data: string): Promise<void> {
   const file = join(data, 'postmaster.pid');
   const text = readIfAny(file);
   if (text) await writeFile(file, text.replace(/^\d+/, NO_PROCESS));
+}
+
+/** Whatever server is found or started; one that was killed a moment ago may still have looked alive. */
+async function openDatabase(password: string, run: () => Promise<number>): Promise<string> {
+  const began = Date.now();
+  for (;;) {
+    const port = await run();
+    try {
+      return await ensureDatabase(`postgres://postgres:${password}@127.0.0.1:${port}`, 'projects');
+    } catch (error) {
+      const isGone = GONE.includes(String((error as { code?: unknown }).code));
+      if (!isGone || Date.now() - began > RETRY_MS) throw error;
+      await sleep(POLL_MS);
+    }
+  }
 }
 
 async function ensureDatabase(server: string, name: string): Promise<string> {
