@@ -54,17 +54,21 @@ describe('batchedRead', () => {
     expect(await Promise.all(reading)).toEqual(['of a', 'of b', 'of c', 'of d', 'of e']);
   });
 
-  it('asks for a hundred keys at a time', async () => {
+  it('asks for a hundred keys at a time, and never for none', async () => {
     const { read, statements } = aRead();
-    const reading = Array.from({ length: 250 }, (_, n) => read(String(n)));
+    const reading = Array.from({ length: 350 }, (_, n) => read(String(n)));
+    const sizes = () => statements.map(({ keys }) => keys.length);
     await turn();
-    for (let at = 0; at < 3; at++) {
+    expect(sizes()).toEqual([100, 100]);
+    for (let at = 0; at < 4; at++) {
       statements[at]!.end();
       await turn();
       await turn();
+      expect(sizes().length).toBeLessThanOrEqual(at + 3); // one ended for each that begins
     }
-    expect((await Promise.all(reading)).length).toBe(250);
-    expect(statements.map(({ keys }) => keys.length)).toEqual([100, 100, 50]);
+    expect((await Promise.all(reading)).length).toBe(350);
+    await turn();
+    expect(sizes()).toEqual([100, 100, 100, 50]);
   });
 
   it('tells a failure to those who asked for its keys, and goes on', async () => {

@@ -20,7 +20,7 @@ interface Waiting<V> {
 export function batchedRead<V>(
   read: (keys: string[]) => Promise<ReadonlyMap<string, V>>,
 ): (key: string) => Promise<V | undefined> {
-  let waiting = new Map<string, Waiting<V>[]>();
+  const waiting = new Map<string, Waiting<V>[]>();
   let running = 0;
   let scheduled = false;
 
@@ -29,21 +29,25 @@ export function batchedRead<V>(
     scheduled = true;
     setImmediate(() => {
       scheduled = false;
-      void runNext();
+      while (running < MAX_RUNNING && waiting.size > 0) void run(takeFirst());
     });
   }
 
-  async function runNext(): Promise<void> {
-    const batch = waiting;
-    waiting = new Map();
+  function takeFirst(): [key: string, readers: Waiting<V>[]][] {
+    const first = [...waiting].slice(0, MAX_KEYS);
+    for (const [key] of first) waiting.delete(key);
+    return first;
+  }
+
+  async function run(batch: [key: string, readers: Waiting<V>[]][]): Promise<void> {
     running++;
     try {
-      const found = await read([...batch.keys()]);
+      const found = await read(batch.map(([key]) => key));
       for (const [key, readers] of batch) {
         for (const { resolve } of readers) resolve(found.get(key));
       }
     } catch (error) {
-      for (const readers of batch.values()) for (const { reject } of readers) reject(error);
+      for (const [, readers] of batch) for (const { reject } of readers) reject(error);
     } finally {
       running--;
       schedule();
@@ -58,7 +62,6 @@ export function batchedRead<V>(
         return;
       }
       waiting.set(key, [{ resolve, reject }]);
-      if (waiting.size === MAX_KEYS) void runNext();
-      else schedule();
+      schedule();
     });
 }
