@@ -380,14 +380,19 @@ describe('a batch that is not valid', () => {
     ]);
   });
 
-  /** How long the service computes, in milliseconds: its time counts, not that of others on the machine. */
-  async function computing(body: string): Promise<{ status: number; text: string; ms: number }> {
-    const before = process.cpuUsage();
-    const { status, text } = await request(service.url)
-      .post(BATCH)
-      .type('application/json')
-      .send(body);
-    return { status, text, ms: process.cpuUsage(before).user / 1000 };
+  /** The computing time of the quickest of three, in milliseconds: what compiling and collecting garbage add is no part of it. */
+  async function computing(work: () => unknown): Promise<number> {
+    const times: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const before = process.cpuUsage();
+      await work();
+      times.push(process.cpuUsage(before).user / 1000);
+    }
+    return Math.min(...times);
+  }
+
+  async function send(body: string): Promise<{ status: number; text: string }> {
+    return await request(service.url).post(BATCH).type('application/json').send(body);
   }
 
   const MEGABYTE = 1_000_000;
@@ -420,17 +425,19 @@ describe('a batch that is not valid', () => {
       }),
     ],
   ])(
-    'for a megabyte of %s is refused in no more than three times the time of a plain one',
+    'for a megabyte of %s is refused in no more than three times the time of parsing it and of a plain one',
     async (_, body) => {
+      const { status, text } = await send(body);
+      expect(status).toBe(400);
+      expect(Buffer.byteLength(text)).toBeLessThan(12_000);
+
       const description = 'x'.repeat(700);
       const plain = JSON.stringify({
         operations: Array.from({ length: 1000 }, () => create(aProject({ description }))),
       });
-      const longest = Math.max((await computing(plain)).ms, (await computing(plain)).ms);
-      const { status, text, ms } = await computing(body);
-      expect(status).toBe(400);
-      expect(Buffer.byteLength(text)).toBeLessThan(12_000);
-      expect(ms).toBeLessThan(3 * longest);
+      const parsing = await computing(() => JSON.parse(body) as unknown);
+      const ofPlain = await computing(() => send(plain));
+      expect(await computing(() => send(body))).toBeLessThan(3 * (parsing + ofPlain));
     },
   );
 });

@@ -100,26 +100,22 @@ function unsupportedMediaType(req: Request, mediaTypes: readonly string[]): Prob
  * Refuses what PostgreSQL cannot store (NUL, lone surrogates), nesting that would exhaust the stack,
  * and names that every object has (`__proto__`), which the validator would take for known fields.
  */
-export function checkContent(root: object): void {
-  const left: [value: unknown, depth: number][] = [[root, 0]];
-  for (let entry = left.pop(); entry; entry = left.pop()) {
-    const [value, depth] = entry;
-    if (typeof value === 'string') checkText(value);
-    if (typeof value !== 'object' || value === null) continue;
-    if (depth === MAX_DEPTH) throw invalid('', `nested more than ${MAX_DEPTH} levels deep`);
-    if (Array.isArray(value)) {
-      for (const child of value) left.push([child, depth + 1]);
-      continue;
-    }
-    const entries = Object.entries(value);
-    if (entries.length > MAX_FIELDS) {
-      throw invalid('', `an object holds more than ${MAX_FIELDS} fields`);
-    }
-    for (const [key, child] of entries) {
-      checkText(key);
-      if (key in Object.prototype) throw invalid(key, 'there is no such field');
-      left.push([child, depth + 1]);
-    }
+export function checkContent(value: unknown, depth = 0): void {
+  if (typeof value === 'string') checkText(value);
+  if (typeof value !== 'object' || value === null) return;
+  if (depth === MAX_DEPTH) throw invalid('', `nested more than ${MAX_DEPTH} levels deep`);
+  if (Array.isArray(value)) {
+    for (const child of value) checkContent(child, depth + 1);
+    return;
+  }
+  const names = Object.keys(value);
+  if (names.length > MAX_FIELDS) {
+    throw invalid('', `an object holds more than ${MAX_FIELDS} fields`);
+  }
+  for (const name of names) {
+    checkText(name);
+    if (name in Object.prototype) throw invalid(name, 'there is no such field');
+    checkContent((value as Record<string, unknown>)[name], depth + 1);
   }
 }
 
