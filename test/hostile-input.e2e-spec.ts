@@ -10,7 +10,7 @@ import { PROBLEMS, type ProblemCode } from '../src/http/problem.js';
 import { PROJECTS_FACTORY } from '../src/projects/projects.tokens.js';
 import { aProject } from './support/builders.js';
 import { operationsOf } from './support/contract.js';
-import { type Forged, forgeRequest, MARKER } from './support/hostile-requests.js';
+import { type Forged, forgeRequest, forgeSearch, MARKER } from './support/hostile-requests.js';
 import { startProxy } from './support/proxy.js';
 import { exchangeOne, head, type RawAnswer } from './support/raw-http.js';
 import { startService, type TestService } from './support/service.js';
@@ -125,6 +125,21 @@ it(`answers ${REQUESTS} hostile requests as documented and leaks nothing (FUZZ_S
     .put(ITEM)
     .send(aProject())
     .expect(/"success":true/);
+}, 60_000);
+
+it(`answers any q with what it finds or refuses it by name (FUZZ_SEED=${seed})`, async () => {
+  const seen = new Map<string, number>();
+  const faults: unknown[] = [];
+  for (let i = 0; i < 600; i++) {
+    const q = forgeSearch(seed + i);
+    const path = i % 6 === 0 ? `${LIST}/export` : LIST;
+    const { status, body } = await request(service.url).get(path).query({ q });
+    const said = status === 200 ? 'found' : `${body.code} ${body.errors?.[0].path}`;
+    seen.set(said, (seen.get(said) ?? 0) + 1);
+    if (!['found', 'validation_failed q'].includes(said)) faults.push({ q, status, said });
+  }
+  expect(faults.slice(0, 5)).toEqual([]);
+  expect(Math.min(seen.get('found')!, seen.get('validation_failed q')!)).toBeGreaterThan(20);
 }, 60_000);
 
 describe('a value that would break a default Nest application', () => {

@@ -179,6 +179,50 @@ describe('filters', () => {
     expect(names((await get('?q=database&anyTechnology=Tcl').expect(200)).body)).toEqual(['Redis']);
   });
 
+  it('by the words that a name such as Node.js is made of, within one field and one technology', async () => {
+    await create(
+      { name: 'Node.js', description: 'See https://nodejs.org/en/about', technologies: ['C++'] },
+      { name: 'Vue', description: 'List<String>, 18.4-beta', technologies: ['Node.js', 'CI/CD'] },
+      { name: 'PostgreSQL server', description: 'Relational', technologies: ['C', 'Rust'] },
+      { name: 'Odd', description: '', technologies: ['t\ttab', '"q", "r"', '.NET', 'F#', 'C#'] },
+    );
+    const cases: [string, string[]][] = [
+      ['node', ['Vue', 'Node.js']],
+      ['node.js', ['Vue', 'Node.js']],
+      ['js.node', []],
+      ['"node js"', ['Vue', 'Node.js']],
+      ['nodejs.org/en', ['Node.js']],
+      ['about -vue', ['Node.js']],
+      ['cd', ['Vue']],
+      ['ci-cd', ['Vue']],
+      ['string', ['Vue']],
+      ['18 beta', ['Vue']],
+      ['"18.4"', ['Vue']],
+      ['c++', ['Odd', 'PostgreSQL server', 'Node.js']],
+      ['"server c"', []],
+      ['"c rust"', []],
+      ['"rust relational"', []],
+      ['"postgresql server"', ['PostgreSQL server']],
+      ['tab', ['Odd']],
+      ['"q r"', ['Odd']],
+      ['- vue', ['Vue']],
+      ['rust or "-string"', ['PostgreSQL server', 'Vue']],
+      ['rust or', []],
+      [`node ${'-'.repeat(80)}vue`, ['Node.js']],
+      ['postgersql, ', ['PostgreSQL server']],
+    ];
+    for (const [q, expected] of cases) {
+      const { body } = await get(`?q=${encodeURIComponent(q)}`).expect(200);
+      expect([q, names(body)]).toEqual([q, expected]);
+    }
+    for (const technology of ['C', 'C++', 'C#', 'F#', '.NET', 'Node.js', 't\ttab', '"q", "r"']) {
+      const query = `technology=${encodeURIComponent(technology)}&sort=name`;
+      const { body } = await get(`?${query}`).expect(200);
+      const using = body.data.map(({ technologies }: { technologies: string[] }) => technologies);
+      expect([technology, using]).toEqual([technology, [expect.arrayContaining([technology])]]);
+    }
+  });
+
   it('by dates: from a moment on, before another, whatever else is asked', async () => {
     const [a, b, c] = await create({ name: 'a' }, { name: 'b' }, { name: 'c' });
     const moments = ['2024-02-29T12:00:00Z', '2025-01-01T00:00:00Z', '2026-01-01T00:00:00.001Z'];
@@ -253,6 +297,8 @@ describe('bad input is refused by the name of the parameter', () => {
     ['q=%20-%20%22%22', 'q'],
     ['q=-%20-%20%26%20%7C', 'q'],
     ['q=-only', 'q'],
+    ['q=-%22only%20these%22', 'q'],
+    ['q=this%20or%20-that', 'q'],
     ['q=a&q=b', 'q'],
     ['q=', 'q'],
     ['createdFrom=2024-02-30', 'createdFrom'],

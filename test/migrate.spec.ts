@@ -187,6 +187,25 @@ describe('nothing is applied, and the migration is told by name, when', () => {
   });
 });
 
+it('projects from before a change of the search are found by it, and are not written for that', async () => {
+  const url = await emptyDatabase();
+  const { folder, changeJournal } = await copyOfMigrations();
+  await changeJournal((entries) => entries.slice(0, 10));
+  await migrate({ url }, { folder });
+  const client = connectPlainly(url);
+  const state = () => client`
+    select projects.version, updated_at, (select count(*) from changes) as changes from projects`;
+  await client`insert into projects (name, description, technologies) values ('Node.js', '', '[]')`;
+  const before = await state();
+  await migrate({ url });
+  expect(await state()).toEqual(before);
+  expect(
+    await client`
+    select attstattarget as statistics from pg_attribute, projects
+    where attrelid = 'projects'::regclass and attname = 'search' and search @@ 'node'`,
+  ).toEqual([{ statistics: 1000 }]);
+});
+
 it('a migration that fails leaves nothing behind, nor do those before it', async () => {
   const url = await emptyDatabase();
   const { folder, add } = await copyOfMigrations();

@@ -10,13 +10,17 @@ export type ProjectTexts = [facts: string, technologies: string, name: string, d
 
 /** What selects them; without the description if it is not among the fields asked for. */
 export function projectTexts(fields?: (keyof Project)[]) {
-  const noDescription = fields && !fields.includes('description');
   return {
     facts: sql`concat_ws(',', ${projects.id}, ${projects.version}, ${projects.createdAt}, ${projects.updatedAt})`,
     technologies: sql`${projects.technologies}::text`,
     name: projects.name,
-    description: noDescription ? sql`''` : projects.description,
+    description: readsDescription(fields) ? projects.description : sql`''`,
   };
+}
+
+/** Whether it is among the fields asked for. Nothing else of the statement depends on them. */
+export function readsDescription(fields?: (keyof Project)[]): boolean {
+  return !fields || fields.includes('description');
 }
 
 /**

@@ -163,6 +163,64 @@ const TYPES = [
   ...['application/xml', 'application/json-patch+json', ',', 'multipart/form-data', '\xff', 'json'],
 ];
 
+const SEARCHED = [
+  ...['-', '--', '-'.repeat(90), ' ', ' ', '"', '""', '(', ')', '!', '&', '|', '|', ':', ':*', "'"],
+  ...[
+    '\\',
+    '\\\\',
+    '<->',
+    '<2>',
+    '<',
+    '>',
+    'or',
+    ' or ',
+    'OR',
+    'and',
+    'not',
+    'a',
+    'b',
+    MARKER,
+    '%',
+  ],
+  ...['.', '/', '@', '+', '#', '*', ',', ';', '$1', '\t', '\n', '\x01', '\x7f', '\u0085', '\u00a0'],
+  ...[
+    'é',
+    'e\u0301',
+    'ß',
+    'İ',
+    '²',
+    '½',
+    '漢字',
+    '🚀',
+    '\u200d',
+    '\u202e',
+    '\ufeff',
+    '\uffff',
+    '1e5',
+  ],
+  ...[
+    '-5',
+    '1.5',
+    'http://a.b/c',
+    'a@b.c',
+    '&amp;',
+    '<b>',
+    'Node.js',
+    'CI/CD',
+    'wordlike',
+    'xyzzy',
+  ],
+];
+
+/** The `q` of this number, of up to 220 characters. */
+export function forgeSearch(seed: number): string {
+  const random = randomFrom(seed);
+  const pieces = Array.from({ length: 1 + Math.floor(random() * 14) }, () =>
+    pick(random, SEARCHED),
+  );
+  return [...pieces.join(random() < 0.5 ? '' : ' ')].slice(0, 220).join('');
+}
+
 /** JSON of values that no field takes, or that no field should. */
 const VALUES = [
   ...[

@@ -1,7 +1,11 @@
 import { and, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
+import type { Db } from '../connection.js';
 import { PLANNED_FOR_ITS_VALUES } from '../driver.js';
+import { DataError } from '../errors.js';
+import { readsDescription } from '../project-json.js';
 import { projects } from '../schema.js';
 import type { ProjectListQuery } from './project-list-query.js';
+import { searchText } from './search-words.js';
 
 /** What stands for a value in a statement: a placeholder, or the value itself. */
 type Stand = SQLWrapper;
@@ -56,12 +60,33 @@ export function shapeOf(query: ProjectListQuery): string {
     query.createdTo !== undefined,
     query.updatedFrom !== undefined,
     query.updatedTo !== undefined,
-    query.fields?.join('+'),
+    readsDescription(query.fields),
   ].join();
 }
 
+/** Written for PostgreSQL whoever asks; for HTTP it has been seen already that it can be. */
+const WORDS = {
+  mapToDriverValue(q: unknown): string {
+    const text = q === '' ? '' : searchText(q as string);
+    if (text === undefined) throw new DataError('invalid_value', 'The search names no word.');
+    return text;
+  },
+};
+
 /** The words and the technologies as one tsquery, typos resolved, for `search`: made ahead, so that the planner sees its value. */
-export const SEARCH_QUERY = sql<string>`search_query(${sql.placeholder('q')}, ${PLACEHOLDERS.technology}::text[], ${PLACEHOLDERS.anyTechnology}::text[])::text`;
+export const SEARCH_QUERY = sql<string>`search_query(${sql.param(sql.placeholder('q'), WORDS)}, ${PLACEHOLDERS.technology}::text[], ${PLACEHOLDERS.anyTechnology}::text[])::text`;
+
+/** Finds what `search` is asked for by a query, from `searchedBy` it; to be prepared once. */
+export function prepareSearch(db: Db) {
+  return db
+    .select({ search: SEARCH_QUERY })
+    .from(sql`(values (1)) as once`)
+    .prepare('search');
+}
+
+export function searchedBy({ q = '', technology = [], anyTechnology = [] }: ProjectListQuery) {
+  return { q, technology, anyTechnology };
+}
 
 /** Whether the words or the technologies are looked up in the search index. */
 export function isSearched({ q, technology = [], anyTechnology = [] }: ProjectListQuery): boolean {

@@ -10,8 +10,9 @@ import {
   inOrder,
   isSearched,
   LIMIT,
+  prepareSearch,
   projectFilters,
-  SEARCH_QUERY,
+  searchedBy,
   shapeOf,
   valuesOf,
   walkOf,
@@ -133,14 +134,8 @@ export function createProjectLists(db: Db) {
   /** The values with what the search index is asked for, if it is. */
   async function withSearch(query: ProjectListQuery, values: Values): Promise<Values> {
     if (!isSearched(query)) return values;
-    const statement = kept('search', () =>
-      db
-        .select({ search: SEARCH_QUERY })
-        .from(sql`(values (1)) as once`)
-        .prepare('search'),
-    );
-    const { q = '', technology = [], anyTechnology = [] } = query;
-    const [row] = await statement.execute({ q, technology, anyTechnology });
+    const statement = kept('search', () => prepareSearch(db));
+    const [row] = await statement.execute(searchedBy(query));
     return { ...values, search: row!.search };
   }
 

@@ -6,6 +6,7 @@ import {
   PROJECT_SORT_KEYS,
   type ProjectListQuery,
 } from '../../db/factories/project-list-query.js';
+import { searchText } from '../../db/factories/search-words.js';
 import { PROJECT_LIMITS } from '../../db/schema.js';
 import { MAX_LIMIT, PageCursor, PageLimit, PageMetaDto } from '../../http/page.js';
 import {
@@ -64,7 +65,7 @@ export class ListProjectsQuery {
     type: String,
     maxLength: MAX_SEARCH_LENGTH,
     description:
-      'Only projects with these words in name, technologies or description, in any order and case. `"words in quotes"` must follow one another, `-word` must not occur, `or` between two takes either. A word that no name holds also finds names with words much like it.',
+      'Only projects with these words in name, technologies or description, in any order and case. Words are letters and digits: whatever else stands in `Node.js` or `CI/CD` divides them, so `node` finds the first, and `C++` is the word `c`, which the filter `technology` tells apart. `"words in quotes"` must follow one another within one field, as must the parts of `Node.js`; `-word` must not occur; `or` between two takes either. Something must be asked to occur, on each side of an `or`: `-word` alone is refused. A word that no name holds also finds names with words much like it, unless it stands in quotes or behind a minus.',
   })
   @IsOptional()
   @SearchWords()
@@ -125,7 +126,7 @@ function ApiMoment(description: string): PropertyDecorator {
   };
 }
 
-/** Words that can be looked for: not operators alone. */
+/** What `searchText` can read: something that must occur in each alternative. */
 function SearchWords(): PropertyDecorator {
   return ValidateBy({
     name: 'searchWords',
@@ -133,9 +134,9 @@ function SearchWords(): PropertyDecorator {
       validate: (value: unknown) =>
         typeof value === 'string' &&
         [...value].length <= MAX_SEARCH_LENGTH &&
-        /(^|[\s"])[^\s"-]*[\p{L}\p{N}]/u.test(value),
+        searchText(value) !== undefined,
       defaultMessage: () =>
-        `must be text of at most ${MAX_SEARCH_LENGTH} characters with a word that is to occur, given once`,
+        `must be text of at most ${MAX_SEARCH_LENGTH} characters with a word that is to occur on each side of an or, given once`,
     },
   });
 }
