@@ -63,3 +63,42 @@ BEGIN
     && coalesce(technologies_query(any_of, ' | '), '');
 END
 $$;
+--> statement-breakpoint
+-- As before, but a technology that nobody uses any more is forgotten.
+CREATE OR REPLACE FUNCTION fold_technology_changes() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  unused text[];
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtext('fold_technology_changes')) THEN
+    RETURN;
+  END IF;
+  WITH folded AS (DELETE FROM technology_changes RETURNING technology, change),
+  counted AS (
+    INSERT INTO technology_counts AS counts (technology, projects)
+      SELECT technology, sum(change) FROM folded GROUP BY technology ORDER BY technology
+      ON CONFLICT (technology) DO UPDATE SET projects = counts.projects + excluded.projects
+      RETURNING technology, projects
+  )
+  SELECT array_agg(technology) INTO unused FROM counted WHERE projects = 0;
+  DELETE FROM technology_counts WHERE technology = ANY (unused);
+END
+$$;
+--> statement-breakpoint
+-- As before, but it folds too: updates alone would note changes without end.
+CREATE OR REPLACE FUNCTION projects_facets_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM project_technologies
+    WHERE technology IN (SELECT jsonb_array_elements_text(OLD.technologies))
+      AND created_at = OLD.created_at AND project_id = OLD.id;
+  INSERT INTO project_technologies (technology, created_at, project_id)
+    SELECT item, NEW.created_at, NEW.id FROM jsonb_array_elements_text(NEW.technologies) AS item;
+  INSERT INTO technology_changes (technology, change)
+    SELECT item, -1 FROM jsonb_array_elements_text(OLD.technologies) AS item
+    UNION ALL SELECT item, 1 FROM jsonb_array_elements_text(NEW.technologies) AS item;
+  PERFORM fold_technology_changes_now_and_then();
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+-- What zero counts there are from before.
+DELETE FROM technology_counts WHERE projects = 0;
