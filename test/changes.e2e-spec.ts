@@ -110,7 +110,7 @@ describe('GET /api/projects/changes', () => {
     expect((await feed('?limit=1').expect(200)).body.meta.hasMore).toBe(true);
   });
 
-  it.each(['limit=0', 'limit=201', 'limit=x', 'limit=1&limit=2', 'after=', 'since=now'])(
+  it.each(['limit=0', 'limit=201', 'limit=x', 'limit=1&limit=2', 'after=a&after=b', 'since=now'])(
     'refuses %s',
     async (query) => {
       expect(problemOf(await feed(`?${query}`))).toEqual([400, 'validation_failed']);
@@ -134,6 +134,11 @@ describe('GET /api/projects/changes', () => {
       ofHistory,
       encodeCursor(['1', '0'], 'changes'),
       encodeCursor([1.5, 0], 'changes'),
+      encodeCursor([-1, 0], 'changes'),
+      encodeCursor([], 'changes'),
+      encodeCursor([1], 'changes'),
+      encodeCursor([1, 0, 0], 'changes'),
+      '',
       encodeCursor({ length: 2 } as never, 'changes'),
     ];
     for (const after of forged)
@@ -141,7 +146,10 @@ describe('GET /api/projects/changes', () => {
     expect(
       (await feed().set('Accept', 'text/event-stream').set('Last-Event-ID', forged[0])).body,
     ).toMatchObject(invalidCursor('Last-Event-ID'));
-    for (const after of [cursor, ofProjects])
+    const otherShapes = [[], [-1], [1, 2], ['1']].map((keys) =>
+      encodeCursor(keys, `history ${id}`),
+    );
+    for (const after of [cursor, ofProjects, '', ...otherShapes])
       expect((await get(`${api(id)}/history?after=${after}`)).body).toMatchObject(
         invalidCursor('after'),
       );

@@ -63,6 +63,12 @@ describe('createProjectsFactory', () => {
     expect(byName.next).toEqual({ key: values.name, id: created.id });
   });
 
+  it('refuses a page of no projects, and words of which none is to occur', async () => {
+    const { listProjects } = createProjectsFactory(connection.db);
+    for (const query of [{ limit: 0 }, { limit: -1 }, { limit: 1.5 }, { limit: NaN }, { q: '-a' }])
+      await expect(listProjects(query)).rejects.toMatchObject({ code: 'invalid_value' });
+  });
+
   it('refuses an id that is none without failing those who read at the same time', async () => {
     const projects = createProjectsFactory(connection.db);
     const { id } = await projects.createProject(aProject());

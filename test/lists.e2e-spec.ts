@@ -2,7 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import request from 'supertest';
 import { createDatabaseConnection, type DatabaseConnection } from '../src/db/connection.js';
 import { createProjectsFactory } from '../src/db/factories/projects.factory.js';
+import { encodeCursor } from '../src/http/cursor.js';
 import { aProject } from './support/builders.js';
+import { exchangeOne } from './support/raw-http.js';
 import { startService, type TestService } from './support/service.js';
 
 let service: TestService;
@@ -28,6 +30,10 @@ const create = async (...values: Parameters<typeof aProject>[0][]) => {
   }
   return created;
 };
+
+/** The answer to a GET of an address as it stands, which a client's own URL would write anew. */
+const asWritten = (path: string) =>
+  exchangeOne(service.url, `GET ${path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n`);
 
 /** Every page of a list, by its cursors, which the Link headers must agree with. */
 async function walk(
@@ -88,6 +94,74 @@ describe('paging', () => {
     }
   });
 
+  it('refuses the cursor of a list of which any filter or the sort was another', async () => {
+    await create({}, {}, {});
+    const lists = [
+      ...['', 'sort=createdAt', 'sort=updatedAt', 'sort=-updatedAt', 'sort=name', 'sort=-name'],
+      ...[
+        'technology=TypeScript',
+        'anyTechnology=TypeScript',
+        'anyTechnology=TypeScript&anyTechnology=X',
+      ],
+      ...['createdFrom', 'createdTo', 'updatedFrom', 'updatedTo'].flatMap((name) => {
+        const day = name.endsWith('From') ? '2001-02-03' : '2099-02-03';
+        return [`${name}=${day}`, `${name}=${day}T00:00:01Z`];
+      }),
+      ...['q=typescript', 'q=postgresql'],
+    ];
+    const cursors = [];
+    for (const list of lists) {
+      const { body } = await get(`?limit=1&${list}`).expect(200);
+      expect([list, body.meta.hasMore]).toEqual([list, true]);
+      cursors.push(body.meta.nextCursor as string);
+    }
+    for (const [i, list] of lists.entries()) {
+      for (const [j, cursor] of cursors.entries()) {
+        const { status, body } = await get(`?${list}&after=${cursor}`);
+        const refused = status === 400 && body.code === 'invalid_cursor';
+        expect([list, lists[j], refused || status]).toEqual([list, lists[j], i === j ? 200 : true]);
+      }
+    }
+  });
+
+  it('goes on whatever the names and the words hold: no walk is blocked by its own cursor', async () => {
+    const longest = '\u0001'.repeat(253);
+    await create(
+      ...['a', 'b', 'c'].map((end) => ({ name: `x${longest}${end}`, description: 'a>b #1 100%' })),
+    );
+    for (const sort of ['name', '-name', 'createdAt', '-updatedAt'])
+      expect(await walk(`&sort=${sort}`, 1)).toHaveLength(3);
+  });
+
+  it('links to the next page however the address was written', async () => {
+    await create(...Array.from({ length: 5 }, () => ({ description: 'a>b #1' })));
+    const all = names((await get('?fields=id').expect(200)).body).length;
+    expect(all).toBe(5);
+    const first = (await get('?limit=2').expect(200)).body.meta.nextCursor as string;
+    const expected = (await get(`?limit=2&after=${first}`).expect(200)).body.data;
+    for (const address of [
+      '?limit=2&q=a>b',
+      '?limit=2&q=a%3Eb%20%231',
+      '?limit=2&q=a+b',
+      '?limit=2#fragment',
+      '?l%69mit=2&q="a+b"',
+      '?limit=2&technology=TypeScript',
+      '?',
+    ]) {
+      const path = `/api/projects${address === '?' ? '?limit=2' : address}`;
+      const page = await asWritten(path);
+      const link = /^<([^<>"\s]+)>; rel="next"$/.exec(page.headers.link ?? '')?.[1];
+      expect([address, typeof link]).toEqual([address, 'string']);
+      const next = JSON.parse((await asWritten(link!)).body);
+      expect([address, next.data]).toEqual([address, expected]);
+    }
+    const second = await asWritten(`/api/projects?limit=2&%61fter=${first}`);
+    const link = /^<([^>]+)>/.exec(second.headers.link!)![1]!;
+    const last = JSON.parse((await asWritten(link)).body);
+    expect(last).toMatchObject({ success: true, meta: { hasMore: false } });
+    expect(last.data).toHaveLength(1);
+  });
+
   it('refuses a cursor that is forged, cut, or of another filter or sort, by its code', async () => {
     await create({}, {}, {});
     const { body } = await get('?limit=1&technology=TypeScript').expect(200);
@@ -108,6 +182,24 @@ describe('paging', () => {
     ];
     for (const query of refused) {
       const answer = await get(`?${query}`).expect(400);
+      expect(answer.body).toMatchObject({ code: 'invalid_cursor', errors: [{ path: 'after' }] });
+    }
+    const id = body.data[0].id as string;
+    const moment = '2020-01-01T00:00:00.000Z';
+    const otherShapes: unknown[] = [
+      ...[[], ['x'], ['x', 'y'], [moment], [moment, 'x'], ['x', id], [moment, id, 1], [1, id]],
+      ...[['2020-02-31T00:00:00.000Z', id], ['0000-01-01T00:00:00.000Z', id], [moment, 7], 'x'],
+    ];
+    for (const keys of otherShapes) {
+      const forged = encodeCursor(
+        keys as string[],
+        JSON.stringify(['-createdAt', null, null, null, [null, null, null, null]]),
+      );
+      const answer = await get(`?after=${forged}`).expect(400);
+      expect([keys, answer.body.code]).toEqual([keys, 'invalid_cursor']);
+    }
+    for (const after of ['', 'x'.repeat(9000), `${cursor}${'x'.repeat(2500)}`]) {
+      const answer = await get(`?after=${after}`).expect(400);
       expect(answer.body).toMatchObject({ code: 'invalid_cursor', errors: [{ path: 'after' }] });
     }
     // How much is read of each does not change the list.
@@ -238,6 +330,11 @@ describe('filters', () => {
       ['createdFrom=2024-02-29T13:00:00%2B01:00&createdTo=2026-01-01T00:00:00.001Z', ['b', 'a']],
       ['updatedFrom=2026-01-01', ['c']],
       ['updatedTo=2026-01-01', ['b', 'a']],
+      ['createdTo=2026-01-01T00:00:00.0010001Z', ['c', 'b', 'a']],
+      ['createdTo=2026-01-01T00:00:00.001000Z', ['b', 'a']],
+      ['createdFrom=2026-01-01T00:00:00.0009999Z', ['c']],
+      ['createdFrom=2026-01-01T00:00:00.0010001Z', []],
+      ['createdFrom=0001-01-01&createdTo=9999-12-31T23:59:59.9999999Z', ['c', 'b', 'a']],
       ['technology=TypeScript&createdFrom=2025-01-01', ['c', 'b']],
       ['technology=TypeScript&updatedTo=2025-01-01', ['a']],
     ];
@@ -269,6 +366,32 @@ describe('what is answered', () => {
     });
     const refused = await get(`?id=${a!.id}&limit=1`).expect(400);
     expect(refused.body.errors).toEqual([{ path: 'limit', message: 'does not go with id' }]);
+  });
+
+  it('count: as many are estimated where several workers would share the counting', async () => {
+    await connection.db.execute(`
+      insert into projects (name, description, technologies)
+      select 'n' || i, 'half' || i % 2, '["X"]' from generate_series(1, 20000) as i`);
+    await connection.db.execute('analyze projects');
+    const database = new URL(service.database.url).pathname.slice(1);
+    await connection.db.execute(`
+      alter database ${database} set parallel_setup_cost = 0;
+      alter database ${database} set parallel_tuple_cost = 0;
+      alter database ${database} set min_parallel_table_scan_size = 0`);
+    const { db, close } = createDatabaseConnection({ url: service.database.url });
+    const [{ 'QUERY PLAN': plan }] = (await db.execute<{ 'QUERY PLAN': unknown }>(
+      'explain (format json) select count(*) from projects',
+    )) as unknown as [{ 'QUERY PLAN': unknown }];
+    expect(JSON.stringify(plan)).toContain('Gather');
+    const { listProjects } = createProjectsFactory(db);
+    const { total } = await listProjects({ limit: 1, count: 'estimated' });
+    const half = await listProjects({ limit: 1, count: 'estimated', q: 'half1' });
+    await close();
+    await connection.db.execute(`alter database ${database} reset all`);
+    expect(total).toBeGreaterThan(18_000);
+    expect(total).toBeLessThan(22_000);
+    expect(half.total).toBeGreaterThan(9000);
+    expect(half.total).toBeLessThan(11_000);
   });
 
   it('count: none unless asked for, exact, or estimated from the statistics', async () => {
@@ -307,6 +430,11 @@ describe('bad input is refused by the name of the parameter', () => {
     ['updatedTo=0000-01-01', 'updatedTo'],
     ['updatedTo=2024-01-01T24:00:00Z', 'updatedTo'],
     ['updatedTo=2024-01-01T10:00:00', 'updatedTo'],
+    ['createdFrom=0001-01-01T00:00:00%2B01:00', 'createdFrom'],
+    ['createdTo=9999-12-31T23:30:00-01:00', 'createdTo'],
+    ['createdTo=2024-01-01&createdTo=2024-01-01', 'createdTo'],
+    ['after=a&after=b', 'after'],
+    ['fields=name&fields=id', 'fields'],
     ['fields=name,search', 'fields'],
     ['fields=name,name', 'fields'],
     ['fields=', 'fields'],
@@ -316,6 +444,7 @@ describe('bad input is refused by the name of the parameter', () => {
     [`technology=${'a'.repeat(101)}`, 'technology'],
     [Array.from({ length: 11 }, (_, i) => `anyTechnology=${i}`).join('&'), 'anyTechnology'],
     ['id=nope', 'id'],
+    [['a', 'A'].map((a) => `id=0000000${a}-0000-4000-8000-000000000000`).join('&'), 'id'],
     ['nope=1', 'nope'],
   ];
   it.each(cases.map(([query, path]) => ({ title: query.slice(0, 60), query, path })))(
@@ -361,30 +490,49 @@ describe('technologies', () => {
     ]);
   });
 
+  it.each([
+    ...['limit=0', 'limit=201', 'limit=x', 'limit=1&limit=2', 'q=', 'q=a&q=b', 'after=x'],
+    `q=${'x'.repeat(101)}`,
+  ])('refuse %s by name', async (query) => {
+    const { body } = await request(service.url).get(`/api/technologies?${query}`).expect(400);
+    const [path] = query.split('=');
+    expect(body.errors).toEqual([{ path, message: expect.any(String) }]);
+  });
+
+  it('are at most 200, those of 50 unless told otherwise, by a beginning of up to 100 characters', async () => {
+    await create(
+      ...[0, 1, 2].map((n) => ({
+        technologies: Array.from({ length: 70 }, (_, i) => `${n} ${i}`),
+      })),
+      { technologies: ['x'.repeat(100)] },
+    );
+    expect(await technologies()).toHaveLength(50);
+    expect(await technologies('?limit=200')).toHaveLength(200);
+    expect(await technologies('?limit=1')).toHaveLength(1);
+    expect(await technologies(`?q=${'x'.repeat(100)}`)).toHaveLength(1);
+  });
+
   it('are added up in no more rows the longer projects are only changed, and forgotten when unused', async () => {
-    await create({ technologies: ['X', 'Gone'] }, { technologies: ['X'] });
-    // A transaction each, as requests are: a fold sees what is committed.
     await connection.db.execute(`
-      do $$ begin
-        for i in 1..6000 loop
-          update projects set technologies = to_jsonb(array['X', 'Y' || i % 3]);
-          commit;
-        end loop;
-      end $$`);
+      insert into projects (name, description, technologies)
+      select 'n' || i, '', '["X", "Gone"]' from generate_series(1, 1000) as i`);
+    for (let i = 0; i < 12; i++) {
+      await connection.db.execute(`update projects set technologies = '["X", "Y${i % 3}"]'`);
+    }
     const [{ noted }] = (await connection.db.execute<{ noted: number }>(
       'select count(*)::int as noted from technology_changes',
     )) as unknown as [{ noted: number }];
-    // Of 48,000: that none of the last 10,000 updates has folded is beyond all chance.
+    // Of 48,000: that none of the last 10,000 rows has folded is beyond all chance.
     expect(noted).toBeLessThan(40_000);
     expect(await technologies()).toEqual([
-      { name: 'X', projects: 2 },
-      { name: 'Y0', projects: 2 },
+      { name: 'X', projects: 1000 },
+      { name: 'Y2', projects: 1000 },
     ]);
     await connection.db.execute('select fold_technology_changes()');
     const counts = await connection.db.execute('select * from technology_counts order by 1');
     expect([...counts]).toEqual([
-      { technology: 'X', projects: '2' },
-      { technology: 'Y0', projects: '2' },
+      { technology: 'X', projects: '1000' },
+      { technology: 'Y2', projects: '1000' },
     ]);
   });
 

@@ -1,5 +1,5 @@
 import type { FeedChange, FeedPage, FeedPosition } from '../db/factories/change-feed.js';
-import { decodeNumbers, encodeCursor } from '../http/cursor.js';
+import { areNumbers, decodeCursor, encodeCursor } from '../http/cursor.js';
 import type { ChangeDto, FeedMetaDto } from './dto/change.dto.js';
 
 /** What the cursors of the feed belong to. */
@@ -11,7 +11,8 @@ export function feedCursor({ position, sequence }: FeedPosition): string {
 
 /** The place that a cursor names; `from` is where it stood in the request. Throws `invalid_cursor`. */
 export function feedPosition(cursor: string, from?: string): FeedPosition {
-  const [position, sequence] = decodeNumbers(cursor, FEED, from) as [number, number];
+  const are = areNumbers<[number, number]>(2);
+  const [position, sequence] = decodeCursor(cursor, { list: FEED, are, from });
   return { position, sequence };
 }
 

@@ -1,6 +1,6 @@
 import type { HistoryPage } from '../db/factories/changes.factory.js';
 import type { Change, Project } from '../db/schema.js';
-import { decodeNumbers, encodeCursor } from '../http/cursor.js';
+import { areNumbers, decodeCursor, encodeCursor } from '../http/cursor.js';
 import type { PageMetaDto } from '../http/page.js';
 import type { HistoryEntryDto } from './dto/change.dto.js';
 
@@ -9,7 +9,8 @@ const EVER_CHANGING = ['version', 'updatedAt'];
 
 /** Where the page behind a cursor begins. Throws `invalid_cursor`. */
 export function historyPosition(id: string, cursor?: string): number | undefined {
-  return cursor === undefined ? undefined : decodeNumbers(cursor, historyOf(id))[0];
+  if (cursor === undefined) return undefined;
+  return decodeCursor(cursor, { list: historyOf(id), are: areNumbers<[number]>(1) })[0];
 }
 
 export function historyMeta(id: string, { next }: HistoryPage, limit: number): PageMetaDto {

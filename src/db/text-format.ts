@@ -25,6 +25,13 @@ function toArrayText(values: unknown[]): string {
   return `{${elements.join(',')}}`;
 }
 
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** Whether it is a UUID of any version (RFC 9562), as the API takes it: PostgreSQL reads more. */
+export function isUuid(value: unknown): value is string {
+  return typeof value === 'string' && UUID.test(value);
+}
+
 /** The array that PostgreSQL writes as `{a,"b c",NULL,{…}}`. */
 export function parseArray(text: string, parseElement?: (text: string) => unknown): unknown[] {
   const open: unknown[][] = [[]];

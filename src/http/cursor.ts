@@ -3,6 +3,9 @@ import { Problem } from './problem.js';
 
 type Key = string | number;
 
+/** More than the longest has, of a name of 255 characters that JSON writes as six each. */
+export const MAX_CURSOR_LENGTH = 2500;
+
 /**
  * A position in a list as an opaque text, bound to what the list is of: its filter and its sort. It
  * holds what the client has seen, the keys of the last row, so it gives nothing away; the digest tells
@@ -13,20 +16,29 @@ export function encodeCursor(keys: readonly Key[], list: string): string {
   return `${position}.${digestOf(position, list)}`;
 }
 
-/** The keys; `from` is where the cursor stood in the request. Throws `invalid_cursor`. */
-export function decodeCursor(cursor: string, list: string, from = 'after'): Key[] {
+interface Expected<K extends Key[]> {
+  /** What the cursors belong to. */
+  list: string;
+  /** Whether they are the keys of a row of the list: anybody can digest others. */
+  are: (keys: Key[]) => keys is K;
+  /** Where the cursor stood in the request. */
+  from?: string;
+}
+
+/** The keys. Throws `invalid_cursor`. */
+export function decodeCursor<K extends Key[]>(cursor: string, expected: Expected<K>): K {
+  const { list, are, from = 'after' } = expected;
   const [position = '', digest] = cursor.split('.');
   const isOurs = digest === digestOf(position, list) && cursor === `${position}.${digest}`;
-  const keys = isOurs ? keysIn(position) : undefined;
-  if (!keys) throw invalidCursor(from);
+  const keys = isOurs && cursor.length <= MAX_CURSOR_LENGTH ? keysIn(position) : undefined;
+  if (!keys || !are(keys)) throw invalidCursor(from);
   return keys;
 }
 
-/** The same for keys that are whole numbers. */
-export function decodeNumbers(cursor: string, list: string, from = 'after'): number[] {
-  const keys = decodeCursor(cursor, list, from);
-  if (!keys.every(Number.isSafeInteger)) throw invalidCursor(from);
-  return keys as number[];
+/** For keys that are so many whole numbers, none of them negative. */
+export function areNumbers<K extends number[]>(count: K['length']): (keys: Key[]) => keys is K {
+  return (keys): keys is K =>
+    keys.length === count && keys.every((key) => Number.isSafeInteger(key) && Number(key) >= 0);
 }
 
 /** None for what only somebody else can have digested. */

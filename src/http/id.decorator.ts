@@ -1,7 +1,7 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { Request } from 'express';
 import { Problem } from './problem.js';
-import { isUuid } from './validators.js';
+import { isUuid } from '../db/text-format.js';
 
 /**
  * The `:id` of the path: a UUID of any version (RFC 9562), in lower case as the database answers it.

@@ -2,7 +2,8 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { IsOptional } from 'class-validator';
 import type { Request } from 'express';
-import { TextLength, WholeNumberParameter } from './validators.js';
+import { MAX_CURSOR_LENGTH } from './cursor.js';
+import { TextParameter, WholeNumberParameter } from './validators.js';
 
 /** The most rows that one page of any list holds. */
 export const MAX_LIMIT = 200;
@@ -22,12 +23,12 @@ export function PageLimit(description: string): PropertyDecorator {
   );
 }
 
-/** The parameter `after` of a list: a cursor. */
+/** The parameter `after` of a list: a cursor, which only `decodeCursor` knows a good one from a bad. */
 export function PageCursor(description: string): PropertyDecorator {
   return applyDecorators(
-    ApiPropertyOptional({ type: String, description }),
+    ApiPropertyOptional({ type: String, maxLength: MAX_CURSOR_LENGTH, description }),
     IsOptional(),
-    TextLength(1, 2000),
+    TextParameter(),
   );
 }
 
@@ -49,10 +50,13 @@ export class PageMetaDto {
   hasMore!: boolean;
 }
 
+/** A URL of characters that need no escape, in a header or behind one another, without a cursor. */
+const PLAIN_URL = /^(?!.*[?&]after=)[\w/.~?&=,:-]+$/;
+
 /** The Link header's value for the next page (RFC 8288): the request's own URL with another cursor. */
 export function nextLink(req: Request, cursor: string): string {
   const { originalUrl } = req;
-  if (!originalUrl.includes('after'))
+  if (PLAIN_URL.test(originalUrl))
     return `<${originalUrl}${originalUrl.includes('?') ? '&' : '?'}after=${cursor}>; rel="next"`;
   const url = new URL(originalUrl, 'http://service');
   url.searchParams.set('after', cursor);

@@ -1,5 +1,6 @@
 import { Transform } from 'class-transformer';
 import { ValidateBy } from 'class-validator';
+import { isUuid } from '../db/text-format.js';
 import { ifMatchOf } from './etag.js';
 
 /** Strings, or a list of them, without the white space around them; anything else is left to the validators. */
@@ -24,17 +25,10 @@ export function TextLength(min: number, max: number): PropertyDecorator {
   });
 }
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
-/** Whether it is a UUID of any version (RFC 9562). */
-export function isUuid(value: unknown): boolean {
-  return typeof value === 'string' && UUID.test(value);
-}
-
 /** A UUID of any version, in lower case as the database answers it. */
 export function Uuid(): PropertyDecorator {
   return parameter(
-    (value) => (isUuid(value) ? (value as string).toLowerCase() : value),
+    (value) => (isUuid(value) ? value.toLowerCase() : value),
     isUuid,
     'must be a UUID',
   );
@@ -86,6 +80,15 @@ function isText(text: unknown, min: number, max: number): boolean {
   return length >= min && length <= max;
 }
 
+/** A parameter that is any text, given once. */
+export function TextParameter(): PropertyDecorator {
+  return parameter(
+    (value) => value,
+    (value) => typeof value === 'string',
+    'must be text, given once',
+  );
+}
+
 /** A parameter that is a whole number, of digits alone, given once. */
 export function WholeNumberParameter(min: number, max: number): PropertyDecorator {
   return parameter(
@@ -105,22 +108,24 @@ export function Repeatable(): PropertyDecorator {
 /** A parameter of names with commas between them, each one of `known` and none twice, as a list. */
 export function NamesParameter(known: readonly string[]): PropertyDecorator {
   return parameter(
-    (value) => (typeof value === 'string' ? value.split(',') : value),
+    (value) => typeof value === 'string' && value.split(','),
     (value) =>
       Array.isArray(value) &&
       new Set(value).size === value.length &&
       value.every((name) => known.includes(name as string)),
-    `must be names with commas between them, each once, of: ${known.join(', ')}`,
+    `must be names with commas between them, each once, of: ${known.join(', ')}; given once`,
   );
 }
 
 /**
  * A moment: an RFC 3339 date-time, or a date, which is its midnight in UTC. A day that its month
- * does not have is refused; Date would take it for one of the next.
+ * does not have is refused; Date would take it for one of the next. What is finer than a millisecond
+ * is rounded up: from it on and before it, of moments to the millisecond, are the same as given.
  */
 export function MomentParameter(): PropertyDecorator {
   return parameter(
-    (value) => (typeof value === 'string' ? momentOf(value) : value),
+    // Not undefined, which would be no parameter at all.
+    (value) => (typeof value === 'string' && roundedUp(value)) ?? false,
     (value) => value instanceof Date,
     'must be a date such as 2026-01-31 or a date-time such as 2026-01-31T12:00:00Z (a + is written %2B), given once',
   );
@@ -131,11 +136,10 @@ export function Moment(): PropertyDecorator {
   return parameter(
     (value) => {
       if (value === undefined || value === null) return value;
-      const moment = typeof value === 'string' && value.length > 10 ? momentOf(value) : value;
+      const moment = typeof value === 'string' && value.length > 10 && momentOf(value);
       return moment instanceof Date && moment.toISOString();
     },
-    // In UTC it may be of a year that has no four digits, or that PostgreSQL does not know.
-    (value) => typeof value === 'string' && /^(?!0000)\d{4}-/.test(value),
+    (value) => typeof value === 'string',
     'must be a date-time such as 2026-01-31T12:00:00Z',
   );
 }
@@ -155,7 +159,20 @@ export function WholeNumber(min: number, max: number): PropertyDecorator {
 const MOMENT =
   /^(\d{4})-(\d{2})-(\d{2})(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d))?$/;
 
-function momentOf(text: string): Date | string {
+const LAST_MOMENT = Date.parse('9999-12-31T23:59:59.999Z');
+
+/** Whether the year in UTC is one that has four digits and that PostgreSQL knows. */
+export function isKnownYear(time: number): boolean {
+  return time >= Date.parse('0001-01-01') && time <= LAST_MOMENT;
+}
+
+function roundedUp(text: string): Date | undefined {
+  const moment = momentOf(text);
+  const isFiner = /\.\d{3}\d*[1-9]/.test(text);
+  return moment && isFiner ? new Date(Math.min(moment.getTime() + 1, LAST_MOMENT)) : moment;
+}
+
+function momentOf(text: string): Date | undefined {
   const [, year, month, day] = MOMENT.exec(text)?.map(Number) ?? [];
   if (
     !year ||
@@ -164,8 +181,9 @@ function momentOf(text: string): Date | string {
     month > 12 ||
     day > new Date(Date.UTC(year, month, 0)).getUTCDate()
   )
-    return text;
-  return new Date(text);
+    return undefined;
+  const moment = new Date(text);
+  return isKnownYear(moment.getTime()) ? moment : undefined;
 }
 
 /** Makes a value of the text, then checks it. */

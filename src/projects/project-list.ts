@@ -3,6 +3,8 @@ import type { Position, ProjectListQuery } from '../db/factories/project-list-qu
 import type { ProjectPage } from '../db/factories/project-list.js';
 import { decodeCursor, encodeCursor } from '../http/cursor.js';
 import { notValid } from '../http/problem.js';
+import { isUuid } from '../db/text-format.js';
+import { isKnownYear } from '../http/validators.js';
 import type { ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';
 
 /** The query object of the factory for a request's parameters. Throws `invalid_cursor`. */
@@ -27,8 +29,26 @@ export function listQueryOf(parameters: ListProjectsQuery): ProjectListQuery {
 }
 
 function positionOf(cursor: string, parameters: ListProjectsQuery): Position {
-  const [key, id] = decodeCursor(cursor, boundTo(parameters)) as [string, string];
+  const isKey = parameters.sort.endsWith('name') ? isStorable : isMoment;
+  const [key, id] = decodeCursor(cursor, {
+    list: boundTo(parameters),
+    are: (keys): keys is [string, string] =>
+      keys.length === 2 && isKey(keys[0]!) && isUuid(keys[1]),
+  });
   return { key, id };
+}
+
+/** Whether it can be a name. */
+function isStorable(key: string | number): boolean {
+  return typeof key === 'string' && key.isWellFormed() && !key.includes('\0');
+}
+
+/** Whether it is a moment as the database answers it. */
+function isMoment(key: string | number): boolean {
+  if (typeof key !== 'string') return false;
+  if (/^-?infinity$/.test(key)) return true;
+  const time = Date.parse(key);
+  return isKnownYear(time) && new Date(time).toISOString() === key;
 }
 
 /** The order that a `sort` parameter names. */

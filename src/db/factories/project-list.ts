@@ -1,5 +1,6 @@
 import { and, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
+import { DataError } from '../errors.js';
 import { emptyRows, keptStatements, withTexts } from '../prepared.js';
 import { positionOf, projectJson, type ProjectTexts, projectTexts } from '../project-json.js';
 import { type Project, projects } from '../schema.js';
@@ -58,7 +59,9 @@ type Values = ReturnType<typeof valuesOf>;
 export function createProjectLists(db: Db) {
   const kept = keptStatements(MAX_SHAPES);
 
+  /** Throws `invalid_value` for a limit below 1, or words of which none is to occur. */
   async function listProjects(query: ProjectListQuery = {}): Promise<ProjectPage> {
+    checkLimit(query);
     const values = valuesOf(query);
     if (query.count === undefined || query.count === 'none') {
       return pageOf(query, await findRows(query, values));
@@ -148,6 +151,11 @@ export function createProjectLists(db: Db) {
   }
 
   return { listProjects };
+}
+
+function checkLimit({ limit = 1 }: ProjectListQuery): void {
+  if (!Number.isInteger(limit) || limit < 1)
+    throw new DataError('invalid_value', 'The limit of a page must be a whole number from 1.');
 }
 
 /** Whether all that is asked for stands in the index of one technology, or of alternatives. */

@@ -5,6 +5,7 @@ import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
 import { keptStatements, prepareOnce, withPlainRows } from '../prepared.js';
 import { type NewProject, type Project, projects } from '../schema.js';
+import { isUuid } from '../text-format.js';
 import { type ProjectOperation, writeProjects } from './project-batch.js';
 import { PROJECT_COLUMNS, PROJECT_FIELDS } from './project-list-query.js';
 import { createProjectLists } from './project-list.js';
@@ -27,7 +28,6 @@ export interface WriteOptions extends WriteCondition {
 
 /** How many shapes of writes have their statements kept. */
 const MAX_SHAPES = 100;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export type ProjectsFactory = ReturnType<typeof createProjectsFactory>;
 
@@ -84,7 +84,7 @@ export function createProjectsFactory(db: Db) {
 
   /** Throws `not_found`. */
   async function getProject(id: string): Promise<Project> {
-    if (!UUID.test(id)) throw new DataError('invalid_value', 'The id is not a UUID.'); // or it would fail the others'
+    if (!isUuid(id)) throw new DataError('invalid_value', 'The id is not a UUID.'); // or it would fail the others'
     return (await readById(id.toLowerCase())) ?? notFound();
   }
 

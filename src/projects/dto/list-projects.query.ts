@@ -8,10 +8,10 @@ import {
 } from '../../db/factories/project-list-query.js';
 import { searchText } from '../../db/factories/search-words.js';
 import { PROJECT_LIMITS } from '../../db/schema.js';
+import { isUuid } from '../../db/text-format.js';
 import { MAX_LIMIT, PageCursor, PageLimit, PageMetaDto } from '../../http/page.js';
 import {
   DistinctTexts,
-  isUuid,
   MomentParameter,
   NamesParameter,
   Repeatable,
@@ -20,6 +20,13 @@ import { ProjectDto } from './project.dto.js';
 
 const MAX_TECHNOLOGIES = 10;
 const MAX_SEARCH_LENGTH = 200;
+/** What a filter by technologies takes, for the document. */
+const TECHNOLOGIES = {
+  type: 'array',
+  items: { type: 'string', minLength: 1, maxLength: PROJECT_LIMITS.technologyLength },
+  maxItems: MAX_TECHNOLOGIES,
+  uniqueItems: true,
+} as const;
 const SORTS = PROJECT_SORT_KEYS.flatMap((key) => [`-${key}`, key]);
 
 export class ListProjectsQuery {
@@ -34,17 +41,17 @@ export class ListProjectsQuery {
   @ApiPropertyOptional({
     enum: SORTS,
     default: '-createdAt',
-    description: 'The order; `-` for descending. Projects that are alike in it go by their id.',
+    description:
+      'The order; `-` for descending. Projects that are alike in it go by their id. Names go by the collation of the database.',
   })
   @IsOptional()
   @IsIn(SORTS, { message: `must be one of: ${SORTS.join(', ')}` })
   sort: string = '-createdAt';
 
   @ApiPropertyOptional({
-    type: [String],
-    maxItems: MAX_TECHNOLOGIES,
+    ...TECHNOLOGIES,
     description:
-      'Only projects that use this technology, written exactly so; given several times, all of them.',
+      'Only projects that use this technology, written exactly so; given several times, all of them. The same one given twice is refused.',
   })
   @IsOptional()
   @Repeatable()
@@ -52,9 +59,9 @@ export class ListProjectsQuery {
   technology?: string[];
 
   @ApiPropertyOptional({
-    type: [String],
-    maxItems: MAX_TECHNOLOGIES,
-    description: 'Only projects that use one of these technologies, written exactly so.',
+    ...TECHNOLOGIES,
+    description:
+      'Only projects that use this technology, written exactly so; given several times, one of them. The same one given twice is refused.',
   })
   @IsOptional()
   @Repeatable()
@@ -63,6 +70,7 @@ export class ListProjectsQuery {
 
   @ApiPropertyOptional({
     type: String,
+    minLength: 1,
     maxLength: MAX_SEARCH_LENGTH,
     description:
       'Only projects with these words in name, technologies or description, in any order and case. Words are letters and digits: whatever else stands in `Node.js` or `CI/CD` divides them, so `node` finds the first, and `C++` is the word `c`, which the filter `technology` tells apart. `"words in quotes"` must follow one another within one field, as must the parts of `Node.js`; `-word` must not occur; `or` between two takes either. Something must be asked to occur, on each side of an `or`: `-word` alone is refused. A word that no name holds also finds names with words much like it, unless it stands in quotes or behind a minus.',
@@ -103,10 +111,12 @@ export class ListProjectsQuery {
   count: (typeof COUNTS)[number] = 'none';
 
   @ApiPropertyOptional({
-    type: [String],
+    type: 'array',
+    items: { type: 'string', minLength: 36, maxLength: 36 },
     maxItems: MAX_LIMIT,
+    uniqueItems: true,
     description:
-      'The projects with these ids, in this order; given once for each. Ids that there are not are left out. Of the other parameters only `fields` goes with it.',
+      'The projects with these ids, which are UUIDs, in this order; given once for each, and one that is given twice is refused. Ids that there are not are left out. Of the other parameters only `fields` goes with it.',
   })
   @IsOptional()
   @Repeatable()
@@ -117,9 +127,9 @@ export class ListProjectsQuery {
 function ApiMoment(description: string): PropertyDecorator {
   return (target, key) => {
     ApiPropertyOptional({
+      // No format: there is none for either.
       type: String,
-      format: 'date-time',
-      description: `${description} A date alone is its midnight in UTC.`,
+      description: `${description} A date-time (RFC 3339), or a date alone, which is its midnight in UTC.`,
     })(target, key);
     IsOptional()(target, key);
     MomentParameter()(target, key);
@@ -146,8 +156,11 @@ function Ids(): PropertyDecorator {
     name: 'ids',
     validator: {
       validate: (value: unknown) =>
-        Array.isArray(value) && value.length <= MAX_LIMIT && value.every(isUuid),
-      defaultMessage: () => `must be at most ${MAX_LIMIT} UUIDs`,
+        Array.isArray(value) &&
+        value.length <= MAX_LIMIT &&
+        value.every(isUuid) &&
+        new Set(value.map((id: string) => id.toLowerCase())).size === value.length,
+      defaultMessage: () => `must be at most ${MAX_LIMIT} UUIDs, none of them twice`,
     },
   });
 }

@@ -4,7 +4,7 @@ import { PROJECT_LIMITS } from '../../db/schema.js';
 import { type Fault, Problem } from '../../http/problem.js';
 import { checkContent } from '../../http/request.guard.js';
 import { check } from '../../http/validation.js';
-import { isUuid } from '../../http/validators.js';
+import { isUuid } from '../../db/text-format.js';
 import { ImportRowDto, MAX_VERSION } from '../dto/import-row.dto.js';
 
 /** A row that can be written, or what is wrong with it. */

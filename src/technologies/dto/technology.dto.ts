@@ -2,9 +2,8 @@ import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { IsOptional } from 'class-validator';
 import type { TechnologyUse } from '../../db/factories/technologies.factory.js';
 import { PROJECT_LIMITS } from '../../db/schema.js';
-import { TextLength, WholeNumberParameter } from '../../http/validators.js';
-
-const MAX_LIMIT = 200;
+import { PageLimit } from '../../http/page.js';
+import { TextLength } from '../../http/validators.js';
 
 @ApiSchema({ name: 'Technology', description: 'A technology that projects use.' })
 export class TechnologyDto implements TechnologyUse {
@@ -23,6 +22,7 @@ export class TechnologyDto implements TechnologyUse {
 export class ListTechnologiesQuery {
   @ApiPropertyOptional({
     type: String,
+    minLength: 1,
     maxLength: PROJECT_LIMITS.technologyLength,
     description: 'Only technologies whose names begin so, in any case.',
   })
@@ -30,14 +30,6 @@ export class ListTechnologiesQuery {
   @TextLength(1, PROJECT_LIMITS.technologyLength)
   q?: string;
 
-  @ApiPropertyOptional({
-    type: 'integer',
-    minimum: 1,
-    maximum: MAX_LIMIT,
-    default: 50,
-    description: 'The most technologies to answer.',
-  })
-  @IsOptional()
-  @WholeNumberParameter(1, MAX_LIMIT)
+  @PageLimit('The most technologies to answer.')
   limit: number = 50;
 }
