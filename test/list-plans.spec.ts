@@ -7,6 +7,7 @@ import {
 } from '../src/db/connection.js';
 import type { ProjectListQuery } from '../src/db/factories/project-list-query.js';
 import { createProjectLists } from '../src/db/factories/project-list.js';
+import { createProjectsFactory } from '../src/db/factories/projects.factory.js';
 import * as schema from '../src/db/schema.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 
@@ -60,19 +61,41 @@ const cases: Record<string, ProjectListQuery> = {
   'a technology and a common word': { technology: ['medium1'], q: 'text1' },
   'created in a range': { createdFrom: new Date('2020-01-05'), createdTo: new Date('2020-01-06') },
   'changed in a range': { updatedFrom: new Date('2024-11-15'), sortBy: 'updatedAt' },
+  'changed before a moment': { updatedTo: new Date('2024-01-02'), sortBy: 'updatedAt' },
+  'created in a range, with a technology': {
+    technology: ['common1'],
+    createdFrom: new Date('2020-01-05'),
+    createdTo: new Date('2020-01-06'),
+  },
+  'changed in a range, with a technology': {
+    technology: ['tail7'],
+    updatedFrom: new Date('2024-06-01'),
+    updatedTo: new Date('2024-07-01'),
+  },
+  'an exact count of what few use': { count: 'exact', technology: ['tail7'] },
+  'an exact count of a rare word': { count: 'exact', q: 'rare77' },
+  'an exact count of a range': { count: 'exact', createdTo: new Date('2020-01-02') },
   'an estimated count': { count: 'estimated', technology: ['tail7'] },
 };
 
 it.each(Object.entries(cases))('%s: no sequential scan', async (_name, query) => {
+  await expectNoScan(() => createProjectLists(db).listProjects(query));
+});
+
+it('projects by their ids: no sequential scan', async () => {
+  await expectNoScan(() => createProjectsFactory(db).getProjectsById([after.id]));
+});
+
+async function expectNoScan(read: () => Promise<unknown>): Promise<void> {
   sent.length = 0;
-  await createProjectLists(db).listProjects(query);
+  await read();
   expect(sent.length).toBeGreaterThan(0);
   for (const { text, params } of sent.splice(0)) {
     if (text.startsWith('explain')) continue;
     const [row] = await client.unsafe(`explain (format json) ${text}`, params as never[]);
     expect(scannedWhole(row!['QUERY PLAN'][0].Plan)).toEqual([]);
   }
-});
+}
 
 it('this test sees a sequential scan where there is one', async () => {
   const [row] = await client.unsafe(

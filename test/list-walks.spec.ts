@@ -1,0 +1,115 @@
+import { drizzle } from 'drizzle-orm/postgres-js';
+import type { Sql } from 'postgres';
+import { createDatabaseConnection, type DatabaseConnection } from '../src/db/connection.js';
+import type { Position, ProjectListQuery } from '../src/db/factories/project-list-query.js';
+import { createProjectLists } from '../src/db/factories/project-list.js';
+import * as schema from '../src/db/schema.js';
+import { createTestDatabase, type TestDatabase } from './support/database.js';
+
+interface Row {
+  id: string;
+  words: string[];
+  technologies: string[];
+  updatedAt: string;
+}
+
+let database: TestDatabase;
+let connection: DatabaseConnection;
+/** The whole catalogue, the newest first. */
+let all: Row[];
+beforeAll(async () => {
+  database = await createTestDatabase();
+  connection = createDatabaseConnection({ url: database.url, statement_timeout_ms: 60_000 });
+  // Forty projects of each moment of creation, so that pages end among those alike.
+  await connection.db.execute(`
+    insert into projects (name, description, technologies, created_at, updated_at)
+    select 'n' || i, 'word' || i % 3 || case when i % 7 = 0 then ' seventh' else '' end,
+      to_jsonb(array_remove(array['a' || i % 2, 'b' || i % 5, 'c' || i % 11,
+        case when i > 20000 then 'Recent' else 'Early' end, case when i % 4000 = 1 then 'Rare' end], null)),
+      '2020-01-01'::timestamptz + i / 40 * interval '1 minute',
+      '2024-01-01'::timestamptz + i % 777 * interval '1 hour'
+    from generate_series(1, 24000) as i`);
+  await connection.db.execute('select fold_technology_changes()');
+  await connection.db.execute('vacuum analyze');
+  const rows = await connection.db.execute<Record<string, unknown>>(
+    `select id, name || ' ' || description as text, technologies, api_moment(updated_at) as at
+     from projects order by created_at desc, id desc`,
+  );
+  all = rows.map(({ id, text, technologies, at }) => ({
+    id: id as string,
+    words: (text as string).split(' '),
+    technologies: (typeof technologies === 'string'
+      ? JSON.parse(technologies)
+      : technologies) as string[],
+    updatedAt: at as string,
+  }));
+}, 120_000);
+afterAll(async () => {
+  await connection.close();
+  await database.drop();
+});
+
+/** What the query matches, read off the whole catalogue. */
+function expected({ technology = [], anyTechnology = [], q, ...query }: ProjectListQuery) {
+  const matching = all.filter(
+    (row) =>
+      technology.every((name) => row.technologies.includes(name)) &&
+      (anyTechnology.length === 0 ||
+        anyTechnology.some((name) => row.technologies.includes(name))) &&
+      (q === undefined || q.split(' ').every((word) => row.words.includes(word))) &&
+      (!query.updatedFrom || row.updatedAt >= query.updatedFrom.toISOString()) &&
+      (!query.updatedTo || row.updatedAt < query.updatedTo.toISOString()),
+  );
+  const ids = matching.map(({ id }) => id);
+  return query.descending === false ? ids.reverse() : ids;
+}
+
+async function walked(query: ProjectListQuery): Promise<string[]> {
+  const { listProjects } = createProjectLists(connection.db);
+  const ids: string[] = [];
+  for (let after: Position | undefined, isLast = false; !isLast; isLast = after === undefined) {
+    const page = await listProjects({ ...query, after });
+    ids.push(...page.projects.map(({ id }) => id!));
+    after = page.next;
+  }
+  return ids;
+}
+
+const queries: Record<string, ProjectListQuery> = {
+  'two technologies that many use': { technology: ['a1', 'b2'] },
+  'three technologies, some alike in how many use them': { technology: ['a1', 'b2', 'c3'] },
+  'two technologies of which the rarer is used by few': { technology: ['a1', 'Rare'] },
+  'two technologies that hardly ever meet': { technology: ['Recent', 'Early'] },
+  'two technologies that meet behind 1,000 that pass over nothing': { technology: ['b1', 'Early'] },
+  'a technology and a word that many hold': { technology: ['b2'], q: 'word1' },
+  'two technologies and two words': { technology: ['a1', 'b2'], q: 'word1 seventh' },
+  'a technology and the words of few': { technology: ['b2'], q: 'n12' },
+  'one of several technologies': { anyTechnology: ['b1', 'b2', 'Rare'] },
+  'one of several and one more': { technology: ['a1'], anyTechnology: ['b1', 'b2', 'Rare'] },
+  'one of several and a word': { anyTechnology: ['b1', 'c2'], q: 'word2' },
+  'a technology, changed in a range': {
+    technology: ['b2'],
+    updatedFrom: new Date('2024-01-05T07:00:00Z'),
+    updatedTo: new Date('2024-01-20T07:00:00Z'),
+  },
+};
+const cases = Object.entries(queries).flatMap(([name, query]) =>
+  [true, false].map((descending) => ({ name, descending, query: { ...query, descending } })),
+);
+
+it.each(cases)('$name, newest first: $descending, all pages: exactly what matches', async (one) => {
+  const ids = expected(one.query);
+  const limit = Math.max(1, Math.min(200, Math.ceil(ids.length / 7)));
+  expect(await walked({ ...one.query, limit })).toEqual(ids);
+});
+
+it('these queries walk both by the technology and by the search index', async () => {
+  const sent: string[] = [];
+  const client = (connection.db as unknown as { $client: Sql }).$client;
+  const logger = { logQuery: (text: string) => sent.push(text) };
+  const { listProjects } = createProjectLists(drizzle(client, { schema, logger }));
+  await listProjects({ technology: ['a1', 'b2'] });
+  expect(sent.some((text) => text.includes('cardinality'))).toBe(true);
+  await listProjects({ technology: ['a1', 'Rare'] });
+  expect(sent.at(-1)).not.toContain('cardinality');
+});
