@@ -329,6 +329,15 @@ describe('filters', () => {
     }
   });
 
+  it('by a word that a name has held as it stands, the names that are gone included', async () => {
+    const projects = createProjectsFactory(connection.db);
+    const [, mistyped] = await create({ name: 'PostgreSQL server' }, { name: 'Postgersql' });
+    const found = async () => names((await get('?q=postgersql').expect(200)).body);
+    expect(await found()).toEqual(['Postgersql']);
+    await projects.deleteProject(mistyped!.id);
+    expect(await found()).toEqual([]);
+  });
+
   it('by dates: from a moment on, before another, whatever else is asked', async () => {
     const [a, b, c] = await create({ name: 'a' }, { name: 'b' }, { name: 'c' });
     const moments = ['2024-02-29T12:00:00Z', '2025-01-01T00:00:00Z', '2026-01-01T00:00:00.001Z'];

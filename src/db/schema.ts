@@ -109,8 +109,9 @@ export const technologyChanges = pgTable('technology_changes', {
 });
 
 /**
- * The words of the names, by which a search forgives a typo. Not unique: two that bring the same new
- * word at once would wait for one another.
+ * The words that names hold or have held, by which a search forgives a typo. One that the last name
+ * has lost stays: to take it away beside a writer who brings it again, both would have to wait. Not
+ * unique: two that bring the same new word at once would wait for one another.
  */
 export const nameWords = pgTable('name_words', { word: text('word').notNull() }, (table) => [
   index('name_words_word_index').on(table.word),

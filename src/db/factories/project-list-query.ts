@@ -30,7 +30,7 @@ export interface ProjectListQuery {
   technology?: string[];
   /** Uses one of these. */
   anyTechnology?: string[];
-  /** Words, "quoted phrases" and -not, over name, technologies and description; forgives a typo in a name. */
+  /** As `searchText` reads it, over name, technologies and description; forgives a typo in a name. */
   q?: string;
   /** From this moment on. */
   createdFrom?: Date;

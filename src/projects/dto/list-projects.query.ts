@@ -73,7 +73,7 @@ export class ListProjectsQuery {
     minLength: 1,
     maxLength: MAX_SEARCH_LENGTH,
     description:
-      'Only projects with these words in name, technologies or description, in any order and case. Words are letters and digits: whatever else stands in `Node.js` or `CI/CD` divides them, so `node` finds the first, and `C++` is the word `c`, which the filter `technology` tells apart. `"words in quotes"` must follow one another within one field, as must the parts of `Node.js`; `-word` must not occur; `or` between two takes either. Something must be asked to occur, on each side of an `or`: `-word` alone is refused. A word that no name holds also finds names with words much like it, unless it stands in quotes or behind a minus.',
+      'Only projects with these words in name, technologies or description, in any order and case. Words are letters and digits: whatever else stands in `Node.js` or `CI/CD` divides them, so `node` finds the first, and `C++` is the word `c`, which the filter `technology` tells apart. `"words in quotes"` must follow one another within one field, as must the parts of `Node.js`; `-word` must not occur; `or` between two takes either. Something must be asked to occur, on each side of an `or`: `-word` alone is refused. A word that no name holds or has held also finds names with words much like it, unless it stands in quotes or behind a minus.',
   })
   @IsOptional()
   @SearchWords()
