@@ -204,6 +204,10 @@ it('projects from before a change of the search are found by it, and are not wri
     select attstattarget as statistics from pg_attribute, projects
     where attrelid = 'projects'::regclass and attname = 'search' and search @@ 'node'`,
   ).toEqual([{ statistics: 1000 }]);
+  expect(
+    await client`
+    select attname from pg_stats where tablename = 'projects' and attname = 'search'`,
+  ).toHaveLength(1);
 });
 
 it('a migration that fails leaves nothing behind, nor do those before it', async () => {

@@ -50,13 +50,13 @@ export class PageMetaDto {
   hasMore!: boolean;
 }
 
-/** A URL of characters that need no escape, in a header or behind one another, without a cursor. */
-const PLAIN_URL = /^(?!.*[?&]after=)[\w/.~?&=,:-]+$/;
+/** A URL of characters that stand for themselves, in a header too. */
+const PLAIN_URL = /^[\w/.~?&=,:-]+$/;
 
 /** The Link header's value for the next page (RFC 8288): the request's own URL with another cursor. */
 export function nextLink(req: Request, cursor: string): string {
   const { originalUrl } = req;
-  if (PLAIN_URL.test(originalUrl))
+  if (!originalUrl.includes('after') && PLAIN_URL.test(originalUrl))
     return `<${originalUrl}${originalUrl.includes('?') ? '&' : '?'}after=${cursor}>; rel="next"`;
   const url = new URL(originalUrl, 'http://service');
   url.searchParams.set('after', cursor);
