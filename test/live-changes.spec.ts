@@ -4,7 +4,7 @@ import { type FeedPosition, isBefore } from '../src/db/factories/change-feed.js'
 import { createChangesFactory } from '../src/db/factories/changes.factory.js';
 import { createProjectsFactory } from '../src/db/factories/projects.factory.js';
 import { aProject } from './support/builders.js';
-import { atEnd, connect, endEachTest, until } from './support/connections.js';
+import { atEnd, connect, connectPlainly, endEachTest, until } from './support/connections.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 
 let database: TestDatabase;
@@ -97,5 +97,18 @@ describe('What is read live', () => {
     expect(live.join(next)).toBe(true);
     await until(() => next.kept.length === 2);
     expect(first.kept).toHaveLength(1);
+  });
+
+  it('comes without a pause while there is more of it, as after a large import', async () => {
+    const start = await end();
+    const sql = connectPlainly(database.url);
+    await sql`insert into projects (name, description, technologies)
+      select n, '', '[]' from generate_series(1, 10000) as n`;
+    await sql`analyze`;
+    const behind = new Keeper(start);
+    const began = performance.now();
+    live.join(behind);
+    await until(() => behind.kept.length === 10_000, 10_000);
+    expect(performance.now() - began).toBeLessThan(1500);
   });
 });

@@ -24,7 +24,7 @@ export interface Follower {
 const CHANNEL = 'changes';
 /** When no notification comes, or it is lost. */
 const POLL_MS = 1000;
-/** Between reading and reading, so that a thousand commits a second are not a thousand reads. */
+/** When all is read, so that a thousand commits a second are not a thousand reads. */
 const PAUSE_MS = 25;
 const PAGE = 100;
 /** How long all wait for one that has fallen behind, before it is cut off. */
@@ -74,8 +74,9 @@ export class LiveChanges {
     const changes = createChangesFactory(own?.db ?? this.db, 'project');
     while (this.#followers.size > 0) {
       const { found, hasMore } = await this.#readOn(changes);
+      if (hasMore) continue;
       if (found) await sleep(PAUSE_MS);
-      if (!hasMore) await this.#wakeUp.wait(POLL_MS);
+      await this.#wakeUp.wait(POLL_MS);
     }
     this.#isReading = false; // in the turn that found no follower
     await own?.close();
