@@ -24,7 +24,7 @@ export type FeedChange = FeedPosition & Change;
 
 export interface FeedPage {
   changes: FeedChange[];
-  /** Where to go on: behind the last change, or behind all that has been committed if there was none. */
+  /** Where to go on: behind the last change; if there was none, behind all that has been committed, and never before `after`. */
   next: FeedPosition;
   /** Whether more has been committed already. */
   hasMore: boolean;
@@ -54,18 +54,22 @@ export async function readFeedPage(db: Db, entity: string, query: FeedQuery): Pr
   const rows = await db.execute<Row>(pageQuery(entity, query, settled));
   const { expired_position, expired_sequence } = rows[0]!;
   const expired = { position: Number(expired_position), sequence: Number(expired_sequence) };
-  const end = behind(settled);
-  if (after && (isBefore(after, expired) || isBefore(end, after))) throw cursorExpired();
+  // Not behind what is settled: that goes back by what a transaction has taken that is slow to commit.
+  const last = behind(Number(rows[0]!.last_position));
+  if (after && (isBefore(after, expired) || isBefore(last, after))) throw cursorExpired();
   const found = rows.filter((row) => row.position !== null);
   const page = found.map((row) => ({ position: Number(row.position), ...toChange(row) }));
   return {
     changes: page,
-    next: page.at(-1) ?? later(after ?? expired, end),
+    next: page.at(-1) ?? later(after ?? expired, behind(settled)),
     hasMore: isCut(found),
   };
 }
 
-/** Up to which every transaction has ended: a statement that begins later sees what they did. */
+/**
+ * Up to which every transaction has ended: a statement that begins later sees what they did. It may be
+ * less than it was before: whoever begins to commit is seen from the position on that it has looked up.
+ */
 export async function settledPosition(db: Db): Promise<number> {
   const [row] = await db.execute<{ settled: string }>(sql`select changes_settled() as settled`);
   return Number(row!.settled);
@@ -88,6 +92,8 @@ function cursorExpired(): DataError {
 interface Row extends ChangeRow {
   expired_position: string;
   expired_sequence: string;
+  /** Of the last commit, settled or not. */
+  last_position: string;
   position: string | null;
 }
 
@@ -110,7 +116,9 @@ function pageQuery(entity: string, { after, limit = 50 }: FeedQuery, settled: nu
     where commits.position >= ${position} and commits.position <= ${settled}
     order by commits.position, of_commit.sequence limit ${limit + 1}`;
   return sql`
-    select expiry.position as expired_position, expiry.sequence as expired_sequence, page.*
+    select expiry.position as expired_position, expiry.sequence as expired_sequence,
+      (select case when is_called then last_value else 0 end from change_commits_position_seq) as last_position,
+      page.*
     from change_expiry as expiry
     left join lateral (${pageOf(found, { order: sql`position, sequence`, limit })}) as page on true
     order by page.place`;
