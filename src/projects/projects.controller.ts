@@ -159,7 +159,7 @@ export class ProjectsController {
     operationId: 'replaceProject',
     summary: 'Replace a project, or create it under this id',
     description:
-      'The same request twice gives the same project. With `If-Match` it only replaces, with `If-None-Match: *` it only creates.',
+      'The same request twice gives the same project. With `If-Match` it only replaces, with `If-None-Match: *` it only creates. A project that is created under the id of one that was deleted goes on from the version of the deletion, for as long as that is in the history, so that an ETag never names both.',
   })
   @ApiWriteConditions()
   @ApiId()
