@@ -233,6 +233,19 @@ describe('a stream of changes', () => {
     expect(namesOf(client)).toEqual(['before', 'meanwhile', 'after', 'unheard']);
   });
 
+  it('hears of a change, and does not come to it only by looking once a second', async () => {
+    const client = await follow('?after=now');
+    const tookMs: number[] = [];
+    for (let round = 1; round <= 5; round++) {
+      const began = performance.now();
+      await insert('heard');
+      await client.received(round);
+      tookMs.push(performance.now() - began);
+    }
+    // From the second on it would have looked just before.
+    expect(Math.min(...tookMs.slice(1))).toBeLessThan(500);
+  });
+
   it('stays open while the database is away, and goes on when it is back', async () => {
     const database = await createTestDatabase();
     const proxy = await startProxy(database.url);
