@@ -249,7 +249,8 @@ function notFound(): never {
   throw new DataError('not_found', 'There is no project with this id.');
 }
 
-function versionMismatch(): never {
+/** Throws `version_mismatch`. */
+export function versionMismatch(): never {
   throw new DataError(
     'version_mismatch',
     'The project is not at the version that the request names.',
