@@ -3,7 +3,8 @@ import { type SQL, sql } from 'drizzle-orm';
 /**
  * The version that a project begins with under an id that its client has named: 1, or behind the
  * deletion of one that was there before, as long as its history is kept. So that no ETag of that one
- * is an ETag of this one (RFC 9110 8.8.1).
+ * is an ETag of this one (RFC 9110 8.8.1). By the snapshot of the statement: of one that is deleted
+ * while the statement waits for it, this is the version that the deletion counts as, which is no ETag.
  */
 export function firstVersion(id: SQL): SQL<number> {
   return sql`coalesce((
