@@ -249,7 +249,6 @@ describe('a batch of any size', () => {
       DATABASE_URL: service.database.url,
       DATABASE_ACQUIRE_TIMEOUT_MS: '30000',
       DATABASE_STATEMENT_TIMEOUT_MS: '30000',
-      DATABASE_TRANSACTION_TIMEOUT_MS: '60000',
     });
     atEnd(() => patient.close());
     const answers = await Promise.all(

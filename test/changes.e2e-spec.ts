@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import request from 'supertest';
+import type { FeedMetaDto } from '../src/changes/dto/change.dto.js';
 import { encodeCursor } from '../src/http/cursor.js';
 import { aProject } from './support/builders.js';
 import { startService, type TestService } from './support/service.js';
@@ -24,6 +25,12 @@ const create = async (values?: Parameters<typeof aProject>[0]) =>
   (await request(service.url).post('/api/projects').send(aProject(values)).expect(201)).body.data;
 /** Where the feed ends now. */
 const theEnd = async () => (await feed('?after=now').expect(200)).body.meta.nextCursor as string;
+
+/** So many updates of a project, whose description is as long as it may be. */
+const large = async (id: string, updates: number) => {
+  for (let update = 0; update < updates; update++)
+    await sql`update projects set description = ${'€'.repeat(20_000)} where id = ${id}`;
+};
 
 const problemOf = ({ status, body }: request.Response) => [status, body.code];
 const invalidCursor = (path: string) => ({
@@ -273,6 +280,24 @@ describe('GET /api/projects/:id/history', () => {
       if (path) expect(new URL(path, 'http://x').searchParams.get('after')).toBe(nextCursor);
     }
     expect(versions).toEqual([5, 4, 3, 2, 1]);
+  });
+
+  it('and the feed answer no more than some megabytes at once, however large the versions are', async () => {
+    const after = await theEnd();
+    const { id } = await create();
+    await large(id, 40);
+    for (const path of [`${FEED}?limit=200&after=${after}`, `${api(id)}/history?limit=200`]) {
+      const versions: number[] = [];
+      for (let next: string | undefined = path; next;) {
+        const { text, body }: request.Response = await get(next).expect(200);
+        expect(Buffer.byteLength(text)).toBeLessThan(2 * 1024 * 1024);
+        versions.push(...body.data.map(({ version }: { version: number }) => version));
+        const { hasMore, nextCursor }: FeedMetaDto = body.meta;
+        next = hasMore ? `${path.replace(/&after=.*/, '')}&after=${nextCursor}` : undefined;
+      }
+      const ascending = versions.toSorted((a, b) => a - b);
+      expect(ascending).toEqual(Array.from({ length: 41 }, (_, i) => i + 1));
+    }
   });
 
   it('is 404 only for an id that never was, empty for a project whose changes are all removed', async () => {

@@ -242,6 +242,24 @@ describe('The feed', () => {
     expect(namesOf(await readOn(nothing.next))).toEqual(['after']);
   });
 
+  it('waits at its end for one who begins to commit late, from further back', async () => {
+    for (const name of ['one', 'two']) await insert(name);
+    const end = await changes.getFeedEnd();
+    // As changes_take_position does it: it has looked up the last position, and then was not run for long.
+    const late = await held(
+      (tx) => tx`select pg_advisory_xact_lock_shared(hashtext('changes'), 0)`,
+    );
+    expect((await changes.getFeedEnd()).position).toBeLessThan(end.position);
+    await insert('three');
+    expect(await changes.getFeedPage({ after: end })).toEqual({
+      changes: [],
+      next: end,
+      hasMore: false,
+    });
+    await late.rollBack();
+    expect(namesOf(await readOn(end))).toEqual(['three']);
+  });
+
   it('refuses to go on from where the database has not come to: it was set back', async () => {
     const ahead = { position: 100, sequence: 1 };
     expect(await codeOf(changes.getFeedPage({ after: ahead }))).toBe('cursor_expired');
@@ -299,6 +317,16 @@ describe('Retention', () => {
     await expire(30, 1);
     expect(await codeOf(changes.getFeedPage({ after: read[1] }))).toBe('cursor_expired');
     expect(namesOf(await readOn(read[2]))).toEqual(['new']);
+  });
+
+  it('goes past a commit whose changes were removed by hand, and refuses no reader for it', async () => {
+    for (const name of ['erased', 'new']) await insert(name);
+    await age('erased', 31);
+    const { changes: read } = await changes.getFeedPage();
+    await sql`delete from changes where after ->> 'name' = 'erased'`;
+    await expire(30, 10);
+    expect(await positions()).toEqual([2]);
+    expect(namesOf(await readOn(read[0]))).toEqual(['new']);
   });
 
   it('keeps what a long transaction commits today', async () => {

@@ -1,14 +1,28 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import {
+  chmod,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { sql } from 'drizzle-orm';
+import { LIMITS } from '../src/cli/files.js';
 import { createDatabaseConnection } from '../src/db/connection.js';
 import { createProjectsFactory } from '../src/db/factories/projects.factory.js';
+import { forTransfer } from '../src/projects/transfer/limits.js';
 import { aProject } from './support/builders.js';
-import { until } from './support/connections.js';
+import { sleep, until } from './support/connections.js';
 import { createEmptyDatabase, type TestDatabase } from './support/database.js';
 import { onDatabase } from './support/transfer.js';
 
@@ -65,7 +79,11 @@ function cliWith(input: string, ...words: string[]) {
 }
 
 function start(...words: string[]) {
-  return spawn(process.execPath, [MAIN, ...words], { env: environment() });
+  return startWith({}, ...words);
+}
+
+function startWith(variables: Record<string, string>, ...words: string[]) {
+  return spawn(process.execPath, [MAIN, ...words], { env: environment(variables) });
 }
 
 function environment(variables: Record<string, string> = {}) {
@@ -194,34 +212,123 @@ describe('files', () => {
     expect(await allProjects()).toEqual([]);
   });
 
-  it('that are interrupted by Ctrl-C leave nothing half done', async () => {
+  /** As a Ctrl-C arrives under npm, which sends it on to who has it from the terminal already. */
+  async function interrupt(child: ChildProcess, signal: NodeJS.Signals) {
+    child.kill(signal);
+    await sleep(5);
+    child.kill(signal);
+    return (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  }
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('that are interrupted by %s leave nothing half done', async (signal, exitCode) => {
     const importing = start('import', '-');
     importing.stdin
       .on('error', () => {})
       .write(lines(...Array.from({ length: 5000 }, () => aProject())));
     await until(async () => (await transactions()) === 1, 10_000);
     const said = text(importing.stderr);
-    importing.kill('SIGINT');
-    expect(await once(importing, 'exit')).toEqual([130, null]);
+    expect(await interrupt(importing, signal)).toEqual([exitCode, null]);
     expect(await said).toBe('Interrupted.\n');
     expect(await allProjects()).toEqual([]);
 
-    await onDatabase(
-      database.url,
-      (sql) => sql`insert into projects (name, description, technologies)
-        select i, repeat('x', 20000), '[]' from generate_series(1, 5000) as i`,
-    );
-    const pipe = path.join(folder, 'out.ndjson');
-    const exporting = start('export', pipe);
+    await insertLarge(5000);
+    const exporting = start('export', path.join(folder, 'out.ndjson'));
     await until(
       async () => (await readdir(folder)).some((name) => name.includes('partial')),
       10_000,
     );
-    exporting.kill('SIGINT');
-    const [code] = (await once(exporting, 'exit')) as [number | null];
+    const [code] = await interrupt(exporting, signal);
     // It may have been faster than the signal.
     expect(await readdir(folder)).toEqual(code === 0 ? ['out.ndjson'] : []);
+    expect([0, exitCode]).toContain(code);
   });
+
+  it('that are interrupted leave no embedded PostgreSQL running', async () => {
+    await chmod(folder, 0o755);
+    const variables = { DATABASE_URL: '', EMBEDDED_POSTGRES_DIR: path.join(folder, 'postgres') };
+    const importing = startWith(variables, 'import', '-');
+    const pidFile = path.join(folder, 'postgres/data/postmaster.pid');
+    await until(() => existsSync(pidFile), 30_000);
+    expect(await interrupt(importing, 'SIGINT')).toEqual([130, null]);
+    expect(existsSync(pidFile)).toBe(false);
+  }, 60_000);
+
+  const insertLarge = (count: number) =>
+    onDatabase(
+      database.url,
+      (sql) => sql`insert into projects (name, description, technologies)
+        select i, repeat('x', 20000), '[]' from generate_series(1, ${count}::integer) as i`,
+    );
+
+  it('that are pipes, devices or links are written to as they are', async () => {
+    cliWith(lines(...rows), 'import', '-');
+    const whole = cli('export').stdout;
+    const target = await file('target.ndjson', 'before');
+    const link = path.join(folder, 'link');
+    await symlink('target.ndjson', link);
+    const dangling = path.join(folder, 'dangling');
+    await symlink('new.ndjson', dangling);
+    // By a link: what fails here must not be able to replace the device itself.
+    const device = path.join(folder, 'device');
+    await symlink('/dev/null', device);
+    for (const name of [link, dangling, device]) expect(cli('export', name).status).toBe(0);
+    expect(await readlink(link)).toBe('target.ndjson');
+    expect(await readFile(target, 'utf8')).toBe(whole);
+    expect(await readFile(path.join(folder, 'new.ndjson'), 'utf8')).toBe(whole);
+    expect(await readlink(device)).toBe('/dev/null');
+
+    const pipe = path.join(folder, 'pipe.ndjson.gz');
+    spawnSync('mkfifo', [pipe]);
+    const exporting = start('export', pipe);
+    const [packed] = await Promise.all([readFile(pipe), once(exporting, 'exit')]);
+    expect(gunzipSync(packed).toString()).toBe(whole);
+    expect((await stat(pipe)).isFIFO()).toBe(true);
+  });
+
+  it('that nobody opens at the other end are left by a second Ctrl-C', async () => {
+    const pipe = path.join(folder, 'pipe');
+    spawnSync('mkfifo', [pipe]);
+    const exporting = start('export', pipe);
+    const ended = once(exporting, 'exit');
+    await sleep(2000);
+    exporting.kill('SIGINT');
+    await sleep(500);
+    exporting.kill('SIGINT');
+    expect(await ended).toEqual([null, 'SIGINT']);
+  });
+
+  it('may stand still for as long as their reader or writer likes', async () => {
+    const { db, close } = createDatabaseConnection({ url: database.url });
+    const limits = await forTransfer(db, LIMITS).transaction((tx) =>
+      tx.execute(sql`show idle_in_transaction_session_timeout`),
+    );
+    expect(limits[0]).toEqual({ idle_in_transaction_session_timeout: '0' });
+    await close();
+  });
+
+  it('of which nobody reads the rest end with a word, as in a pipe to head', async () => {
+    await insertLarge(5000);
+    const exporting = start('export');
+    const said = text(exporting.stderr);
+    await once(exporting.stdout, 'data');
+    exporting.stdout.destroy();
+    expect(await once(exporting, 'exit')).toEqual([1, null]);
+    expect(await said).toBe('Nobody reads the output any more.\n');
+  });
+
+  it('show off a terminal how far they are, in a line every five seconds', async () => {
+    const importing = start('import', '-');
+    const said = text(importing.stderr);
+    const half = lines(...Array.from({ length: 3000 }, () => aProject()));
+    importing.stdin.write(half);
+    await sleep(6000);
+    importing.stdin.end(half);
+    expect(await once(importing, 'exit')).toEqual([0, null]);
+    expect(await said).toMatch(/^[3-6],\d{3} rows, [\d,]+ rows\/s\n$/);
+  }, 15_000);
 
   async function transactions(): Promise<number> {
     return await onDatabase(database.url, async (sql) => {
@@ -233,13 +340,21 @@ describe('files', () => {
 
   it('show on a terminal how far they are and how much time is left', async () => {
     const name = await file('a.ndjson', lines(...Array.from({ length: 3000 }, () => aProject())));
-    const command = `${process.execPath} dist/cli/main.js import ${name}`;
-    const env = { PATH: process.env.PATH, DATABASE_URL: database.url };
-    const onTerminal = spawnSync('script', ['-qec', command, '/dev/null'], {
-      env,
+    const all = /100 % \| \S+ left \| 3,000 rows \| [\d,]+ rows\/s/;
+    const imported = onTerminal('import', name);
+    expect(imported).toMatch(all);
+    expect(imported).toMatch(/3000 created/);
+    const exported = onTerminal('export', path.join(folder, 'b.csv'), '--technology', 'TypeScript');
+    expect(exported).toMatch(all);
+    expect(exported).toMatch(/3000 projects exported/);
+  });
+
+  function onTerminal(...words: string[]): string {
+    const command = [process.execPath, MAIN, ...words].join(' ');
+    const shown = spawnSync('script', ['-qec', command, '/dev/null'], {
+      env: environment(),
       encoding: 'utf8',
     });
-    expect(onTerminal.stdout).toMatch(/100 % \| \S+ left \| 3,000 rows \| [\d,]+ rows\/s/);
-    expect(onTerminal.stdout).toMatch(/3000 created/);
-  });
+    return shown.stdout;
+  }
 });

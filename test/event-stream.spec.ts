@@ -53,6 +53,17 @@ it('is cut off when its client takes nothing for two beats, and not before', asy
   expect(client.response.complete).toBe(false);
 });
 
+it('is cut off too while it waits for its client to take what it has', async () => {
+  const { stream, client } = await open();
+  client.response.pause();
+  fill(stream);
+  const began = performance.now();
+  await stream.drained();
+  expect(stream.isOpen).toBe(false);
+  const tookMs = performance.now() - began;
+  expect([tookMs > 1.9 * BEAT_MS, tookMs < 10 * BEAT_MS]).toEqual([true, true]);
+});
+
 it('is not cut off when its client takes little by little', async () => {
   const { stream, client } = await open();
   client.response.pause();

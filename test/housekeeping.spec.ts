@@ -88,6 +88,17 @@ describe('Housekeeping', () => {
   });
 });
 
+it('The running service removes idempotency keys that have expired, and no other', async () => {
+  const sql = connectPlainly(database.url);
+  await sql`insert into idempotency_keys (caller, key, fingerprint, created_at)
+    select '', hours || ' hours', '', now() - hours * interval '1 hour' from unnest(array[23, 25]) as hours`;
+  const service = await startService({ DATABASE_URL: database.url });
+  atEnd(() => service.close());
+  const keys = async () => (await sql`select key from idempotency_keys`).map(({ key }) => key);
+  await until(async () => (await keys()).length === 1);
+  expect(await keys()).toEqual(['23 hours']);
+});
+
 describe('The retention of changes', () => {
   /** Three projects, of which the changes of one were committed 40 days ago, of one 20. */
   async function withAgedChanges() {

@@ -176,7 +176,7 @@ describe('rows that are refused', () => {
     { line: 4, path: 'technologies', message: 'must not name one twice' },
     { line: 5, path: 'id', message: 'must be a UUID' },
     { line: 5, path: 'createdAt', message: date },
-    { line: 5, path: 'version', message: 'must be a whole number from 1 to 999999999' },
+    { line: 5, path: 'version', message: 'must be a whole number from 1 to 1073741823' },
     { line: 6, path: 'constructor', message: 'there is no such field' },
     { line: 7, path: 'description', message: 'holds the character U+0000' },
     { line: 8, path: 'name', message: 'holds half a surrogate pair' },

@@ -4,7 +4,7 @@ import { type FeedPosition, isBefore } from '../src/db/factories/change-feed.js'
 import { createChangesFactory } from '../src/db/factories/changes.factory.js';
 import { createProjectsFactory } from '../src/db/factories/projects.factory.js';
 import { aProject } from './support/builders.js';
-import { atEnd, connect, endEachTest, until } from './support/connections.js';
+import { atEnd, connect, connectPlainly, endEachTest, until } from './support/connections.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 
 let database: TestDatabase;
@@ -22,7 +22,6 @@ afterEach(() => database.drop());
 /** One that keeps what it is given. */
 class Keeper implements Follower {
   readonly kept: FeedPosition[] = [];
-  readonly isBehind = false;
 
   constructor(public seen: FeedPosition) {
     atEnd(() => live.leave(this));
@@ -33,12 +32,35 @@ class Keeper implements Follower {
     this.seen = this.kept.at(-1) ?? this.seen;
   }
 
+  get isBehind(): boolean {
+    return false;
+  }
+
   get sequences(): number[] {
     return this.kept.map(({ sequence }) => sequence);
   }
 
+  leaveBehind(): void {}
   end(): void {}
-  cutOff(): void {}
+}
+
+/** One that has taken each batch a while after it was given. */
+class Slow extends Keeper {
+  isLeftBehind = false;
+  #behindUntil = 0;
+
+  override get isBehind(): boolean {
+    return performance.now() < this.#behindUntil;
+  }
+
+  override take(batch: Parameters<Follower['take']>[0]): void {
+    super.take(batch);
+    this.#behindUntil = performance.now() + 60;
+  }
+
+  override leaveBehind(): void {
+    this.isLeftBehind = true;
+  }
 }
 
 const end = () => createChangesFactory(db, 'project').getFeedEnd();
@@ -97,5 +119,34 @@ describe('What is read live', () => {
     expect(live.join(next)).toBe(true);
     await until(() => next.kept.length === 2);
     expect(first.kept).toHaveLength(1);
+  });
+
+  it('comes without a pause while there is more of it, as after a large import', async () => {
+    const start = await end();
+    const sql = connectPlainly(database.url);
+    await sql`insert into projects (name, description, technologies)
+      select n, '', '[]' from generate_series(1, 10000) as n`;
+    await sql`analyze`;
+    const behind = new Keeper(start);
+    const began = performance.now();
+    live.join(behind);
+    await until(() => behind.kept.length === 10_000, 10_000);
+    expect(performance.now() - began).toBeLessThan(2300); // a pause after each page would be 2500
+  });
+
+  it('is waited with for one who is slow, for a quarter of a second in all; then he is left behind', async () => {
+    const start = await end();
+    const [quick, slow] = [new Keeper(start), new Slow(start)];
+    for (const follower of [quick, slow]) expect(live.join(follower)).toBe(true);
+    const began = performance.now();
+    await create(40, '€'.repeat(20_000)); // each a batch
+    await until(() => quick.kept.length === 40);
+    expect(performance.now() - began).toBeLessThan(2000); // not 40 times 60 ms
+    expect(slow.isLeftBehind).toBe(true);
+    expect(slow.kept.length).toBeGreaterThan(1);
+    const had = slow.kept.length;
+    await create(1);
+    await until(() => quick.kept.length === 41);
+    expect(slow.kept).toHaveLength(had);
   });
 });

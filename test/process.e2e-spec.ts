@@ -189,7 +189,7 @@ describe('on SIGTERM', () => {
     await sleep(1000);
     const second = performance.now();
     service.send('SIGTERM');
-    expect(await service.ended).toBe(143);
+    expect(await service.ended).toBe('SIGTERM');
     expect(performance.now() - second).toBeLessThan(500);
     await writes.release();
   });

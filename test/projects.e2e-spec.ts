@@ -350,9 +350,42 @@ describe('DELETE /api/projects/:id', () => {
     await api.delete(`/api/projects/${data.id}`).expect(404);
   });
 
-  it('lets the same id begin again at version 1', async () => {
+  const again: Record<string, (id: string) => Promise<unknown>> = {
+    PUT: (id) => api.put(`/api/projects/${id}`).send(aProject()).expect(201),
+    'a batch': async (id) => {
+      const operations = [{ op: 'replace', id, project: aProject() }];
+      const { body } = await api.post('/api/projects/batch').send({ operations }).expect(200);
+      expect(body.data[0]).toMatchObject({ status: 201, etag: '"3"' });
+    },
+    'an import': async (id) => {
+      const { body } = await api
+        .post('/api/projects/import')
+        .type('application/x-ndjson')
+        .send(JSON.stringify({ ...aProject(), id }))
+        .expect(200);
+      expect(body.data).toMatchObject({ created: 1 });
+    },
+  };
+  it.each(Object.entries(again))(
+    'leaves no ETag of it to a project that %s makes under its id',
+    async (_, make) => {
+      const { id } = await create();
+      const path = `/api/projects/${id}`;
+      await api.delete(path).expect(200);
+      await make(id);
+      await api.patch(path).set('If-Match', '"1", "2"').send({ name: 'x' }).expect(412);
+      const { headers } = await api.get(path).set('If-None-Match', '"1", "2"').expect(200);
+      expect(headers.etag).toBe('"3"'); // behind the deletion
+      const { body } = await api.get(`${path}/history`).expect(200);
+      const versions = body.data.map(({ version }: { version: number }) => version);
+      expect(versions).toEqual([3, 2, 1]);
+    },
+  );
+
+  it('lets the same id begin anew when nothing is known of it any more', async () => {
     const { id } = await create();
     await api.delete(`/api/projects/${id}`).expect(200);
+    await sql`delete from changes where entity_id = ${id}`;
     const { body } = await api.put(`/api/projects/${id}`).send(aProject()).expect(201);
     expect(body.data.version).toBe(1);
   });

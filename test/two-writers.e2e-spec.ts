@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import request from 'supertest';
 import { aProject } from './support/builders.js';
 import { startService, type TestService } from './support/service.js';
+import { onDatabase } from './support/transfer.js';
 
 const WRITERS = 20;
 
@@ -17,6 +18,16 @@ afterAll(() => service.close());
 async function created(): Promise<string> {
   const { headers } = await api.post('/api/projects').send(aProject()).expect(201);
   return headers.location!;
+}
+
+/** The path of a project that is at this version. */
+async function at(version: number): Promise<string> {
+  const [row] = await onDatabase(
+    service.database.url,
+    (sql) => sql`insert into projects (name, description, technologies, version)
+      values ('x', '', '[]', ${version}) returning id`,
+  );
+  return `/api/projects/${row!.id}`;
 }
 
 async function versionAt(path: string): Promise<number> {
@@ -136,6 +147,19 @@ describe('If-Match', () => {
       expect(await versionAt(path)).toBe(1);
     },
   );
+
+  it('holds of the highest versions too', async () => {
+    for (const version of [999_999_999, 1_000_000_000, 2 ** 31 - 1]) {
+      const path = await at(version);
+      await api.get(path).set('If-Match', `"${version}"`).expect(200);
+      await api.get(path).set('If-None-Match', `"${version}"`).expect(304);
+    }
+    const path = await at(1_000_000_000);
+    for (const beyond of [2 ** 31, 9_999_999_999])
+      await api.patch(path).set('If-Match', `"${beyond}"`).send({ name: 'x' }).expect(412);
+    const patch = api.patch(path).set('If-Match', '"1000000000"').send({ name: 'x' });
+    expect((await patch.expect(200)).headers.etag).toBe('"1000000001"');
+  });
 
   it.each(['1', '', '"1', '"1""2"', '*, "1"', '"1" "2"', 'w/"1"', ',', "'1'", '"a b"'])(
     'is refused when it is no list of entity tags: %s',

@@ -9,6 +9,7 @@ import type { Follower } from './live-changes.js';
 export class ChangeStream implements Follower {
   seen: FeedPosition;
   readonly #events: EventStream;
+  #leftBehind: (() => void) | undefined;
 
   /** Begins the answer, where the page begins. */
   constructor(res: Response, { changes, next }: FeedPage, after: FeedPosition | undefined) {
@@ -47,11 +48,18 @@ export class ChangeStream implements Follower {
     this.seen = next;
   }
 
-  end(): void {
-    this.#events.end();
+  leaveBehind(): void {
+    this.#leftBehind?.();
   }
 
-  cutOff(): void {
-    this.#events.cutOff();
+  /** Resolves when it is left behind and has room for more, or has ended. */
+  async leftBehind(): Promise<void> {
+    const left = new Promise<void>((resolve) => (this.#leftBehind = resolve));
+    await Promise.race([left, this.closed]);
+    await this.#events.drained();
+  }
+
+  end(): void {
+    this.#events.end();
   }
 }

@@ -13,7 +13,8 @@ const RETRY_MS = 1000;
 
 /**
  * The open streams of the change feed. Each reads what has been committed in pages of its own, as
- * fast as its client takes them, and then joins the one reading of what is new.
+ * fast as its client takes them, and then joins the one reading of what is new, until it is left
+ * behind by that and goes on by itself.
  */
 export class ChangeStreams implements OnModuleDestroy, OnApplicationShutdown {
   readonly #changes: ChangesFactory;
@@ -41,7 +42,7 @@ export class ChangeStreams implements OnModuleDestroy, OnApplicationShutdown {
     if (this.#isStopped) stream.end();
     for (let page: FeedPage | undefined = first; page; page = await this.#nextPage(stream)) {
       await stream.takePage(page);
-      if (!stream.isOpen || (!page.hasMore && this.#live.join(stream))) return;
+      if (!page.hasMore && stream.isOpen && this.#live.join(stream)) await stream.leftBehind();
     }
   }
 

@@ -1,7 +1,9 @@
 export const FEED = `
 Every change to any project, whatever made it, exactly once and in the order of the commits: who
 reads on from \`meta.nextCursor\`, now or tomorrow, skips nothing and meets nothing twice. What is no
-longer kept is 410 \`cursor_expired\`: read the projects anew, and the feed from then on.
+longer kept is 410 \`cursor_expired\`. Whoever begins, or has to begin anew, takes the cursor of
+\`after=now\` first, then reads the projects, and then goes on from that cursor: the other way round
+what is committed in between would be missed.
 
 With \`Accept: text/event-stream\` it goes on live (server-sent events), as an \`EventSource\` of a
 browser reads it: the \`id\` of an event is the cursor of its change, the name of the event the

@@ -16,29 +16,32 @@ export interface Follower {
   take(batch: FeedBatch): void;
   /** Whether it has not kept up with what it was given. */
   readonly isBehind: boolean;
+  /** It is given nothing more: it has to catch up by itself, and may join again then. */
+  leaveBehind(): void;
   end(): void;
-  cutOff(): void;
 }
 
 /** The channel that the trigger `changes_take_position` notifies. */
 const CHANNEL = 'changes';
 /** When no notification comes, or it is lost. */
 const POLL_MS = 1000;
-/** Between reading and reading, so that a thousand commits a second are not a thousand reads. */
+/** When all is read, so that a thousand commits a second are not a thousand reads. */
 const PAUSE_MS = 25;
 const PAGE = 100;
-/** How long all wait for one that has fallen behind, before it is cut off. */
+/** How long the others wait for one that does not keep up, all in all, before it is left behind. */
 const GRACE_MS = 250;
+const GRACE_STEP_MS = 10;
 
 /**
  * The new changes, read once and given to all who follow, however many. Reads on one connection of
  * its own, which is opened for the first follower and closed behind the last, and on `db` where there
- * can be none (see `listenBeside`). Each follower gets every change once, in order; a database that is
- * away is waited for.
+ * can be none (see `listenBeside`). Each follower gets every change once, in order, at the pace of
+ * them all; one that is slower is left behind. A database that is away is waited for.
  */
 export class LiveChanges {
   readonly #logger = new Logger('Changes');
-  readonly #followers = new Set<Follower>();
+  /** Each with the milliseconds that the others have waited for it. */
+  readonly #followers = new Map<Follower, number>();
   readonly #wakeUp = new WakeUp();
   #recent = new RecentEvents({ position: 0, sequence: 0 });
   #isReading = false;
@@ -53,7 +56,7 @@ export class LiveChanges {
     const missed = this.#recent.since(follower.seen);
     if (!missed) return false;
     follower.take(toBatch(missed));
-    this.#followers.add(follower);
+    this.#followers.set(follower, 0);
     if (!this.#isReading) this.#ended = Promise.all([this.#ended, this.#read()]);
     return true;
   }
@@ -74,8 +77,9 @@ export class LiveChanges {
     const changes = createChangesFactory(own?.db ?? this.db, 'project');
     while (this.#followers.size > 0) {
       const { found, hasMore } = await this.#readOn(changes);
+      if (hasMore) continue;
       if (found) await sleep(PAUSE_MS);
-      if (!hasMore) await this.#wakeUp.wait(POLL_MS);
+      await this.#wakeUp.wait(POLL_MS);
     }
     this.#isReading = false; // in the turn that found no follower
     await own?.close();
@@ -95,23 +99,34 @@ export class LiveChanges {
   }
 
   async #give(batch: FeedBatch): Promise<void> {
-    for (const follower of this.#followers) follower.take(batch);
+    for (const follower of this.#followers.keys()) follower.take(batch);
     this.#recent.add(batch.events);
     await setImmediate(); // lets the sockets take it
-    if (this.#slow().length === 0) return;
-    await sleep(GRACE_MS);
-    for (const follower of this.#slow()) follower.cutOff();
+    while (this.#slow().length > 0) await this.#waitFor(this.#slow());
   }
 
   #slow(): Follower[] {
-    return [...this.#followers].filter(({ isBehind }) => isBehind);
+    return [...this.#followers.keys()].filter(({ isBehind }) => isBehind);
+  }
+
+  async #waitFor(slow: Follower[]): Promise<void> {
+    const began = performance.now();
+    await sleep(GRACE_STEP_MS);
+    for (const follower of slow) {
+      const waited = this.#followers.get(follower);
+      if (waited === undefined) continue; // it has left
+      this.#followers.set(follower, waited + performance.now() - began);
+      if (this.#followers.get(follower)! < GRACE_MS) continue;
+      this.leave(follower);
+      follower.leaveBehind();
+    }
   }
 
   /** Nobody has missed anything by that yet: what could not be read is read the next time. */
   #failed(error: unknown): void {
     const code = asDataError(error)?.code;
     // Set back, or away for longer than changes are kept: who comes back is told so.
-    if (code === 'cursor_expired') for (const follower of this.#followers) follower.end();
+    if (code === 'cursor_expired') for (const follower of this.#followers.keys()) follower.end();
     if (this.#isAway) return;
     this.#isAway = true;
     this.#logger.warn({ message: 'new changes cannot be read', code, cause: errorCodeOf(error) });

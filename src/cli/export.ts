@@ -4,18 +4,19 @@ import type { Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type { Db } from '../db/connection.js';
+import { asDataError } from '../db/errors.js';
 import {
   type ExportFormat,
   exportProjects,
   type ExportQuery,
 } from '../db/factories/project-export.js';
+import { createProjectsFactory } from '../db/factories/projects.factory.js';
 import { validated } from '../http/validation.js';
 import { ExportProjectsQuery } from '../projects/dto/export-projects.query.js';
 import { orderOf } from '../projects/project-list.js';
 import { forTransfer } from '../projects/transfer/limits.js';
-import { formatOf, isPacked, LIMITS, openFile, STANDARD } from './files.js';
-import { interruptible } from './interruption.js';
-import { startProgress } from './progress.js';
+import { formatOf, isPacked, isReplaceable, LIMITS, openFile, STANDARD } from './files.js';
+import { isProgressDrawn, startProgress } from './progress.js';
 
 /** Named as the parameters of the route; the format by default as the file's name says. */
 export type ExportFileOptions = { format?: ExportFormat } & Record<string, unknown>;
@@ -23,23 +24,21 @@ export type ExportFileOptions = { format?: ExportFormat } & Record<string, unkno
 interface Selected {
   query: ExportQuery;
   format: ExportFormat;
+  signal: AbortSignal;
 }
 
 /**
- * Exports to a file, which has its name once it is whole, and prints how many projects it holds.
- * Ctrl-C ends it and leaves no file. Throws `validation_failed` by the rules of the route.
+ * Exports to a file, which has its name once it is whole, and prints how many projects it holds. What
+ * stands there and is no plain file, such as a device, a pipe or a symbolic link, is written to as it
+ * is. The signal ends it and leaves no file. Throws `validation_failed` by the rules of the route.
  */
 export async function exportFile(
   db: Db,
   file: string,
-  { format = formatOf(file), ...options }: ExportFileOptions,
+  { format = formatOf(file), signal, ...options }: ExportFileOptions & { signal: AbortSignal },
 ): Promise<void> {
-  const selected = { query: await queryOf(options), format };
-  const rows = await interruptible((signal) =>
-    file === STANDARD
-      ? exportTo(db, process.stdout, { ...selected, signal })
-      : exportWhole(db, file, { ...selected, signal }),
-  );
+  const selected = { query: await queryOf(options), format, signal };
+  const rows = await exportAs(db, file, selected);
   console.error(`${rows} projects exported`);
 }
 
@@ -48,12 +47,31 @@ async function queryOf(options: Record<string, unknown>): Promise<ExportQuery> {
   return { ...filters, ...orderOf(sort) };
 }
 
-type Interruptible = Selected & { signal: AbortSignal };
+async function exportAs(db: Db, file: string, selected: Selected): Promise<number> {
+  if (file === STANDARD) return await exportTo(db, process.stdout, selected);
+  const packed = { ...selected, isPacked: isPacked(file) };
+  return (await isReplaceable(file))
+    ? await exportWhole(db, file, packed)
+    : await exportInto(db, file, packed);
+}
 
-async function exportWhole(db: Db, file: string, selected: Interruptible): Promise<number> {
+type Packed = Selected & { isPacked: boolean };
+
+async function exportWhole(db: Db, file: string, selected: Packed): Promise<number> {
   const partial = `${file}.${process.pid}.partial`;
-  const stored = (await openFile(partial, 'w')).createWriteStream();
-  const gzip = isPacked(file) ? createGzip() : undefined;
+  try {
+    const rows = await exportInto(db, partial, selected);
+    await rename(partial, file);
+    return rows;
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+}
+
+async function exportInto(db: Db, file: string, selected: Packed): Promise<number> {
+  const stored = (await openFile(file, 'w')).createWriteStream();
+  const gzip = selected.isPacked ? createGzip() : undefined;
   const out = gzip ?? stored;
   const written = gzip ? pipeline(gzip, stored) : finished(stored);
   written.catch(() => undefined); // told below, or by what made it fail
@@ -61,26 +79,25 @@ async function exportWhole(db: Db, file: string, selected: Interruptible): Promi
     const rows = await exportTo(db, out, selected);
     out.end();
     await written;
-    await rename(partial, file);
     return rows;
   } catch (error) {
     out.destroy();
-    await rm(partial, { force: true });
     throw error;
   }
 }
 
-async function exportTo(db: Db, out: Writable, { signal, ...selected }: Interruptible) {
-  const progress = startProgress();
+async function exportTo(db: Db, out: Writable, { signal, query, format }: Selected) {
   const failed = new AbortController();
   out.on('error', (error: NodeJS.ErrnoException) => failed.abort(outputError(error)));
   const ended = AbortSignal.any([signal, failed.signal]);
+  const progress = startProgress(isProgressDrawn() ? await countOf(db, query) : undefined);
   try {
     return await exportProjects(forTransfer(db, LIMITS), {
-      ...selected,
+      query,
+      format,
       write: async (part, rows) => {
         ended.throwIfAborted();
-        progress.show(rows);
+        progress.show(rows, rows);
         if (!out.write(part)) await once(out, 'drain', { signal: ended });
       },
     });
@@ -89,6 +106,17 @@ async function exportTo(db: Db, out: Writable, { signal, ...selected }: Interrup
     throw error;
   } finally {
     progress.stop();
+  }
+}
+
+/** How many there will be, or about how many where counting takes too long. */
+async function countOf(db: Db, query: ExportQuery): Promise<number | undefined> {
+  const { listProjects } = createProjectsFactory(db);
+  try {
+    return (await listProjects({ ...query, limit: 1, count: 'exact' })).total;
+  } catch (error) {
+    if (asDataError(error)?.code !== 'statement_timeout') throw error;
+    return (await listProjects({ ...query, limit: 1, count: 'estimated' })).total;
   }
 }
 

@@ -10,23 +10,20 @@ import {
 } from '../projects/transfer/import-projects.js';
 import { forTransfer } from '../projects/transfer/limits.js';
 import { formatOf, isPacked, LIMITS, openFile, STANDARD } from './files.js';
-import { interruptible } from './interruption.js';
 import { startProgress } from './progress.js';
 
 /** The format by default as the file's name says. */
 export type ImportFileOptions = Partial<Pick<ImportOptions, 'format' | 'onError' | 'dryRun'>>;
 
+type Interruptible = ImportFileOptions & { signal: AbortSignal };
+
 /**
  * Imports a file and prints what became of its rows. Resolves with whether all is as it was asked
- * for. Ctrl-C ends it, and nothing of it stays.
+ * for. The signal ends it, and nothing of it stays.
  */
-export async function importFile(
-  db: Db,
-  file: string,
-  options: ImportFileOptions,
-): Promise<boolean> {
+export async function importFile(db: Db, file: string, options: Interruptible): Promise<boolean> {
   try {
-    const report = await interruptible((signal) => importWatched(db, file, { options, signal }));
+    const report = await importWatched(db, file, options);
     printFaults(report.errors);
     printCounts(report);
     return options.onError === 'skip' || report.refused === 0;
@@ -38,12 +35,7 @@ export async function importFile(
   }
 }
 
-interface Watched {
-  options: ImportFileOptions;
-  signal: AbortSignal;
-}
-
-async function importWatched(db: Db, file: string, { options, signal }: Watched) {
+async function importWatched(db: Db, file: string, { signal, ...options }: Interruptible) {
   const { source, size } = await openSource(file);
   signal.addEventListener('abort', () => source.destroy(signal.reason as Error));
   let bytes = 0;

@@ -12,6 +12,7 @@ import { drawDiagram } from './diagram.js';
 import { writeOpenApi } from './openapi.js';
 import { exportFile, type ExportFileOptions } from './export.js';
 import { importFile, type ImportFileOptions } from './import.js';
+import { interruptible } from './interruption.js';
 import { seed } from './seed.js';
 
 const program = new Command('projects-service').description(
@@ -52,8 +53,8 @@ program
   )
   .option('--dry-run', 'write nothing and say what would be')
   .action((file: string, options: ImportFileOptions) =>
-    onConnection(async (db) => {
-      if (!(await importFile(db, file, options))) process.exitCode = 1;
+    onConnection(async (db, signal) => {
+      if (!(await importFile(db, file, { ...options, signal }))) process.exitCode = 1;
     }),
   );
 
@@ -71,7 +72,7 @@ program
   .option('--updated-to <moment>')
   .option('--sort <key>', 'createdAt, updatedAt or name; with - in front descending')
   .action((file: string, options: ExportFileOptions) =>
-    onConnection((db) => exportFile(db, file, options)),
+    onConnection((db, signal) => exportFile(db, file, { ...options, signal })),
   );
 
 program
@@ -96,21 +97,27 @@ try {
   process.exitCode = (error as { exitCode?: number }).exitCode ?? 1;
 }
 
-async function onDatabase(work: (config: TDatabaseConfig) => Promise<void>): Promise<void> {
-  const environment = await readEnvironment();
-  const server = await databaseServer(environment);
-  try {
-    await work(databaseConfig({ ...environment, DATABASE_URL: server.url }));
-  } finally {
-    await server.stop();
-  }
+/** Work that does not look at the signal is done to its end. */
+type Work<T> = (on: T, signal: AbortSignal) => Promise<void>;
+
+async function onDatabase(work: Work<TDatabaseConfig>): Promise<void> {
+  await interruptible(async (signal) => {
+    const environment = await readEnvironment();
+    const server = await databaseServer(environment);
+    try {
+      signal.throwIfAborted();
+      await work(databaseConfig({ ...environment, DATABASE_URL: server.url }), signal);
+    } finally {
+      await server.stop();
+    }
+  });
 }
 
-async function onConnection(work: (db: Db) => Promise<void>): Promise<void> {
-  await onDatabase(async (config) => {
+async function onConnection(work: Work<Db>): Promise<void> {
+  await onDatabase(async (config, signal) => {
     const { db, close } = createDatabaseConnection(config);
     try {
-      await work(db);
+      await work(db, signal);
     } finally {
       await close();
     }

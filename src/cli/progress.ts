@@ -1,8 +1,8 @@
 import cliProgress from 'cli-progress';
 
 export interface Progress {
-  /** How many rows so far, and how many bytes of the file where its size is known. */
-  show(rows: number, bytes?: number): void;
+  /** How many rows so far, and how much is done of the total where that is known. */
+  show(rows: number, done?: number): void;
   stop(): void;
 }
 
@@ -10,22 +10,32 @@ const SECONDS_BETWEEN_LINES = 5;
 
 /**
  * Shows on the standard error how an import or an export goes on: as a bar on a terminal, elsewhere as
- * a line now and then. With the size of the file in bytes it says how much time is left.
+ * a line now and then. With a total, such as the size of the file in bytes, the bar says how much time
+ * is left.
  */
-export function startProgress(totalBytes?: number): Progress {
-  return process.stderr.isTTY ? startBar(totalBytes) : startLines();
+export function startProgress(total?: number): Progress {
+  return isProgressDrawn() ? startBar(total) : startLines();
 }
 
-function startBar(totalBytes?: number): Progress {
+/** Whether there is a bar, which a total is of use for. */
+export function isProgressDrawn(): boolean {
+  return process.stderr.isTTY;
+}
+
+function startBar(total?: number): Progress {
   const speed = speedometer();
-  const left = totalBytes ? '{bar} {percentage} % | {eta_formatted} left | ' : '';
+  const left = total ? '{bar} {percentage} % | {eta_formatted} left | ' : '';
   const bar = new cliProgress.SingleBar(
     { format: `${left}{rows} rows | {speed} rows/s`, stream: process.stderr, hideCursor: true },
     cliProgress.Presets.shades_classic,
   );
-  bar.start(totalBytes ?? 1, 0, { rows: 0, speed: 0 });
+  bar.start(total ?? 1, 0, { rows: 0, speed: 0 });
   return {
-    show: (rows, bytes = 0) => bar.update(bytes, { rows: inWords(rows), speed: speed(rows) }),
+    show: (rows, done = 0) => {
+      // A total may be an estimate.
+      if (done > bar.getTotal()) bar.setTotal(done);
+      bar.update(done, { rows: inWords(rows), speed: speed(rows) });
+    },
     stop: () => bar.stop(),
   };
 }

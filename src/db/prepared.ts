@@ -9,6 +9,8 @@ interface Prepared {
 
 type Query = PgPreparedQuery<PreparedQueryConfig>;
 
+const AS_IT_IS = { mapFromDriverValue: (value: unknown) => value };
+
 /**
  * The query that `prepare` gives, made at the first call, so that a factory of a transaction makes
  * only what it uses.
@@ -21,12 +23,14 @@ export function prepareOnce<Q extends Query>(prepare: () => Q): () => Q {
 /**
  * The same query of one table, its rows made by a plain loop: drizzle's own asks anew of each value
  * of each row what kind of column it is (docs/performance.md, "Rows"). The columns convert the
- * values as ever; what is selected beside them is left out.
+ * values as ever; what is selected beside them is left out, but for what is named.
  */
-export function withPlainRows<Q extends Query>(query: Q): Q {
+export function withPlainRows<Q extends Query>(query: Q, beside: string[] = []): Q {
   const prepared = query as unknown as Prepared;
   const columns = prepared.fields.flatMap(({ path, field }, at) =>
-    is(field, Column) ? [{ at, name: path[0]!, field }] : [],
+    is(field, Column) || beside.includes(path[0]!)
+      ? [{ at, name: path[0]!, field: is(field, Column) ? field : AS_IT_IS }]
+      : [],
   );
   prepared.customResultMapper = (rows) => {
     const mapped = rows.map((values) => {

@@ -22,6 +22,8 @@ export const PROJECT_LIMITS = {
   descriptionLength: 20_000,
   technologies: 100,
   technologyLength: 100,
+  /** What the column holds. */
+  version: 2 ** 31 - 1,
 } as const;
 
 /**

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { PROJECT_LIMITS } from '../db/schema.js';
 import { Problem } from './problem.js';
 
 /** The strong entity tag of a row's version (RFC 9110 8.8.3): `"7"`. */
@@ -37,8 +38,8 @@ export function areNamed(versions: Versions, version: number): boolean {
   return versions === 'any' || versions.includes(version);
 }
 
-const STRONG = /^"([1-9]\d{0,8})"$/;
-const WEAK = /^(?:W\/)?"([1-9]\d{0,8})"$/;
+const STRONG = /^"([1-9]\d{0,9})"$/;
+const WEAK = /^(?:W\/)?"([1-9]\d{0,9})"$/;
 const TAG = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
 const MAX_TAGS = 100;
 
@@ -55,8 +56,8 @@ function versionsIn(value: string, tag: RegExp): Versions | undefined {
   if (tags.length === 0 || tags.length > MAX_TAGS || !isList(value)) return undefined;
   return tags
     .map((text) => tag.exec(text)?.[1])
-    .filter((version) => version !== undefined)
-    .map(Number);
+    .map(Number) // NaN of another's tag
+    .filter((version) => version <= PROJECT_LIMITS.version);
 }
 
 /** Tags with commas between them; a list may have empty elements (RFC 9110 5.6.1.2). */

@@ -59,8 +59,16 @@ export class EventStream {
 
   /** Resolves when the client has room for more, or is gone. */
   async drained(): Promise<void> {
-    if (!this.#res.writableNeedDrain) return;
-    await Promise.race([this.closed, new Promise((go) => this.#res.once('drain', go))]);
+    const res = this.#res;
+    if (!res.writableNeedDrain) return;
+    // No race with `closed`, which would keep something of each for as long as the stream is open.
+    await new Promise<void>((resolve) => {
+      const go = () => {
+        res.off('drain', go).off('close', go);
+        resolve();
+      };
+      res.on('drain', go).on('close', go);
+    });
   }
 
   /** Ends the answer; a client that does not take the rest of it within a second is cut off. */

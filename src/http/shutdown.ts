@@ -6,12 +6,11 @@ import type {
 } from 'node:http';
 import { type Socket, Server as NetServer } from 'node:net';
 import { setImmediate, setTimeout } from 'node:timers/promises';
+import { onSignal } from '../signals.js';
 
 const SWEEP_MS = 50;
 /** Long enough for hundreds of clients on a busy machine; each is in after one turn of the event loop. */
 const LONGEST_HOLD_MS = 5000;
-/** A Ctrl-C reaches a process that npm has started twice: from the terminal and from npm. */
-const SAME_SIGNAL_MS = 200;
 
 /**
  * Watches a server from its start, and gives what ends it without failing a request. That makes
@@ -103,13 +102,7 @@ export interface Stopping {
  * A second signal exits at once.
  */
 export function stopOnSignals({ timeoutMs, stop }: Stopping): void {
-  let stoppingSince: number | undefined;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (stoppingSince !== undefined) {
-      if (performance.now() - stoppingSince < SAME_SIGNAL_MS) return;
-      process.exit(signal === 'SIGINT' ? 130 : 143);
-    }
-    stoppingSince = performance.now();
+  onSignal(() => {
     globalThis.setTimeout(() => {
       console.error(`The service did not stop within ${timeoutMs} ms.`);
       process.exit(1);
@@ -121,6 +114,5 @@ export function stopOnSignals({ timeoutMs, stop }: Stopping): void {
         process.exit(1);
       },
     );
-  };
-  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  });
 }

@@ -17,7 +17,11 @@ import { ApiConsumes, ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Request, Response } from 'express';
 import type { Db } from '../db/connection.js';
-import { createProjectsFactory, type ProjectsFactory } from '../db/factories/projects.factory.js';
+import {
+  createProjectsFactory,
+  type ProjectsFactory,
+  versionMismatch,
+} from '../db/factories/projects.factory.js';
 import type { Project } from '../db/schema.js';
 import {
   ApiNotModified,
@@ -118,7 +122,7 @@ export class ProjectsController {
   ): Promise<Success<Project> | undefined> {
     const { versions, notVersions } = preconditionsOf(headers);
     const project = await this.projects.getProject(id);
-    if (versions && !areNamed(versions, project.version)) throw versionMismatch();
+    if (versions && !areNamed(versions, project.version)) versionMismatch();
     const answer = withETag(res, project);
     if (!notVersions || !areNamed(notVersions, project.version)) return answer;
     res.status(304);
@@ -159,7 +163,7 @@ export class ProjectsController {
     operationId: 'replaceProject',
     summary: 'Replace a project, or create it under this id',
     description:
-      'The same request twice gives the same project. With `If-Match` it only replaces, with `If-None-Match: *` it only creates.',
+      'The same request twice gives the same project. With `If-Match` it only replaces, with `If-None-Match: *` it only creates. A project that is created under the id of one that was deleted goes on from the version of the deletion, for as long as that is in the history, so that an ETag never names both.',
   })
   @ApiWriteConditions()
   @ApiId()
@@ -242,11 +246,4 @@ function withETag(res: Response, project: Project): Success<Project> {
 
 function emptyPatch(): Problem {
   return notValid([{ path: '', message: 'the patch must change at least one field' }]);
-}
-
-function versionMismatch(): Problem {
-  return new Problem(
-    'version_mismatch',
-    'The project is not at the version that the request names.',
-  );
 }

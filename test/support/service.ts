@@ -1,5 +1,5 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { validateEnvironment } from '../../src/config/environment.js';
+import { type Environment, validateEnvironment } from '../../src/config/environment.js';
 import { createApplication } from '../../src/http/application.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
 
@@ -11,7 +11,9 @@ export interface TestService {
 }
 
 /** The real application on a database of its own, listening on a free port. */
-export async function startService(variables: Record<string, string> = {}): Promise<TestService> {
+export async function startService(
+  variables: Partial<Record<keyof Environment, string>> = {},
+): Promise<TestService> {
   const database = await createTestDatabase();
   const app = await createApplication(
     validateEnvironment({

@@ -7,7 +7,7 @@ import { EXAMPLE_ID, ProjectDto } from '../../projects/dto/project.dto.js';
 export const NOW = 'now';
 
 export class ListChangesQuery {
-  @PageLimit('The most changes of a page.')
+  @PageLimit('The most changes of a page, which holds fewer once they come to a megabyte.')
   limit: number = 50;
 
   @PageCursor(
@@ -17,7 +17,7 @@ export class ListChangesQuery {
 }
 
 export class ListHistoryQuery {
-  @PageLimit('The most versions of a page.')
+  @PageLimit('The most versions of a page, which holds fewer once they come to a megabyte.')
   limit: number = 50;
 
   @PageCursor('The `meta.nextCursor` of the page before, for the page behind it.')

@@ -57,7 +57,8 @@ async function expire(db: Db, days: number, most: number): Promise<number> {
         order by position desc limit 1
       )
       update change_expiry set position = last.position,
-        sequence = (select max(sequence) from changes where change_set = last.change_set)
+        -- Whose changes somebody may have removed by hand.
+        sequence = coalesce((select max(sequence) from changes where change_set = last.change_set), 0)
       from last`,
   );
 }

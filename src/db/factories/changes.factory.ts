@@ -1,6 +1,6 @@
-import { and, desc, eq, lt } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
-import { type Change, changes } from '../schema.js';
+import type { Change } from '../schema.js';
 import {
   type FeedPage,
   type FeedPosition,
@@ -8,9 +8,10 @@ import {
   readFeedEnd,
   readFeedPage,
 } from './change-feed.js';
+import { CHANGE_COLUMNS, type ChangeRow, isCut, pageOf, toChange } from './change-page.js';
 
 export interface HistoryQuery {
-  /** The most changes of a page; default 50. */
+  /** The most changes of a page, which holds fewer where they are large; default 50. */
   limit?: number;
   /** The `next` of the page before. */
   before?: number;
@@ -29,20 +30,14 @@ export function createChangesFactory(db: Db, entity: string) {
   /** What was done to one entity, the last change first; none for an id that never was. */
   async function getHistory(id: string, query: HistoryQuery = {}): Promise<HistoryPage> {
     const { limit = 50, before } = query;
-    const found = await db
-      .select()
-      .from(changes)
-      .where(
-        and(
-          eq(changes.entityId, id),
-          eq(changes.entity, entity),
-          before === undefined ? undefined : lt(changes.sequence, before),
-        ),
-      )
-      .orderBy(desc(changes.sequence))
-      .limit(limit + 1);
-    const page = found.slice(0, limit);
-    return { changes: page, next: found.length > limit ? page.at(-1)!.sequence : undefined };
+    const found = sql`
+      select ${CHANGE_COLUMNS} from changes
+      where entity_id = ${id} and entity = ${entity}
+        and sequence < coalesce(${before ?? null}::bigint, ${Number.MAX_SAFE_INTEGER})
+      order by sequence desc limit ${limit + 1}`;
+    const page = await db.execute<ChangeRow>(pageOf(found, { order: sql`sequence desc`, limit }));
+    const changes = page.map(toChange);
+    return { changes, next: isCut(page) ? changes.at(-1)!.sequence : undefined };
   }
 
   return {

@@ -6,6 +6,7 @@ import { DataError } from '../errors.js';
 import { withPlainRows } from '../prepared.js';
 import { type NewProject, type Project, projects } from '../schema.js';
 import { inTransaction } from '../transaction.js';
+import { firstVersion, WAS_INSERTED } from './first-version.js';
 import { PROJECT_COLUMNS } from './project-list-query.js';
 
 type Values = Pick<NewProject, 'name' | 'description' | 'technologies'>;
@@ -71,15 +72,12 @@ export async function writeProjects(
         rows.filter((row) => row.op === 'delete'),
       )),
     ];
-    const byId = new Map(written.map((project) => [project.id, project]));
-    return rows.map(({ op, id }) => resultOf(op, byId.get(id)!));
+    const byId = new Map(written.map((result) => [result.project.id, result]));
+    return rows.map(({ op, id }) => ({ op, ...byId.get(id)! }));
   });
 }
 
-function resultOf(op: ProjectOperation['op'], project: Project): OperationResult {
-  // The first version is the one that was inserted: an update has added to it.
-  return { op, project, created: op !== 'delete' && project.version === 1 };
-}
+type Written = Omit<OperationResult, 'op'>;
 
 /** Locks the projects that are named, so that what is found of them holds until the end. */
 async function refuseUnmet(tx: Db, rows: ({ id: string } & ProjectOperation)[]): Promise<void> {
@@ -109,14 +107,14 @@ function refusalOf(
   return isMet ? undefined : 'version_mismatch';
 }
 
-async function put(tx: Db, rows: { id: string; project: Values }[]): Promise<Project[]> {
+async function put(tx: Db, rows: { id: string; project: Values }[]): Promise<Written[]> {
   if (rows.length === 0) return [];
   const given = JSON.stringify(rows.map(({ id, project }) => ({ id, ...project })));
   const statement = tx
     .insert(projects)
     // drizzle names every column of such an insert, those with a default too.
     .select(
-      sql`select id, name, description, technologies, now(), now(), 1
+      sql`select id, name, description, technologies, now(), now(), ${firstVersion(sql`given.id`)}
         from json_to_recordset(${given}::json)
           as given (id uuid, name text, description text, technologies jsonb)
         order by id`,
@@ -129,14 +127,16 @@ async function put(tx: Db, rows: { id: string; project: Values }[]): Promise<Pro
         technologies: sql`excluded.technologies`,
       },
     })
-    .returning(PROJECT_COLUMNS)
+    .returning({ ...PROJECT_COLUMNS, created: WAS_INSERTED })
     .prepare('batch');
-  return await withPlainRows(statement).execute();
+  const written = await withPlainRows(statement, ['created']).execute();
+  return written.map(({ created, ...project }) => ({ project, created }));
 }
 
-async function remove(tx: Db, rows: { id: string }[]): Promise<Project[]> {
+async function remove(tx: Db, rows: { id: string }[]): Promise<Written[]> {
   if (rows.length === 0) return [];
-  return await tx.delete(projects).where(isOneOf(rows)).returning(PROJECT_COLUMNS);
+  const removed = await tx.delete(projects).where(isOneOf(rows)).returning(PROJECT_COLUMNS);
+  return removed.map((project) => ({ project, created: false }));
 }
 
 /** One parameter however many ids there are, so that it is one statement to prepare. */

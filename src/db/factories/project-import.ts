@@ -1,11 +1,12 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
+import { firstVersion, WAS_INSERTED } from './first-version.js';
 import type { ProjectValues } from './projects.factory.js';
 
 /** One project of an import: with an id it replaces the project, or is created under that id. */
 export interface ProjectRow extends ProjectValues {
   id?: string;
-  /** What a project that is created begins with: by default now, now and 1. One that is there keeps its own. */
+  /** What a project that is created begins with: by default now, now and `firstVersion`. One that is there keeps its own. */
   createdAt?: string;
   updatedAt?: string;
   version?: number;
@@ -23,17 +24,16 @@ export interface ImportCounts {
  * `conflict`, `statement_timeout`.
  */
 export async function importRows(db: Db, rows: ProjectRow[]): Promise<ImportCounts> {
-  // What has been inserted nobody has locked or updated: its xmax is 0.
   const [counted] = await db.execute<Written>(sql`
     with written as (
       insert into projects as known (id, name, description, technologies, created_at, updated_at, version)
       select coalesce(id, gen_random_uuid()), name, description, technologies,
-        coalesce(created_at, now()), coalesce(updated_at, now()), coalesce(version, 1)
+        coalesce(created_at, now()), coalesce(updated_at, now()), coalesce(version, ${firstVersion(sql`given.id`)})
       from ${given(rows)}
       on conflict (id) do update
         set name = excluded.name, description = excluded.description, technologies = excluded.technologies
         where ${differs(sql`excluded`)}
-      returning xmax = 0 as created
+      returning ${WAS_INSERTED} as created
     )
     select count(*) filter (where created)::integer as created,
       count(*) filter (where not created)::integer as replaced

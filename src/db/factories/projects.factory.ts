@@ -6,6 +6,7 @@ import { DataError } from '../errors.js';
 import { keptStatements, prepareOnce, withPlainRows } from '../prepared.js';
 import { type NewProject, type Project, projects } from '../schema.js';
 import { isUuid } from '../text-format.js';
+import { firstVersion, WAS_INSERTED } from './first-version.js';
 import { type ProjectOperation, writeProjects } from './project-batch.js';
 import { PROJECT_COLUMNS, PROJECT_FIELDS } from './project-list-query.js';
 import { createProjectLists } from './project-list.js';
@@ -120,20 +121,25 @@ export function createProjectsFactory(db: Db) {
       return withPlainRows(
         db
           .insert(projects)
-          .values({ id: sql.placeholder('id'), ...written })
+          .values({
+            id: sql.placeholder('id'),
+            ...written,
+            version: firstVersion(sql`${sql.placeholder('id')}`),
+          })
           .onConflictDoUpdate({
             target: projects.id,
             set: written,
             setWhere: notVersions && not(isAt(notVersions, 'notVersions')),
           })
-          .returning({ ...PROJECT_COLUMNS, ...NOTING })
+          .returning({ ...PROJECT_COLUMNS, ...NOTING, created: WAS_INSERTED })
           .prepare('put'),
+        ['created'],
       );
     });
-    const [project] = await statement.execute({ ...values, ...valuesOf(id, options) });
-    if (!project) return versionMismatch();
-    // The first version is the one that was inserted: an update has added to it.
-    return { project, created: project.version === 1 };
+    const [written] = await statement.execute({ ...values, ...valuesOf(id, options) });
+    if (!written) return versionMismatch();
+    const { created, ...project } = written;
+    return { project, created };
   }
 
   /** Changes the fields given, of which there must be one. Throws `not_found`, `version_mismatch`. */
@@ -243,7 +249,8 @@ function notFound(): never {
   throw new DataError('not_found', 'There is no project with this id.');
 }
 
-function versionMismatch(): never {
+/** Throws `version_mismatch`. */
+export function versionMismatch(): never {
   throw new DataError(
     'version_mismatch',
     'The project is not at the version that the request names.',

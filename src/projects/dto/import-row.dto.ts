@@ -1,11 +1,12 @@
 import { IsOptional } from 'class-validator';
 import { PickType } from '@nestjs/swagger';
 import type { ProjectRow } from '../../db/factories/project-import.js';
+import { PROJECT_LIMITS } from '../../db/schema.js';
 import { Moment, Uuid, WholeNumber } from '../../http/validators.js';
 import { ProjectDto } from './project.dto.js';
 
-/** The highest that an entity tag can name. */
-export const MAX_VERSION = 999_999_999;
+/** Half of the way to the last one, so that the writes that follow do not come to it. */
+export const MAX_VERSION = Math.floor(PROJECT_LIMITS.version / 2);
 
 /** A row of an imported file. */
 export class ImportRowDto
