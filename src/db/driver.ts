@@ -28,16 +28,11 @@ const PLANNED_EACH_TIME = '/* planned for its values */';
  */
 export const PLANNED_FOR_ITS_VALUES = sql.raw(PLANNED_EACH_TIME);
 
-const IN_BYTES = '/* in bytes */';
-
-/**
- * In the text of a statement of a transaction: have its rows as arrays of Buffers, the text that the
- * server sent as it is. To make strings of it, only to send them on, costs more than all else.
- */
-export const ROWS_IN_BYTES = sql.raw(IN_BYTES);
-
 /** What a server answers to statements that begin or end a transaction. */
 const TRANSACTION_COMMANDS = new Set(['BEGIN', 'START TRANSACTION', 'COMMIT', 'ROLLBACK']);
+
+/** A COPY takes as long as its reader does. */
+export const BEGIN_COPY = 'begin read only; set local statement_timeout = 0';
 
 const IN_FAILED_TRANSACTION = '25P02';
 
@@ -71,6 +66,21 @@ export class PooledDriver {
 
   unsafe(text: string, params: unknown[] = []): PendingQuery {
     return new PendingQuery(this.#run, text, params);
+  }
+
+  /**
+   * What a `copy … to stdout` sends, on a session and in a transaction of its own. Whoever reads it
+   * sets the pace and the limit; only a server that sends nothing for the deadline is given up.
+   */
+  async *copyOut(text: string): AsyncGenerator<Buffer> {
+    const session = await this.#pool.acquire();
+    try {
+      await session.query(BEGIN_COPY, []);
+      yield* session.copyOut(text);
+      await session.query('commit', []);
+    } finally {
+      this.#pool.release(session);
+    }
   }
 
   /** The same on the same pool, its transactions under other limits. */
@@ -123,12 +133,8 @@ export class PooledDriver {
   }
 
   #execute: Execute = async (session, text, params, values) => {
-    const options = {
-      values,
-      bytes: text.includes(IN_BYTES),
-      prepare: this.#isPrepared(text, params),
-    };
-    return checked(session, await session.query(text, params, options));
+    const prepare = this.#isPrepared(text, params);
+    return checked(session, await session.query(text, params, { values, prepare }));
   };
 
   /** A statement without parameters is one round trip unprepared. */

@@ -1,5 +1,5 @@
 import net from 'node:net';
-import type { Stream } from 'node:stream';
+import type { Readable, Stream } from 'node:stream';
 import postgres from 'postgres';
 import { asDataError, DataError } from './errors.js';
 import { parseArray, toText } from './text-format.js';
@@ -31,8 +31,6 @@ export interface Listen {
 export interface QueryOptions {
   /** Rows as arrays. */
   values?: boolean;
-  /** Rows as arrays of the bytes that the server sent. */
-  bytes?: boolean;
   prepare?: boolean;
 }
 
@@ -129,11 +127,11 @@ export class Session {
   query(text: string, params: unknown[], options: QueryOptions = {}): Promise<Rows> {
     if (this.lost) return Promise.reject(this.lost);
     return new Promise((resolve, reject) => {
-      const { values, bytes, prepare = false } = options;
+      const { values, prepare = false } = options;
       const query = this.#client.unsafe(text, params.map(toText) as never[], { prepare });
       this.#rejectRunning = reject;
       this.#deadline?.refresh();
-      (bytes ? query.raw() : values ? query.values() : query).then(
+      (values ? query.values() : query).then(
         (rows) => {
           if (!Array.isArray(rows)) return this.#refuseCopy(rows);
           this.#rejectRunning = undefined;
@@ -147,6 +145,39 @@ export class Session {
         },
       );
     });
+  }
+
+  /**
+   * What a `copy … to stdout` sends: no more is taken from the server than is asked for here. Throws as
+   * `query` does, the deadline counting from when more is asked for. A COPY that is not read to its end
+   * ends the session: the driver does not find out of it.
+   */
+  async *copyOut(text: string): AsyncGenerator<Buffer> {
+    if (this.lost) throw this.lost;
+    let whole = false;
+    try {
+      const stream = await this.#answered(this.#client.unsafe(text).readable());
+      stream.on('error', () => {}); // told where it is read
+      const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+      for (;;) {
+        const next: IteratorResult<Buffer, unknown> = await this.#answered(chunks.next());
+        if (next.done) break;
+        yield next.value;
+      }
+      readBehind(stream);
+      whole = true;
+    } finally {
+      if (!whole) this.destroy(connectionLost());
+    }
+  }
+
+  /** What comes of the server, or the reason why nothing will. */
+  #answered<T>(coming: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#rejectRunning = reject;
+      this.#deadline?.refresh();
+      coming.then(resolve, reject);
+    }).finally(() => (this.#rejectRunning = undefined));
   }
 
   /** Leaves the connection at once; what runs on it is rejected with `reason`. */
@@ -214,6 +245,14 @@ export class Session {
       });
     });
   }
+}
+
+/**
+ * For a COPY's stream at its end. The driver pauses the socket while the stream is full, and goes on only
+ * when more of the stream is asked for: what comes behind the last row would not be read.
+ */
+export function readBehind(stream: Readable): void {
+  stream._read(0);
 }
 
 /**

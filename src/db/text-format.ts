@@ -63,3 +63,43 @@ function anyMomentOf(text: string): string {
   const time = Date.parse(text);
   return Number.isNaN(time) ? text : new Date(time).toISOString();
 }
+
+const MS_TO_2000 = Date.UTC(2000, 0);
+const DAY_MS = 86_400_000;
+/** Of the days that came last: to make each of a Date would take longer than all else of an export. */
+const dates = new Map<number, string>();
+const MOST_DATES = 10_000;
+
+/** The same of a moment as PostgreSQL sends it in eight bytes: in microseconds since 2000. Beyond a Date's reach it is `infinity`. */
+export function momentIn(bytes: Buffer, at: number): string {
+  const microseconds = bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
+  const time = MS_TO_2000 + Math.round(microseconds / 1000);
+  const day = Math.floor(time / DAY_MS);
+  const date = dates.get(day) ?? dateOf(day);
+  return date === undefined
+    ? microseconds > 0
+      ? 'infinity'
+      : '-infinity'
+    : date + timeOf(time - day * DAY_MS);
+}
+
+/** Up to the time: `2026-01-31T`. */
+function dateOf(day: number): string | undefined {
+  const midnight = new Date(day * DAY_MS);
+  if (Number.isNaN(midnight.getTime())) return undefined;
+  if (dates.size === MOST_DATES) dates.clear();
+  const date = midnight.toISOString().slice(0, -'00:00:00.000Z'.length);
+  dates.set(day, date);
+  return date;
+}
+
+const PADDED = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, '0'));
+
+function timeOf(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  const rest = ms % 1000;
+  const zeros = rest < 10 ? '00' : rest < 100 ? '0' : '';
+  return `${PADDED[hours]}:${PADDED[minutes % 60]}:${PADDED[seconds % 60]}.${zeros}${rest}Z`;
+}

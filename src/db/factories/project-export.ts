@@ -1,16 +1,18 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
-import { ROWS_IN_BYTES } from '../driver.js';
+import { copyOut } from '../copy.js';
 import { projects } from '../schema.js';
+import { momentIn } from '../text-format.js';
 import {
   inOrder,
   isSearched,
   literals,
   projectFilters,
-  SEARCH_QUERY,
+  prepareSearch,
+  searchedBy,
   valuesOf,
 } from './project-list-filters.js';
-import { PROJECT_COLUMNS, PROJECT_FIELDS, type ProjectListQuery } from './project-list-query.js';
+import type { ProjectListQuery } from './project-list-query.js';
 
 export const EXPORT_FORMATS = ['ndjson', 'csv'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
@@ -28,92 +30,122 @@ export interface Export {
   write: (part: Buffer, rows: number) => Promise<void>;
 }
 
-/** How much is fetched at once, as far as the rows before can tell; a row has up to half a megabyte. */
-const FETCH_BYTES = 200_000;
-const MOST_ROWS = 500;
-const FIRST_ROWS = 50;
+/** About as much as is written at once; a row may be longer. */
+const PART_BYTES = 64 * 1024;
 
 /**
  * Writes all projects that the query selects, as they stand at one moment, and resolves with their
- * number. The database makes the text; no more than two parts of it are held here at any time.
+ * number. `db` is a pool, of which one connection is used for as long as `write` takes. Nothing is
+ * written before the first part is whole, so that what fails at once can still be told.
  */
 export async function exportProjects(db: Db, { query, format, write }: Export): Promise<number> {
-  return await db.transaction(
-    async (tx) => {
-      const text = { ndjson: NDJSON_LINE, csv: CSV_LINE }[format];
-      await tx.execute(sql`declare export no scroll cursor for
-        select ${text} as line from (${await selected(tx, query)}) as projects`);
-      const head = format === 'csv' ? `${PROJECT_FIELDS.join()}\r\n` : '';
-      return await fetchAll(tx, head, write);
-    },
-    { isolationLevel: 'repeatable read', accessMode: 'read only' },
-  );
+  const layout = LAYOUTS[format];
+  const part = new Part(layout.header);
+  let rows = 0;
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const bytes of copyOut(db, await selected(db, query, layout))) {
+    const sent = rest.length > 0 ? Buffer.concat([rest, bytes]) : bytes;
+    let at = 0;
+    for (let end = rowEnd(sent, at); end > 0; end = rowEnd(sent, at)) {
+      if (!part.hasRoomFor(end - at)) await write(part.take(), rows);
+      part.addRow(sent, at, layout.tailOf);
+      at = end;
+      rows++;
+    }
+    rest = sent.subarray(at);
+  }
+  await write(part.take(), rows);
+  return rows;
 }
 
 /** The statement that reads them, in the order of the sort. */
-async function selected(tx: Db, query: ExportQuery): Promise<SQL> {
-  const search = isSearched(query) ? await searchOf(tx, query) : undefined;
+async function selected(db: Db, query: ExportQuery, { head }: Layout): Promise<SQL> {
+  const [found] = isSearched(query) ? await prepareSearch(db).execute(searchedBy(query)) : [];
   const key = sql`${projects[query.sortBy ?? 'createdAt']}`;
-  return tx
-    .select(PROJECT_COLUMNS)
+  const { createdAt, updatedAt, version } = projects;
+  return db
+    .select({ head: head.as('head'), createdAt, updatedAt, version })
     .from(projects)
-    .where(projectFilters(query, literals(valuesOf(query, search))))
+    .where(projectFilters(query, literals(valuesOf(query, found?.search))))
     .orderBy(inOrder(query, key, sql`${projects.id}`))
     .getSQL();
 }
 
-async function searchOf(tx: Db, query: ExportQuery): Promise<string> {
-  const { q = '', technology = [], anyTechnology = [] } = query;
-  const [row] = await tx
-    .select({ search: SEARCH_QUERY })
-    .from(sql`(values (1)) as once`)
-    .prepare('search')
-    .execute({ q, technology, anyTechnology });
-  return row!.search;
-}
-
-/** Nothing is written before the first rows are there, so that what fails at once can still be told. */
-async function fetchAll(tx: Db, head: string, write: Export['write']): Promise<number> {
-  let written = 0;
-  let count = FIRST_ROWS;
-  let lines = await fetchLines(tx, count);
-  if (lines.length === 0) await write(Buffer.from(head), 0);
-  while (lines.length > 0) {
-    const part = Buffer.concat(written === 0 ? [Buffer.from(head), ...lines] : lines);
-    count = Math.min(MOST_ROWS, 2 * count, Math.ceil(FETCH_BYTES / (part.length / lines.length)));
-    written += lines.length;
-    // The database makes the next part while the reader takes this one.
-    [lines] = await Promise.all([fetchLines(tx, count), write(part, written)]);
-  }
-  return written;
-}
-
-async function fetchLines(tx: Db, count: number): Promise<Buffer[]> {
-  const statement = sql`fetch ${sql.raw(String(count))} from export ${ROWS_IN_BYTES}`;
-  const rows = (await tx.execute(statement)) as unknown as [line: Buffer][];
-  return rows.map(([line]) => line);
-}
-
-/**
- * As `api_moment` writes it, in a third of the time: with a microsecond more, all six digits are
- * written, and three of them cut off.
+/*
+ * A row as COPY sends it: the number of columns (two bytes), and of each its length (four) and its value.
+ * The first is the text of all but the last three, which are numbers of eight, eight and four bytes:
+ * the database would take longer to write them than it takes here.
  */
-function moment(column: SQL): SQL {
-  return sql`left(to_json(${column} + interval '1 microsecond')::text, 24) || 'Z'`;
+const TEXT_AT = 6;
+const NUMBERS_BYTES = 3 * 4 + 8 + 8 + 4;
+/** At the most, of what is written for the three. */
+const TAIL_BYTES = 128;
+
+/** Where the row ends that begins at `at`; 0 if these bytes do not hold it, or there is none. */
+function rowEnd(bytes: Buffer, at: number): number {
+  if (bytes.length < at + TEXT_AT) return 0;
+  const end = at + TEXT_AT + bytes.readInt32BE(at + 2) + NUMBERS_BYTES;
+  return bytes.length < end ? 0 : end;
 }
 
-const { id, name, description, technologies, createdAt, updatedAt, version } = projects;
+/** What is written next, in memory of its own. */
+class Part {
+  #bytes = Buffer.allocUnsafe(PART_BYTES);
+  #length: number;
 
-const NDJSON_LINE = sql`'{"id":"' || ${id} || '","name":' || to_json(${name})
-  || ',"description":' || to_json(${description}) || ',"technologies":' || ${technologies}
-  || ',"createdAt":' || ${moment(sql`${createdAt}`)} || '","updatedAt":' || ${moment(sql`${updatedAt}`)}
-  || '","version":' || ${version} || E'}\\n'`;
+  constructor(header: string) {
+    this.#length = this.#bytes.write(header, 'latin1');
+  }
 
-/** RFC 4180; the text of a client in quotes, whatever it holds. */
-const CSV_LINE = sql`${id} || ',"' || ${cell(sql`${name}`)} || '","' || ${cell(sql`${description}`)}
-  || '","' || replace(${technologies}::text, '"', '""')
-  || '",' || ${moment(sql`${createdAt}`)} || '",' || ${moment(sql`${updatedAt}`)}
-  || '",' || ${version} || E'\\r\\n'`;
+  hasRoomFor(rowBytes: number): boolean {
+    return this.#length + rowBytes + TAIL_BYTES <= this.#bytes.length;
+  }
+
+  addRow(row: Buffer, at: number, tailOf: Layout['tailOf']): void {
+    const textBytes = row.readInt32BE(at + 2);
+    const numbers = at + TEXT_AT + textBytes;
+    if (!this.hasRoomFor(textBytes)) this.#bytes = Buffer.allocUnsafe(textBytes + TAIL_BYTES);
+    this.#length += row.copy(this.#bytes, this.#length, at + TEXT_AT, numbers);
+    const createdAt = momentIn(row, numbers + 4);
+    const updatedAt = momentIn(row, numbers + 16);
+    const tail = tailOf(createdAt, updatedAt, row.readInt32BE(numbers + 28));
+    this.#length += this.#bytes.write(tail, this.#length, 'latin1');
+  }
+
+  take(): Buffer {
+    const taken = this.#bytes.subarray(0, this.#length);
+    this.#bytes = Buffer.allocUnsafe(PART_BYTES);
+    this.#length = 0;
+    return taken;
+  }
+}
+
+/** How a format writes a project. */
+interface Layout {
+  header: string;
+  /** All but the last three columns. */
+  head: SQL<string>;
+  tailOf: (createdAt: string, updatedAt: string, version: number) => string;
+}
+
+const { id, name, description, technologies } = projects;
+
+const LAYOUTS: Record<ExportFormat, Layout> = {
+  ndjson: {
+    header: '',
+    head: sql`'{"id":"' || ${id} || '","name":' || to_json(${name})
+      || ',"description":' || to_json(${description}) || ',"technologies":' || ${technologies}`,
+    tailOf: (createdAt, updatedAt, version) =>
+      `,"createdAt":"${createdAt}","updatedAt":"${updatedAt}","version":${version}}\n`,
+  },
+  /** RFC 4180; the text of a client in quotes, whatever it holds. */
+  csv: {
+    header: 'id,name,description,technologies,createdAt,updatedAt,version\r\n',
+    head: sql`${id} || ',"' || ${cell(sql`${name}`)} || '","' || ${cell(sql`${description}`)}
+      || '","' || replace(${technologies}::text, '"', '""') || '"'`,
+    tailOf: (createdAt, updatedAt, version) => `,${createdAt},${updatedAt},${version}\r\n`,
+  },
+};
 
 /**
  * The inside of a quoted cell. What a spreadsheet would run as a formula gets an apostrophe in front
