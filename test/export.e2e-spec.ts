@@ -193,12 +193,45 @@ describe('an export', () => {
 
   it('is of one moment, whatever others write meanwhile', async () => {
     await fillHeavily();
-    const file = await slowly(EXPORT, () =>
+    const file = await slowly(service.url + EXPORT, () =>
       onDatabase(service.database.url, async (sql) => {
         await sql`delete from projects`;
       }),
     );
     expect(file.trimEnd().split('\n')).toHaveLength(2000);
+  });
+
+  it('has any moment that the database holds as a list has it', async () => {
+    const moments = [
+      ...['0001-01-01', '1969-12-31 23:59:59.001', '1999-12-31 23:59:59.999'],
+      ...[
+        '2000-02-29',
+        '2300-01-01 00:00:00.01',
+        '9999-12-31 23:59:59.999',
+        '12345-06-07 08:09:10.1',
+      ],
+      ...['infinity', '-infinity'],
+    ];
+    await onDatabase(
+      service.database.url,
+      (sql) => sql`insert into projects (name, description, technologies, created_at, updated_at)
+        select moment, '', '[]', moment::timestamptz, moment::timestamptz from unnest(${moments}::text[]) as moment`,
+    );
+    const { body } = await api.get('/api/projects').expect(200);
+    expect(body.data).toHaveLength(moments.length);
+    const lines = (await fetchText(EXPORT)).trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(body.data);
+  });
+
+  it('may take longer than a statement may, as long as its reader reads', async () => {
+    const hasty = await startService({ DATABASE_STATEMENT_TIMEOUT_MS: '300' });
+    try {
+      await fillHeavily(hasty);
+      const file = await slowly(hasty.url + EXPORT, () => sleep(1000));
+      expect(file.split('\n')).toHaveLength(2001);
+    } finally {
+      await hasty.close();
+    }
   });
 
   it('that cannot begin is answered as a problem', async () => {
@@ -209,7 +242,7 @@ describe('an export', () => {
 
   it('that fails on its way breaks the connection, so that nobody takes it for whole', async () => {
     await fillHeavily();
-    const broken = slowly(EXPORT, () =>
+    const broken = slowly(service.url + EXPORT, () =>
       onDatabase(
         service.database.url,
         (sql) =>
@@ -247,9 +280,9 @@ describe('an export', () => {
   });
 
   /** More than lies in the buffers between a service and its reader. */
-  async function fillHeavily(): Promise<void> {
+  async function fillHeavily({ database } = service): Promise<void> {
     await onDatabase(
-      service.database.url,
+      database.url,
       (sql) => sql`insert into projects (name, description, technologies)
         select 'Project ' || i, repeat(md5(i::text), 600), '[]' from generate_series(1, 2000) as i`,
     );
@@ -264,9 +297,9 @@ describe('an export', () => {
   }
 
   /** Reads the beginning of a file, does something else, and reads the rest. */
-  async function slowly(path: string, meanwhile: () => Promise<void>): Promise<string> {
+  async function slowly(url: string, meanwhile: () => Promise<void>): Promise<string> {
     const response = await new Promise<IncomingMessage>((resolve, reject) =>
-      http.get(service.url + path, resolve).on('error', reject),
+      http.get(url, resolve).on('error', reject),
     );
     const parts: Buffer[] = [];
     for await (const part of response) {

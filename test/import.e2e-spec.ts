@@ -486,6 +486,49 @@ describe('a sender', () => {
     expect(answers.map(({ status }) => status)).toEqual([400, 200]);
   });
 
+  it('may use its connection again though the database refused a row before its end', async () => {
+    await onDatabase(service.database.url, async (sql) => {
+      await sql`alter table projects add constraint own check (name <> 'unwanted') not valid`;
+    });
+    const file = ndjson(aProject({ name: 'unwanted' }), ...rows(60_000));
+    const first = head(
+      `POST ${IMPORT} HTTP/1.1`,
+      `Content-Type: ${NDJSON}`,
+      `Content-Length: ${Buffer.byteLength(file)}`,
+    ).replace('Connection: close\r\n', '');
+    const answers = await exchange(service.url, first, file, head('GET /health/live HTTP/1.1'));
+    await onDatabase(service.database.url, (sql) => sql`alter table projects drop constraint own`);
+    expect(answers.map(({ status }) => status)).toEqual([400, 200]);
+  });
+
+  it('that never ends is given up after all the time that an import may take', async () => {
+    const { limits } = service.app.get(Transfers);
+    const { durationMs } = limits;
+    limits.durationMs = 700;
+    const sender = send(service.url, '{');
+    const dripping = setInterval(() => sender.write(' '), 50);
+    try {
+      const [answer] = (await once(sender, 'response')) as [http.IncomingMessage];
+      expect(answer.statusCode).toBe(408);
+      answer.resume();
+    } finally {
+      clearInterval(dripping);
+      limits.durationMs = durationMs;
+    }
+  });
+
+  it('of a service with few connections leaves one to others', async () => {
+    const small = await startService({ DATABASE_MAX_CONNECTIONS: '2' });
+    try {
+      send(small.url, ndjson(...rows(5000)));
+      await until(async () => (await fetch(`${small.url}/api/projects/export`)).status === 503);
+      expect((await fetch(`${small.url}/api/projects`)).status).toBe(200);
+    } finally {
+      opened.splice(0).forEach((sender) => sender.destroy());
+      await small.close();
+    }
+  });
+
   it('that is answered by nobody, since the service was killed, has left nothing', async () => {
     const killed = await startProcess({
       DATABASE_URL: service.database.url,

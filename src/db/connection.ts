@@ -46,6 +46,8 @@ export interface DatabaseConnection {
 
 /** A server that is slower than its own limit plus this has stopped answering. */
 const ANSWER_GRACE_MS = 1000;
+/** Also of postgres.js. */
+const DEFAULT_MAX = 10;
 const MAX_WAITING = 10_000;
 const APPLICATION_NAME = 'projects-service';
 const CLOSE_TIMEOUT_MS = 5000;
@@ -66,6 +68,14 @@ export function createDatabaseConnection(config: TDatabaseConfig): DatabaseConne
 
 /** What connections were made of, to make others beside them. */
 const configs = new WeakMap<Db, TDatabaseConfig>();
+
+/** The most connections that `db` has at once. */
+export function mostConnections(db: Db): number {
+  const config = configs.get(db);
+  if (config) return config.max || DEFAULT_MAX;
+  const { $client: client } = db as { $client?: Partial<Sql> };
+  return client?.options?.max ?? DEFAULT_MAX;
+}
 
 /**
  * A connection beside `db`, of one session, which hears what is notified on a channel for as long as
@@ -94,7 +104,7 @@ function open(config: TDatabaseConfig, listen?: Listen): DatabaseConnection {
   const pool = new Pool({
     url: config.url,
     hosts: countHosts(config.url),
-    max: config.max || 10,
+    max: config.max || DEFAULT_MAX,
     idleTimeoutMs: (config.idle_timeout ?? 20) * 1000,
     connectTimeoutMs: (config.connect_timeout || 10) * 1000,
     acquireTimeoutMs: config.acquire_timeout_ms ?? 2000,

@@ -7,6 +7,8 @@ import { Problem } from './problem.js';
 export interface BodyStreamOptions {
   /** Longest time in which nothing comes. */
   silenceMs: number;
+  /** Longest time until all of it has come, from now on. */
+  durationMs: number;
   /** Is given every byte as it came, before it is unpacked. */
   onBytes?: (bytes: Uint8Array) => void;
 }
@@ -23,8 +25,8 @@ export function isStreamed(req: IncomingMessage): boolean {
  * than is asked for here. To be read to its end or to its first error, once.
  *
  * Throws `unsupported_media_type` for another encoding or charset before it reads anything; then
- * `request_timeout` when nothing comes for too long, and `bad_request` for a body that is cut short
- * or is no gzip.
+ * `request_timeout` when nothing comes, or not all of it has come, for too long, and `bad_request` for
+ * a body that is cut short or is no gzip.
  */
 export function bodyStream(req: Request, options: BodyStreamOptions): AsyncGenerator<Uint8Array> {
   if (req.readableDidRead) throw new Error('Something in front of the route has read the body.');
@@ -53,19 +55,22 @@ function isPacked(req: Request): boolean {
 }
 
 async function* received(req: Request, options: BodyStreamOptions): AsyncGenerator<Uint8Array> {
-  const { silenceMs, onBytes } = options;
-  for await (const bytes of read(req, silenceMs)) {
+  const { onBytes } = options;
+  for await (const bytes of read(req, options)) {
     onBytes?.(bytes);
     yield bytes;
   }
 }
 
 /** Not `for await (… of req)`: that destroys the connection, with the answer, when it is left early. */
-async function* read(req: Request, silenceMs: number): AsyncGenerator<Buffer> {
+async function* read(req: Request, options: BodyStreamOptions): AsyncGenerator<Buffer> {
+  const { silenceMs, durationMs } = options;
+  const endsAt = performance.now() + durationMs;
   const chunks = (req as Readable).iterator({ destroyOnReturn: false }) as AsyncGenerator<Buffer>;
   try {
     for (;;) {
-      const next: IteratorResult<Buffer, unknown> = await within(silenceMs, chunks.next());
+      const leftMs = Math.min(silenceMs, endsAt - performance.now());
+      const next: IteratorResult<Buffer, unknown> = await within(leftMs, chunks.next());
       if (next.done) return;
       yield next.value;
     }
@@ -76,10 +81,10 @@ async function* read(req: Request, silenceMs: number): AsyncGenerator<Buffer> {
   }
 }
 
-async function within<T>(silenceMs: number, next: Promise<T>): Promise<T> {
+async function within<T>(timeoutMs: number, next: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(silent()), silenceMs);
+    timer = setTimeout(() => reject(tooSlow()), timeoutMs);
   });
   try {
     return await Promise.race([next.catch(cutShort), silence]);
@@ -120,8 +125,8 @@ function roomIn(gunzip: Gunzip): Promise<void> {
   });
 }
 
-function silent(): Problem {
-  return new Problem('request_timeout', 'Nothing of the body came for too long.', {
+function tooSlow(): Problem {
+  return new Problem('request_timeout', 'The body did not come in time.', {
     headers: { Connection: 'close' },
   });
 }

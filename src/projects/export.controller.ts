@@ -53,12 +53,13 @@ A file that is not whole ends with a broken connection. A reader that takes noth
     const format = formatOf(req, asked);
     const describe = () => describeFile(res, format);
     if (req.method === 'HEAD') return void describe().end();
-    const { silenceMs } = this.transfers.limits;
+    const { silenceMs, durationMs } = this.transfers.limits;
+    const limits = { silenceMs, endsAt: performance.now() + durationMs };
     await this.transfers.run((db) =>
       exportProjects(db, {
         query: { ...filters, ...orderOf(sort) },
         format,
-        write: (part) => writePart(res.headersSent ? res : describe(), part, silenceMs),
+        write: (part) => writePart(res.headersSent ? res : describe(), part, limits),
       }),
     );
     res.end();

@@ -31,7 +31,7 @@ Reads NDJSON (a project on each line) or CSV (RFC 4180, the columns named by the
 
 A row has \`name\`, \`description\` and \`technologies\`, and may have \`id\`, \`createdAt\`, \`updatedAt\` and \`version\`. A row with the \`id\` of a project replaces it, which adds one to its version, or leaves it alone if it stands there already with the same name, description and technologies; any other row creates a project, with the id, times and version that it gives. Rows take effect in the order of the file.
 
-All rows are written in one transaction, or none: whatever ends the import before its answer, nothing of it stays. A row that is refused is named by the line where it begins. In a CSV file an apostrophe is taken off that stands before \`=\`, \`+\`, \`-\`, \`@\`, a tab or a line break at the beginning of a name or a description, since the export puts one there, and an empty \`id\`, \`createdAt\`, \`updatedAt\` or \`version\` is one that is not given. A row is at most 1 MiB long.
+All rows are written in one transaction, or none. Where a connection ends before the answer has come, either may be the case: with an \`Idempotency-Key\` the same file may be sent again, and is not written twice. A row that is refused is named by the line where it begins. In a CSV file an apostrophe is taken off that stands before \`=\`, \`+\`, \`-\`, \`@\`, a tab or a line break at the beginning of a name or a description, since the export puts one there, and an empty \`id\`, \`createdAt\`, \`updatedAt\` or \`version\` is one that is not given. A row is at most 1 MiB long.
 
 A sender that is silent for 30 seconds is answered 408, and an import may take an hour.`.trim(),
   })
@@ -58,10 +58,8 @@ A sender that is silent for 30 seconds is answered 408, and an import may take a
     @Res({ passthrough: true }) res: Response,
   ): Promise<Success<ImportReportDto>> {
     const hash = createHash('sha256');
-    const body = bodyStream(req, {
-      silenceMs: this.transfers.limits.silenceMs,
-      onBytes: (bytes) => hash.update(bytes),
-    });
+    const onBytes = (bytes: Uint8Array) => hash.update(bytes);
+    const body = bodyStream(req, { ...this.transfers.limits, onBytes });
     const bodyDigest = () => digestOf(body, hash);
     const options = { format: formatOf(req.headers['content-type']!), onError, dryRun };
     return await this.transfers.run((db) =>

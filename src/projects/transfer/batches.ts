@@ -56,6 +56,11 @@ export class Batches {
     while (!(await this.#batches.next()).done);
   }
 
+  /** Reads no more, once what is being read has come: for a file that is given up. */
+  close(): void {
+    void this.#batches.return(undefined).catch(() => undefined);
+  }
+
   /** Whether a row was refused that must not be. */
   get isOver(): boolean {
     return !this.#skip && this.refused > 0;

@@ -58,12 +58,21 @@ export async function importProjects(
   const { format, onError = 'abort', dryRun = false, by = {}, onProgress } = options;
   const rows = { ndjson: readNdjson, csv: readCsv }[format](source);
   const batches = new Batches(rows, { skip: onError === 'skip' || dryRun, onProgress });
-  const counts = dryRun ? await compareAll(db, batches) : await writeAll(db, batches, by);
-  await batches.finish();
+  const counts = await importAll(db, batches, { dryRun, by }).finally(() => batches.close());
   const { refused, errors, read } = batches;
   const report = { ...(counts ?? NONE), refused, errors };
   if (!counts) throw new ImportRefused(report, read);
   return report;
+}
+
+async function importAll(
+  db: Db,
+  batches: Batches,
+  { dryRun, by }: { dryRun: boolean; by: Author },
+): Promise<ImportCounts | undefined> {
+  const counts = dryRun ? await compareAll(db, batches) : await writeAll(db, batches, by);
+  await batches.finish();
+  return counts;
 }
 
 const NONE: ImportCounts = { created: 0, replaced: 0, unchanged: 0 };

@@ -1,0 +1,112 @@
+import { sql } from 'drizzle-orm';
+import { drizzle } from 'drizzle-orm/postgres-js';
+import postgres from 'postgres';
+import type { Db } from '../src/db/connection.js';
+import { copyOut } from '../src/db/copy.js';
+import * as schema from '../src/db/schema.js';
+import {
+  atEnd,
+  backendOf,
+  codeOf,
+  connect,
+  endEachTest,
+  sleep,
+  until,
+} from './support/connections.js';
+import { createTestDatabase, type TestDatabase } from './support/database.js';
+import { startProxy } from './support/proxy.js';
+
+let database: TestDatabase;
+beforeAll(async () => (database = await createTestDatabase()));
+afterAll(() => database.drop());
+endEachTest();
+
+/** Of two connections. */
+const POOLS: [string, (url: string) => Db][] = [
+  ['the pool of this library', (url) => connect({ url, max: 2, statement_timeout_ms: 500 }).db],
+  [
+    'a pool of postgres.js',
+    (url) => {
+      const client = postgres(url, { max: 2, connection: { statement_timeout: 500 } });
+      atEnd(() => client.end({ timeout: 0 }));
+      return drizzle(client, { schema });
+    },
+  ],
+];
+
+/** More than the buffers between server and reader hold. */
+const LONG = sql`select repeat('x', 1000) from generate_series(1, 50_000)`;
+const bytesOfLong = 50_000 * (2 + 4 + 1000) + 2;
+
+async function read(rows: AsyncIterable<Buffer>): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of rows) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+describe.each(POOLS)('COPY from %s', (_, connectTo) => {
+  it('gives the rows as the format has them, and the values of parameters', async () => {
+    const db = connectTo(database.url);
+    const texts = ["it's", 'back\\slash', 'a "quoted" one', '$1', '🚀', ''];
+    const rows = await read(
+      copyOut(db, sql`select value from unnest(${sql.param(texts)}::text[]) as value`),
+    );
+    const expected = texts.map((text) => {
+      const row = Buffer.from(`\0\x01\0\0\0\0${text}`);
+      row.writeInt32BE(row.length - 6, 2);
+      return row;
+    });
+    expect(rows).toEqual(Buffer.concat([...expected, Buffer.from([255, 255])]));
+  });
+
+  it('leaves its connection to others, read to the end or not, again and again', async () => {
+    const db = connectTo(database.url);
+    for (let i = 0; i < 10; i++) {
+      expect((await read(copyOut(db, LONG))).length).toBe(bytesOfLong);
+      for await (const part of copyOut(db, LONG)) {
+        expect(part.length).toBeGreaterThan(0);
+        break;
+      }
+      await Promise.all([1, 2, 3, 4].map(() => db.execute(sql`select pg_sleep(0.001)`)));
+    }
+  });
+
+  it('may take longer than a statement may; what comes after it may not', async () => {
+    const db = connectTo(database.url);
+    let bytes = 0;
+    for await (const part of copyOut(db, LONG)) {
+      if (bytes === 0) await sleep(1000);
+      bytes += part.length;
+    }
+    expect(bytes).toBe(bytesOfLong);
+    expect(await codeOf(db.execute(sql`select pg_sleep(5)`))).toBe('statement_timeout');
+  });
+
+  it('says what the server refuses, at once or on the way', async () => {
+    const db = connectTo(database.url);
+    expect(await codeOf(read(copyOut(db, sql`select * from nothing`)))).toBe(
+      'database_unavailable',
+    );
+    const late = sql`select 1 / (20_000 - i) from generate_series(1, 50_000) as i`;
+    expect(await codeOf(read(copyOut(db, late)))).toBe('invalid_value');
+    await Promise.all([1, 2, 3, 4].map(() => backendOf(db)));
+  });
+});
+
+it('gives up a server that has stopped answering, and not one whose reader takes its time', async () => {
+  const proxy = await startProxy(database.url);
+  atEnd(() => proxy.close());
+  const { db } = connect({ url: proxy.url, max: 1, statement_timeout_ms: 200 });
+  let parts = 0;
+  const reading = (async () => {
+    for await (const part of copyOut(db, LONG)) {
+      if (parts++ === 0) await sleep(1500); // longer than a server may be silent
+      if (parts === 2) proxy.freeze();
+      expect(part.length).toBeGreaterThan(0);
+    }
+  })();
+  expect(await codeOf(reading)).toBe('database_unavailable');
+  expect(parts).toBeGreaterThan(1);
+  proxy.thaw();
+  await until(async () => (await codeOf(backendOf(db))) === 'none');
+});
