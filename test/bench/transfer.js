@@ -1,21 +1,24 @@
-// Imports and exports beside PostgreSQL's own COPY of the same rows.
-//   npm run bench:transfer -- 1000000
+// Imports and exports beside PostgreSQL's own COPY of the same rows, and the memory of the service.
+//   npm run bench:transfer -- 1000000 [--write]
 import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
-import { tmpdir } from 'node:os';
+import os, { tmpdir } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { clearInterval, setInterval } from 'node:timers';
 import postgres from 'postgres';
 import { startEmbeddedPostgres } from '../../dist/db/embedded-postgres.js';
 import { migrate } from '../../dist/db/migrate.js';
 import { fillCatalogue } from './catalogue.js';
+import { writeReport } from './report.js';
 
 const SIZE = Number(process.argv[2]);
 const COLUMNS = 'id, name, description, technologies, created_at, updated_at, version';
+const FORMATS = ['ndjson', 'csv'];
 const MAIN = path.resolve(import.meta.dirname, '../../dist/main.js');
 
 if (!(SIZE >= 1000)) {
@@ -35,24 +38,31 @@ const server = await startEmbeddedPostgres({
   },
 });
 const file = (name) => path.join(directory, name);
+const fileOf = (format) => file(`projects.${format}`);
 try {
   const url = await makeCatalogue();
   const rows = [];
-  const copyOut = await onDatabase(url, (sql) => copyTo(sql, file('rows.copy')));
-  rows.push(['COPY TO', copyOut]);
-  for (const format of ['ndjson', 'csv']) {
-    rows.push([`export, ${format}`, await withService(url, (at) => download(at, format)), copyOut]);
+  for (const format of FORMATS) {
+    // Before each what it is compared with, so that both meet the machine in the same state.
+    const copied = await onDatabase(url, (sql) => timed(() => copyTo(sql, nowhere())));
+    rows.push(['COPY TO', copied]);
+    const measured = await withService(url, (at) => download(at, format, nowhere()));
+    rows.push([`export, ${format}`, measured, copied]);
+    await withService(url, (at) => download(at, format, createWriteStream(fileOf(format))));
   }
-  await run(url, 'create table bare (like projects including all)');
-  const copyIn = await onDatabase(url, (sql) => copyFrom(sql, file('rows.copy')));
-  await run(url, 'drop table bare');
-  rows.push(['COPY FROM, into a bare copy of the table', copyIn]);
-  for (const format of ['ndjson', 'csv']) {
+  await onDatabase(url, (sql) => copyTo(sql, createWriteStream(file('rows.copy'))));
+  for (const format of FORMATS) {
+    await run(url, 'create table bare (like projects including all)');
+    const copied = await onDatabase(url, (sql) => copyFrom(sql, file('rows.copy')));
+    await run(url, 'drop table bare');
+    rows.push(['COPY FROM, into a bare copy of the table', copied]);
     await run(url, 'truncate projects');
     await run(url, 'truncate changes, change_commits');
-    rows.push([`import, ${format}`, await withService(url, (at) => upload(at, format)), copyIn]);
+    rows.push([`import, ${format}`, await withService(url, (at) => upload(at, format)), copied]);
   }
-  print(rows);
+  const report = reportOf(rows);
+  console.log(report);
+  if (process.argv.includes('--write')) writeReport('transfer', report);
 } finally {
   await server.stop();
   rmSync(directory, { recursive: true, force: true });
@@ -90,9 +100,12 @@ async function timed(work) {
 /** In the order of an export, so that both read the same pages. */
 async function copyTo(sql, to) {
   const query = `copy (select ${COLUMNS} from projects order by created_at desc, id desc) to stdout`;
-  return await timed(async () =>
-    pipeline(await sql.unsafe(query).readable(), createWriteStream(to)),
-  );
+  await pipeline(await sql.unsafe(query).readable(), to);
+}
+
+/** What is measured is how fast rows can be had: whoever stores them takes the same core here. */
+function nowhere() {
+  return new Writable({ write: (_part, _encoding, done) => done() });
 }
 
 async function copyFrom(sql, from) {
@@ -104,11 +117,11 @@ async function copyFrom(sql, from) {
   );
 }
 
-async function download(url, format) {
+async function download(url, format, to) {
   const response = await new Promise((resolve) =>
     http.get(`${url}/api/projects/export?format=${format}`, resolve),
   );
-  await pipeline(response, createWriteStream(file(`projects.${format}`)));
+  await pipeline(response, to);
 }
 
 async function upload(url, format) {
@@ -118,14 +131,14 @@ async function upload(url, format) {
     headers: { 'Content-Type': type },
   });
   const answered = new Promise((resolve) => request.on('response', resolve));
-  await pipeline(createReadStream(file(`projects.${format}`)), request);
+  await pipeline(createReadStream(fileOf(format)), request);
   let text = '';
   for await (const chunk of await answered) text += chunk;
   const { data } = JSON.parse(text);
   if (data?.created !== SIZE) throw new Error(text);
 }
 
-/** The time of the work, and the resident memory of the service: before it, and the most meanwhile. */
+/** The time of the work, and the resident memory of the service before it and at its most. */
 async function withService(url, work) {
   const child = spawn(process.execPath, [MAIN], {
     env: { PATH: process.env.PATH, DATABASE_URL: url, PORT: '0', LOG_LEVEL: 'info' },
@@ -141,7 +154,7 @@ async function withService(url, work) {
     const looking = setInterval(() => (most = Math.max(most, memoryMb())), 100);
     const { seconds } = await timed(() => work(at));
     clearInterval(looking);
-    return { seconds, before, most, after: memoryMb() };
+    return { seconds, before, most };
   } finally {
     child.kill();
   }
@@ -158,14 +171,19 @@ async function listening(child) {
   throw new Error('The service did not start.');
 }
 
-function print(rows) {
-  console.log(`${SIZE.toLocaleString('en')} projects\n`);
-  console.log('| | seconds | rows/s | of COPY | resident memory, MB: before, most, after |');
-  console.log('| --- | --- | --- | --- | --- |');
-  for (const [name, { seconds, before, most, after }, copy] of rows) {
-    const ratio = copy ? (copy.seconds / seconds).toFixed(2) : '';
-    const memory = before ? [before, most, after].map(Math.round).join(', ') : '';
+function reportOf(rows) {
+  const [{ model }] = os.cpus();
+  const lines = rows.map(([name, { seconds, before, most }, copied]) => {
+    const ratio = copied ? (copied.seconds / seconds).toFixed(2) : '';
+    const memory = before ? `${Math.round(before)} + ${Math.round(most - before)}` : '';
     const speed = Math.round(SIZE / seconds).toLocaleString('en');
-    console.log(`| ${name} | ${seconds.toFixed(1)} | ${speed} | ${ratio} | ${memory} |`);
-  }
+    return `| ${name} | ${seconds.toFixed(1)} | ${speed} | ${ratio} | ${memory} |`;
+  });
+  return [
+    `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${os.cpus().length} cores (${model.trim()}), ${SIZE.toLocaleString('en')} projects.`,
+    '',
+    '| | seconds | rows/s | of COPY | resident memory, MB: before + growth |',
+    '| --- | ---: | ---: | ---: | ---: |',
+    ...lines,
+  ].join('\n');
 }
