@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
-import type { Db } from '../src/db/connection.js';
+import { createDatabaseConnection, type Db } from '../src/db/connection.js';
 import { copyOut } from '../src/db/copy.js';
 import * as schema from '../src/db/schema.js';
 import {
@@ -9,6 +9,7 @@ import {
   backendOf,
   codeOf,
   connect,
+  connectPlainly,
   endEachTest,
   sleep,
   until,
@@ -91,6 +92,18 @@ describe.each(POOLS)('COPY from %s', (_, connectTo) => {
     expect(await codeOf(read(copyOut(db, late)))).toBe('invalid_value');
     await Promise.all([1, 2, 3, 4].map(() => backendOf(db)));
   });
+
+  it('waits for a lock no longer than a statement may, and leaves its connection to others', async () => {
+    const db = connectTo(database.url);
+    const holder = connectPlainly(database.url);
+    await holder.begin(async (tx) => {
+      await tx`lock table projects in access exclusive mode`;
+      const reads = [1, 2, 3].map(() => codeOf(read(copyOut(db, sql`select id from projects`))));
+      expect(await Promise.all(reads)).toEqual(Array(3).fill('statement_timeout'));
+    });
+    await db.execute(sql`create table written_${sql.raw(String(process.pid))} ()`);
+    await db.execute(sql`drop table written_${sql.raw(String(process.pid))}`);
+  });
 });
 
 it('gives up a server that has stopped answering, and not one whose reader takes its time', async () => {
@@ -110,3 +123,18 @@ it('gives up a server that has stopped answering, and not one whose reader takes
   proxy.thaw();
   await until(async () => (await codeOf(backendOf(db))) === 'none');
 });
+
+it('ends at the server when its reader has gone before the first row', async () => {
+  const { db, close } = createDatabaseConnection({ url: database.url });
+  const observer = connectPlainly(database.url);
+  const running = async () =>
+    (
+      await observer`select from pg_stat_activity where state = 'active' and query like 'copy%never%'`
+    ).length;
+  const never = sql`select 'never' from generate_series(1, 1e12::bigint) as i where i < 0`;
+  const reading = codeOf(read(copyOut(db, never)));
+  await until(async () => (await running()) === 1);
+  void close();
+  expect(await reading).toBe('database_unavailable');
+  await until(async () => (await running()) === 0, 10_000);
+}, 30_000);

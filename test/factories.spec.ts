@@ -48,6 +48,7 @@ describe('createProjectsFactory', () => {
     const projects = createProjectsFactory(connection.db);
     const technologies = ['C++', 'a "quoted" \\ one', '{}', 'x, y', 'Ünïcode 🚀', '\u2028'];
     const values = { name: 'a,b "c" \\ \n\t 🚀', description: '\r\n,,"\u2028', technologies };
+    await projects.createProject(aProject());
     const created = await projects.createProject(values);
     const page = await projects.listProjects({ limit: 1 });
     expect(created).toMatchObject(values);

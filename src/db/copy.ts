@@ -1,8 +1,8 @@
-import { type SQL, sql } from 'drizzle-orm';
+import type { SQL } from 'drizzle-orm';
 import { PgDialect } from 'drizzle-orm/pg-core';
 import type { ReservedSql, Sql } from 'postgres';
 import type { Db } from './connection.js';
-import { BEGIN_COPY, PooledDriver } from './driver.js';
+import { beginCopy, copyText, PooledDriver } from './driver.js';
 import { readBehind } from './session.js';
 import { toText } from './text-format.js';
 
@@ -20,7 +20,7 @@ const HEADER_BYTES = 19;
  */
 export async function* copyOut(db: Db, query: SQL): AsyncGenerator<Buffer> {
   const { $client: client } = db as unknown as { $client: PooledDriver | Sql };
-  const text = textOf(sql`copy (${query}) to stdout (format binary)`);
+  const text = textOf(query);
   const sent = client instanceof PooledDriver ? client.copyOut(text) : plainCopyOut(client, text);
   let left = HEADER_BYTES;
   for await (const bytes of sent) {
@@ -47,11 +47,11 @@ function literalOf(value: unknown): string {
  * With a plain postgres.js. It has no way out of a COPY, so one that is left early is read to its end
  * before others get the connection.
  */
-async function* plainCopyOut(client: Sql, text: string): AsyncGenerator<Buffer> {
+async function* plainCopyOut(client: Sql, query: string): AsyncGenerator<Buffer> {
   const connection = await client.reserve();
   try {
-    await connection.unsafe(BEGIN_COPY);
-    yield* readToItsEnd(connection, text);
+    await connection.unsafe(beginCopy(query));
+    yield* readToItsEnd(connection, copyText(query));
   } finally {
     await connection.unsafe('rollback').catch(() => undefined); // nothing was written
     connection.release();

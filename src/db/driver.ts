@@ -31,8 +31,21 @@ export const PLANNED_FOR_ITS_VALUES = sql.raw(PLANNED_EACH_TIME);
 /** What a server answers to statements that begin or end a transaction. */
 const TRANSACTION_COMMANDS = new Set(['BEGIN', 'START TRANSACTION', 'COMMIT', 'ROLLBACK']);
 
-/** A COPY takes as long as its reader does. */
-export const BEGIN_COPY = 'begin read only; set local statement_timeout = 0';
+/**
+ * Begins the transaction in which the rows of a query are sent by COPY, for as long as its reader takes.
+ * What the query waits for before, such as a lock, it waits for no longer than any statement: EXPLAIN
+ * takes the locks. Where the server can look for it (not on Windows), it ends when its reader has gone.
+ */
+export const beginCopy = (query: string) => `
+  begin read only;
+  explain ${query};
+  set local statement_timeout = 0;
+  do $$ begin
+    perform set_config('client_connection_check_interval', '1s', true);
+  exception when others then null; end $$`;
+
+/** The COPY itself, in the binary format. */
+export const copyText = (query: string) => `copy (${query}) to stdout (format binary)`;
 
 const IN_FAILED_TRANSACTION = '25P02';
 
@@ -69,16 +82,19 @@ export class PooledDriver {
   }
 
   /**
-   * What a `copy … to stdout` sends, on a session and in a transaction of its own. Whoever reads it
+   * What a COPY of the query sends, on a session and in a transaction of its own. Whoever reads it
    * sets the pace and the limit; only a server that sends nothing for the deadline is given up.
    */
-  async *copyOut(text: string): AsyncGenerator<Buffer> {
+  async *copyOut(query: string): AsyncGenerator<Buffer> {
     const session = await this.#pool.acquire();
+    let whole = false;
     try {
-      await session.query(BEGIN_COPY, []);
-      yield* session.copyOut(text);
+      await session.query(beginCopy(query), []);
+      yield* session.copyOut(copyText(query));
       await session.query('commit', []);
+      whole = true;
     } finally {
+      if (!whole) session.destroy(ended()); // its transaction is open
       this.#pool.release(session);
     }
   }

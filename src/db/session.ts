@@ -135,7 +135,7 @@ export class Session {
         (rows) => {
           if (!Array.isArray(rows)) return this.#refuseCopy(rows);
           this.#rejectRunning = undefined;
-          Object.assign(query, NO_PARAMETERS);
+          void Object.assign(query, NO_PARAMETERS);
           resolve(rows as Rows);
         },
         (error: Error) => {

@@ -155,7 +155,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
   },
   payload_too_large: { detail: 'The body is larger than the service takes.' },
   request_timeout: {
-    detail: 'Nothing of the body came for too long.',
+    detail: 'The body did not come in time.',
     instance: '/api/projects/import',
   },
   unsupported_media_type: { detail: 'This route reads application/json.' },
