@@ -14,8 +14,7 @@ import { createProjectsFactory } from '../db/factories/projects.factory.js';
 import { validated } from '../http/validation.js';
 import { ExportProjectsQuery } from '../projects/dto/export-projects.query.js';
 import { orderOf } from '../projects/project-list.js';
-import { forTransfer } from '../projects/transfer/limits.js';
-import { formatOf, isPacked, isReplaceable, LIMITS, openFile, STANDARD } from './files.js';
+import { formatOf, isPacked, isReplaceable, openFile, STANDARD } from './files.js';
 import { isProgressDrawn, startProgress } from './progress.js';
 
 /** Named as the parameters of the route; the format by default as the file's name says. */
@@ -92,7 +91,7 @@ async function exportTo(db: Db, out: Writable, { signal, query, format }: Select
   const ended = AbortSignal.any([signal, failed.signal]);
   const progress = startProgress(isProgressDrawn() ? await countOf(db, query) : undefined);
   try {
-    return await exportProjects(forTransfer(db, LIMITS), {
+    return await exportProjects(db, {
       query,
       format,
       write: async (part, rows) => {
