@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
+import { keptStatements } from '../prepared.js';
 
 export interface TechnologyUse {
   name: string;
@@ -9,20 +10,33 @@ export interface TechnologyUse {
 
 export type TechnologiesFactory = ReturnType<typeof createTechnologiesFactory>;
 
+const NAME = sql<string>`technology`;
+/** What was counted, and what writers have noted since. */
+const USES = sql<string>`(coalesce(projects, 0) + coalesce(change, 0))`;
+const COUNTED = sql`technology_counts full join (
+  select technology, sum(change)::bigint as change from technology_changes group by technology
+) as noted using (technology)`;
+
 /** Every query on technologies, which are what projects name: nobody writes them. */
 export function createTechnologiesFactory(db: Db) {
+  const kept = keptStatements(1);
+
+  const prepareList = () => {
+    const prefix = sql`${sql.placeholder('prefix')}::text`;
+    return db
+      .select({ name: NAME, projects: USES.mapWith(Number) })
+      .from(COUNTED)
+      .where(
+        sql`${USES} > 0 and (${prefix} = '' or starts_with(lower(technology), lower(${prefix})))`,
+      )
+      .orderBy(sql`${USES} desc, technology`)
+      .limit(sql.placeholder('limit'))
+      .prepare('technologies');
+  };
+
   /** The technologies in use whose names begin so, in any case; the most used first, then by name. */
   async function getTechnologies(prefix = '', limit = 50): Promise<TechnologyUse[]> {
-    const rows = await db.execute<{ name: string; projects: string }>(sql`
-      select technology as name, sum(projects) as projects
-      from (
-        select technology, projects from technology_counts
-        union all select technology, change from technology_changes
-      ) as used
-      where starts_with(lower(technology), lower(${prefix}))
-      group by technology having sum(projects) > 0
-      order by sum(projects) desc, technology limit ${limit}`);
-    return rows.map(({ name, projects }) => ({ name, projects: Number(projects) }));
+    return await kept('list', prepareList).execute({ prefix, limit });
   }
 
   return { getTechnologies };
