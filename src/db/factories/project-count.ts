@@ -1,12 +1,21 @@
-import { count, sql } from 'drizzle-orm';
+import { count, eq, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
-import { projects } from '../schema.js';
+import { projects, technologyCounts } from '../schema.js';
 import { literals, projectFilters, type valuesOf } from './project-list-filters.js';
 import type { ProjectListQuery } from './project-list-query.js';
 
 /** Counts what a query matches, page and order aside; to be prepared. */
 export function prepareCount(db: Db, query: ProjectListQuery) {
   return db.select({ total: count() }).from(projects).where(projectFilters(query)).prepare('count');
+}
+
+/** Counts the projects that use a technology, but for what the last writes changed; to be prepared. */
+export function prepareUses(db: Db) {
+  return db
+    .select({ projects: technologyCounts.projects })
+    .from(technologyCounts)
+    .where(eq(technologyCounts.technology, sql.placeholder('name')))
+    .prepare('uses');
 }
 
 /** What the planner expects to match, from its statistics. */

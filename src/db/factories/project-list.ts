@@ -4,7 +4,7 @@ import { DataError } from '../errors.js';
 import { emptyRows, keptStatements, withTexts } from '../prepared.js';
 import { positionOf, projectJson, type ProjectTexts, projectTexts } from '../project-json.js';
 import { type Project, projects } from '../schema.js';
-import { estimateCount, prepareCount } from './project-count.js';
+import { estimateCount, prepareCount, prepareUses } from './project-count.js';
 import {
   beyond,
   candidateFilters,
@@ -41,6 +41,8 @@ export class ProjectPage {
 const CANDIDATES = 1000;
 /** As many matches as the search index is asked for at once, by the planner's estimate. */
 const FEW = 500;
+/** How far an estimate of a technology with words may be too low without harm. */
+const SEVERAL_TIMES = 4;
 /** How many shapes of queries have their statements kept. */
 const MAX_SHAPES = 200;
 
@@ -77,12 +79,25 @@ export function createProjectLists(db: Db) {
     if (isWalked && hasOneWalk(query)) return await walkTechnologies(query, values);
     const searched = await withSearch(query, values);
     if (isWalked && technology.length > 0) {
-      if ((await estimateCount(db, query, searched)) > FEW) {
+      const matches = await estimateCount(db, query, searched);
+      if (matches > FEW && (await areMetSoon(query, matches))) {
         const rows = await walkCandidates(query, values);
         if (rows.length === values.limit) return rows;
       }
     }
     return await walkProjects(query, searched);
+  }
+
+  /**
+   * Whether so many matches may fill the page with candidates. What several technologies have in common
+   * the planner cannot know; of one with words it may be several times wrong.
+   */
+  async function areMetSoon(query: ProjectListQuery, matches: number): Promise<boolean> {
+    const { technology = [], anyTechnology = [], limit = 50 } = query;
+    if (technology.length + anyTechnology.length > 1) return true;
+    const statement = kept('uses', () => prepareUses(db));
+    const [row] = await statement.execute({ name: technology[0] });
+    return row === undefined || (matches / row.projects) * CANDIDATES * SEVERAL_TIMES > limit;
   }
 
   /** In the order of the sort, by an index or by the search index: the planner decides, for these values. */
