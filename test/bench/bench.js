@@ -21,6 +21,7 @@ const USAGE = `npm run bench -- [options]
   --seconds 4        of load in each round
   --connections 32   of the load
   --node 20 --node 24   versions, from the npm package node; without it the one that runs this
+  --only filter      scenarios whose name holds this; repeatable
   --write            put the table into docs/performance.md
   --soak 10          minutes of GET by id, each compared with the first; nothing else is measured`;
 
@@ -31,11 +32,14 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '4' },
     connections: { type: 'string', default: '32' },
     node: { type: 'string', multiple: true, default: [] },
+    only: { type: 'string', multiple: true, default: [''] },
     soak: { type: 'string' },
     write: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
+
+const scenarios = SCENARIOS.filter(({ name }) => options.only.some((part) => name.includes(part)));
 
 /** Some of the rows, all over the table. */
 const IDS = Array.from({ length: 500 }, (_, n) =>
@@ -43,7 +47,7 @@ const IDS = Array.from({ length: 500 }, (_, n) =>
 );
 const FIRST = `/api/projects/${IDS[0]}`;
 
-if (options.help) console.log(USAGE);
+if (options.help || scenarios.length === 0) console.log(USAGE);
 else await main();
 
 async function main() {
@@ -122,7 +126,7 @@ function startService(node, url) {
 
 /** Throws unless both answer each scenario alike, but for what is another in each row written. */
 async function compareAnswers(servers) {
-  for (const { name, method, target, body } of SCENARIOS) {
+  for (const { name, method, target, body } of scenarios) {
     const [limit, service] = await Promise.all(
       Object.values(servers).map(async ({ port }) => {
         const response = await fetch(`http://127.0.0.1:${port}${target(IDS[0])}`, {
@@ -145,7 +149,7 @@ async function compareAnswers(servers) {
 
 /** Requests a second by scenario: one warm round, then limit and service in turns. Reads come first: what is written would change what they read. */
 async function rounds(servers, setting) {
-  const results = SCENARIOS.map((scenario) => ({ scenario, limit: [], service: [] }));
+  const results = scenarios.map((scenario) => ({ scenario, limit: [], service: [] }));
   for (const result of results) {
     for (let round = 0; round <= Number(options.rounds); round++) {
       for (const who of ['limit', 'service']) {
