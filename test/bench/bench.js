@@ -17,8 +17,8 @@ import { startServer } from './server.js';
 
 const USAGE = `npm run bench -- [options]
   --rows 100000      how many projects there are
-  --rounds 5         of each scenario
-  --seconds 4        of load in each round
+  --rounds 11        of each scenario
+  --seconds 2        of load in each round: short, for the pace of a machine changes
   --connections 32   of the load
   --node 20 --node 24   versions, from the npm package node; without it the one that runs this
   --only filter      scenarios whose name holds this; repeatable
@@ -28,8 +28,8 @@ const USAGE = `npm run bench -- [options]
 const { values: options } = parseArgs({
   options: {
     rows: { type: 'string', default: '100000' },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '4' },
+    rounds: { type: 'string', default: '11' },
+    seconds: { type: 'string', default: '2' },
     connections: { type: 'string', default: '32' },
     node: { type: 'string', multiple: true, default: [] },
     only: { type: 'string', multiple: true, default: [''] },
