@@ -3,13 +3,15 @@ const SAME_SIGNAL_MS = 200;
 
 /** From now on calls `onFirst` at the first SIGTERM or SIGINT; a second one ends the process at once. */
 export function onSignal(onFirst: (signal: NodeJS.Signals) => void): void {
-  let firstAt: number | undefined;
+  let came: 'none' | 'first' | 'firstLongAgo' = 'none';
   const listen = (signal: NodeJS.Signals): void => {
-    if (firstAt === undefined) {
-      firstAt = performance.now();
+    if (came === 'none') {
+      came = 'first';
+      // Not by the clock: of a process that is busy meanwhile the second is heard behind the timer.
+      setTimeout(() => setImmediate(() => (came = 'firstLongAgo')), SAME_SIGNAL_MS).unref();
       return onFirst(signal);
     }
-    if (performance.now() - firstAt < SAME_SIGNAL_MS) return;
+    if (came === 'first') return;
     // As if nobody listened: an exit of Node's own waits for a call of the system that waits, such as to open a pipe.
     process.off('SIGTERM', listen).off('SIGINT', listen);
     process.kill(process.pid, signal);
