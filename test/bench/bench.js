@@ -47,8 +47,12 @@ const IDS = Array.from({ length: 500 }, (_, n) =>
 );
 const FIRST = `/api/projects/${IDS[0]}`;
 
-if (options.help || scenarios.length === 0) console.log(USAGE);
-else await main();
+if (options.help) {
+  console.log(USAGE);
+} else if (scenarios.length === 0) {
+  console.error(`No scenario has such a name: ${SCENARIOS.map(({ name }) => name).join(', ')}`);
+  process.exitCode = 1;
+} else await main();
 
 async function main() {
   await requireWrk();
