@@ -212,10 +212,7 @@ describe('files', () => {
     expect(await allProjects()).toEqual([]);
   });
 
-  /** As a Ctrl-C arrives under npm, which sends it on to who has it from the terminal already. */
   async function interrupt(child: ChildProcess, signal: NodeJS.Signals) {
-    child.kill(signal);
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5); // a timer could be late
     child.kill(signal);
     return (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
   }
