@@ -1,0 +1,32 @@
+import type { Rows } from './session.js';
+
+/** drizzle writes its own parsers and serializers into these. */
+export interface DrizzleOptions {
+  parsers: Record<number, (text: string) => unknown>;
+  serializers: object;
+}
+
+/** Runs a statement; `values`: each row is a list of its columns. */
+export type Run = (text: string, params: unknown[], values: boolean) => Promise<Rows>;
+
+/** Runs once, when it is awaited, like a postgres.js query. */
+export class PendingQuery implements PromiseLike<Rows> {
+  #rows: Promise<Rows> | undefined;
+
+  constructor(
+    private readonly run: Run,
+    private readonly text: string,
+    private readonly params: unknown[],
+  ) {}
+
+  values(): Promise<Rows> {
+    return (this.#rows ??= this.run(this.text, this.params, true));
+  }
+
+  then<A, B>(
+    onResult?: ((rows: Rows) => A | PromiseLike<A>) | null,
+    onError?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ) {
+    return (this.#rows ??= this.run(this.text, this.params, false)).then(onResult, onError);
+  }
+}
