@@ -162,7 +162,10 @@ describe('a stream of changes', () => {
       await alone.close();
     });
     const sessions = async () =>
-      (await there`select from pg_stat_activity where datname = current_database()`).length;
+      (
+        await there`select from pg_stat_activity
+          where datname = current_database() and backend_type = 'client backend'`
+      ).length;
     expect(await listeners(there)).toEqual([]);
     const clients: EventClient[] = [];
     while (clients.length < 1000)

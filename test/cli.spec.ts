@@ -332,7 +332,7 @@ describe('files', () => {
   async function transactions(): Promise<number> {
     return await onDatabase(database.url, async (sql) => {
       const open = await sql`select from pg_stat_activity where datname = current_database()
-        and xact_start is not null and pid <> pg_backend_pid()`;
+        and xact_start is not null and pid <> pg_backend_pid() and backend_type = 'client backend'`;
       return open.length;
     });
   }

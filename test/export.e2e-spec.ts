@@ -291,7 +291,7 @@ describe('an export', () => {
   async function transactions(): Promise<number> {
     return await onDatabase(service.database.url, async (sql) => {
       const open = await sql`select from pg_stat_activity where datname = current_database()
-        and backend_xmin is not null and pid <> pg_backend_pid()`;
+        and backend_xmin is not null and pid <> pg_backend_pid() and backend_type = 'client backend'`;
       return open.length;
     });
   }

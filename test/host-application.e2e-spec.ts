@@ -373,7 +373,7 @@ async function sessionsOn({ url }: TestDatabase): Promise<string[]> {
   const sql = postgres(url, { max: 1 });
   const rows = await sql<{ name: string }[]>`
     select application_name as name from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid()`;
+    where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'`;
   await sql.end();
   return rows.map(({ name }) => name);
 }

@@ -385,7 +385,7 @@ describe('a sender', () => {
   const transactions = () =>
     onDatabase(service.database.url, async (sql) => {
       const open = await sql`select from pg_stat_activity where datname = current_database()
-        and xact_start is not null and pid <> pg_backend_pid()`;
+        and xact_start is not null and pid <> pg_backend_pid() and backend_type = 'client backend'`;
       return open.length;
     });
 

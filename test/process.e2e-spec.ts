@@ -385,7 +385,7 @@ async function sessions(): Promise<unknown[]> {
   const rows = await onServer(
     database.url,
     `select application_name, state from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid()`,
+    where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'`,
   );
   return [...rows];
 }

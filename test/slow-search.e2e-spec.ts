@@ -38,7 +38,8 @@ it('a search that takes too long is ended, answered with 503, and leaves nothing
   }
   const running = await sql`
     select query from pg_stat_activity
-    where datname = current_database() and state = 'active' and pid <> pg_backend_pid()`;
+    where datname = current_database() and state = 'active' and pid <> pg_backend_pid()
+      and backend_type = 'client backend'`;
   expect(running).toEqual([]);
   const { status } = await request(service.url).get('/api/projects?q=n7&limit=1');
   expect(status).toBe(200);
