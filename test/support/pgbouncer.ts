@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { text } from 'node:stream/consumers';
+import { until } from './connections.js';
+
+/** Where Debian puts it. */
+export const PGBOUNCER = '/usr/sbin/pgbouncer';
+export const hasPgbouncer = existsSync(PGBOUNCER);
+
+export interface Pgbouncer {
+  /** The URL of the same database through the pooler. */
+  through(databaseUrl: string): string;
+  stop(): Promise<void>;
+}
+
+/** A pgbouncer in transaction mode before the PostgreSQL of the tests, with so many connections to each database. */
+export async function startPgbouncer(connections: number): Promise<Pgbouncer> {
+  const server = new URL(process.env.TEST_DATABASE_URL!);
+  const port = await freePort();
+  const folder = await mkdtemp(path.join(tmpdir(), 'projects-service-pgbouncer-'));
+  await chmod(folder, 0o755);
+  const file = path.join(folder, 'pgbouncer.ini');
+  await writeFile(
+    file,
+    `[databases]
+* = host=127.0.0.1 port=${server.port} user=${server.username} password=${server.password}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = ${connections}
+`,
+  );
+  const asNobody = process.getuid?.() === 0 ? ['--user', 'nobody'] : []; // it refuses to be root
+  const child = spawn(PGBOUNCER, ['--quiet', ...asNobody, file]);
+  const said = text(child.stderr);
+  await until(async () => {
+    if (child.exitCode !== null) throw new Error(`pgbouncer ended: ${await said}`);
+    return await isListening(port);
+  }, 10_000);
+  return {
+    through: (databaseUrl) => {
+      const url = new URL(databaseUrl);
+      url.port = String(port);
+      return url.href;
+    },
+    stop: async () => {
+      child.kill('SIGKILL');
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function isListening(port: number): Promise<boolean> {
+  const socket = net.connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
