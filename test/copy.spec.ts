@@ -36,7 +36,7 @@ const POOLS: [string, (url: string) => Db][] = [
 ];
 
 /** More than the buffers between server and reader hold. */
-const LONG = sql`select repeat('x', 1000) from generate_series(1, 50_000)`;
+const LONG = sql`select repeat('x', 1000) from generate_series(1, 50000)`;
 const bytesOfLong = 50_000 * (2 + 4 + 1000) + 2;
 
 async function read(rows: AsyncIterable<Buffer>): Promise<Buffer> {
@@ -88,7 +88,7 @@ describe.each(POOLS)('COPY from %s', (_, connectTo) => {
     expect(await codeOf(read(copyOut(db, sql`select * from nothing`)))).toBe(
       'database_unavailable',
     );
-    const late = sql`select 1 / (20_000 - i) from generate_series(1, 50_000) as i`;
+    const late = sql`select 1 / (20000 - i) from generate_series(1, 50000) as i`;
     expect(await codeOf(read(copyOut(db, late)))).toBe('invalid_value');
     await Promise.all([1, 2, 3, 4].map(() => backendOf(db)));
   });

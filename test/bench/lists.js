@@ -1,6 +1,7 @@
 // How lists grow: the same queries on catalogues of several sizes, on one connection, warm, and the
 // plans by which PostgreSQL answers them at the last size.
-//   npm run bench:lists -- 10000 1000000 [--write]
+//   npm run bench:lists -- 10000 1000000 [--write] [--url postgres://…/…]
+// In a PostgreSQL of its own, or in databases of its own on the server that the URL names.
 import { mkdtempSync, rmSync, chmodSync } from 'node:fs';
 import os, { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -17,7 +18,7 @@ import { fillCatalogue } from './catalogue.js';
 import { writeReport } from './report.js';
 
 const { values: options, positionals } = parseArgs({
-  options: { write: { type: 'boolean', default: false } },
+  options: { write: { type: 'boolean', default: false }, url: { type: 'string' } },
   allowPositionals: true,
 });
 const SIZES = positionals.map(Number);
@@ -56,29 +57,61 @@ if (SIZES.length === 0 || SIZES.some((size) => !(size >= 1000))) {
   console.error('Name the sizes, such as: npm run bench:lists -- 10000 1000000');
   process.exit(1);
 }
-const directory = mkdtempSync(path.join(tmpdir(), 'projects-bench-'));
-chmodSync(directory, 0o755);
-const server = await startEmbeddedPostgres({
-  directory,
-  settings: {
-    shared_buffers: '2GB',
-    max_wal_size: '4GB',
-    fsync: 'off',
-    synchronous_commit: 'off',
-    jit: 'off',
-  },
-});
+/** The databases made. */
+const made = [];
+const server = options.url ? serverAt(options.url) : await startServer();
 try {
   const urls = [];
   for (const size of SIZES) urls.push(await makeCatalogue(size));
   const results = [];
   for (const [n, size] of SIZES.entries()) results.push(await measure(size, urls[n]));
   const report = [...tableOf(results), '', ...planTableOf(results.at(-1))].join('\n');
-  console.log(report);
-  if (options.write) writeReport('growth', `${heading()}\n\n${report}`);
+  console.log(`${await heading()}\n\n${report}`);
+  if (options.write) writeReport('growth', `${await heading()}\n\n${report}`);
 } finally {
   await server.stop();
-  rmSync(directory, { recursive: true, force: true });
+}
+
+async function startServer() {
+  const directory = mkdtempSync(path.join(tmpdir(), 'projects-bench-'));
+  chmodSync(directory, 0o755);
+  const { url, stop } = await startEmbeddedPostgres({
+    directory,
+    settings: {
+      shared_buffers: '2GB',
+      max_wal_size: '4GB',
+      fsync: 'off',
+      synchronous_commit: 'off',
+      jit: 'off',
+    },
+  });
+  return {
+    url,
+    stop: async () => {
+      await stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** One that is there, and keeps none of the databases made here. */
+function serverAt(url) {
+  return {
+    url,
+    stop: () =>
+      onServer(async (sql) => {
+        for (const name of made) await sql.unsafe(`drop database ${name} with (force)`);
+      }),
+  };
+}
+
+async function onServer(work) {
+  const sql = postgres(server.url, { max: 1, onnotice: () => {} });
+  try {
+    return await work(sql);
+  } finally {
+    await sql.end();
+  }
 }
 
 async function measure(size, url) {
@@ -113,11 +146,11 @@ async function measure(size, url) {
 }
 
 async function makeCatalogue(size) {
+  const name = `projects_bench_${size}`;
+  await onServer((sql) => sql.unsafe(`create database ${name}`));
+  made.push(name);
   const url = new URL(server.url);
-  url.pathname = `catalogue_${size}`;
-  const admin = postgres(server.url, { max: 1, onnotice: () => {} });
-  await admin.unsafe(`create database catalogue_${size}`);
-  await admin.end();
+  url.pathname = name;
   await migrate({ url: url.href });
   const sql = postgres(url.href, { max: 1, onnotice: () => {} });
   const startedAt = performance.now();
@@ -180,7 +213,15 @@ function describe(node) {
   return below.length === 1 ? `${text} < ${below[0]}` : `${text} < (${below.join(', ')})`;
 }
 
-function heading() {
+async function heading() {
   const { model } = os.cpus()[0];
-  return `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${os.cpus().length} cores (${model.trim()}): median (95th percentile) of ${RUNS} runs, in milliseconds.`;
+  return `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${await onServer(buildOf)}, ${os.cpus().length} cores (${model.trim()}): median (95th percentile) of ${RUNS} runs, in milliseconds.`;
+}
+
+/** Version and optimization: a build for size takes longer to look at a row than one for speed. */
+async function buildOf(sql) {
+  const [{ version }] = await sql`select current_setting('server_version') as version`;
+  const [flags] = await sql`select setting from pg_config where name = 'CFLAGS'`.catch(() => []);
+  const optimization = flags?.setting.match(/-O\S*/g)?.at(-1);
+  return `PostgreSQL ${version}${optimization ? ` built with ${optimization}` : ''}`;
 }

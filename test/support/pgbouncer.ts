@@ -21,6 +21,7 @@ export interface Pgbouncer {
 /** A pgbouncer in transaction mode before the PostgreSQL of the tests, with so many connections to each database. */
 export async function startPgbouncer(connections: number): Promise<Pgbouncer> {
   const server = new URL(process.env.TEST_DATABASE_URL!);
+  const password = server.password && `password=${server.password}`;
   const port = await freePort();
   const folder = await mkdtemp(path.join(tmpdir(), 'projects-service-pgbouncer-'));
   await chmod(folder, 0o755);
@@ -28,7 +29,7 @@ export async function startPgbouncer(connections: number): Promise<Pgbouncer> {
   await writeFile(
     file,
     `[databases]
-* = host=127.0.0.1 port=${server.port} user=${server.username} password=${server.password}
+* = host=127.0.0.1 port=${server.port} user=${server.username} ${password}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = ${port}
