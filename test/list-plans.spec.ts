@@ -104,6 +104,18 @@ async function plansOf(read: () => Promise<unknown>): Promise<Plan[]> {
   return plans;
 }
 
+it('what may be rare is asked for in days, and the search index finds it in them', async () => {
+  const neverTogether = { technology: ['common1', 'common2'] };
+  const plans = await plansOf(() => createProjectLists(db).listProjects(neverTogether));
+  const inDays = plans.flatMap(nodesOf).filter((node) => node['Index Cond']?.includes('day_of'));
+  expect(inDays.length).toBeGreaterThan(0);
+  for (const { 'Index Name': index, 'Index Cond': condition } of inDays)
+    expect([index, condition]).toEqual([
+      'projects_search_index',
+      expect.stringMatching(/search @@ .* AND .*day_of/),
+    ]);
+});
+
 it('the projects of a technology are not kept when they are looked up: each comes once', async () => {
   const read = () => createProjectLists(db).listProjects({ technology: ['common1'] });
   const [plan] = await plansOf(read);
@@ -126,6 +138,8 @@ it('this test sees a sequential scan where there is one', async () => {
 interface Plan {
   'Node Type': string;
   'Relation Name'?: string;
+  'Index Name'?: string;
+  'Index Cond'?: string;
   Plans?: Plan[];
 }
 

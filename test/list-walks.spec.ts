@@ -10,6 +10,7 @@ interface Row {
   id: string;
   words: string[];
   technologies: string[];
+  createdAt: string;
   updatedAt: string;
 }
 
@@ -24,25 +25,28 @@ beforeAll(async () => {
   await connection.db.execute(`
     insert into projects (name, description, technologies, created_at, updated_at)
     select 'n' || i, 'word' || i % 3 || case when i % 7 = 0 then ' seventh' else '' end
-        || case when i % 21 = 0 then ' thin' else '' end,
+        || case when i % 21 = 0 then ' thin' else '' end
+        || case when i <= 3000 then ' old' else '' end,
       to_jsonb(array_remove(array['a' || i % 2, 'b' || i % 5, 'c' || i % 11,
         case when i > 20000 then 'Recent' else 'Early' end, case when i % 4000 = 1 then 'Rare' end], null)),
-      '2020-01-01'::timestamptz + i / 40 * interval '1 minute',
+      '2020-01-01'::timestamptz + i / 40 * interval '5 hours',
       '2024-01-01'::timestamptz + i % 777 * interval '1 hour'
     from generate_series(1, 24000) as i`);
   await connection.db.execute('select fold_technology_changes()');
   await connection.db.execute('vacuum analyze');
   const rows = await connection.db.execute<Record<string, unknown>>(
-    `select id, name || ' ' || description as text, technologies, api_moment(updated_at) as at
+    `select id, name || ' ' || description as text, technologies,
+       api_moment(created_at) as created, api_moment(updated_at) as updated
      from projects order by created_at desc, id desc`,
   );
-  all = rows.map(({ id, text, technologies, at }) => ({
+  all = rows.map(({ id, text, technologies, created, updated }) => ({
     id: id as string,
     words: (text as string).split(' '),
     technologies: (typeof technologies === 'string'
       ? JSON.parse(technologies)
       : technologies) as string[],
-    updatedAt: at as string,
+    createdAt: created as string,
+    updatedAt: updated as string,
   }));
 }, 120_000);
 afterAll(async () => {
@@ -58,6 +62,8 @@ function expected({ technology = [], anyTechnology = [], q, ...query }: ProjectL
       (anyTechnology.length === 0 ||
         anyTechnology.some((name) => row.technologies.includes(name))) &&
       (q === undefined || q.split(' ').every((word) => row.words.includes(word))) &&
+      (!query.createdFrom || row.createdAt >= query.createdFrom.toISOString()) &&
+      (!query.createdTo || row.createdAt < query.createdTo.toISOString()) &&
       (!query.updatedFrom || row.updatedAt >= query.updatedFrom.toISOString()) &&
       (!query.updatedTo || row.updatedAt < query.updatedTo.toISOString()),
   );
@@ -87,6 +93,17 @@ const queries: Record<string, ProjectListQuery> = {
     technology: ['a1'],
     q: 'thin',
   },
+  'a technology and a word that the first days have none of': {
+    technology: ['Early'],
+    q: 'thin',
+  },
+  'a technology and a word of the oldest': { technology: ['a1'], q: 'old' },
+  'a technology and a word, created in a range': {
+    technology: ['a1'],
+    q: 'thin',
+    createdFrom: new Date('2020-02-01T07:00:00Z'),
+    createdTo: new Date('2020-04-20T07:00:00Z'),
+  },
   'two technologies and two words': { technology: ['a1', 'b2'], q: 'word1 seventh' },
   'a technology and the words of few': { technology: ['b2'], q: 'n12' },
   'one of several technologies': { anyTechnology: ['b1', 'b2', 'Rare'] },
@@ -113,14 +130,44 @@ it('these queries walk both by the technology and by the search index', async ()
   expect((await sentFor({ technology: ['a1', 'Rare'] })).at(-1)).not.toEqual(CANDIDATES);
 });
 
-it('candidates are left alone where too few of them would match', async () => {
+it('candidates are left alone where too few of them would match, and the first days are asked for', async () => {
   const query = { technology: ['a1'], q: 'thin' };
   expect(await sentFor({ ...query, limit: 100 })).toContainEqual(CANDIDATES);
-  expect(await sentFor({ ...query, limit: 200 })).not.toContainEqual(CANDIDATES);
+  const sent = await sentFor({ ...query, limit: 200 });
+  expect(sent).not.toContainEqual(CANDIDATES);
+  expect(sent.at(-1)).toEqual(DAYS);
+});
+
+it('more days are asked for until they fill the page, and if they do not, the whole catalogue', async () => {
+  const areDays = async (limit: number) => {
+    const sent = await sentFor({ technology: ['a1'], q: 'old', limit });
+    return sent.map((text) => text.includes('&& $')).slice(-3);
+  };
+  // All of them are in the first 16 of the 126 days: 15 of the last are asked for, and 120.
+  expect(await areDays(88)).toEqual([false, true, true]);
+  // Nine, 72, and there are no 576.
+  expect(await areDays(50)).toEqual([true, true, false]);
+});
+
+it.each([
+  ['1970-01-01T00:00:00Z', [0]],
+  ['1969-12-31T23:59:59.999Z', [-1]],
+  ['2020-02-29T23:59:59+02:00', [18321]],
+  ['0044-03-15 00:00+00 BC', [-735160]],
+  ['infinity', []],
+  ['-infinity', []],
+])('day_of(%s) is %j, whatever the time zone', async (moment, days) => {
+  await connection.db.transaction(async (tx) => {
+    await tx.execute(`set local time zone 'Asia/Kathmandu'`);
+    const [row] = await tx.execute(`select to_json(day_of('${moment}'::timestamptz)) as days`);
+    expect(row!.days).toEqual(days);
+  });
 });
 
 /** A statement that walks the candidates of a technology. */
 const CANDIDATES: unknown = expect.stringContaining('limit 1000');
+/** One that asks the search index for some days. */
+const DAYS: unknown = expect.stringContaining('&& $');
 
 async function sentFor(query: ProjectListQuery): Promise<string[]> {
   const sent: string[] = [];

@@ -70,7 +70,8 @@ export const projects = pgTable(
     index('projects_created_at_id_index').on(table.createdAt, table.id),
     index('projects_updated_at_id_index').on(table.updatedAt, table.id),
     index('projects_name_id_index').on(table.name, table.id),
-    index('projects_search_index').using('gin', table.search),
+    // With the day of creation, so that a search may be asked of some days (project-list.ts, `walkDays`).
+    index('projects_search_index').using('gin', table.search, sql`day_of(${table.createdAt})`),
     check('projects_name_check', sql`btrim(${table.name}) <> ''`),
     check(
       'projects_description_check',

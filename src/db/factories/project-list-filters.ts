@@ -156,6 +156,35 @@ function usesOf(names: Stand): SQL {
       and used.created_at = found.created_at and used.project_id = found.project_id)`;
 }
 
+/**
+ * Created on these days (`day_of`), which the search index knows. They are also given as moments, so that
+ * a walk in the order of creation ends with them.
+ */
+export function createdOnDays({ descending = true }: ProjectListQuery): SQL {
+  const [days, end] = [sql.placeholder('days'), sql.placeholder('daysEnd')];
+  const comparison = sql.raw(descending ? '>=' : '<');
+  return sql`day_of(${projects.createdAt}) && ${days}::integer[]
+    and ${projects.createdAt} ${comparison} to_timestamp(${end}::float8)`;
+}
+
+/** The days, in the order of the list, of the first and the last project from the cursor on; to be prepared. */
+export function prepareEnds(db: Db, query: ProjectListQuery) {
+  const [key, id] = [sql`${projects.createdAt}`, sql`${projects.id}`];
+  const descending = query.descending ?? true;
+  const where = and(createdWithin(query, key, PLACEHOLDERS), beyond(query, key, id));
+  const dayAt = (order: ProjectListQuery) =>
+    sql<number | null>`(day_of((${db
+      .select({ createdAt: projects.createdAt })
+      .from(projects)
+      .where(where)
+      .orderBy(inOrder(order, key, id))
+      .limit(1)})))[1]`;
+  return db
+    .select({ first: dayAt({ descending }), last: dayAt({ descending: !descending }) })
+    .from(sql`(values (1)) as once`)
+    .prepare('ends');
+}
+
 function updatedWithin(
   { updatedFrom, updatedTo }: ProjectListQuery,
   value: Stands,

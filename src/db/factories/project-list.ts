@@ -8,9 +8,11 @@ import { estimateCount, prepareCount, prepareUses } from './project-count.js';
 import {
   beyond,
   candidateFilters,
+  createdOnDays,
   inOrder,
   isSearched,
   LIMIT,
+  prepareEnds,
   prepareSearch,
   projectFilters,
   searchedBy,
@@ -43,10 +45,17 @@ const CANDIDATES = 1000;
 const FEW = 500;
 /** How far an estimate of a technology with words may be too low without harm. */
 const SEVERAL_TIMES = 4;
+/** How many times the days that would fill a page are asked for: projects do not come evenly. */
+const DAYS_SPARE = 2;
+const DAYS_GROWTH = 8;
+/** Each is looked up in the search index. */
+const MAX_DAYS = 1000;
+const SECONDS_A_DAY = 86_400;
 /** How many shapes of queries have their statements kept. */
 const MAX_SHAPES = 200;
 
 type Values = ReturnType<typeof valuesOf>;
+type Ends = Awaited<ReturnType<ReturnType<typeof prepareEnds>['execute']>>[number];
 
 /**
  * Lists of projects, by key. Walking page after page while others write meets every project once
@@ -80,12 +89,21 @@ export function createProjectLists(db: Db) {
     const searched = await withSearch(query, values);
     if (isWalked && technology.length > 0) {
       const matches = await estimateCount(db, query, searched);
-      if (matches > FEW && (await areMetSoon(query, matches))) {
-        const rows = await walkCandidates(query, values);
+      if (matches > FEW) {
+        const rows = await walkPart(query, searched, matches);
         if (rows.length === values.limit) return rows;
       }
     }
     return await walkProjects(query, searched);
+  }
+
+  /** Of a part of the catalogue that is likely to fill the page; fewer rows than the limit say nothing. */
+  async function walkPart(query: ProjectListQuery, searched: Values, matches: number) {
+    if (await areMetSoon(query, matches)) {
+      const rows = await walkCandidates(query, searched);
+      if (rows.length === searched.limit) return rows;
+    }
+    return await walkDays(query, searched, matches);
   }
 
   /**
@@ -102,18 +120,43 @@ export function createProjectLists(db: Db) {
 
   /** In the order of the sort, by an index or by the search index: the planner decides, for these values. */
   async function walkProjects(query: ProjectListQuery, searched: Values): Promise<ProjectTexts[]> {
-    const statement = kept(`projects ${shapeOf(query)}`, () => {
-      const key = sql`${projects[query.sortBy ?? 'createdAt']}`;
-      const id = sql`${projects.id}`;
-      const found = db
-        .select(projectTexts(query.fields))
-        .from(projects)
-        .where(and(projectFilters(query), beyond(query, key, id)))
-        .orderBy(inOrder(query, key, id))
-        .limit(sql.placeholder('limit'));
-      return withTexts<ProjectTexts>(found.prepare('projects'));
-    });
+    const statement = kept(`projects ${shapeOf(query)}`, () => prepareProjects(query));
     return await statement.execute(searched);
+  }
+
+  /**
+   * The same in the order of creation, of the first days only: as many as would hold the page twice if
+   * the matches came evenly, then eight times as many, as long as there are more.
+   */
+  async function walkDays(query: ProjectListQuery, searched: Values, matches: number) {
+    const { descending = true } = query;
+    const ends = kept(`ends ${shapeOf(query)}`, () => prepareEnds(db, query));
+    const statement = kept(`days ${shapeOf(query)}`, () =>
+      prepareProjects(query, createdOnDays(query)),
+    );
+    const [{ first, last }] = (await ends.execute(searched)) as [Ends];
+    if (first === null || last === null) return [];
+    const all = Math.abs(first - last) + 1;
+    let count = Math.ceil((DAYS_SPARE * searched.limit * all) / matches);
+    for (; count < all && count <= MAX_DAYS; count *= DAYS_GROWTH) {
+      const days = Array.from({ length: count }, (_, i) => (descending ? first - i : first + i));
+      const daysEnd = (descending ? days.at(-1)! : days.at(-1)! + 1) * SECONDS_A_DAY;
+      const rows = await statement.execute({ ...searched, days, daysEnd });
+      if (rows.length === searched.limit) return rows;
+    }
+    return [];
+  }
+
+  function prepareProjects(query: ProjectListQuery, within?: SQL) {
+    const key = sql`${projects[query.sortBy ?? 'createdAt']}`;
+    const id = sql`${projects.id}`;
+    const found = db
+      .select(projectTexts(query.fields))
+      .from(projects)
+      .where(and(projectFilters(query), within, beyond(query, key, id)))
+      .orderBy(inOrder(query, key, id))
+      .limit(sql.placeholder('limit'));
+    return withTexts<ProjectTexts>(found.prepare('projects'));
   }
 
   /** In the order of creation, by the index of one technology, or of each of several alternatives. */
