@@ -1,7 +1,7 @@
 import request from 'supertest';
 import { migrate } from '../src/db/migrate.js';
 import { aProject } from './support/builders.js';
-import { connectPlainly, endEachTest } from './support/connections.js';
+import { connectPlainly, endEachTest, until } from './support/connections.js';
 import { createEmptyDatabase, type TestDatabase } from './support/database.js';
 import { openEvents } from './support/event-client.js';
 import { hasPgbouncer, type Pgbouncer, startPgbouncer } from './support/pgbouncer.js';
@@ -46,6 +46,8 @@ if (!hasPgbouncer && !isNeeded)
       const services = await Promise.all([startProcess(variables), startProcess(variables)]);
       urls = await Promise.all(services.map(({ url }) => url));
       apis = urls.map((url) => request(url));
+      for (const api of apis)
+        await until(async () => (await api.get('/health/ready')).status === 200, 60_000);
     }, 120_000);
     endEachTest();
     afterAll(async () => {
