@@ -139,14 +139,14 @@ it('candidates are left alone where too few of them would match, and the first d
 });
 
 it('more days are asked for until they fill the page, and if they do not, the whole catalogue', async () => {
-  const areDays = async (limit: number) => {
-    const sent = await sentFor({ technology: ['a1'], q: 'old', limit });
-    return sent.map((text) => text.includes('&& $')).slice(-3);
-  };
-  // All of them are in the first 16 of the 126 days: 15 of the last are asked for, and 120.
-  expect(await areDays(88)).toEqual([false, true, true]);
-  // Nine, 72, and there are no 576.
-  expect(await areDays(50)).toEqual([true, true, false]);
+  const query = { technology: ['a1'], q: 'old' }; // all in the first 16 of 126 days
+  expect(await daysAskedFor({ ...query, limit: 88 })).toEqual([15, 120]);
+  expect(await daysAskedFor({ ...query, limit: 50 })).toEqual([9, 72]);
+  expect((await sentFor({ ...query, limit: 50 })).at(-1)).not.toEqual(DAYS);
+  // The matches behind a cursor are as dense as all are.
+  const after = { key: '2020-03-01T00:00:00.000Z', id: all[0]!.id };
+  expect(await daysAskedFor({ ...query, limit: 50, after })).toEqual([9]);
+  expect(await daysAskedFor({ ...query, limit: 50, descending: false, after })).toEqual([9]);
 });
 
 it.each([
@@ -170,9 +170,24 @@ const CANDIDATES: unknown = expect.stringContaining('limit 1000');
 const DAYS: unknown = expect.stringContaining('&& $');
 
 async function sentFor(query: ProjectListQuery): Promise<string[]> {
-  const sent: string[] = [];
+  return (await statementsFor(query)).map(({ text }) => text);
+}
+
+/** How many days each statement names that asks for some. */
+async function daysAskedFor(query: ProjectListQuery): Promise<number[]> {
+  const statements = await statementsFor(query);
+  const lists = statements.map(({ params }) => params.find((value) => isListOfNumbers(value)));
+  return lists.filter((list) => list !== undefined).map((list) => list.length);
+}
+
+function isListOfNumbers(value: unknown): value is number[] {
+  return Array.isArray(value) && typeof value[0] === 'number';
+}
+
+async function statementsFor(query: ProjectListQuery) {
+  const sent: { text: string; params: unknown[] }[] = [];
   const client = (connection.db as unknown as { $client: Sql }).$client;
-  const logger = { logQuery: (text: string) => sent.push(text) };
+  const logger = { logQuery: (text: string, params: unknown[]) => sent.push({ text, params }) };
   await createProjectLists(drizzle(client, { schema, logger })).listProjects(query);
   return sent;
 }

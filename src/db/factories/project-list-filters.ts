@@ -167,20 +167,26 @@ export function createdOnDays({ descending = true }: ProjectListQuery): SQL {
     and ${projects.createdAt} ${comparison} to_timestamp(${end}::float8)`;
 }
 
-/** The days, in the order of the list, of the first and the last project from the cursor on; to be prepared. */
+/**
+ * The days of the first and the last project in the order of the list, and of the first behind the
+ * cursor; to be prepared.
+ */
 export function prepareEnds(db: Db, query: ProjectListQuery) {
   const [key, id] = [sql`${projects.createdAt}`, sql`${projects.id}`];
   const descending = query.descending ?? true;
-  const where = and(createdWithin(query, key, PLACEHOLDERS), beyond(query, key, id));
-  const dayAt = (order: ProjectListQuery) =>
+  const dayAt = (order: ProjectListQuery, from?: SQL) =>
     sql<number | null>`(day_of((${db
       .select({ createdAt: projects.createdAt })
       .from(projects)
-      .where(where)
+      .where(and(createdWithin(query, key, PLACEHOLDERS), from))
       .orderBy(inOrder(order, key, id))
       .limit(1)})))[1]`;
   return db
-    .select({ first: dayAt({ descending }), last: dayAt({ descending: !descending }) })
+    .select({
+      first: dayAt({ descending }),
+      last: dayAt({ descending: !descending }),
+      ...(query.after && { behindCursor: dayAt({ descending }, beyond(query, key, id)) }),
+    })
     .from(sql`(values (1)) as once`)
     .prepare('ends');
 }

@@ -64,8 +64,8 @@ type Ends = Awaited<ReturnType<ReturnType<typeof prepareEnds>['execute']>>[numbe
  * How they stay fast as the table grows (docs/performance.md has the plans): without a technology, an
  * index in the order of the sort is walked or the search index is asked, whichever the planner finds
  * cheaper for these very words. With a technology, in order of creation, its index is walked. With
- * several, or with words, the search index is asked where it will find few, and otherwise the index of
- * the rarest technology is walked so far.
+ * several, or with words, the search index is asked where it will find few; otherwise the index of the
+ * rarest technology is walked so far, and then the search index is asked for so many days.
  */
 export function createProjectLists(db: Db) {
   const kept = keptStatements(MAX_SHAPES);
@@ -134,12 +134,12 @@ export function createProjectLists(db: Db) {
     const statement = kept(`days ${shapeOf(query)}`, () =>
       prepareProjects(query, createdOnDays(query)),
     );
-    const [{ first, last }] = (await ends.execute(searched)) as [Ends];
-    if (first === null || last === null) return [];
-    const all = Math.abs(first - last) + 1;
-    let count = Math.ceil((DAYS_SPARE * searched.limit * all) / matches);
-    for (; count < all && count <= MAX_DAYS; count *= DAYS_GROWTH) {
-      const days = Array.from({ length: count }, (_, i) => (descending ? first - i : first + i));
+    const [{ first, last, behindCursor: begin = first }] = (await ends.execute(searched)) as [Ends];
+    if (first === null || last === null || begin === null) return [];
+    const daysAMatch = (Math.abs(first - last) + 1) / matches;
+    let count = Math.ceil(DAYS_SPARE * searched.limit * daysAMatch);
+    for (; count <= Math.min(MAX_DAYS, Math.abs(begin - last)); count *= DAYS_GROWTH) {
+      const days = Array.from({ length: count }, (_, i) => (descending ? begin - i : begin + i));
       const daysEnd = (descending ? days.at(-1)! : days.at(-1)! + 1) * SECONDS_A_DAY;
       const rows = await statement.execute({ ...searched, days, daysEnd });
       if (rows.length === searched.limit) return rows;
