@@ -65,9 +65,15 @@ try {
   for (const size of SIZES) urls.push(await makeCatalogue(size));
   const results = [];
   for (const [n, size] of SIZES.entries()) results.push(await measure(size, urls[n]));
-  const report = [...tableOf(results), '', ...planTableOf(results.at(-1))].join('\n');
-  console.log(`${await heading()}\n\n${report}`);
-  if (options.write) writeReport('growth', `${await heading()}\n\n${report}`);
+  const report = [
+    await heading(),
+    '',
+    ...tableOf(results),
+    '',
+    ...planTableOf(results.at(-1)),
+  ].join('\n');
+  console.log(report);
+  if (options.write) writeReport('growth', report);
 } finally {
   await server.stop();
 }

@@ -9,7 +9,7 @@ import { text } from 'node:stream/consumers';
 import { until } from './connections.js';
 
 /** Where Debian puts it. */
-export const PGBOUNCER = '/usr/sbin/pgbouncer';
+const PGBOUNCER = '/usr/sbin/pgbouncer';
 export const hasPgbouncer = existsSync(PGBOUNCER);
 
 export interface Pgbouncer {
@@ -21,7 +21,7 @@ export interface Pgbouncer {
 /** A pgbouncer in transaction mode before the PostgreSQL of the tests, with so many connections to each database. */
 export async function startPgbouncer(connections: number): Promise<Pgbouncer> {
   const server = new URL(process.env.TEST_DATABASE_URL!);
-  const password = server.password && `password=${server.password}`;
+  const [user, password] = [server.username, server.password].map(decodeURIComponent);
   const port = await freePort();
   const folder = await mkdtemp(path.join(tmpdir(), 'projects-service-pgbouncer-'));
   await chmod(folder, 0o755);
@@ -29,7 +29,7 @@ export async function startPgbouncer(connections: number): Promise<Pgbouncer> {
   await writeFile(
     file,
     `[databases]
-* = host=127.0.0.1 port=${server.port} user=${server.username} ${password}
+* = host=${server.hostname} port=${server.port || 5432} user=${user} ${password && `password=${password}`}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = ${port}
@@ -49,7 +49,7 @@ default_pool_size = ${connections}
   return {
     through: (databaseUrl) => {
       const url = new URL(databaseUrl);
-      url.port = String(port);
+      url.host = `127.0.0.1:${port}`;
       return url.href;
     },
     stop: async () => {

@@ -161,10 +161,10 @@ function usesOf(names: Stand): SQL {
  * a walk in the order of creation ends with them.
  */
 export function createdOnDays({ descending = true }: ProjectListQuery): SQL {
-  const [days, end] = [sql.placeholder('days'), sql.placeholder('daysEnd')];
-  const comparison = sql.raw(descending ? '>=' : '<');
+  const [days, last] = [sql.placeholder('days'), sql.placeholder('lastDay')];
+  const end = descending ? sql`>= to_timestamp(` : sql`< to_timestamp(86400 + `;
   return sql`day_of(${projects.createdAt}) && ${days}::integer[]
-    and ${projects.createdAt} ${comparison} to_timestamp(${end}::float8)`;
+    and ${projects.createdAt} ${end}86400 * ${last}::float8)`;
 }
 
 /**

@@ -50,12 +50,10 @@ const DAYS_SPARE = 2;
 const DAYS_GROWTH = 8;
 /** Each is looked up in the search index. */
 const MAX_DAYS = 1000;
-const SECONDS_A_DAY = 86_400;
 /** How many shapes of queries have their statements kept. */
 const MAX_SHAPES = 200;
 
 type Values = ReturnType<typeof valuesOf>;
-type Ends = Awaited<ReturnType<ReturnType<typeof prepareEnds>['execute']>>[number];
 
 /**
  * Lists of projects, by key. Walking page after page while others write meets every project once
@@ -134,14 +132,14 @@ export function createProjectLists(db: Db) {
     const statement = kept(`days ${shapeOf(query)}`, () =>
       prepareProjects(query, createdOnDays(query)),
     );
-    const [{ first, last, behindCursor: begin = first }] = (await ends.execute(searched)) as [Ends];
+    const [row] = await ends.execute(searched);
+    const { first, last, behindCursor: begin = first } = row!;
     if (first === null || last === null || begin === null) return [];
     const daysAMatch = (Math.abs(first - last) + 1) / matches;
     let count = Math.ceil(DAYS_SPARE * searched.limit * daysAMatch);
     for (; count <= Math.min(MAX_DAYS, Math.abs(begin - last)); count *= DAYS_GROWTH) {
       const days = Array.from({ length: count }, (_, i) => (descending ? begin - i : begin + i));
-      const daysEnd = (descending ? days.at(-1)! : days.at(-1)! + 1) * SECONDS_A_DAY;
-      const rows = await statement.execute({ ...searched, days, daysEnd });
+      const rows = await statement.execute({ ...searched, days, lastDay: days.at(-1) });
       if (rows.length === searched.limit) return rows;
     }
     return [];

@@ -10,13 +10,13 @@ RETURN CASE WHEN isfinite(moment)
 -- minute for five million projects, searches go on and writes wait.
 CREATE INDEX projects_search_days_index ON projects USING gin (search, day_of(created_at));
 --> statement-breakpoint
-DROP INDEX projects_search_index;
---> statement-breakpoint
-ALTER INDEX projects_search_days_index RENAME TO projects_search_index;
---> statement-breakpoint
 -- A new expression has no statistics, and no write to the projects that would make autovacuum take them.
 DO $$ BEGIN
   IF EXISTS (SELECT FROM projects) THEN
     ANALYZE projects;
   END IF;
 END $$;
+--> statement-breakpoint
+DROP INDEX projects_search_index;
+--> statement-breakpoint
+ALTER INDEX projects_search_days_index RENAME TO projects_search_index;
