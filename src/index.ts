@@ -6,7 +6,7 @@
  * (no such route, JSON that its own parser cannot read) is answered in the host's way.
  */
 export { CHANGES_FACTORY } from './changes/changes.tokens.js';
-export { type Author, noteAuthor } from './db/author.js';
+export { type Author, noteAuthor } from './db/entity/author.js';
 export {
   createDatabaseConnection,
   type DatabaseConnection,
@@ -23,27 +23,27 @@ export {
   InjectDatabase,
 } from './db/database.module.js';
 export { asDataError, DataError, type DataErrorCode } from './db/errors.js';
-export type { FeedChange, FeedPage, FeedPosition, FeedQuery } from './db/factories/change-feed.js';
+export type { FeedChange, FeedPage, FeedPosition, FeedQuery } from './db/entity/change-feed.js';
 export {
   type ChangesFactory,
   createChangesFactory,
   type HistoryPage,
   type HistoryQuery,
-} from './db/factories/changes.factory.js';
+} from './db/entity/changes.factory.js';
 export {
   type OperationResult,
   type ProjectOperation,
   type Refusal,
   RefusedOperations,
-} from './db/factories/project-batch.js';
-export type { Position, ProjectListQuery } from './db/factories/project-list-query.js';
-export type { ProjectPage } from './db/factories/project-list.js';
+} from './db/factories/projects/project-batch.js';
+export type { Position, ProjectListQuery } from './db/factories/projects/project-list-query.js';
+export type { ProjectPage } from './db/factories/projects/project-list.js';
 export {
   createProjectsFactory,
   type ProjectsFactory,
   type ProjectValues,
   type WriteCondition,
-} from './db/factories/projects.factory.js';
+} from './db/factories/projects/projects.factory.js';
 export {
   createTechnologiesFactory,
   type TechnologiesFactory,
@@ -58,10 +58,15 @@ export {
 } from './db/migrate.js';
 export { type Change, type Project, projects } from './db/schema.js';
 export { inTransaction } from './db/transaction.js';
-export { jsonBody } from './http/body-parser.js';
-export type { Success } from './http/envelope.js';
-export { type Fault, Problem, type ProblemBody, type ProblemCode } from './http/problem.js';
-export { ProblemFilter } from './http/problem.filter.js';
+export { jsonBody } from './http/server/body-parser.js';
+export type { Success } from './http/answers/envelope.js';
+export {
+  type Fault,
+  Problem,
+  type ProblemBody,
+  type ProblemCode,
+} from './http/problems/problem.js';
+export { ProblemFilter } from './http/problems/problem.filter.js';
 export { ProjectsModule, type ProjectsModuleOptions } from './projects/projects.module.js';
 export { PROJECTS_FACTORY } from './projects/projects.tokens.js';
 export { TechnologiesModule } from './technologies/technologies.module.js';

@@ -3,8 +3,9 @@ import { ChangeStreams } from './changes/change-streams.js';
 import { databaseServer } from './config/database-server.js';
 import { type Environment, readEnvironment } from './config/environment.js';
 import { Readiness } from './health/readiness.js';
-import { createApplication } from './http/application.js';
-import { drainable, stopOnSignals } from './http/shutdown.js';
+import { createApplication } from './application.js';
+import { drainable } from './http/server/drain.js';
+import { stopOnSignals } from './process/stop-on-signals.js';
 
 /** What closes each thing that was opened, in the order of opening. */
 const opened: (() => unknown)[] = [];

@@ -19,7 +19,7 @@ const ENVIRONMENT_READERS = [
   /^src\/config\//,
   /^test\//,
   // Hands its own environment on to the programs of PostgreSQL, without what would mislead them.
-  /^src\/db\/embedded-postgres-binaries\.ts$/,
+  /^src\/db\/embedded\/binaries\.ts$/,
 ];
 
 it('keeps src/db without HTTP, the features without SQL, and the whole without cycles', async () => {
@@ -35,8 +35,12 @@ it('keeps src/db without HTTP, the features without SQL, and the whole without c
 });
 
 it.each([
-  ['src/db/pool.ts', "import { Module } from '@nestjs/common';", 'uses @nestjs/common'],
-  ['src/db/pool.ts', "import type { P } from '../http/problem.js';", 'uses src/http/problem.ts'],
+  ['src/db/driver/pool.ts', "import { Module } from '@nestjs/common';", 'uses @nestjs/common'],
+  [
+    'src/db/driver/pool.ts',
+    "import type { P } from '../../http/problems/problem.js';",
+    'uses src/http/problems/problem.ts',
+  ],
   [
     'src/db/a.ts',
     "import { E } from '../config/environment.js';",

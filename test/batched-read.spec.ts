@@ -1,4 +1,4 @@
-import { batchedRead } from '../src/db/batched-read.js';
+import { batchedRead } from '../src/db/query/batched-read.js';
 
 /** A read that notes each statement and ends it when told to. */
 function aRead() {

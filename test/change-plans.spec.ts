@@ -5,8 +5,8 @@ import {
   type DatabaseConnection,
   type Db,
 } from '../src/db/connection.js';
-import { removeExpiredChanges } from '../src/db/factories/change-expiry.js';
-import { type ChangesFactory, createChangesFactory } from '../src/db/factories/changes.factory.js';
+import { removeExpiredChanges } from '../src/db/entity/change-expiry.js';
+import { type ChangesFactory, createChangesFactory } from '../src/db/entity/changes.factory.js';
 import * as schema from '../src/db/schema.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import request from 'supertest';
 import type { FeedMetaDto } from '../src/changes/dto/change.dto.js';
-import { encodeCursor } from '../src/http/cursor.js';
+import { encodeCursor } from '../src/http/answers/cursor.js';
 import { aProject } from './support/builders.js';
 import { startService, type TestService } from './support/service.js';
 

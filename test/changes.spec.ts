@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
 import { createDatabaseConnection, type DatabaseConnection } from '../src/db/connection.js';
-import type { FeedChange, FeedPosition } from '../src/db/factories/change-feed.js';
-import { removeExpiredChanges } from '../src/db/factories/change-expiry.js';
-import { type ChangesFactory, createChangesFactory } from '../src/db/factories/changes.factory.js';
+import type { FeedChange, FeedPosition } from '../src/db/entity/change-feed.js';
+import { removeExpiredChanges } from '../src/db/entity/change-expiry.js';
+import { type ChangesFactory, createChangesFactory } from '../src/db/entity/changes.factory.js';
 import {
   createProjectsFactory,
   type ProjectsFactory,
-} from '../src/db/factories/projects.factory.js';
+} from '../src/db/factories/projects/projects.factory.js';
 import type { Project } from '../src/db/schema.js';
 import { aProject } from './support/builders.js';
 import { codeOf } from './support/connections.js';

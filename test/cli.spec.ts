@@ -19,7 +19,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { sql } from 'drizzle-orm';
 import { LIMITS } from '../src/cli/files.js';
 import { createDatabaseConnection } from '../src/db/connection.js';
-import { createProjectsFactory } from '../src/db/factories/projects.factory.js';
+import { createProjectsFactory } from '../src/db/factories/projects/projects.factory.js';
 import { forTransfer } from '../src/projects/transfer/limits.js';
 import { aProject } from './support/builders.js';
 import { sleep, until } from './support/connections.js';

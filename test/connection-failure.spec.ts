@@ -7,7 +7,10 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { sql } from 'drizzle-orm';
 import type { Db } from '../src/db/connection.js';
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../src/db/embedded-postgres.js';
+import {
+  startEmbeddedPostgres,
+  type EmbeddedPostgres,
+} from '../src/db/embedded/embedded-postgres.js';
 import {
   atEnd,
   backendOf,

@@ -2,7 +2,7 @@ import { eq, sql } from 'drizzle-orm';
 import type { Db } from '../src/db/connection.js';
 import { projects } from '../src/db/schema.js';
 import { inTransaction } from '../src/db/transaction.js';
-import { momentOf } from '../src/db/text-format.js';
+import { momentOf } from '../src/db/driver/text-format.js';
 import { aProject } from './support/builders.js';
 import { atEnd, codeOf, connect, connectPlainly, endEachTest } from './support/connections.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import { createDatabaseConnection, type Db } from '../src/db/connection.js';
-import { copyOut } from '../src/db/copy.js';
+import { copyOut } from '../src/db/driver/copy.js';
 import * as schema from '../src/db/schema.js';
 import {
   atEnd,

@@ -17,7 +17,7 @@ import {
 import {
   createProjectsFactory,
   type ProjectsFactory,
-} from '../src/db/factories/projects.factory.js';
+} from '../src/db/factories/projects/projects.factory.js';
 import { ProjectsModule } from '../src/projects/projects.module.js';
 import { PROJECTS_FACTORY } from '../src/projects/projects.tokens.js';
 import { aProject } from './support/builders.js';

@@ -9,9 +9,9 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import postgres, { type Sql } from 'postgres';
-import { startEmbeddedPostgres } from '../src/db/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../src/db/embedded/embedded-postgres.js';
 
-const built = fileURLToPath(new URL('../dist/db', import.meta.url));
+const built = fileURLToPath(new URL('../dist/db/embedded', import.meta.url));
 const require = createRequire(import.meta.url);
 const settings = { fsync: 'off', shared_buffers: '16MB' };
 const asRoot = process.getuid?.() === 0;
@@ -309,11 +309,7 @@ async function startInChild(...args: Parameters<typeof spawnStart>) {
 async function installElsewhere(): Promise<string> {
   await fs.mkdir(join(base, 'node_modules'));
   await fs.writeFile(join(base, 'package.json'), '{ "type": "module" }');
-  for (const file of [
-    'embedded-postgres.js',
-    'embedded-postgres-binaries.js',
-    'embedded-postgres-users.js',
-  ]) {
+  for (const file of ['embedded-postgres.js', 'binaries.js', 'users.js']) {
     await fs.copyFile(join(built, file), join(base, file));
   }
   const driver = /^.*node_modules.postgres/.exec(require.resolve('postgres'))?.[0];

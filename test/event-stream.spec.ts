@@ -1,7 +1,7 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Response } from 'express';
-import { eventBytes, EventStream } from '../src/http/event-stream.js';
+import { eventBytes, EventStream } from '../src/http/streams/event-stream.js';
 import { atEnd, endEachTest, sleep, until } from './support/connections.js';
 import { openEvents } from './support/event-client.js';
 

@@ -24,7 +24,7 @@ import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-ex
 import cors from 'cors';
 import express, { type Express, type Request, type Response } from 'express';
 import helmet from 'helmet';
-import { LeanExpressAdapter } from '../src/http/express-adapter.js';
+import { LeanExpressAdapter } from '../src/http/server/express-adapter.js';
 
 class Refusing implements CanActivate {
   canActivate(): boolean {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createDatabaseConnection, type DatabaseConnection } from '../src/db/connection.js';
-import { createProjectsFactory } from '../src/db/factories/projects.factory.js';
+import { createProjectsFactory } from '../src/db/factories/projects/projects.factory.js';
 import { inTransaction } from '../src/db/transaction.js';
 import { aProject } from './support/builders.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
@@ -83,7 +83,7 @@ describe('createProjectsFactory', () => {
   it('works in a plain script, without Nest', () => {
     const script = `
       import { createDatabaseConnection } from './dist/db/connection.js';
-      import { createProjectsFactory } from './dist/db/factories/projects.factory.js';
+      import { createProjectsFactory } from './dist/db/factories/projects/projects.factory.js';
       const { db, close } = createDatabaseConnection({ url: process.argv[1] });
       const project = await createProjectsFactory(db).createProject({ name: 'Script', description: '', technologies: [] });
       await close();

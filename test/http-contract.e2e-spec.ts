@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import request from 'supertest';
-import { PROBLEMS, type ProblemCode } from '../src/http/problem.js';
+import { PROBLEMS, type ProblemCode } from '../src/http/problems/problem.js';
 import { aProject } from './support/builders.js';
 import { exchange, exchangeOne, head, type RawAnswer } from './support/raw-http.js';
 import { startService, type TestService } from './support/service.js';

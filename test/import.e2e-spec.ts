@@ -4,7 +4,7 @@ import http from 'node:http';
 import type { Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import request from 'supertest';
-import type { ProjectRow } from '../src/db/factories/project-import.js';
+import type { ProjectRow } from '../src/db/factories/projects/project-import.js';
 import { Transfers } from '../src/projects/transfer/transfers.js';
 import { aProject } from './support/builders.js';
 import { sleep, until } from './support/connections.js';

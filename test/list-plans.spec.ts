@@ -5,9 +5,9 @@ import {
   type DatabaseConnection,
   type Db,
 } from '../src/db/connection.js';
-import type { ProjectListQuery } from '../src/db/factories/project-list-query.js';
-import { createProjectLists } from '../src/db/factories/project-list.js';
-import { createProjectsFactory } from '../src/db/factories/projects.factory.js';
+import type { ProjectListQuery } from '../src/db/factories/projects/project-list-query.js';
+import { createProjectLists } from '../src/db/factories/projects/project-list.js';
+import { createProjectsFactory } from '../src/db/factories/projects/projects.factory.js';
 import * as schema from '../src/db/schema.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 

@@ -1,8 +1,11 @@
 import { drizzle } from 'drizzle-orm/postgres-js';
 import type { Sql } from 'postgres';
 import { createDatabaseConnection, type DatabaseConnection } from '../src/db/connection.js';
-import type { Position, ProjectListQuery } from '../src/db/factories/project-list-query.js';
-import { createProjectLists } from '../src/db/factories/project-list.js';
+import type {
+  Position,
+  ProjectListQuery,
+} from '../src/db/factories/projects/project-list-query.js';
+import { createProjectLists } from '../src/db/factories/projects/project-list.js';
 import * as schema from '../src/db/schema.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 

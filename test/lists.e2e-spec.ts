@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import request from 'supertest';
 import { createDatabaseConnection, type DatabaseConnection } from '../src/db/connection.js';
-import { createProjectsFactory } from '../src/db/factories/projects.factory.js';
-import { encodeCursor } from '../src/http/cursor.js';
+import { createProjectsFactory } from '../src/db/factories/projects/projects.factory.js';
+import { encodeCursor } from '../src/http/answers/cursor.js';
 import { aProject } from './support/builders.js';
 import { exchangeOne } from './support/raw-http.js';
 import { startService, type TestService } from './support/service.js';

@@ -1,8 +1,8 @@
 import { type Follower, LiveChanges } from '../src/changes/live-changes.js';
 import type { Db } from '../src/db/connection.js';
-import { type FeedPosition, isBefore } from '../src/db/factories/change-feed.js';
-import { createChangesFactory } from '../src/db/factories/changes.factory.js';
-import { createProjectsFactory } from '../src/db/factories/projects.factory.js';
+import { type FeedPosition, isBefore } from '../src/db/entity/change-feed.js';
+import { createChangesFactory } from '../src/db/entity/changes.factory.js';
+import { createProjectsFactory } from '../src/db/factories/projects/projects.factory.js';
 import { aProject } from './support/builders.js';
 import { atEnd, connect, connectPlainly, endEachTest, until } from './support/connections.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';

@@ -8,7 +8,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import postgres from 'postgres';
 import { parse } from 'yaml';
 import { writeOpenApi } from '../src/cli/openapi.js';
-import { type ProblemBody, PROBLEMS } from '../src/http/problem.js';
+import { type ProblemBody, PROBLEMS } from '../src/http/problems/problem.js';
 import { Transfers } from '../src/projects/transfer/transfers.js';
 import { aProject } from './support/builders.js';
 import { type Answer, answersOf, contractOf } from './support/contract.js';

@@ -1,6 +1,6 @@
 import { DrizzleQueryError } from 'drizzle-orm';
 import { asDataError, DataError, errorCodeOf } from '../src/db/errors.js';
-import { notValid, PROBLEMS } from '../src/http/problem.js';
+import { notValid, PROBLEMS } from '../src/http/problems/problem.js';
 
 /** As drizzle throws what the driver threw. */
 function failed(code: string): Error {

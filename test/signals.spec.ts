@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const SIGNALS = new URL('../dist/signals.js', import.meta.url).href;
+const SIGNALS = new URL('../dist/process/signals.js', import.meta.url).href;
 
 /** Does something for half a second at the first signal, without looking up, and ends long after. */
 const PROGRAM = `

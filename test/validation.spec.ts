@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { IsInt, IsOptional, ValidateNested, validate } from 'class-validator';
 import { plainToInstance, Type } from 'class-transformer';
-import { isPlainlyValid } from '../src/http/plainly-valid.js';
+import { isPlainlyValid } from '../src/http/contract/plainly-valid.js';
 import { ListProjectsQuery } from '../src/projects/dto/list-projects.query.js';
 import { PatchProjectDto, WriteProjectDto } from '../src/projects/dto/write-project.dto.js';
 import { ListTechnologiesQuery } from '../src/technologies/dto/technology.dto.js';

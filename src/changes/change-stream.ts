@@ -1,6 +1,6 @@
 import type { Response } from 'express';
-import { type FeedPage, type FeedPosition, isBefore } from '../db/factories/change-feed.js';
-import { EventStream } from '../http/event-stream.js';
+import { type FeedPage, type FeedPosition, isBefore } from '../db/entity/change-feed.js';
+import { EventStream } from '../http/streams/event-stream.js';
 import { feedCursor } from './feed.js';
 import { type FeedBatch, toBatch, toFeedEvent } from './feed-events.js';
 import type { Follower } from './live-changes.js';

@@ -3,8 +3,8 @@ import type { OnApplicationShutdown, OnModuleDestroy } from '@nestjs/common';
 import type { Response } from 'express';
 import type { Db } from '../db/connection.js';
 import { asDataError } from '../db/errors.js';
-import type { FeedPage, FeedPosition } from '../db/factories/change-feed.js';
-import { type ChangesFactory, createChangesFactory } from '../db/factories/changes.factory.js';
+import type { FeedPage, FeedPosition } from '../db/entity/change-feed.js';
+import { type ChangesFactory, createChangesFactory } from '../db/entity/changes.factory.js';
 import { ChangeStream } from './change-stream.js';
 import { LiveChanges } from './live-changes.js';
 

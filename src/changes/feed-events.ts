@@ -1,5 +1,5 @@
-import type { FeedChange, FeedPosition } from '../db/factories/change-feed.js';
-import { eventBytes } from '../http/event-stream.js';
+import type { FeedChange, FeedPosition } from '../db/entity/change-feed.js';
+import { eventBytes } from '../http/streams/event-stream.js';
 import { toChangeDto } from './feed.js';
 
 /** A change as a stream sends it. */

@@ -1,5 +1,5 @@
-import type { FeedChange, FeedPage, FeedPosition } from '../db/factories/change-feed.js';
-import { areNumbers, decodeCursor, encodeCursor } from '../http/cursor.js';
+import type { FeedChange, FeedPage, FeedPosition } from '../db/entity/change-feed.js';
+import { areNumbers, decodeCursor, encodeCursor } from '../http/answers/cursor.js';
 import type { ChangeDto, FeedMetaDto } from './dto/change.dto.js';
 
 /** What the cursors of the feed belong to. */

@@ -1,7 +1,7 @@
-import type { HistoryPage } from '../db/factories/changes.factory.js';
+import type { HistoryPage } from '../db/entity/changes.factory.js';
 import type { Change, Project } from '../db/schema.js';
-import { areNumbers, decodeCursor, encodeCursor } from '../http/cursor.js';
-import type { PageMetaDto } from '../http/page.js';
+import { areNumbers, decodeCursor, encodeCursor } from '../http/answers/cursor.js';
+import type { PageMetaDto } from '../http/answers/page.js';
 import type { HistoryEntryDto } from './dto/change.dto.js';
 
 /** What every update changes. */

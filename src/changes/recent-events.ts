@@ -1,4 +1,4 @@
-import { type FeedPosition, isBefore } from '../db/factories/change-feed.js';
+import { type FeedPosition, isBefore } from '../db/entity/change-feed.js';
 import type { FeedEvent } from './feed-events.js';
 
 const MAX_BYTES = 1024 * 1024;

@@ -9,9 +9,9 @@ import {
   type ExportFormat,
   exportProjects,
   type ExportQuery,
-} from '../db/factories/project-export.js';
-import { createProjectsFactory } from '../db/factories/projects.factory.js';
-import { validated } from '../http/validation.js';
+} from '../db/factories/projects/project-export.js';
+import { createProjectsFactory } from '../db/factories/projects/projects.factory.js';
+import { validated } from '../http/contract/validation.js';
 import { ExportProjectsQuery } from '../projects/dto/export-projects.query.js';
 import { orderOf } from '../projects/project-list.js';
 import { formatOf, isPacked, isReplaceable, openFile, STANDARD } from './files.js';

@@ -1,5 +1,5 @@
 import { lstat, open } from 'node:fs/promises';
-import type { ExportFormat } from '../db/factories/project-export.js';
+import type { ExportFormat } from '../db/factories/projects/project-export.js';
 import type { TransferLimits } from '../projects/transfer/limits.js';
 
 /** A file name that stands for the standard input or output. */

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Db } from '../db/connection.js';
-import type { Fault } from '../http/problem.js';
+import type { Fault } from '../http/problems/problem.js';
 import {
   type ImportOptions,
   ImportRefused,

@@ -1,4 +1,4 @@
-import { exitCodeOf, onSignal } from '../signals.js';
+import { exitCodeOf, onSignal } from '../process/signals.js';
 
 /** By Ctrl-C or SIGTERM. */
 class Interrupted extends Error {

@@ -2,8 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { validateEnvironment } from '../config/environment.js';
-import { createApplication } from '../http/application.js';
-import { createOpenApiDocument } from '../http/docs.js';
+import { createApplication } from '../application.js';
+import { createOpenApiDocument } from '../openapi.js';
 
 /**
  * Writes openapi.json and openapi.yaml into the directory and resolves with their paths. Reads no

@@ -1,6 +1,6 @@
 import type { Db } from '../db/connection.js';
 import { DataError } from '../db/errors.js';
-import { createProjectsFactory } from '../db/factories/projects.factory.js';
+import { createProjectsFactory } from '../db/factories/projects/projects.factory.js';
 import { CATALOGUE } from './catalogue.js';
 
 /** Puts the demonstration catalogue into the database. A project that is there already is left as it is. */

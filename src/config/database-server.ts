@@ -1,4 +1,4 @@
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../db/embedded-postgres.js';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../db/embedded/embedded-postgres.js';
 import type { Environment } from './environment.js';
 
 /** The database that DATABASE_URL names, or one of our own, which `stop` ends unless another process uses it. */

@@ -2,11 +2,11 @@ import type { ExtractTablesWithRelations } from 'drizzle-orm';
 import { drizzle, type PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js';
 import type { PgDatabase } from 'drizzle-orm/pg-core';
 import type { Sql } from 'postgres';
-import { PooledDriver, type TransactionLimits } from './driver.js';
-import type { DrizzleOptions } from './pending-query.js';
-import { Pool, type PoolStats } from './pool.js';
+import { PooledDriver, type TransactionLimits } from './driver/driver.js';
+import type { DrizzleOptions } from './driver/pending-query.js';
+import { Pool, type PoolStats } from './driver/pool.js';
 import * as schema from './schema.js';
-import { countHosts, type Listen } from './session.js';
+import { countHosts, type Listen } from './driver/session.js';
 
 /** Only `url` is required. Times are seconds where the names are the driver's, milliseconds where they say so. */
 export type TDatabaseConfig = {

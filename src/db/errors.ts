@@ -1,5 +1,5 @@
 /**
- * What a caller of `src/db` can act on. `http/problem.ts` alone knows which status each becomes.
+ * What a caller of `src/db` can act on. `http/problems/problem.ts` alone knows which status each becomes.
  *
  * - `not_found`, `already_exists`, `version_mismatch`: what the statement named does not stand (any more)
  * - `cursor_expired`: what comes behind this position has been removed, or was never there

@@ -14,7 +14,7 @@ import {
   uuid,
   varchar,
 } from 'drizzle-orm/pg-core';
-import { momentOf } from './text-format.js';
+import { momentOf } from './driver/text-format.js';
 
 /** What one project may hold. The table's constraints, the DTOs and the OpenAPI document follow from it. */
 export const PROJECT_LIMITS = {

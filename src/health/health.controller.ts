@@ -1,10 +1,10 @@
 import { Controller, Get, UseFilters, UseGuards } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, ApiSuccess } from '../http/api-answers.js';
-import { type Success, success } from '../http/envelope.js';
-import { Problem } from '../http/problem.js';
-import { ProblemFilter } from '../http/problem.filter.js';
-import { RequestGuard } from '../http/request.guard.js';
+import { ApiProblems, ApiSuccess } from '../http/contract/api-answers.js';
+import { type Success, success } from '../http/answers/envelope.js';
+import { Problem } from '../http/problems/problem.js';
+import { ProblemFilter } from '../http/problems/problem.filter.js';
+import { RequestGuard } from '../http/contract/request.guard.js';
 import { HealthDto } from './health.dto.js';
 import { Readiness } from './readiness.js';
 

@@ -5,7 +5,7 @@ import { InjectDatabase } from '../db/database.module.js';
 import { asDataError } from '../db/errors.js';
 import { describeFaults, migrationStatus } from '../db/migrate.js';
 import { ping } from '../db/ping.js';
-import type { Fault } from '../http/problem.js';
+import type { Fault } from '../http/problems/problem.js';
 
 /**
  * Whether requests may be sent here: not while shutting down, without a database, or, unless

@@ -2,12 +2,15 @@ import { Body, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import { ApiConsumes, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import type { Db } from '../db/connection.js';
-import { createProjectsFactory, type ProjectsFactory } from '../db/factories/projects.factory.js';
-import { ApiResourceProblems, ApiSuccess, BODY_PROBLEMS } from '../http/api-answers.js';
-import { authorOf } from '../http/author.js';
-import { type Success, success } from '../http/envelope.js';
-import { ApiIdempotencyKey, KEY_PROBLEMS, once } from '../http/idempotency.js';
-import { ResourceController } from '../http/resource-controller.js';
+import {
+  createProjectsFactory,
+  type ProjectsFactory,
+} from '../db/factories/projects/projects.factory.js';
+import { ApiResourceProblems, ApiSuccess, BODY_PROBLEMS } from '../http/contract/api-answers.js';
+import { authorOf } from '../http/contract/author.js';
+import { type Success, success } from '../http/answers/envelope.js';
+import { ApiIdempotencyKey, KEY_PROBLEMS, once } from '../http/answers/idempotency.js';
+import { ResourceController } from '../http/contract/resource-controller.js';
 import { OperationResultDto, ProjectBatchDto } from './dto/project-batch.dto.js';
 import { operationsOf, resultOf, throwAsProblem } from './project-batch.js';
 import { PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';

@@ -5,11 +5,11 @@ import {
   EXPORT_FORMATS,
   type ExportFormat,
   exportProjects,
-} from '../db/factories/project-export.js';
-import { writePart } from '../http/answer-stream.js';
-import { ApiFile, ApiResourceProblems } from '../http/api-answers.js';
-import { Problem } from '../http/problem.js';
-import { ResourceController } from '../http/resource-controller.js';
+} from '../db/factories/projects/project-export.js';
+import { writePart } from '../http/streams/answer-stream.js';
+import { ApiFile, ApiResourceProblems } from '../http/contract/api-answers.js';
+import { Problem } from '../http/problems/problem.js';
+import { ResourceController } from '../http/contract/resource-controller.js';
 import { ExportProjectsQuery } from './dto/export-projects.query.js';
 import { orderOf } from './project-list.js';
 import { MEDIA_TYPES } from './transfer/media-types.js';

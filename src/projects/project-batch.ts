@@ -3,9 +3,9 @@ import {
   type ProjectOperation,
   type Refusal,
   RefusedOperations,
-} from '../db/factories/project-batch.js';
-import { etagOf, ifMatchOf } from '../http/etag.js';
-import { MAX_FAULTS, notValid, Problem } from '../http/problem.js';
+} from '../db/factories/projects/project-batch.js';
+import { etagOf, ifMatchOf } from '../http/answers/etag.js';
+import { MAX_FAULTS, notValid, Problem } from '../http/problems/problem.js';
 import type { OperationResultDto, ProjectBatchDto } from './dto/project-batch.dto.js';
 
 /** The operations of the factory for those of a request. Throws `validation_failed` where two name one id. */

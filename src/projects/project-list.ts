@@ -1,10 +1,10 @@
 import type { Request } from 'express';
-import type { Position, ProjectListQuery } from '../db/factories/project-list-query.js';
-import type { ProjectPage } from '../db/factories/project-list.js';
-import { decodeCursor, encodeCursor } from '../http/cursor.js';
-import { notValid } from '../http/problem.js';
-import { isUuid } from '../db/text-format.js';
-import { isKnownYear } from '../http/validators.js';
+import type { Position, ProjectListQuery } from '../db/factories/projects/project-list-query.js';
+import type { ProjectPage } from '../db/factories/projects/project-list.js';
+import { decodeCursor, encodeCursor } from '../http/answers/cursor.js';
+import { notValid } from '../http/problems/problem.js';
+import { isUuid } from '../db/driver/text-format.js';
+import { isKnownYear } from '../http/contract/validators.js';
 import type { ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';
 
 /** The query object of the factory for a request's parameters. Throws `invalid_cursor`. */

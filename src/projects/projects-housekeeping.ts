@@ -5,7 +5,7 @@ import {
 } from '@nestjs/common';
 import type { Db } from '../db/connection.js';
 import { asDataError, errorCodeOf } from '../db/errors.js';
-import { removeExpiredChanges } from '../db/factories/change-expiry.js';
+import { removeExpiredChanges } from '../db/entity/change-expiry.js';
 import { createIdempotencyFactory } from '../db/factories/idempotency.factory.js';
 import { type Housekeeping, type HousekeepingTask, startHousekeeping } from '../db/housekeeping.js';
 

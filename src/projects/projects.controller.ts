@@ -21,23 +21,23 @@ import {
   createProjectsFactory,
   type ProjectsFactory,
   versionMismatch,
-} from '../db/factories/projects.factory.js';
+} from '../db/factories/projects/projects.factory.js';
 import type { Project } from '../db/schema.js';
 import {
   ApiNotModified,
   ApiResourceProblems,
   ApiSuccess,
   BODY_PROBLEMS,
-} from '../http/api-answers.js';
-import { type Success, success } from '../http/envelope.js';
-import { authorOf } from '../http/author.js';
-import { areNamed, etagOf, preconditionsOf } from '../http/etag.js';
-import { Id } from '../http/id.decorator.js';
-import { jsonData } from '../http/json-text.js';
-import { ApiIdempotencyKey, KEY_PROBLEMS, once } from '../http/idempotency.js';
-import { nextLink } from '../http/page.js';
-import { notValid, Problem } from '../http/problem.js';
-import { ResourceController } from '../http/resource-controller.js';
+} from '../http/contract/api-answers.js';
+import { type Success, success } from '../http/answers/envelope.js';
+import { authorOf } from '../http/contract/author.js';
+import { areNamed, etagOf, preconditionsOf } from '../http/answers/etag.js';
+import { Id } from '../http/contract/id.decorator.js';
+import { jsonData } from '../http/answers/json-text.js';
+import { ApiIdempotencyKey, KEY_PROBLEMS, once } from '../http/answers/idempotency.js';
+import { nextLink } from '../http/answers/page.js';
+import { notValid, Problem } from '../http/problems/problem.js';
+import { ResourceController } from '../http/contract/resource-controller.js';
 import { ApiId } from './api-id.js';
 import { ListedProjectDto, ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';
 import { ProjectDto } from './dto/project.dto.js';

@@ -1,9 +1,9 @@
 import { Get, Inject, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { TechnologiesFactory, TechnologyUse } from '../db/factories/technologies.factory.js';
-import { ApiResourceProblems, ApiSuccess } from '../http/api-answers.js';
-import { type Success, success } from '../http/envelope.js';
-import { ResourceController } from '../http/resource-controller.js';
+import { ApiResourceProblems, ApiSuccess } from '../http/contract/api-answers.js';
+import { type Success, success } from '../http/answers/envelope.js';
+import { ResourceController } from '../http/contract/resource-controller.js';
 import { ListTechnologiesQuery, TechnologyDto } from './dto/technology.dto.js';
 import { TECHNOLOGIES_FACTORY } from './technologies.tokens.js';
 

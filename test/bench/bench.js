@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { migrate } from '../../dist/db/migrate.js';
-import { startEmbeddedPostgres } from '../../dist/db/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../dist/db/embedded/embedded-postgres.js';
 import sqlTo from 'postgres';
 import { fillCatalogue, idOf } from './catalogue.js';
 import { load, requireWrk } from './load.js';

@@ -11,7 +11,7 @@ import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { clearInterval, setInterval } from 'node:timers';
 import postgres from 'postgres';
-import { startEmbeddedPostgres } from '../../dist/db/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../dist/db/embedded/embedded-postgres.js';
 import { migrate } from '../../dist/db/migrate.js';
 import { fillCatalogue } from './catalogue.js';
 import { writeReport } from './report.js';

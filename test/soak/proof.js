@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
 import { followFeed } from './feed-reader.js';
 import { freePort, startKillable } from './killable.js';
-import { startEmbeddedPostgres } from '../../dist/db/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../dist/db/embedded/embedded-postgres.js';
 
 /** The longest wait for one answer. */
 const ANSWER_MS = 8000;

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import postgres from 'postgres';
-import { startEmbeddedPostgres } from '../../dist/db/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../dist/db/embedded/embedded-postgres.js';
 import { migrate } from '../../dist/db/migrate.js';
 import { EMPTY_TEMPLATE, MIGRATED_TEMPLATE } from './templates.js';
 

@@ -10,10 +10,10 @@ import {
 import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
 import { ModulesContainer } from '@nestjs/core';
 import { getMetadataStorage } from 'class-validator';
-import { PROBLEM_MEDIA_TYPE } from '../../src/http/problem.js';
-import { ProblemFilter } from '../../src/http/problem.filter.js';
-import { RequestGuard } from '../../src/http/request.guard.js';
-import { ResourceController } from '../../src/http/resource-controller.js';
+import { PROBLEM_MEDIA_TYPE } from '../../src/http/problems/problem.js';
+import { ProblemFilter } from '../../src/http/problems/problem.filter.js';
+import { RequestGuard } from '../../src/http/contract/request.guard.js';
+import { ResourceController } from '../../src/http/contract/resource-controller.js';
 import { isJson, operationsOf, type Operation } from './contract.js';
 
 interface Layer {

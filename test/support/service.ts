@@ -1,6 +1,6 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { type Environment, validateEnvironment } from '../../src/config/environment.js';
-import { createApplication } from '../../src/http/application.js';
+import { createApplication } from '../../src/application.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
 
 export interface TestService {

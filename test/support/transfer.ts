@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
-import type { ProjectRow } from '../../src/db/factories/project-import.js';
+import type { ProjectRow } from '../../src/db/factories/projects/project-import.js';
 import { aProject } from './builders.js';
 import type { TestService } from './service.js';
 

@@ -1,6 +1,6 @@
 import { ApiProperty, ApiSchema, getSchemaPath } from '@nestjs/swagger';
 import { CHANGE_ACTIONS } from '../../db/schema.js';
-import { PageCursor, PageLimit, PageMetaDto } from '../../http/page.js';
+import { PageCursor, PageLimit, PageMetaDto } from '../../http/answers/page.js';
 import { EXAMPLE_ID, ProjectDto } from '../../projects/dto/project.dto.js';
 
 /** The value of `after` that begins at the end. */

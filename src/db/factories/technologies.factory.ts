@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
-import { keptStatements } from '../prepared.js';
+import { keptStatements } from '../query/prepared.js';
 
 export interface TechnologyUse {
   name: string;

@@ -1,6 +1,6 @@
 import { ApiPropertyOptional, PickType } from '@nestjs/swagger';
 import { IsIn, IsOptional } from 'class-validator';
-import { EXPORT_FORMATS, type ExportFormat } from '../../db/factories/project-export.js';
+import { EXPORT_FORMATS, type ExportFormat } from '../../db/factories/projects/project-export.js';
 import { ListProjectsQuery } from './list-projects.query.js';
 
 /** The filters and the order of the list. */

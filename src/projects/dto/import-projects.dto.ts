@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsBoolean, IsIn, IsOptional } from 'class-validator';
-import { FaultDto } from '../../http/problem.dto.js';
+import { FaultDto } from '../../http/problems/problem.dto.js';
 import type { ImportReport } from '../transfer/import-projects.js';
 
 const ON_ERROR = ['abort', 'skip'] as const;

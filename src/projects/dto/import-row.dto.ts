@@ -1,8 +1,8 @@
 import { IsOptional } from 'class-validator';
 import { PickType } from '@nestjs/swagger';
-import type { ProjectRow } from '../../db/factories/project-import.js';
+import type { ProjectRow } from '../../db/factories/projects/project-import.js';
 import { PROJECT_LIMITS } from '../../db/schema.js';
-import { Moment, Uuid, WholeNumber } from '../../http/validators.js';
+import { Moment, Uuid, WholeNumber } from '../../http/contract/validators.js';
 import { ProjectDto } from './project.dto.js';
 
 /** Half of the way to the last one, so that the writes that follow do not come to it. */

@@ -5,17 +5,17 @@ import {
   PROJECT_FIELDS,
   PROJECT_SORT_KEYS,
   type ProjectListQuery,
-} from '../../db/factories/project-list-query.js';
-import { searchText } from '../../db/factories/search-words.js';
+} from '../../db/factories/projects/project-list-query.js';
+import { searchText } from '../../db/factories/projects/search-words.js';
 import { PROJECT_LIMITS } from '../../db/schema.js';
-import { isUuid } from '../../db/text-format.js';
-import { MAX_LIMIT, PageCursor, PageLimit, PageMetaDto } from '../../http/page.js';
+import { isUuid } from '../../db/driver/text-format.js';
+import { MAX_LIMIT, PageCursor, PageLimit, PageMetaDto } from '../../http/answers/page.js';
 import {
   DistinctTexts,
   MomentParameter,
   NamesParameter,
   Repeatable,
-} from '../../http/validators.js';
+} from '../../http/contract/validators.js';
 import { ProjectDto } from './project.dto.js';
 
 const MAX_TECHNOLOGIES = 10;

@@ -8,8 +8,8 @@ import {
   getSchemaPath,
 } from '@nestjs/swagger';
 import { Allow } from 'class-validator';
-import { ListOf, ObjectOf } from '../../http/parts.js';
-import { EntityTags, Uuid } from '../../http/validators.js';
+import { ListOf, ObjectOf } from '../../http/contract/parts.js';
+import { EntityTags, Uuid } from '../../http/contract/validators.js';
 import { EXAMPLE_ID, ProjectDto } from './project.dto.js';
 import { WriteProjectDto } from './write-project.dto.js';
 

@@ -1,6 +1,6 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { type Project, PROJECT_LIMITS } from '../../db/schema.js';
-import { DistinctTexts, TextLength, Trimmed } from '../../http/validators.js';
+import { DistinctTexts, TextLength, Trimmed } from '../../http/contract/validators.js';
 
 /** A character that is not white space, as JSON Schema says it. */
 const NOT_BLANK = '\\S';

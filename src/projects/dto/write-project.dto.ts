@@ -1,5 +1,5 @@
 import { ApiSchema, type ApiSchemaOptions, PartialType, PickType } from '@nestjs/swagger';
-import type { ProjectValues } from '../../db/factories/projects.factory.js';
+import type { ProjectValues } from '../../db/factories/projects/projects.factory.js';
 import { ProjectDto } from './project.dto.js';
 
 /** The body of POST and PUT. */

@@ -1,5 +1,5 @@
-import type { ProjectRow } from '../../db/factories/project-import.js';
-import { answerable, type Fault } from '../../http/problem.js';
+import type { ProjectRow } from '../../db/factories/projects/project-import.js';
+import { answerable, type Fault } from '../../http/problems/problem.js';
 import { type Checked, checkRow, plainRow } from './check-row.js';
 import type { FileRow } from './file-row.js';
 

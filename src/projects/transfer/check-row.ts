@@ -1,10 +1,10 @@
-import { PROJECT_FIELDS } from '../../db/factories/project-list-query.js';
-import type { ProjectRow } from '../../db/factories/project-import.js';
+import { PROJECT_FIELDS } from '../../db/factories/projects/project-list-query.js';
+import type { ProjectRow } from '../../db/factories/projects/project-import.js';
 import { PROJECT_LIMITS } from '../../db/schema.js';
-import { type Fault, Problem } from '../../http/problem.js';
-import { checkContent } from '../../http/request.guard.js';
-import { check } from '../../http/validation.js';
-import { isUuid } from '../../db/text-format.js';
+import { type Fault, Problem } from '../../http/problems/problem.js';
+import { checkContent } from '../../http/contract/request.guard.js';
+import { check } from '../../http/contract/validation.js';
+import { isUuid } from '../../db/driver/text-format.js';
 import { ImportRowDto, MAX_VERSION } from '../dto/import-row.dto.js';
 
 /** A row that can be written, or what is wrong with it. */

@@ -1,6 +1,6 @@
 import { parse } from 'csv-parse/sync';
-import { PROJECT_FIELDS } from '../../db/factories/project-list-query.js';
-import { type Fault, notValid } from '../../http/problem.js';
+import { PROJECT_FIELDS } from '../../db/factories/projects/project-list-query.js';
+import { type Fault, notValid } from '../../http/problems/problem.js';
 import type { FileRow } from './file-row.js';
 import { type FileRecord, recordsOf } from './records.js';
 

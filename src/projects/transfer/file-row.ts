@@ -1,4 +1,4 @@
-import type { Fault } from '../../http/problem.js';
+import type { Fault } from '../../http/problems/problem.js';
 
 /** A row of a file: what it says, not checked yet, or why that cannot be read. */
 export type FileRow = { line: number } & (

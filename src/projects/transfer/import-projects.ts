@@ -1,9 +1,13 @@
-import { type Author, noteAuthor } from '../../db/author.js';
+import { type Author, noteAuthor } from '../../db/entity/author.js';
 import type { Db } from '../../db/connection.js';
 import { asDataError, DataError } from '../../db/errors.js';
-import type { ExportFormat } from '../../db/factories/project-export.js';
-import { compareRows, type ImportCounts, importRows } from '../../db/factories/project-import.js';
-import type { Fault } from '../../http/problem.js';
+import type { ExportFormat } from '../../db/factories/projects/project-export.js';
+import {
+  compareRows,
+  type ImportCounts,
+  importRows,
+} from '../../db/factories/projects/project-import.js';
+import type { Fault } from '../../http/problems/problem.js';
 import { type Batch, Batches } from './batches.js';
 import { readCsv } from './csv.js';
 import { readNdjson } from './ndjson.js';

@@ -1,4 +1,4 @@
-import type { ExportFormat } from '../../db/factories/project-export.js';
+import type { ExportFormat } from '../../db/factories/projects/project-export.js';
 
 export const MEDIA_TYPES = {
   ndjson: 'application/x-ndjson',

@@ -2,8 +2,8 @@ import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { IsOptional } from 'class-validator';
 import type { TechnologyUse } from '../../db/factories/technologies.factory.js';
 import { PROJECT_LIMITS } from '../../db/schema.js';
-import { PageLimit } from '../../http/page.js';
-import { TextLength } from '../../http/validators.js';
+import { PageLimit } from '../../http/answers/page.js';
+import { TextLength } from '../../http/contract/validators.js';
 
 @ApiSchema({ name: 'Technology', description: 'A technology that projects use.' })
 export class TechnologyDto implements TechnologyUse {

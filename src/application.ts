@@ -1,0 +1,65 @@
+import { ConsoleLogger, Logger, type LogLevel } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import express, { type Express } from 'express';
+import { AppModule } from './app.module.js';
+import type { Environment } from './config/environment.js';
+import { jsonBody } from './http/server/body-parser.js';
+import { answerBrokenRequests } from './http/server/broken-requests.js';
+import { serveDocs } from './openapi.js';
+import { LeanExpressAdapter } from './http/server/express-adapter.js';
+import { allowJsonText } from './http/answers/json-text.js';
+import { ProblemFilter } from './http/problems/problem.filter.js';
+import { requestId } from './http/server/request-id.js';
+import { requestLog } from './http/server/request-log.js';
+
+/** The service, ready to listen; connects to nothing yet. */
+export async function createApplication(environment: Environment): Promise<NestExpressApplication> {
+  const adapter = new LeanExpressAdapter(createExpress());
+  const app = await NestFactory.create<NestExpressApplication>(
+    AppModule.forRoot(environment),
+    adapter,
+    {
+      bodyParser: false,
+      abortOnError: false,
+      logger: createLogger(environment),
+    },
+  );
+  app.use(requestId);
+  if (Logger.isLevelEnabled('log')) app.use(requestLog());
+  serveDocs(app);
+  app.use(jsonBody(environment.BODY_LIMIT));
+  app.useGlobalFilters(new ProblemFilter());
+  answerBrokenRequests(app.getHttpServer());
+  return app;
+}
+
+/** One URL for each resource, and ETags from versions instead of a hash of every answer. Set before Nest makes the router. */
+function createExpress(): Express {
+  const app = express()
+    .set('case sensitive routing', true)
+    .set('strict routing', true)
+    .set('etag', false)
+    .disable('x-powered-by');
+  // What is not modified the routes say: Express would answer 304 to `If-None-Match: *` on any of them.
+  Object.defineProperty(app.request, 'fresh', { value: false });
+  allowJsonText(app);
+  return app;
+}
+
+const LEVELS: Record<Environment['LOG_LEVEL'], LogLevel> = {
+  fatal: 'fatal',
+  error: 'error',
+  warn: 'warn',
+  info: 'log',
+  debug: 'debug',
+  verbose: 'verbose',
+};
+
+function createLogger({ LOG_LEVEL, LOG_FORMAT }: Environment): ConsoleLogger {
+  return new ConsoleLogger({
+    json: LOG_FORMAT === 'json',
+    // Nest takes a level to include all that are more severe.
+    logLevels: [LEVELS[LOG_LEVEL]],
+  });
+}

@@ -1,0 +1,240 @@
+import { DataError, errorCodeOf } from '../errors.js';
+import { Session, type SessionSettings } from './session.js';
+
+export interface PoolSettings extends SessionSettings {
+  max: number;
+  /** How many hosts the URL names; each is tried. */
+  hosts: number;
+  connectTimeoutMs: number;
+  idleTimeoutMs: number;
+  /** The longest wait for a session; 0 waits for ever. */
+  acquireTimeoutMs: number;
+  /** How many may wait at once. */
+  maxWaiting: number;
+}
+
+/** A reading of the pool, all but `timeouts` at this moment. */
+export interface PoolStats {
+  open: number;
+  idle: number;
+  opening: number;
+  waiting: number;
+  /** How many waits were given up since the pool was made: too long, or too many at once. */
+  timeouts: number;
+}
+
+interface Waiter {
+  resolve(session: Session): void;
+  reject(error: Error): void;
+  /** By performance.now(). */
+  since: number;
+}
+
+/** A server that has been replaced, behind a balancer or by a failover, is not kept for ever. */
+const MAX_LIFETIME_MS = 30 * 60_000;
+/** While open sessions serve, a server that refused another is not asked again by every borrower. */
+const REFUSED_PAUSE_MS = 250;
+const TOO_MANY_CONNECTIONS = '53300';
+
+/**
+ * Up to `max` sessions, each lent to one borrower at a time: a statement, or a whole transaction.
+ *
+ * Guarantees: a borrower never queues behind a busy session while another is free; a wait ends
+ * within the acquire timeout; a session whose connection has ended is never lent; a failed connect
+ * is told at once to those who wait when no open session could serve them, and is tried again by
+ * the next to come, with no back-off that could outlast the outage; work per loan does not depend
+ * on how many there were.
+ */
+export class Pool {
+  readonly #settings: PoolSettings;
+  readonly #sessions = new Set<Session>();
+  /** A stack: the busiest stay warm, the others reach the idle timeout at the bottom. */
+  readonly #idle: Session[] = [];
+  readonly #waiting: Waiter[] = [];
+  readonly #opening = new Set<Session>();
+  readonly #retiring = new Set<Promise<void>>();
+  /** The one of the hosts that answered last. */
+  #host = 0;
+  #pausedUntil = 0;
+  #timeouts = 0;
+  #reaper: NodeJS.Timeout | undefined;
+  /** Runs while any wait. */
+  #waitLimit: NodeJS.Timeout | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(settings: PoolSettings) {
+    this.#settings = settings;
+  }
+
+  get stats(): PoolStats {
+    return {
+      open: this.#sessions.size,
+      idle: this.#idle.length,
+      opening: this.#opening.size,
+      waiting: this.#waiting.length,
+      timeouts: this.#timeouts,
+    };
+  }
+
+  /** An idle session at once, for the way that most statements take. */
+  takeIdle(): Session | undefined {
+    return this.#idle.pop();
+  }
+
+  /** Rejects with `pool_exhausted` after the acquire timeout, or with the reason no session can be opened. */
+  acquire(): Promise<Session> {
+    if (this.#closed) return Promise.reject(closedError());
+    const session = this.takeIdle();
+    if (session) return Promise.resolve(session);
+    if (this.#waiting.length >= this.#settings.maxWaiting) return Promise.reject(this.#givenUp());
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject, since: performance.now() });
+      if (this.#waiting.length === 1) this.#limitWaiting();
+      this.#openIfWanted();
+    });
+  }
+
+  /** Gives a session back: to the next who waits, or to the idle ones. */
+  release(session: Session): void {
+    if (session.lost) return;
+    const now = performance.now();
+    if (this.#closed || now - session.openedAt > MAX_LIFETIME_MS) return this.#retire(session);
+    const waiter = this.#waiting.shift();
+    if (waiter) {
+      if (this.#waiting.length === 0) clearTimeout(this.#waitLimit);
+      return waiter.resolve(session);
+    }
+    session.idleSince = now;
+    this.#idle.push(session);
+  }
+
+  /**
+   * Refuses new borrowers and those who wait, lets the others finish for up to `timeoutMs`, and
+   * resolves when the server has been told goodbye on every connection.
+   */
+  close(timeoutMs: number): Promise<void> {
+    this.#closed ??= this.#close(timeoutMs);
+    return this.#closed;
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    await Promise.resolve(); // from here on `#closed` is set, and release() retires
+    clearInterval(this.#reaper);
+    this.#rejectWaiting(closedError(), this.#waiting.length);
+    for (const session of this.#opening) session.destroy(closedError());
+    for (const session of [...this.#idle]) this.#retire(session);
+    const deadline = performance.now() + timeoutMs;
+    while (this.#sessions.size > 0 && performance.now() < deadline) await sleep(10);
+    for (const session of [...this.#sessions]) session.destroy(closedError());
+    await Promise.all(this.#retiring);
+  }
+
+  #retire(session: Session): void {
+    const retiring: Promise<void> = session.close().finally(() => this.#retiring.delete(retiring));
+    this.#retiring.add(retiring);
+  }
+
+  #openIfWanted(): void {
+    if (this.#sessions.size > 0 && performance.now() < this.#pausedUntil) return;
+    const wanted = Math.min(
+      this.#waiting.length - this.#opening.size,
+      this.#settings.max - this.#sessions.size - this.#opening.size,
+    );
+    for (let i = 0; i < wanted; i++) void this.#open();
+  }
+
+  async #open(): Promise<void> {
+    const { hosts, connectTimeoutMs } = this.#settings;
+    const first = this.#host;
+    let failure = closedError();
+    for (let tried = 0; tried < hosts && !this.#closed; tried++) {
+      const host = (first + tried) % hosts;
+      const session = new Session(this.#settings, host);
+      this.#opening.add(session);
+      try {
+        await session.connect(connectTimeoutMs / hosts);
+        this.#host = host;
+        return this.#admit(session);
+      } catch (error) {
+        failure = error as DataError;
+      } finally {
+        this.#opening.delete(session);
+      }
+    }
+    this.#failedToOpen(failure);
+  }
+
+  #admit(session: Session): void {
+    if (this.#closed) return this.#retire(session);
+    this.#opening.delete(session);
+    this.#sessions.add(session);
+    session.onLost = () => this.#forget(session);
+    this.#reaper ??= setInterval(() => this.#reap(), 1000).unref();
+    this.release(session);
+  }
+
+  #failedToOpen(error: DataError): void {
+    this.#pausedUntil = performance.now() + REFUSED_PAUSE_MS;
+    const full = errorCodeOf(error) === TOO_MANY_CONNECTIONS;
+    if (this.#sessions.size > 0 || (full && this.#opening.size > 0)) return;
+    // Each attempt that is still under way may serve one; it tells that one if it fails too.
+    this.#rejectWaiting(error, Math.max(1, this.#waiting.length - this.#opening.size));
+  }
+
+  #forget(session: Session): void {
+    this.#sessions.delete(session);
+    const index = this.#idle.indexOf(session);
+    if (index >= 0) this.#idle.splice(index, 1);
+    if (!this.#closed) this.#openIfWanted();
+  }
+
+  /** Ends what has been idle or open for too long; a busy session's age is seen when it is released. */
+  #reap(): void {
+    const now = performance.now();
+    const { idleTimeoutMs } = this.#settings;
+    for (const session of [...this.#idle]) {
+      const idleTooLong = idleTimeoutMs > 0 && now - session.idleSince > idleTimeoutMs;
+      const tooOld = now - session.openedAt > MAX_LIFETIME_MS;
+      if (idleTooLong || tooOld) this.#retire(session);
+    }
+    if (this.#sessions.size === 0) {
+      clearInterval(this.#reaper);
+      this.#reaper = undefined;
+    }
+  }
+
+  /** All wait equally long, so the first to time out is the first in the queue, and one timer serves all. */
+  #limitWaiting(): void {
+    const { acquireTimeoutMs } = this.#settings;
+    if (acquireTimeoutMs === 0) return;
+    clearTimeout(this.#waitLimit);
+    const now = performance.now();
+    while (this.#waiting[0] && now - this.#waiting[0].since >= acquireTimeoutMs) {
+      this.#waiting.shift()!.reject(this.#givenUp());
+    }
+    const [first] = this.#waiting;
+    if (!first) return;
+    const leftMs = Math.ceil(first.since + acquireTimeoutMs - now);
+    this.#waitLimit = setTimeout(() => this.#limitWaiting(), leftMs);
+  }
+
+  #rejectWaiting(error: Error, count: number): void {
+    for (const waiter of this.#waiting.splice(0, count)) waiter.reject(error);
+    if (this.#waiting.length === 0) clearTimeout(this.#waitLimit);
+  }
+
+  #givenUp(): DataError {
+    this.#timeouts++;
+    return this.#sessions.size > 0
+      ? new DataError('pool_exhausted', 'All database connections are busy.')
+      : new DataError('database_unavailable', 'The database did not answer in time.');
+  }
+}
+
+function closedError(): DataError {
+  return new DataError('database_unavailable', 'The connection pool is closed.');
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

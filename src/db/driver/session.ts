@@ -1,0 +1,317 @@
+import net from 'node:net';
+import type { Readable, Stream } from 'node:stream';
+import postgres from 'postgres';
+import { asDataError, DataError } from '../errors.js';
+import { parseArray, toText } from './text-format.js';
+
+/** What every session of a pool is opened with. Times in milliseconds; 0 is no limit. */
+export interface SessionSettings {
+  url: string;
+  applicationName: string;
+  /** Ends a statement at the server. */
+  statementTimeoutMs: number;
+  /** Gives up a server that does not answer at all; longer than the statement timeout. */
+  deadlineMs: number;
+  /** Ends a transaction that its client has left open, at the server. */
+  idleInTransactionTimeoutMs: number;
+  /** Server-side prepared statements; off behind a transaction pooler, as are startup parameters. */
+  prepare: boolean;
+  /** drizzle's parsers by type OID: it takes dates as text and maps them itself. */
+  parsers: Record<number, (text: string) => unknown>;
+  /** What the session hears beside its answers. */
+  listen?: Listen;
+}
+
+export interface Listen {
+  channel: string;
+  /** Called for every notification, and once when the session begins to hear them. */
+  onNotify: () => void;
+}
+
+export interface QueryOptions {
+  /** Rows as arrays. */
+  values?: boolean;
+  prepare?: boolean;
+}
+
+export type Rows = postgres.RowList<postgres.Row[]>;
+
+/**
+ * The system repeats a lost connection request after 1, 3 and 7 seconds, which may be long after
+ * the outage: a new one each second is heard within a second.
+ */
+const CONNECT_RETRY_MS = 1000;
+
+/**
+ * One connection to PostgreSQL: a postgres.js client of `max: 1` that is given one statement at a
+ * time and is thrown away when its connection ends.
+ *
+ * Why not the driver's own pool: its queue slows down with every query served, it sends queries
+ * behind busy connections, and it reconnects under an open transaction, so that the rest of it runs
+ * outside (porsager/postgres issues 1208, 1154, 1066). A client of one connection with at most one
+ * statement under way meets none of that code. The socket is ours, so that a server that has
+ * stopped answering can be left at once, and so that the driver cannot reconnect.
+ */
+export class Session {
+  /** Why the connection is no more; a session that has it is never used again. */
+  lost: Error | undefined;
+  /** By performance.now(), as is `idleSince`. */
+  readonly openedAt = performance.now();
+  idleSince = 0;
+  /** For the pool: the connection has ended, whoever ended it. */
+  onLost: (() => void) | undefined;
+  /** For the borrower: the same, while something other than a statement is awaited. */
+  onInterrupt: ((reason: Error) => void) | undefined;
+
+  readonly #client: postgres.Sql;
+  readonly #deadlineMs: number;
+  readonly #listen: Listen | undefined;
+  readonly #host: number;
+  #socket: net.Socket | undefined;
+  #rejectRunning: ((reason: Error) => void) | undefined;
+  /** One for all statements, started anew by each. */
+  #deadline: NodeJS.Timeout | undefined;
+
+  /** Connects to the given one of the hosts in the URL, at the first statement. */
+  constructor(settings: SessionSettings, host: number) {
+    this.#host = host;
+    this.#deadlineMs = settings.deadlineMs;
+    this.#listen = settings.listen;
+    this.#client = postgres(settings.url, {
+      max: 1,
+      idle_timeout: 0,
+      max_lifetime: null,
+      connect_timeout: 0,
+      // Its look-up of the array types ends the process when the connection is lost meanwhile.
+      fetch_types: false,
+      prepare: settings.prepare,
+      onnotice: () => {},
+      onnotify: () => this.#listen?.onNotify(),
+      onclose: () => this.#end(connectionLost()),
+      connection: startupParameters(settings),
+      socket: (options: DriverOptions) => this.#connect(options),
+    } as postgres.Options<Record<string, never>>);
+    Object.assign(this.#client.options.parsers, settings.parsers);
+    this.#client.options.serializers = {}; // all parameters are text
+  }
+
+  /** Resolves when the server answers; rejects with `database_unavailable`, at the deadline at latest. */
+  async connect(deadlineMs: number): Promise<void> {
+    const { parsers } = this.#client.options;
+    const connecting = setTimeout(() => this.destroy(noAnswer(deadlineMs)), deadlineMs);
+    try {
+      const types =
+        'select oid, typarray from pg_catalog.pg_type where typarray <> 0 and typrelid = 0';
+      for (const { oid, typarray } of await this.query(types, [])) {
+        parsers[typarray as number] ??= (text: string) =>
+          parseArray(text, parsers[oid as number] as (text: string) => unknown);
+      }
+      if (this.#listen) await this.query(`listen ${this.#listen.channel}`, []);
+      this.#listen?.onNotify();
+      if (this.#deadlineMs > 0) {
+        this.#deadline = setTimeout(() => this.#giveUp(), this.#deadlineMs).unref();
+      }
+    } catch (error) {
+      this.destroy(connectionLost(error));
+      throw asDataError(error) ?? connectionLost(error);
+    } finally {
+      clearTimeout(connecting);
+    }
+  }
+
+  /**
+   * Runs one statement and resolves with its rows. Rejects with the server's error; with
+   * `database_unavailable` when the connection is lost or nothing came back within the deadline,
+   * which ends the session: whether the statement took effect is then unknown.
+   */
+  query(text: string, params: unknown[], options: QueryOptions = {}): Promise<Rows> {
+    if (this.lost) return Promise.reject(this.lost);
+    return new Promise((resolve, reject) => {
+      const { values, prepare = false } = options;
+      const query = this.#client.unsafe(text, params.map(toText) as never[], { prepare });
+      this.#rejectRunning = reject;
+      this.#deadline?.refresh();
+      (values ? query.values() : query).then(
+        (rows) => {
+          if (!Array.isArray(rows)) return this.#refuseCopy(rows);
+          this.#rejectRunning = undefined;
+          void Object.assign(query, NO_PARAMETERS);
+          resolve(rows as Rows);
+        },
+        (error: Error) => {
+          // All but the server's answer to this very statement is the end of the connection.
+          if (!isAnswer(error)) return this.destroy(asDataError(error) ?? error);
+          this.#rejectRunning = undefined;
+          reject(error);
+        },
+      );
+    });
+  }
+
+  /**
+   * What a `copy … to stdout` sends: no more is taken from the server than is asked for here. Throws as
+   * `query` does, the deadline counting from when more is asked for. A COPY that is not read to its end
+   * ends the session: the driver does not find out of it.
+   */
+  async *copyOut(text: string): AsyncGenerator<Buffer> {
+    if (this.lost) throw this.lost;
+    let whole = false;
+    try {
+      const stream = await this.#answered(this.#client.unsafe(text).readable());
+      stream.on('error', () => {}); // told where it is read
+      const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+      for (;;) {
+        const next: IteratorResult<Buffer, unknown> = await this.#answered(chunks.next());
+        if (next.done) break;
+        yield next.value;
+      }
+      readBehind(stream);
+      whole = true;
+    } finally {
+      if (!whole) this.destroy(connectionLost());
+    }
+  }
+
+  /** What comes of the server, or the reason why nothing will. */
+  #answered<T>(coming: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#rejectRunning = reject;
+      this.#deadline?.refresh();
+      coming.then(resolve, reject);
+    }).finally(() => (this.#rejectRunning = undefined));
+  }
+
+  /** Leaves the connection at once; what runs on it is rejected with `reason`. */
+  destroy(reason: Error): void {
+    this.#end(reason);
+    this.#socket?.destroy();
+  }
+
+  /** Says goodbye to the server and resolves when the connection is closed, within a second. */
+  async close(): Promise<void> {
+    this.#end(connectionLost());
+    await this.#client.end({ timeout: 1 });
+    this.#socket?.destroy();
+  }
+
+  #giveUp(): void {
+    if (this.#rejectRunning) this.destroy(noAnswer(this.#deadlineMs));
+  }
+
+  #end(reason: Error): void {
+    if (this.lost) return;
+    this.lost = reason;
+    clearTimeout(this.#deadline);
+    this.#rejectRunning?.(reason);
+    this.#rejectRunning = undefined;
+    this.onInterrupt?.(reason);
+    this.onLost?.();
+  }
+
+  /** The server waits for data, or for a reader: a session in that state would fail its next borrower. */
+  #refuseCopy(stream: Stream): void {
+    stream.on('error', () => {});
+    this.destroy(new TypeError('COPY needs a connection of its own.'));
+  }
+
+  /** The driver's socket, once: its attempts to reconnect are refused. */
+  async #connect({ path, host, port }: DriverOptions): Promise<net.Socket> {
+    try {
+      if (this.#socket) throw connectionLost();
+      const target = { host: host[this.#host]!, port: port[this.#host]! };
+      const socket = await this.#connectTo(path ? { path } : target);
+      // The driver reads the server's name for TLS from the socket.
+      return Object.assign(socket, target);
+    } catch (error) {
+      this.#end(asDataError(error) ?? connectionLost(error)); // the driver does not always tell
+      throw error;
+    }
+  }
+
+  #connectTo(target: net.NetConnectOpts): Promise<net.Socket> {
+    const socket = (this.#socket = net.connect({ ...target, noDelay: true }));
+    return new Promise((resolve, reject) => {
+      let refused: Error | undefined;
+      const unheard = setTimeout(() => socket.destroy(), CONNECT_RETRY_MS);
+      socket.once('connect', () => {
+        clearTimeout(unheard);
+        socket.removeAllListeners('close');
+        resolve(socket);
+      });
+      socket.once('error', (error) => (refused = error));
+      socket.once('close', () => {
+        clearTimeout(unheard);
+        if (refused ?? this.lost) reject(refused ?? this.lost!);
+        else resolve(this.#connectTo(target));
+      });
+    });
+  }
+}
+
+/**
+ * Taken from a query that has its answer (postgres 3.4.9, query.js and connection.js). The driver's
+ * queries outlive the young generation of the garbage collector, and with them what they hold: the
+ * service grew by tens of megabytes in an import before they were collected.
+ */
+const NO_PARAMETERS = { args: [], parameters: [] };
+
+/**
+ * For a COPY's stream at its end. The driver pauses the socket while the stream is full, and goes on only
+ * when more of the stream is asked for: what comes behind the last row would not be read.
+ */
+export function readBehind(stream: Readable): void {
+  stream._read(0);
+}
+
+/**
+ * How many hosts a URL names. Throws for one that the driver cannot use, with a message that does
+ * not repeat it: it may hold a password.
+ */
+export function countHosts(url: string): number {
+  try {
+    return postgres(url, { max: 1 }).options.host.length;
+  } catch (error) {
+    // eslint-disable-next-line preserve-caught-error -- it holds the URL
+    throw new Error(`The database URL cannot be used: ${(error as Error).message}`);
+  }
+}
+
+interface DriverOptions {
+  host: string[];
+  port: number[];
+  path?: string | false;
+}
+
+function startupParameters(settings: SessionSettings): Record<string, string> {
+  const { applicationName, prepare, statementTimeoutMs, idleInTransactionTimeoutMs } = settings;
+  return {
+    application_name: applicationName,
+    // What a role or a database may have set otherwise, and the parsers could not read.
+    DateStyle: 'ISO',
+    TimeZone: 'UTC',
+    ...(prepare && {
+      statement_timeout: String(statementTimeoutMs),
+      idle_in_transaction_session_timeout: String(idleInTransactionTimeoutMs),
+    }),
+  };
+}
+
+function isAnswer(error: Error): boolean {
+  return (
+    error instanceof postgres.PostgresError &&
+    error.severity !== 'FATAL' &&
+    error.severity !== 'PANIC'
+  );
+}
+
+function connectionLost(cause?: unknown): DataError {
+  const message = 'The connection to the database was lost.';
+  return new DataError('database_unavailable', message, { cause });
+}
+
+function noAnswer(deadlineMs: number): DataError {
+  return new DataError(
+    'database_unavailable',
+    `The database did not answer within ${deadlineMs} ms.`,
+  );
+}

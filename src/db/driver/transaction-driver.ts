@@ -1,0 +1,108 @@
+import type { Sql } from 'postgres';
+import { DataError, errorCodeOf } from '../errors.js';
+import { type DrizzleOptions, PendingQuery, type Run } from './pending-query.js';
+import type { Rows, Session } from './session.js';
+
+const IN_FAILED_TRANSACTION = '25P02';
+
+export type Execute = (session: Session, ...statement: Parameters<Run>) => Promise<Rows>;
+
+/** What drizzle needs of a postgres.js transaction (see PooledDriver), on its one session. */
+export class TransactionDriver {
+  #tail: Promise<unknown> = Promise.resolve();
+  #savepoints = 0;
+  #failure: Error | undefined;
+  #ended = false;
+
+  constructor(
+    private readonly session: Session,
+    private readonly execute: Execute,
+    readonly options: DrizzleOptions,
+  ) {}
+
+  unsafe(text: string, params: unknown[] = []): PendingQuery {
+    return new PendingQuery(this.#run, text, params);
+  }
+
+  async run<T>(work: (transaction: Sql) => Promise<T>, begin: string): Promise<T> {
+    await this.#control(begin);
+    try {
+      const result = await this.#orLost(work(this as unknown as Sql));
+      const { command } = await this.#last('commit');
+      // The server turns the COMMIT of a failed transaction into a ROLLBACK, without an error.
+      if (command !== 'COMMIT') throw this.#failure ?? rolledBack();
+      return result;
+    } catch (error) {
+      if (!this.#ended) {
+        await this.#last('rollback').catch((reason: Error) => this.session.destroy(reason));
+      }
+      throw this.session.lost ?? this.#rootOf(error);
+    } finally {
+      this.#ended = true;
+    }
+  }
+
+  /** Nests, and undoes what it did when it rejects; two at once on one transaction undo each other. */
+  async savepoint<T>(work: (transaction: Sql) => Promise<T>): Promise<T> {
+    const name = `s${this.#savepoints++}`;
+    await this.#control(`savepoint ${name}`);
+    try {
+      const result = await work(this as unknown as Sql);
+      await this.#control(`release savepoint ${name}`);
+      return result;
+    } catch (error) {
+      const root = this.#rootOf(error);
+      await this.#control(`rollback to savepoint ${name}; release savepoint ${name}`);
+      this.#failure = undefined;
+      throw root;
+    }
+  }
+
+  #run: Run = (text, params, values) =>
+    this.#inTurn(() => this.execute(this.session, text, params, values));
+
+  #control(text: string): Promise<Rows> {
+    return this.#inTurn(() => this.session.query(text, []));
+  }
+
+  /** One statement after the other: the driver would reconnect for those it holds in its own queue. */
+  #inTurn(send: () => Promise<Rows>): Promise<Rows> {
+    const rows = this.#tail.then(() => {
+      if (this.#ended) throw this.session.lost ?? ended();
+      return send();
+    });
+    this.#tail = rows.catch((error: Error) => (this.#failure ??= error));
+    return rows;
+  }
+
+  /** COMMIT or ROLLBACK, after what was already sent; all that comes behind it is refused. */
+  #last(text: string): Promise<Rows> {
+    const rows = this.#tail.then(() => {
+      this.#ended = true;
+      return this.session.query(text, []);
+    });
+    this.#tail = rows.catch(() => undefined);
+    return rows;
+  }
+
+  /** The error that a swallowed one has led to says nothing to a caller. */
+  #rootOf(error: unknown): Error {
+    return errorCodeOf(error) === IN_FAILED_TRANSACTION && this.#failure
+      ? this.#failure
+      : (error as Error);
+  }
+
+  /** A lost connection ends the transaction even while its work waits for something else. */
+  #orLost<T>(work: Promise<T>): Promise<T> {
+    const lost = new Promise<never>((_, reject) => (this.session.onInterrupt = reject));
+    return Promise.race([work, lost]).finally(() => (this.session.onInterrupt = undefined));
+  }
+}
+
+export function ended(): DataError {
+  return new DataError('conflict', 'The transaction has ended.');
+}
+
+function rolledBack(): DataError {
+  return new DataError('conflict', 'The transaction was rolled back.');
+}

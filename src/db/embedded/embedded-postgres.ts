@@ -1,0 +1,185 @@
+import { mkdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import postgres from 'postgres';
+import { openCluster, openPrograms, type PostgresPrograms } from './binaries.js';
+import { exclusively, hasUsers, identityOf, readIfAny, registerUse } from './users.js';
+
+const START_TIMEOUT_MS = 60_000;
+/** How long the children of a killed server may go on holding its shared memory. */
+const RETRY_MS = 5_000;
+const POLL_MS = 20;
+/** What a connection to a server that has just ended meets. */
+const GONE = ['ECONNREFUSED', 'ECONNRESET', 'CONNECTION_CLOSED'];
+/** Above what any system gives out as a process number. */
+const NO_PROCESS = String(2 ** 31 - 1);
+
+export interface EmbeddedPostgres {
+  /** The database `projects` on 127.0.0.1, password included. */
+  readonly url: string;
+  /** Ends this use; the last user's stop also stops the server. The data stay. May be called again. */
+  stop(): Promise<void>;
+}
+
+export interface EmbeddedPostgresOptions {
+  /** Created when missing. */
+  directory: string;
+  /** Server settings such as `{ fsync: 'off' }`, a `port` among them; a server that already runs keeps its own. */
+  settings?: Record<string, string>;
+}
+
+/**
+ * A real PostgreSQL for development and tests, on a free port, from the binaries of a development dependency.
+ * Any number of callers and processes may share a directory: the first starts the server, the last stops it, and
+ * one that was killed no longer counts. A server that outlived its users is taken over, a killed one restarted.
+ *
+ * The directory holds `data/` (the cluster), `password` (0600), `postgres.log` (since the server's last start),
+ * `users/` (a file for each use) and `lock.N`; `initdb-*` is a cluster that was never finished.
+ *
+ * Rejects with the reason, in the words of initdb or the server where they gave one.
+ */
+export async function startEmbeddedPostgres({
+  directory: path,
+  settings = {},
+}: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  await mkdir(join(path, 'users'), { recursive: true });
+  const directory = await realpath(path);
+  const programs = await openPrograms(directory);
+  const use = await registerUse(directory);
+  try {
+    const url = await exclusively(directory, use, async () => {
+      const password = await openCluster(programs, directory, settings);
+      return await openDatabase(password, () => runServer(programs, directory, settings));
+    });
+    let left: Promise<void> | undefined;
+    return { url, stop: () => (left ??= endUse(programs, directory, use)) };
+  } catch (error) {
+    // Why it did not start says more than why it may not stop either.
+    await endUse(programs, directory, use).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function endUse(programs: PostgresPrograms, directory: string, use: string): Promise<void> {
+  const ending = await registerUse(directory);
+  await exclusively(directory, ending, async () => {
+    await Promise.all([rm(use, { force: true }), rm(ending)]);
+    const data = join(directory, 'data');
+    if ((await hasUsers(directory)) || !(await findServer(data))) return;
+    await programs.run('pg_ctl', ['stop', '-D', data, '-m', 'fast', '-w']);
+  });
+}
+
+/** Resolves to the port of the server on this directory, which is started unless one is running. */
+async function runServer(
+  programs: PostgresPrograms,
+  directory: string,
+  settings: Record<string, string>,
+): Promise<number> {
+  const data = join(directory, 'data');
+  const log = join(directory, 'postgres.log');
+  const began = Date.now();
+  let child: Awaited<ReturnType<PostgresPrograms['serve']>> | undefined;
+  while (Date.now() - began < START_TIMEOUT_MS) {
+    const server = await findServer(data);
+    if (server?.ready) return server.port;
+    if (child && (child.exitCode ?? child.signalCode) !== null) {
+      const reason = await lastLines(log);
+      const mayPass = /shared memory|lock file|could not bind/.test(reason);
+      if (!mayPass || Date.now() - began > RETRY_MS) throw notStarted(directory, reason);
+      child = undefined;
+    } else if (!server && !child) {
+      await disownPidFile(data);
+      child = await programs.serve(['-D', data, ...(await serverSettings(settings))], log);
+    }
+    await sleep(POLL_MS);
+  }
+  child?.kill('SIGQUIT');
+  throw notStarted(directory, `it was not ready in time\n${await lastLines(log)}`);
+}
+
+function notStarted(directory: string, reason: string): Error {
+  return new Error(`The embedded PostgreSQL in ${directory} did not start: ${reason}`);
+}
+
+async function lastLines(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8');
+  return text.trim().split('\n').slice(-10).join('\n') || `${file} is empty`;
+}
+
+async function serverSettings(wanted: Record<string, string>): Promise<string[]> {
+  const settings = {
+    port: wanted.port ?? String(await freePort()),
+    ...wanted,
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    TimeZone: 'UTC',
+    log_timezone: 'UTC',
+  };
+  return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** The live server on `data`, whoever started it. */
+async function findServer(data: string): Promise<{ port: number; ready: boolean } | undefined> {
+  const lines = readIfAny(join(data, 'postmaster.pid'))?.split('\n') ?? [];
+  const pid = Number(lines[0]);
+  if (!pid || !identityOf(pid) || !(await worksIn(pid, data))) return undefined;
+  return { port: Number(lines[3]), ready: lines[7]?.trim() === 'ready' };
+}
+
+/** A server's working directory is its data; only Linux shows it, elsewhere a live process is believed. */
+async function worksIn(pid: number, data: string): Promise<boolean> {
+  if (process.platform !== 'linux') return true;
+  const own = await stat(data);
+  const seen = await stat(`/proc/${pid}/cwd`).catch((error: NodeJS.ErrnoException) =>
+    error.code === 'ENOENT' ? undefined : own,
+  );
+  return seen?.dev === own.dev && seen.ino === own.ino;
+}
+
+/**
+ * A killed server's process number may be another program's by now, for which PostgreSQL would refuse to start.
+ * The file stays, by which it looks for children of the killed one in shared memory; only the number goes.
+ */
+async function disownPidFile(data: string): Promise<void> {
+  const file = join(data, 'postmaster.pid');
+  const text = readIfAny(file);
+  if (text) await writeFile(file, text.replace(/^\d+/, NO_PROCESS));
+}
+
+/** Whatever server is found or started; one that was killed a moment ago may still have looked alive. */
+async function openDatabase(password: string, run: () => Promise<number>): Promise<string> {
+  const began = Date.now();
+  for (;;) {
+    const port = await run();
+    try {
+      return await ensureDatabase(`postgres://postgres:${password}@127.0.0.1:${port}`, 'projects');
+    } catch (error) {
+      const isGone = GONE.includes(String((error as { code?: unknown }).code));
+      if (!isGone || Date.now() - began > RETRY_MS) throw error;
+      await sleep(POLL_MS);
+    }
+  }
+}
+
+async function ensureDatabase(server: string, name: string): Promise<string> {
+  const sql = postgres(`${server}/postgres`, { max: 1, fetch_types: false, onnotice: () => {} });
+  try {
+    const found = await sql`select 1 from pg_database where datname = ${name}`;
+    if (found.length === 0) await sql`create database ${sql(name)}`;
+    return `${server}/${name}`;
+  } finally {
+    await sql.end();
+  }
+}

@@ -1,0 +1,145 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'drizzle-orm';
+import { type Author, noteAuthor } from '../../entity/author.js';
+import type { Db } from '../../connection.js';
+import { DataError } from '../../errors.js';
+import { withPlainRows } from '../../query/prepared.js';
+import { type NewProject, type Project, projects } from '../../schema.js';
+import { inTransaction } from '../../transaction.js';
+import { firstVersion, WAS_INSERTED } from './first-version.js';
+import { PROJECT_COLUMNS } from './project-list-query.js';
+
+type Values = Pick<NewProject, 'name' | 'description' | 'technologies'>;
+
+interface Named {
+  id: string;
+  /** The project must be at one of these versions; 'any': it must exist. */
+  versions?: number[] | 'any';
+}
+
+/** One write of many. An id stands in one of them only. */
+export type ProjectOperation =
+  | { op: 'create'; project: Values }
+  | ({ op: 'replace'; project: Values } & Named)
+  | ({ op: 'delete' } & Named);
+
+export interface OperationResult {
+  op: ProjectOperation['op'];
+  /** As it is now; of one deleted, as it was. */
+  project: Project;
+  /** Whether there was none under its id before. */
+  created: boolean;
+}
+
+/** One operation that cannot be done. */
+export interface Refusal {
+  /** Its place among the operations, from 0. */
+  index: number;
+  code: 'not_found' | 'version_mismatch';
+}
+
+/** No operation was done, because of these; the code is that of the first. */
+export class RefusedOperations extends DataError {
+  constructor(readonly refusals: Refusal[]) {
+    super(refusals[0]!.code, 'Nothing was written: some operations cannot be done.');
+  }
+}
+
+/**
+ * Does all of these operations or none, and resolves with a result for each, in their order.
+ * `replace` without versions creates a project that there is not. However many there are, they are
+ * one statement that looks and locks, one that inserts or replaces and one that deletes.
+ *
+ * Rows are locked and written in the order of their ids, so that two batches do not stand in each
+ * other's way. Throws RefusedOperations: `not_found` for a delete, `version_mismatch`.
+ */
+export async function writeProjects(
+  db: Db,
+  operations: ProjectOperation[],
+  by: Author = {},
+): Promise<OperationResult[]> {
+  return await inTransaction(db, async (tx) => {
+    await noteAuthor(tx, by);
+    const rows = operations.map((operation) => ({ id: randomUUID(), ...operation }));
+    await refuseUnmet(tx, rows);
+    const written = [
+      ...(await put(
+        tx,
+        rows.filter((row) => row.op !== 'delete'),
+      )),
+      ...(await remove(
+        tx,
+        rows.filter((row) => row.op === 'delete'),
+      )),
+    ];
+    const byId = new Map(written.map((result) => [result.project.id, result]));
+    return rows.map(({ op, id }) => ({ op, ...byId.get(id)! }));
+  });
+}
+
+type Written = Omit<OperationResult, 'op'>;
+
+/** Locks the projects that are named, so that what is found of them holds until the end. */
+async function refuseUnmet(tx: Db, rows: ({ id: string } & ProjectOperation)[]): Promise<void> {
+  const named = rows.filter((row) => row.op !== 'create');
+  if (named.length === 0) return;
+  const standing = await tx
+    .select({ id: projects.id, version: projects.version })
+    .from(projects)
+    .where(isOneOf(named))
+    .orderBy(projects.id)
+    .for('update');
+  const versions = new Map(standing.map(({ id, version }) => [id, version]));
+  const refusals = rows.flatMap((row, index): Refusal[] => {
+    const code = row.op === 'create' ? undefined : refusalOf(row, versions.get(row.id));
+    return code ? [{ index, code }] : [];
+  });
+  if (refusals.length > 0) throw new RefusedOperations(refusals);
+}
+
+function refusalOf(
+  { op, versions }: Exclude<ProjectOperation, { op: 'create' }>,
+  version: number | undefined,
+): Refusal['code'] | undefined {
+  if (version === undefined && op === 'delete') return 'not_found';
+  if (!versions) return undefined;
+  const isMet = version !== undefined && (versions === 'any' || versions.includes(version));
+  return isMet ? undefined : 'version_mismatch';
+}
+
+async function put(tx: Db, rows: { id: string; project: Values }[]): Promise<Written[]> {
+  if (rows.length === 0) return [];
+  const given = JSON.stringify(rows.map(({ id, project }) => ({ id, ...project })));
+  const statement = tx
+    .insert(projects)
+    // drizzle names every column of such an insert, those with a default too.
+    .select(
+      sql`select id, name, description, technologies, now(), now(), ${firstVersion(sql`given.id`)}
+        from json_to_recordset(${given}::json)
+          as given (id uuid, name text, description text, technologies jsonb)
+        order by id`,
+    )
+    .onConflictDoUpdate({
+      target: projects.id,
+      set: {
+        name: sql`excluded.name`,
+        description: sql`excluded.description`,
+        technologies: sql`excluded.technologies`,
+      },
+    })
+    .returning({ ...PROJECT_COLUMNS, created: WAS_INSERTED })
+    .prepare('batch');
+  const written = await withPlainRows(statement, ['created']).execute();
+  return written.map(({ created, ...project }) => ({ project, created }));
+}
+
+async function remove(tx: Db, rows: { id: string }[]): Promise<Written[]> {
+  if (rows.length === 0) return [];
+  const removed = await tx.delete(projects).where(isOneOf(rows)).returning(PROJECT_COLUMNS);
+  return removed.map((project) => ({ project, created: false }));
+}
+
+/** One parameter however many ids there are, so that it is one statement to prepare. */
+function isOneOf(rows: { id: string }[]) {
+  return sql`${projects.id} = any(${sql.param(rows.map(({ id }) => id))}::uuid[])`;
+}

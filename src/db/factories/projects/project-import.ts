@@ -1,0 +1,77 @@
+import { type SQL, sql } from 'drizzle-orm';
+import type { Db } from '../../connection.js';
+import { firstVersion, WAS_INSERTED } from './first-version.js';
+import type { ProjectValues } from './projects.factory.js';
+
+/** One project of an import: with an id it replaces the project, or is created under that id. */
+export interface ProjectRow extends ProjectValues {
+  id?: string;
+  /** What a project that is created begins with: by default now, now and `firstVersion`. One that is there keeps its own. */
+  createdAt?: string;
+  updatedAt?: string;
+  version?: number;
+}
+
+export interface ImportCounts {
+  created: number;
+  replaced: number;
+  /** Those that stood already as the row has them: not written, their version is the same. */
+  unchanged: number;
+}
+
+/**
+ * Writes the rows in one statement, no two of them with the same id. Throws `invalid_value`,
+ * `conflict`, `statement_timeout`.
+ */
+export async function importRows(db: Db, rows: ProjectRow[]): Promise<ImportCounts> {
+  const [counted] = await db.execute<Written>(sql`
+    with written as (
+      insert into projects as known (id, name, description, technologies, created_at, updated_at, version)
+      select coalesce(id, gen_random_uuid()), name, description, technologies,
+        coalesce(created_at, now()), coalesce(updated_at, now()), coalesce(version, ${firstVersion(sql`given.id`)})
+      from ${given(rows)}
+      on conflict (id) do update
+        set name = excluded.name, description = excluded.description, technologies = excluded.technologies
+        where ${differs(sql`excluded`)}
+      returning ${WAS_INSERTED} as created
+    )
+    select count(*) filter (where created)::integer as created,
+      count(*) filter (where not created)::integer as replaced
+    from written`);
+  return countsOf(rows, counted!);
+}
+
+/** What `importRows` would count if each id came once; writes nothing and locks nothing. */
+export async function compareRows(db: Db, rows: ProjectRow[]): Promise<ImportCounts> {
+  const [counted] = await db.execute<Written>(sql`
+    select count(*) filter (where known.id is null)::integer as created,
+      count(*) filter (where known.id is not null and ${differs(sql`given`)})::integer as replaced
+    from ${given(rows)} left join projects as known on known.id = given.id`);
+  return countsOf(rows, counted!);
+}
+
+type Written = { created: number; replaced: number };
+
+function countsOf({ length }: ProjectRow[], { created, replaced }: Written): ImportCounts {
+  return { created, replaced, unchanged: length - created - replaced };
+}
+
+function differs(row: SQL): SQL {
+  return sql`(known.name, known.description, known.technologies)
+    is distinct from (${row}.name, ${row}.description, ${row}.technologies)`;
+}
+
+/** The rows as a table, a parameter for each column however many they are. */
+function given(rows: ProjectRow[]): SQL {
+  const column = (valueOf: (row: ProjectRow) => unknown) =>
+    sql`${sql.param(rows.map((row) => valueOf(row) ?? null))}`;
+  return sql`unnest(
+      ${column(({ id }) => id)}::uuid[],
+      ${column(({ name }) => name)}::text[],
+      ${column(({ description }) => description)}::text[],
+      ${column(({ technologies }) => JSON.stringify(technologies))}::jsonb[],
+      ${column(({ createdAt }) => createdAt)}::timestamptz[],
+      ${column(({ updatedAt }) => updatedAt)}::timestamptz[],
+      ${column(({ version }) => version)}::integer[]
+    ) as given (id, name, description, technologies, created_at, updated_at, version)`;
+}

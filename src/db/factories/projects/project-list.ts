@@ -1,0 +1,232 @@
+import { and, type SQL, sql } from 'drizzle-orm';
+import type { Db } from '../../connection.js';
+import { DataError } from '../../errors.js';
+import { emptyRows, keptStatements, withTexts } from '../../query/prepared.js';
+import { positionOf, projectJson, type ProjectTexts, projectTexts } from './project-json.js';
+import { type Project, projects } from '../../schema.js';
+import { estimateCount, prepareCount, prepareUses } from './project-count.js';
+import {
+  beyond,
+  candidateFilters,
+  createdOnDays,
+  inOrder,
+  isSearched,
+  LIMIT,
+  prepareEnds,
+  prepareSearch,
+  projectFilters,
+  searchedBy,
+  shapeOf,
+  valuesOf,
+  walkOf,
+} from './project-list-filters.js';
+import type { Position, ProjectListQuery } from './project-list-query.js';
+
+/** A page of projects. */
+export class ProjectPage {
+  constructor(
+    /** The projects as a JSON array, as they are answered. */
+    readonly json: string,
+    /** Where the next page begins; undefined on the last. */
+    readonly next?: Position,
+    readonly total?: number,
+    readonly totalIsEstimate?: boolean,
+  ) {}
+
+  /** The projects, read from the JSON. */
+  get projects(): Partial<Project>[] {
+    return JSON.parse(this.json) as Partial<Project>[];
+  }
+}
+
+/** How many projects of a technology are looked at before the search index is asked for the other filters. */
+const CANDIDATES = 1000;
+/** As many matches as the search index is asked for at once, by the planner's estimate. */
+const FEW = 500;
+/** How far an estimate of a technology with words may be too low without harm. */
+const SEVERAL_TIMES = 4;
+/** How many times the days that would fill a page are asked for: projects do not come evenly. */
+const DAYS_SPARE = 2;
+const DAYS_GROWTH = 8;
+/** Each is looked up in the search index. */
+const MAX_DAYS = 1000;
+/** How many shapes of queries have their statements kept. */
+const MAX_SHAPES = 200;
+
+type Values = ReturnType<typeof valuesOf>;
+
+/**
+ * Lists of projects, by key. Walking page after page while others write meets every project once
+ * that stands all along; one whose sort key changes meanwhile moves.
+ *
+ * How they stay fast as the table grows (docs/performance.md has the plans): without a technology, an
+ * index in the order of the sort is walked or the search index is asked, whichever the planner finds
+ * cheaper for these very words. With a technology, in order of creation, its index is walked. With
+ * several, or with words, the search index is asked where it will find few; otherwise the index of the
+ * rarest technology is walked so far, and then the search index is asked for so many days.
+ */
+export function createProjectLists(db: Db) {
+  const kept = keptStatements(MAX_SHAPES);
+
+  /** Throws `invalid_value` for a limit below 1, or words of which none is to occur. */
+  async function listProjects(query: ProjectListQuery = {}): Promise<ProjectPage> {
+    checkLimit(query);
+    const values = valuesOf(query);
+    if (query.count === undefined || query.count === 'none') {
+      return pageOf(query, await findRows(query, values));
+    }
+    const [rows, total] = await Promise.all([findRows(query, values), countAll(query, values)]);
+    const { json, next } = pageOf(query, rows);
+    return new ProjectPage(json, next, total, query.count === 'estimated');
+  }
+
+  async function findRows(query: ProjectListQuery, values: Values): Promise<ProjectTexts[]> {
+    const { sortBy = 'createdAt', technology = [], anyTechnology = [] } = query;
+    const isWalked = sortBy === 'createdAt' && technology.length + anyTechnology.length > 0;
+    if (isWalked && hasOneWalk(query)) return await walkTechnologies(query, values);
+    const searched = await withSearch(query, values);
+    if (isWalked && technology.length > 0) {
+      const matches = await estimateCount(db, query, searched);
+      if (matches > FEW) {
+        const rows = await walkPart(query, searched, matches);
+        if (rows.length === values.limit) return rows;
+      }
+    }
+    return await walkProjects(query, searched);
+  }
+
+  /** Of a part of the catalogue that is likely to fill the page; fewer rows than the limit say nothing. */
+  async function walkPart(query: ProjectListQuery, searched: Values, matches: number) {
+    if (await areMetSoon(query, matches)) {
+      const rows = await walkCandidates(query, searched);
+      if (rows.length === searched.limit) return rows;
+    }
+    return await walkDays(query, searched, matches);
+  }
+
+  /**
+   * Whether so many matches may fill the page with candidates. What several technologies have in common
+   * the planner cannot know; of one with words it may be several times wrong.
+   */
+  async function areMetSoon(query: ProjectListQuery, matches: number): Promise<boolean> {
+    const { technology = [], anyTechnology = [], limit = 50 } = query;
+    if (technology.length + anyTechnology.length > 1) return true;
+    const statement = kept('uses', () => prepareUses(db));
+    const [row] = await statement.execute({ name: technology[0] });
+    return row === undefined || (matches / row.projects) * CANDIDATES * SEVERAL_TIMES > limit;
+  }
+
+  /** In the order of the sort, by an index or by the search index: the planner decides, for these values. */
+  async function walkProjects(query: ProjectListQuery, searched: Values): Promise<ProjectTexts[]> {
+    const statement = kept(`projects ${shapeOf(query)}`, () => prepareProjects(query));
+    return await statement.execute(searched);
+  }
+
+  /**
+   * The same in the order of creation, of the first days only: as many as would hold the page twice if
+   * the matches came evenly, then eight times as many, as long as there are more.
+   */
+  async function walkDays(query: ProjectListQuery, searched: Values, matches: number) {
+    const { descending = true } = query;
+    const ends = kept(`ends ${shapeOf(query)}`, () => prepareEnds(db, query));
+    const statement = kept(`days ${shapeOf(query)}`, () =>
+      prepareProjects(query, createdOnDays(query)),
+    );
+    const [row] = await ends.execute(searched);
+    const { first, last, behindCursor: begin = first } = row!;
+    if (first === null || last === null || begin === null) return [];
+    const daysAMatch = (Math.abs(first - last) + 1) / matches;
+    let count = Math.ceil(DAYS_SPARE * searched.limit * daysAMatch);
+    for (; count <= Math.min(MAX_DAYS, Math.abs(begin - last)); count *= DAYS_GROWTH) {
+      const days = Array.from({ length: count }, (_, i) => (descending ? begin - i : begin + i));
+      const rows = await statement.execute({ ...searched, days, lastDay: days.at(-1) });
+      if (rows.length === searched.limit) return rows;
+    }
+    return [];
+  }
+
+  function prepareProjects(query: ProjectListQuery, within?: SQL) {
+    const key = sql`${projects[query.sortBy ?? 'createdAt']}`;
+    const id = sql`${projects.id}`;
+    const found = db
+      .select(projectTexts(query.fields))
+      .from(projects)
+      .where(and(projectFilters(query), within, beyond(query, key, id)))
+      .orderBy(inOrder(query, key, id))
+      .limit(sql.placeholder('limit'));
+    return withTexts<ProjectTexts>(found.prepare('projects'));
+  }
+
+  /** In the order of creation, by the index of one technology, or of each of several alternatives. */
+  async function walkTechnologies(query: ProjectListQuery, values: Values) {
+    const statement = kept(`technologies ${shapeOf(query)}`, () =>
+      withTexts<ProjectTexts>(prepareWalk(query, walkOf(query, sql`${LIMIT}`))),
+    );
+    return await statement.execute(values);
+  }
+
+  /**
+   * The same by the rarest technology, with filters on the project, for only so many of its projects:
+   * fewer rows than the limit then say nothing of the rest.
+   */
+  async function walkCandidates(query: ProjectListQuery, values: Values) {
+    const statement = kept(`candidates ${shapeOf(query)}`, () => {
+      const walk = walkOf(query, sql.raw(String(CANDIDATES)));
+      return withTexts<ProjectTexts>(prepareWalk(query, walk, candidateFilters(query)));
+    });
+    const { q } = query;
+    const words = { q, technology: undefined, anyTechnology: undefined };
+    return await statement.execute(q === undefined ? values : await withSearch(words, values));
+  }
+
+  function prepareWalk(query: ProjectListQuery, walk: SQL, filters?: SQL) {
+    return db
+      .select(projectTexts(query.fields))
+      .from(projects)
+      .innerJoin(sql`(${walk}) as found`, sql`found.project_id = ${projects.id}`)
+      .where(filters)
+      .orderBy(inOrder(query, sql`found.created_at`, sql`found.project_id`))
+      .limit(sql.placeholder('limit'))
+      .prepare('technologies');
+  }
+
+  /** The values with what the search index is asked for, if it is. */
+  async function withSearch(query: ProjectListQuery, values: Values): Promise<Values> {
+    if (!isSearched(query)) return values;
+    const statement = kept('search', () => prepareSearch(db));
+    const [row] = await statement.execute(searchedBy(query));
+    return { ...values, search: row!.search };
+  }
+
+  async function countAll(query: ProjectListQuery, values: Values): Promise<number> {
+    const searched = await withSearch(query, values);
+    if (query.count === 'estimated') return await estimateCount(db, query, searched);
+    const statement = kept(`count ${shapeOf(query)}`, () => prepareCount(db, query));
+    const [row] = await statement.execute(searched);
+    return row!.total;
+  }
+
+  return { listProjects };
+}
+
+function checkLimit({ limit = 1 }: ProjectListQuery): void {
+  if (!Number.isInteger(limit) || limit < 1)
+    throw new DataError('invalid_value', 'The limit of a page must be a whole number from 1.');
+}
+
+/** Whether all that is asked for stands in the index of one technology, or of alternatives. */
+function hasOneWalk(query: ProjectListQuery): boolean {
+  const { q, updatedFrom, updatedTo, technology = [], anyTechnology = [] } = query;
+  const walks = technology.length + (anyTechnology.length > 0 ? 1 : 0);
+  return walks === 1 && q === undefined && updatedFrom === undefined && updatedTo === undefined;
+}
+
+/** The page of a query, from its rows and one more if there are more. */
+function pageOf(query: ProjectListQuery, rows: ProjectTexts[]): ProjectPage {
+  const { limit = 50, sortBy = 'createdAt', fields } = query;
+  const page = rows.length > limit ? rows.slice(0, limit) : rows;
+  const json = `[${page.map((texts) => projectJson(texts, fields)).join(',')}]`;
+  const next = rows.length > limit ? positionOf(page.at(-1)!, sortBy) : undefined;
+  emptyRows(rows);
+  return new ProjectPage(json, next);
+}

@@ -1,0 +1,67 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { PROJECT_LIMITS } from '../../db/schema.js';
+import { Problem } from '../problems/problem.js';
+
+/** The strong entity tag of a row's version (RFC 9110 8.8.3): `"7"`. */
+export function etagOf(version: number): string {
+  return `"${version}"`;
+}
+
+/** What a header of entity tags names: versions, or 'any' for `*`. */
+export type Versions = number[] | 'any';
+
+export interface Preconditions {
+  /** If-Match: the row is at one of these. */
+  versions?: Versions;
+  /** If-None-Match: the row is at none of these; with 'any' there is no row. */
+  notVersions?: Versions;
+}
+
+/**
+ * The conditions that a request's headers set, each undefined without its header. If-Match compares
+ * strongly, so that a weak tag names nothing; If-None-Match weakly (RFC 9110 13.1). A tag that no
+ * version has names nothing. Throws `invalid_header`.
+ */
+export function preconditionsOf(headers: IncomingHttpHeaders): Preconditions {
+  return {
+    versions: versionsOf('If-Match', headers['if-match'], STRONG),
+    notVersions: versionsOf('If-None-Match', headers['if-none-match'], WEAK),
+  };
+}
+
+/** The versions that the value of an If-Match names; undefined for what is no such value. */
+export function ifMatchOf(value: string): Versions | undefined {
+  return versionsIn(value, STRONG);
+}
+
+export function areNamed(versions: Versions, version: number): boolean {
+  return versions === 'any' || versions.includes(version);
+}
+
+const STRONG = /^"([1-9]\d{0,9})"$/;
+const WEAK = /^(?:W\/)?"([1-9]\d{0,9})"$/;
+const TAG = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
+const MAX_TAGS = 100;
+
+function versionsOf(name: string, header: string | undefined, tag: RegExp): Versions | undefined {
+  if (header === undefined) return undefined;
+  const versions = versionsIn(header, tag);
+  if (versions) return versions;
+  throw new Problem('invalid_header', `${name} must be * or a list of entity tags such as "7".`);
+}
+
+function versionsIn(value: string, tag: RegExp): Versions | undefined {
+  if (value.trim() === '*') return 'any';
+  const tags = value.match(TAG) ?? [];
+  if (tags.length === 0 || tags.length > MAX_TAGS || !isList(value)) return undefined;
+  return tags
+    .map((text) => tag.exec(text)?.[1])
+    .map(Number) // NaN of another's tag
+    .filter((version) => version <= PROJECT_LIMITS.version);
+}
+
+/** Tags with commas between them; a list may have empty elements (RFC 9110 5.6.1.2). */
+function isList(header: string): boolean {
+  const elements = header.replace(TAG, '\0').split(',');
+  return elements.every((element) => ['', '\0'].includes(element.trim()));
+}

@@ -1,0 +1,175 @@
+import { applyDecorators, type Type } from '@nestjs/common';
+import {
+  ApiExtraModels,
+  ApiProduces,
+  ApiProperty,
+  ApiResponse,
+  type ApiResponseOptions,
+  ApiSchema,
+  getSchemaPath,
+} from '@nestjs/swagger';
+import { ProblemDto } from '../problems/problem.dto.js';
+import { PROBLEM_MEDIA_TYPE, type ProblemCode, PROBLEMS } from '../problems/problem.js';
+
+/** The headers of answers, described once in the document's components. */
+type AnswerHeader =
+  | 'X-Request-Id'
+  | 'ETag'
+  | 'Location'
+  | 'Link'
+  | 'Idempotency-Replayed'
+  | 'Retry-After'
+  | 'Accept'
+  | 'Content-Disposition';
+
+interface SuccessOptions {
+  description: string;
+  /** The class of `data`; in a list of one, of each of its items. */
+  data: Type | [Type];
+  meta?: Type;
+  etag?: boolean;
+  location?: boolean;
+  link?: boolean;
+  /** Whether it may be the repetition of an earlier answer (http/answers/idempotency.ts). */
+  replayed?: boolean;
+  /** What the route may answer instead of JSON, by media type, to a request that accepts that. */
+  otherwise?: Record<string, { description: string; example?: string }>;
+}
+
+/** Documents a success: the envelope around `data`, and `meta` where there is one. */
+export function ApiSuccess(status: number, options: SuccessOptions) {
+  const { description, data, meta, etag, location, link, replayed, otherwise = {} } = options;
+  const type = envelopeOf(data, meta);
+  const others = Object.entries(otherwise).map(([mediaType, schema]) => [
+    mediaType,
+    { schema: { type: 'string', ...schema } },
+  ]);
+  return applyDecorators(
+    ApiExtraModels(type),
+    ...(others.length > 0 ? [ApiProduces('application/json', ...Object.keys(otherwise))] : []),
+    ApiResponse({
+      status,
+      description,
+      headers: headersOf(
+        'X-Request-Id',
+        etag && 'ETag',
+        location && 'Location',
+        link && 'Link',
+        replayed && 'Idempotency-Replayed',
+      ),
+      content: {
+        'application/json': { schema: { $ref: getSchemaPath(type) } },
+        ...(Object.fromEntries(others) as object),
+      },
+    }),
+  );
+}
+
+interface FileOptions {
+  description: string;
+  /** What the file may be, by media type; the first where the client does not say. */
+  types: Record<string, { description: string; example: string }>;
+}
+
+/** Documents a success that is a file as it is, without the envelope. */
+export function ApiFile({ description, types }: FileOptions) {
+  const content = Object.entries(types).map(([type, schema]) => [
+    type,
+    { schema: { type: 'string', ...schema } },
+  ]);
+  return applyDecorators(
+    ApiProduces(...Object.keys(types)),
+    ApiResponse({
+      status: 200,
+      description,
+      headers: headersOf('X-Request-Id', 'Content-Disposition'),
+      content: Object.fromEntries(content) as ApiResponseOptions['content'],
+    }),
+  );
+}
+
+/** Documents a 304: no body, the headers of the 200. */
+export function ApiNotModified() {
+  return ApiResponse({
+    status: 304,
+    description: 'The client has this version already (`If-None-Match`). No body.',
+    headers: headersOf('X-Request-Id', 'ETag'),
+  });
+}
+
+/** Documents failures by their codes, grouped by status, each with an example. */
+export function ApiProblems(...codes: ProblemCode[]) {
+  const statuses = [...new Set(codes.map((code) => PROBLEMS[code].status))];
+  return applyDecorators(
+    ApiExtraModels(ProblemDto),
+    ...statuses.map((status) => {
+      const ofStatus = codes.filter((code) => PROBLEMS[code].status === status);
+      return ApiResponse({
+        status,
+        description: ofStatus.map((code) => `\`${code}\`: ${PROBLEMS[code].title}.`).join(' '),
+        headers: headersOf(
+          'X-Request-Id',
+          status === 503 && 'Retry-After',
+          status === 415 && 'Accept',
+        ),
+        content: {
+          [PROBLEM_MEDIA_TYPE]: {
+            schema: { $ref: getSchemaPath(ProblemDto) },
+            examples: Object.fromEntries(
+              ofStatus.map((code) => [code, { $ref: `#/components/examples/${code}` }]),
+            ),
+          },
+        },
+      });
+    }),
+  );
+}
+
+/** What a route may answer because it reads a body and writes it. */
+export const BODY_PROBLEMS = [
+  'invalid_json',
+  'invalid_value',
+  'bad_request',
+  'conflict',
+  'payload_too_large',
+  'unsupported_media_type',
+] as const satisfies ProblemCode[];
+
+/** Documents the failures of a resource's route: these, and what every one of them may answer. */
+export function ApiResourceProblems(...codes: ProblemCode[]) {
+  return ApiProblems(
+    'validation_failed',
+    'invalid_encoding',
+    ...codes,
+    'not_acceptable',
+    'internal_error',
+    'statement_timeout',
+    'pool_exhausted',
+    'database_unavailable',
+  );
+}
+
+// Nest types a header as written out; a reference to a shared one is as good.
+function headersOf(...names: (AnswerHeader | false | undefined)[]): ApiResponseOptions['headers'] {
+  const references = names
+    .filter((name) => typeof name === 'string')
+    .map((name) => [name, { $ref: `#/components/headers/${name}` }]);
+  return Object.fromEntries(references) as ApiResponseOptions['headers'];
+}
+
+const envelopes = new Map<string, Type>();
+
+/** The class of an answer, for the document alone: `ProjectResponse`, `ProjectListResponse`. */
+function envelopeOf(data: Type | [Type], meta?: Type): Type {
+  const [item, kind] = Array.isArray(data) ? [data[0], 'ListResponse'] : [data, 'Response'];
+  const name = item.name.replace(/Dto$/, '') + kind;
+  const known = envelopes.get(name);
+  if (known) return known;
+  class Envelope {}
+  ApiSchema({ name })(Envelope);
+  ApiProperty({ type: 'boolean', enum: [true] })(Envelope.prototype, 'success');
+  ApiProperty({ type: data })(Envelope.prototype, 'data');
+  if (meta) ApiProperty({ type: meta })(Envelope.prototype, 'meta');
+  envelopes.set(name, Envelope);
+  return Envelope;
+}

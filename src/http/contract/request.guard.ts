@@ -1,0 +1,131 @@
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { JSON_MEDIA_TYPES } from '../server/body-parser.js';
+import { notValid, Problem } from '../problems/problem.js';
+import { requestIdOf } from '../server/request-id.js';
+import { acceptsQuery, answerTypesOf, mediaTypesOf, readsBodyItself } from './route-metadata.js';
+
+const MAX_DEPTH = 32;
+/** Of one object. Many more than any DTO has, and few enough to be refused one by one. */
+const MAX_FIELDS = 100;
+/** What clients that ask for a charset send; JSON has none (RFC 8259 11). */
+const JSON_WITH_CHARSET = 'application/json; charset=utf-8';
+
+/**
+ * What every request must be before a pipe looks at it: acceptable, of a media type that the route
+ * reads, properly encoded. A guard, because guards run before all pipes, a host application's
+ * global ones included, and some of this input makes class-validator fail.
+ *
+ * Throws `not_acceptable`, `unsupported_media_type`, `invalid_encoding`, `validation_failed`.
+ */
+@Injectable()
+export class RequestGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    const req = context.switchToHttp().getRequest<Request>();
+    requestIdOf(req, context.switchToHttp().getResponse<Response>());
+    checkAccept(req, answerTypesOf(context.getHandler()));
+    if (req.url.includes('?'))
+      checkQuery(req, acceptsQuery(context.getClass(), context.getHandler()));
+    if (readsBodyItself(context.getHandler())) {
+      checkMediaType(req, mediaTypesOf(context.getHandler()));
+    } else if (hasBody(req)) checkBody(req, mediaTypesOf(context.getHandler()));
+    return true;
+  }
+}
+
+function checkAccept(req: Request, types: readonly string[]): void {
+  const { accept } = req.headers;
+  if (accept === undefined || accept === '*/*' || accept === types[0]) return;
+  const isJson = types.includes('application/json');
+  if (!req.accepts([...types, ...(isJson ? [JSON_WITH_CHARSET] : [])])) {
+    throw new Problem('not_acceptable', `This route answers ${types.join(' or ')}.`);
+  }
+}
+
+function checkQuery(req: Request, accepted: boolean): void {
+  try {
+    decodeURIComponent(req.url.slice(req.url.indexOf('?')));
+  } catch {
+    throw new Problem(
+      'invalid_encoding',
+      'The query holds a percent sign that is not followed by two hexadecimal digits of UTF-8.',
+    );
+  }
+  const { query } = req;
+  checkContent(query);
+  const [name] = Object.keys(query);
+  if (!accepted && name !== undefined) {
+    throw invalid(name, 'this route takes no such parameter');
+  }
+  Object.defineProperty(req, 'query', { value: query, writable: true, configurable: true }); // Express reads it anew each time
+}
+
+function hasBody(req: Request): boolean {
+  const { 'content-length': length, 'transfer-encoding': encoding } = req.headers;
+  return encoding !== undefined || (length !== undefined && length !== '0');
+}
+
+/** Of a body that the route reads itself; without one it is refused too, or nothing would be taken for an empty file. */
+function checkMediaType(req: Request, mediaTypes: readonly string[]): void {
+  const type = req.headers['content-type']?.split(';', 1)[0]!.trim().toLowerCase();
+  if (type === undefined || !mediaTypes.includes(type)) throw unsupportedMediaType(req, mediaTypes);
+}
+
+function checkBody(req: Request, mediaTypes: readonly string[]): void {
+  if (!req.is([...(mediaTypes.length > 0 ? mediaTypes : JSON_MEDIA_TYPES)])) {
+    throw unsupportedMediaType(req, mediaTypes);
+  }
+  const body: unknown = req.body;
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw invalid('', 'the body must be a JSON object');
+  }
+  checkContent(body);
+  const [name] = Object.keys(body);
+  if (mediaTypes.length === 0 && name !== undefined) {
+    throw invalid(name, 'this route takes no such field');
+  }
+}
+
+/** RFC 9110 15.5.16 and RFC 5789 2.2: the answer says what would be read. */
+function unsupportedMediaType(req: Request, mediaTypes: readonly string[]): Problem {
+  if (mediaTypes.length === 0) {
+    return new Problem('unsupported_media_type', 'This route reads no body.');
+  }
+  const Accept = mediaTypes.join(', ');
+  const headers = { Accept, ...(req.method === 'PATCH' && { 'Accept-Patch': Accept }) };
+  return new Problem('unsupported_media_type', `This route reads ${Accept}.`, { headers });
+}
+
+/**
+ * Refuses what PostgreSQL cannot store (NUL, lone surrogates), nesting that would exhaust the stack,
+ * and names that every object has (`__proto__`), which the validator would take for known fields.
+ */
+export function checkContent(value: unknown, depth = 0): void {
+  if (typeof value === 'string') checkText(value);
+  if (typeof value !== 'object' || value === null) return;
+  if (depth === MAX_DEPTH) throw invalid('', `nested more than ${MAX_DEPTH} levels deep`);
+  if (Array.isArray(value)) {
+    for (const child of value) checkContent(child, depth + 1);
+    return;
+  }
+  const names = Object.keys(value);
+  if (names.length > MAX_FIELDS) {
+    throw invalid('', `an object holds more than ${MAX_FIELDS} fields`);
+  }
+  for (const name of names) {
+    checkText(name);
+    if (name in Object.prototype) throw invalid(name, 'there is no such field');
+    checkContent((value as Record<string, unknown>)[name], depth + 1);
+  }
+}
+
+function checkText(text: string): void {
+  if (text.includes('\0'))
+    throw new Problem('invalid_encoding', 'The request holds the character U+0000.');
+  if (!text.isWellFormed())
+    throw new Problem('invalid_encoding', 'The request holds half a surrogate pair.');
+}
+
+function invalid(path: string, message: string): Problem {
+  return notValid([{ path, message }]);
+}

@@ -1,0 +1,18 @@
+import { applyDecorators, Controller, UseFilters, UseGuards } from '@nestjs/common';
+import { BodyGuard } from './body.guard.js';
+import { ProblemFilter } from '../problems/problem.filter.js';
+import { RequestGuard } from './request.guard.js';
+import { ValidationGuard } from './validation.guard.js';
+
+/**
+ * A controller whose every route keeps the HTTP contract, in this application and in any host that
+ * imports its module: the request checked, its body and query validated, its failures answered as
+ * problems. Routes say what they read with @ApiConsumes, and it is all they read.
+ */
+export function ResourceController(path: string): ClassDecorator {
+  return applyDecorators(
+    Controller(path),
+    UseGuards(BodyGuard, RequestGuard, ValidationGuard),
+    UseFilters(ProblemFilter),
+  );
+}

@@ -1,0 +1,130 @@
+import type { DataErrorCode } from '../../db/errors.js';
+
+interface Kind {
+  status: number;
+  title: string;
+}
+
+/** Every `code` of a problem answer, with its status and title: the one list, published in the OpenAPI document. */
+export const PROBLEMS = {
+  invalid_json: { status: 400, title: 'The body is not valid JSON' },
+  invalid_encoding: { status: 400, title: 'The request is not properly encoded' },
+  invalid_id: { status: 400, title: 'The id is not a UUID' },
+  invalid_cursor: { status: 400, title: 'The cursor is not one of this list' },
+  invalid_header: { status: 400, title: 'A header is not valid' },
+  invalid_value: { status: 400, title: 'A value was refused' },
+  validation_failed: { status: 400, title: 'The request is not valid' },
+  import_refused: { status: 400, title: 'Rows of the file were refused' },
+  bad_request: { status: 400, title: 'The request cannot be understood' },
+  unauthorized: { status: 401, title: 'The request needs authentication' },
+  forbidden: { status: 403, title: 'The caller may not do this' },
+  not_found: { status: 404, title: 'There is no such entity' },
+  route_not_found: { status: 404, title: 'There is no such route' },
+  method_not_allowed: { status: 405, title: 'The route does not take this method' },
+  not_acceptable: { status: 406, title: 'No representation that the client accepts' },
+  request_timeout: { status: 408, title: 'The request did not arrive in time' },
+  already_exists: { status: 409, title: 'The entity exists already' },
+  conflict: { status: 409, title: 'Another write stood in the way' },
+  cursor_expired: { status: 410, title: 'What the cursor leads to has been removed' },
+  version_mismatch: { status: 412, title: 'A precondition of the request is not met' },
+  payload_too_large: { status: 413, title: 'The body is too large' },
+  unsupported_media_type: {
+    status: 415,
+    title: 'The body is of a type that the route does not read',
+  },
+  expectation_failed: { status: 417, title: 'The expectation cannot be met' },
+  idempotency_key_reused: { status: 422, title: 'The key belongs to another request' },
+  too_many_requests: { status: 429, title: 'Too many requests' },
+  headers_too_large: { status: 431, title: 'The headers are too large' },
+  internal_error: { status: 500, title: 'The service failed' },
+  statement_timeout: { status: 503, title: 'The database took too long' },
+  pool_exhausted: { status: 503, title: 'The service is busy' },
+  database_unavailable: { status: 503, title: 'The database is not available' },
+  not_ready: { status: 503, title: 'The service is not ready' },
+} as const satisfies Record<string, Kind> & Record<DataErrorCode, Kind>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** What is wrong with one part of the request: a body field, a parameter, a header. */
+export interface Fault {
+  /** Of the file, where the request is one. */
+  line?: number;
+  path: string;
+  message: string;
+}
+
+interface ProblemExtra {
+  errors?: Fault[];
+  /** How many rows of a file met which end. */
+  counts?: Record<string, number>;
+  headers?: Record<string, string>;
+}
+
+/** Thrown by what handles a request; the problem filter turns it into the answer. `detail` is for the client to read. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly status: number;
+
+  constructor(
+    readonly code: ProblemCode,
+    readonly detail: string,
+    readonly extra: ProblemExtra = {},
+  ) {
+    super(detail);
+    this.status = PROBLEMS[code].status;
+  }
+}
+
+/** The most that a problem names. */
+export const MAX_FAULTS = 100;
+const MAX_PATH_LENGTH = 200;
+
+/** The problem of faults that the client can mend; it answers neither more nor longer names than help with that. */
+export function notValid(faults: Fault[]): Problem {
+  const errors = faults.slice(0, MAX_FAULTS).map(answerable);
+  return new Problem('validation_failed', 'The request is not valid; errors says where.', {
+    errors,
+  });
+}
+
+/** What may be said to the client: a name of its own is cut. */
+export function answerable(fault: Fault): Fault {
+  return { ...fault, path: fault.path.slice(0, MAX_PATH_LENGTH).toWellFormed() };
+}
+
+export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
+
+/** The body of a failure: RFC 9457, with the envelope's flag. */
+export interface ProblemBody {
+  success: false;
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  instance: string;
+  code: ProblemCode;
+  errors?: Fault[];
+  counts?: Record<string, number>;
+  requestId: string;
+}
+
+export function problemBody(problem: Problem, instance: string, requestId: string): ProblemBody {
+  const { code, detail, extra } = problem;
+  return {
+    success: false,
+    type: `urn:problem-type:${code}`,
+    title: PROBLEMS[code].title,
+    status: problem.status,
+    detail,
+    instance,
+    code,
+    ...(extra.errors && { errors: extra.errors }),
+    ...(extra.counts && { counts: extra.counts }),
+    requestId,
+  };
+}
+
+/** RFC 9110 10.2.3: how long to wait before asking again, where waiting helps. */
+export function problemHeaders(problem: Problem): Record<string, string> {
+  return { ...(problem.status === 503 && { 'Retry-After': '1' }), ...problem.extra.headers };
+}

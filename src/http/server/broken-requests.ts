@@ -1,0 +1,101 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { STATUS_CODES } from 'node:http';
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { isStreamed } from '../streams/body-stream.js';
+import { Problem, PROBLEM_MEDIA_TYPE, problemBody, type ProblemCode } from '../problems/problem.js';
+import { requestIdOf } from './request-id.js';
+
+type Handle = (req: IncomingMessage, res: ServerResponse, next?: () => void) => void;
+
+/**
+ * Answers as problems what Express does not: bytes that are not HTTP, headers that are too large or
+ * too late, a wrong Host, a target that has no path, CONNECT, and expectations.
+ */
+export function answerBrokenRequests(server: Server): void {
+  server.on('clientError', answerBrokenBytes);
+  server.on('connect', (_req, socket: Socket) => {
+    end(socket, 'bad_request', 'The service is not a proxy.');
+  });
+  server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => {
+    refuse(req, res, 'expectation_failed', 'The one expectation that is met is 100-continue.');
+  });
+  const handle = server.listeners('request')[0] as Handle;
+  server.removeAllListeners('request').on('request', (req, res) => {
+    if (!hasHost(req)) return refuse(req, res, 'bad_request', 'There must be one Host header.');
+    handle(req, res, () => refuse(req, res, 'bad_request', 'The request target has no path.'));
+  });
+  // Node's own check answers without a body.
+  Object.assign(server, { requireHostHeader: false });
+}
+
+/** RFC 9112 3.2: one, and in HTTP/1.0 none or one. */
+function hasHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]!.length === 4 && rawHeaders[i]!.toLowerCase() === 'host') hosts++;
+  }
+  return hosts === 1 || (hosts === 0 && httpVersion === '1.0');
+}
+
+function refuse(req: IncomingMessage, res: ServerResponse, code: ProblemCode, detail: string) {
+  const path = req.url?.startsWith('/') ? req.url.split('?', 1)[0]! : '/';
+  const { status, headers, body } = answerTo(
+    new Problem(code, detail),
+    path,
+    requestIdOf(req, res),
+  );
+  res.writeHead(status, headers).end(body);
+}
+
+const NOT_HTTP = ['bad_request', 'The request is not HTTP/1.1, or its method is unknown.'] as const;
+
+const REQUEST_TIMEOUT = 'ERR_HTTP_REQUEST_TIMEOUT';
+
+/** By the codes of Node's HTTP parser. */
+const BY_ERROR: Record<string, readonly [ProblemCode, string]> = {
+  HPE_HEADER_OVERFLOW: [
+    'headers_too_large',
+    'The request line and the headers are larger than the service takes.',
+  ],
+  [REQUEST_TIMEOUT]: ['request_timeout', 'The request did not arrive in time.'],
+};
+
+function answerBrokenBytes(
+  error: NodeJS.ErrnoException,
+  socket: Socket & { _httpMessage?: ServerResponse | null },
+): void {
+  if (socket.writableEnded) return;
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+  const underWay = socket._httpMessage; // Node's own handler looks at it too
+  if (error.code === REQUEST_TIMEOUT && underWay && isStreamed(underWay.req)) return;
+  // A request that has come whole is answered first; what is broken came behind it.
+  if (underWay?.req.complete) {
+    return void underWay.once('finish', () => socket.writable && answerBrokenBytes(error, socket));
+  }
+  if (underWay?.headersSent) return void socket.destroy();
+  end(socket, ...(BY_ERROR[error.code ?? ''] ?? NOT_HTTP));
+}
+
+const LINGER_MS = 1000;
+
+function end(socket: Socket, code: ProblemCode, detail: string): void {
+  const { status, headers, body } = answerTo(new Problem(code, detail), '/', randomUUID());
+  const lines = Object.entries({ Date: new Date().toUTCString(), ...headers }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  );
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`);
+  // A client that is still sending would lose the answer if its connection were closed at once.
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
+}
+
+function answerTo(problem: Problem, instance: string, requestId: string) {
+  const body = JSON.stringify(problemBody(problem, instance, requestId));
+  const headers = {
+    'X-Request-Id': requestId,
+    'Content-Type': PROBLEM_MEDIA_TYPE,
+    'Content-Length': String(Buffer.byteLength(body)),
+    Connection: 'close',
+  };
+  return { status: problem.status, headers, body };
+}

@@ -1,0 +1,34 @@
+import type { Response } from 'express';
+import { Problem } from '../problems/problem.js';
+
+interface ReaderLimits {
+  /** Longest wait until the connection has room for the next part. */
+  silenceMs: number;
+  /** By performance.now(), when it is too late for another part. */
+  endsAt: number;
+}
+
+/**
+ * Writes a part of an answer and resolves when the connection has room for the next. Rejects when
+ * the reader has gone, or is too slow for the limits.
+ */
+export async function writePart(res: Response, part: Buffer, limits: ReaderLimits): Promise<void> {
+  const { silenceMs, endsAt } = limits;
+  if (res.closed || res.destroyed || performance.now() > endsAt) throw gone();
+  if (part.length === 0 || res.write(part)) return;
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => end(() => reject(gone())), silenceMs);
+    const onDrain = () => end(resolve);
+    const onClose = () => end(() => reject(gone()));
+    const end = (settle: () => void) => {
+      clearTimeout(timer);
+      res.off('drain', onDrain).off('close', onClose);
+      settle();
+    };
+    res.once('drain', onDrain).once('close', onClose);
+  });
+}
+
+function gone(): Problem {
+  return new Problem('request_timeout', 'The reader has gone.');
+}

@@ -1,0 +1,140 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { createGunzip, type Gunzip } from 'node:zlib';
+import type { Request } from 'express';
+import { Problem } from '../problems/problem.js';
+
+export interface BodyStreamOptions {
+  /** Longest time in which nothing comes. */
+  silenceMs: number;
+  /** Longest time until all of it has come, from now on. */
+  durationMs: number;
+  /** Is given every byte as it came, before it is unpacked. */
+  onBytes?: (bytes: Uint8Array) => void;
+}
+
+const streamed = new WeakSet<IncomingMessage>();
+
+/** Whether the body is one that may take long, which Node's own limit on a whole request does not know. */
+export function isStreamed(req: IncomingMessage): boolean {
+  return streamed.has(req);
+}
+
+/**
+ * The body of a request as it arrives, unpacked if it is gzip. No more is read from the connection
+ * than is asked for here. To be read to its end or to its first error, once.
+ *
+ * Throws `unsupported_media_type` for another encoding or charset before it reads anything; then
+ * `request_timeout` when nothing comes, or not all of it has come, for too long, and `bad_request` for
+ * a body that is cut short or is no gzip.
+ */
+export function bodyStream(req: Request, options: BodyStreamOptions): AsyncGenerator<Uint8Array> {
+  if (req.readableDidRead) throw new Error('Something in front of the route has read the body.');
+  streamed.add(req);
+  requireUtf8(req);
+  const unpack = isPacked(req);
+  const bytes = received(req, options);
+  return unpack ? gunzipped(bytes) : bytes;
+}
+
+/** RFC 9110 8.3.2: of the charsets only the one that a file like this has. */
+function requireUtf8(req: Request): void {
+  const charset = /;\s*charset="?([^";\s]*)/i.exec(req.headers['content-type'] ?? '')?.[1];
+  if (charset !== undefined && !/^utf-?8$/i.test(charset)) {
+    throw new Problem('unsupported_media_type', 'The body is read as UTF-8 only.');
+  }
+}
+
+function isPacked(req: Request): boolean {
+  const encoding = (req.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
+  if (encoding === 'gzip' || encoding === 'x-gzip') return true;
+  if (encoding === 'identity') return false;
+  throw new Problem('unsupported_media_type', 'The body is read as it is or packed with gzip.', {
+    headers: { 'Accept-Encoding': 'gzip' },
+  });
+}
+
+async function* received(req: Request, options: BodyStreamOptions): AsyncGenerator<Uint8Array> {
+  const { onBytes } = options;
+  for await (const bytes of read(req, options)) {
+    onBytes?.(bytes);
+    yield bytes;
+  }
+}
+
+/** Not `for await (… of req)`: that destroys the connection, with the answer, when it is left early. */
+async function* read(req: Request, options: BodyStreamOptions): AsyncGenerator<Buffer> {
+  const { silenceMs, durationMs } = options;
+  const endsAt = performance.now() + durationMs;
+  const chunks = (req as Readable).iterator({ destroyOnReturn: false }) as AsyncGenerator<Buffer>;
+  try {
+    for (;;) {
+      const leftMs = Math.min(silenceMs, endsAt - performance.now());
+      const next: IteratorResult<Buffer, unknown> = await within(leftMs, chunks.next());
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    // Node passes over only a body that nobody has begun to read: with the rest of this one in its
+    // way the connection would take no other request.
+    void chunks.return(undefined).then(() => req.resume());
+  }
+}
+
+async function within<T>(timeoutMs: number, next: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(tooSlow()), timeoutMs);
+  });
+  try {
+    return await Promise.race([next.catch(cutShort), silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** One unpacked part after the other: of what would unpack to more than there is room for no more is unpacked. */
+async function* gunzipped(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const gunzip = createGunzip();
+  const feeding = feed(gunzip, packed).catch((error: Error) => gunzip.destroy(error));
+  try {
+    for await (const bytes of gunzip) yield bytes as Uint8Array;
+  } catch (error) {
+    throw error instanceof Problem ? error : notGzip();
+  } finally {
+    gunzip.destroy();
+    await feeding;
+  }
+}
+
+async function feed(gunzip: Gunzip, packed: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const bytes of packed) {
+    if (gunzip.destroyed) return;
+    if (!gunzip.write(bytes)) await roomIn(gunzip);
+  }
+  gunzip.end();
+}
+
+function roomIn(gunzip: Gunzip): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      gunzip.off('drain', done).off('close', done);
+      resolve();
+    };
+    gunzip.on('drain', done).on('close', done);
+  });
+}
+
+function tooSlow(): Problem {
+  return new Problem('request_timeout', 'The body did not come in time.', {
+    headers: { Connection: 'close' },
+  });
+}
+
+function cutShort(): never {
+  throw new Problem('bad_request', 'The body ended before it was whole.');
+}
+
+function notGzip(): Problem {
+  return new Problem('bad_request', 'The body is not gzip, or was cut short.');
+}

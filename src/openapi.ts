@@ -1,0 +1,222 @@
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import helmet from 'helmet';
+import { KEY_LIFETIME_HOURS } from './db/factories/idempotency.factory.js';
+import { problemExamples } from './http/problems/problem.dto.js';
+import { PROBLEM_MEDIA_TYPE, PROBLEMS } from './http/problems/problem.js';
+
+const VERSION = '1.0.0';
+
+const DESCRIPTION = `
+A catalogue of projects and the technologies they use.
+
+**Answers.** Success is \`{ "success": true, "data": … }\`; lists add \`meta\`. Failure is a problem
+(RFC 9457, \`application/problem+json\`) with \`"success": false\` and a stable \`code\` to decide by:
+the schema ProblemCode lists them all. Unknown fields and unknown query parameters are refused by
+name, and so is a parameter given twice. Times are ISO 8601, UTC, to the millisecond.
+
+**Any path.** Paths are case-sensitive and have no trailing slash; another is 404 \`route_not_found\`.
+\`HEAD\` works wherever \`GET\` does, \`OPTIONS\` answers 204 with \`Allow\`, and another method 405
+\`method_not_allowed\` with \`Allow\`. A request that is broken, late or too large before any route
+sees it is 400 \`bad_request\`, 408 \`request_timeout\`, 417 \`expectation_failed\` or
+431 \`headers_too_large\`; where no body is read, one that is sent is refused like any other: 400, 413
+or 415.
+
+**Tracing.** Every answer has an \`X-Request-Id\`, which names the request in the log: the caller's
+own (1 to 128 letters, digits and \`_.:@=+/-\`), else the trace id of its \`traceparent\`
+(W3C Trace Context), else a new UUID.
+
+**Two writers.** The \`ETag\` of a project is its version. Send it as \`If-Match\`, and of all who hold
+it one write succeeds; the others get 412.
+
+**Retries.** A POST with an \`Idempotency-Key\` is done once however often it is sent: the first
+answer is kept for ${KEY_LIFETIME_HOURS} hours, in the same transaction as what it tells of, and repeated word for word
+with \`Idempotency-Replayed: true\`. Of two at once the second waits for the first. The same request is
+the same method, path and query and the same JSON, whatever its white space and the order of its fields;
+another under the key is 422 \`idempotency_key_reused\`. Failures are not kept: the key stays free.
+Keys belong to the caller who sent them.
+
+**Waiting.** A 503 has \`Retry-After\`: nothing was kept waiting without bound, and the same request
+may succeed then.
+`.trim();
+
+/** The OpenAPI document of the application's routes; needs no database and no initialised application. */
+export function createOpenApiDocument(app: NestExpressApplication): OpenAPIObject {
+  const config = new DocumentBuilder()
+    .setOpenAPIVersion('3.0.3')
+    .setTitle('Projects Service')
+    .setDescription(DESCRIPTION)
+    .setVersion(VERSION)
+    .addTag('projects', 'The projects of the catalogue')
+    .addTag('technologies', 'What the projects are made with')
+    .addTag('changes', 'What was done to the projects, when and by whom')
+    .addTag('health', 'For the platform that runs the service')
+    .build();
+  const document = SwaggerModule.createDocument(app, config);
+  document.components = {
+    ...document.components,
+    headers: HEADERS,
+    parameters: PARAMETERS,
+    examples: problemExamples(),
+    responses: RESPONSES,
+  };
+  closeRequestBodies(document);
+  const { openapi, info, tags, paths, components, ...rest } = document;
+  return { openapi, info, tags, ...rest, paths, components };
+}
+
+/** Says of every body what the validation pipe does: a field that the schema does not name is refused. */
+function closeRequestBodies(document: OpenAPIObject): void {
+  const bodies = Object.values(document.paths)
+    .flatMap((path) => [path.post, path.put, path.patch, path.delete])
+    .map((operation) => operation?.requestBody)
+    .filter((body) => body !== undefined && 'content' in body);
+  for (const { schema } of bodies.flatMap((body) => Object.values(body.content))) {
+    const name = schema && '$ref' in schema ? schema.$ref.split('/').at(-1)! : '';
+    Object.assign(document.components!.schemas![name] ?? {}, { additionalProperties: false });
+  }
+}
+
+const HEADERS = {
+  'X-Request-Id': {
+    description: "Names the request in the log; the caller's own where it sent one.",
+    required: true,
+    schema: { type: 'string' },
+    example: '0b6f3c9e-6d0f-4c8e-8f0c-3a1d5b7e9f21',
+  },
+  ETag: {
+    description: 'The version of the project, in quotes.',
+    required: true,
+    schema: { type: 'string', pattern: '^"[1-9][0-9]*"$' },
+    example: '"1"',
+  },
+  Location: {
+    description: 'The path of the project.',
+    required: true,
+    schema: { type: 'string', format: 'uri-reference' },
+    example: '/api/projects/0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10',
+  },
+  Link: {
+    description: 'The next page, with `rel="next"` (RFC 8288); absent on the last.',
+    required: false,
+    schema: { type: 'string' },
+    example:
+      '</api/projects?after=WyIyMDI2LTAxLTMxVDEyOjAwOjAwLjAwMFoiXQ.2NuTjZDh0HGfWX8Tn0lzdA>; rel="next"',
+  },
+  'Idempotency-Replayed': {
+    description:
+      'On an answer that was given before, to the first request with this `Idempotency-Key`.',
+    required: false,
+    schema: { type: 'string', pattern: '^true$' },
+    example: 'true',
+  },
+  'Retry-After': {
+    description: 'Seconds to wait before the request is tried again.',
+    required: true,
+    schema: { type: 'integer', minimum: 1 },
+    example: 1,
+  },
+  Accept: {
+    description: 'What the route reads, if that is what was wrong.',
+    schema: { type: 'string' },
+    example: 'application/json',
+  },
+  'Content-Disposition': {
+    description: 'A name for the file.',
+    required: true,
+    schema: { type: 'string' },
+    example: 'attachment; filename="projects-2026-01-31T120000Z.ndjson"',
+  },
+  Allow: {
+    description: 'The methods that the path takes.',
+    required: true,
+    schema: { type: 'string' },
+    example: 'GET, HEAD, OPTIONS, POST',
+  },
+} as const;
+
+/** What every request may send: described once, not at each of the routes. */
+const PARAMETERS = {
+  'X-Request-Id': {
+    name: 'X-Request-Id',
+    in: 'header',
+    required: false,
+    description: 'The id of the request; it comes back on the answer and stands in the log.',
+    schema: { type: 'string', pattern: '^[\\w.:@=+/-]{1,128}$' },
+  },
+  traceparent: {
+    name: 'traceparent',
+    in: 'header',
+    required: false,
+    description:
+      'W3C Trace Context: the trace id stands in the log, and is the id of a request without X-Request-Id.',
+    schema: { type: 'string', pattern: '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$' },
+  },
+} as const;
+
+/** What every path answers to a method that it does not take. */
+const RESPONSES = {
+  MethodNotAllowed: {
+    description: `405. \`method_not_allowed\`: ${PROBLEMS.method_not_allowed.title}.`,
+    headers: {
+      'X-Request-Id': { $ref: '#/components/headers/X-Request-Id' },
+      Allow: { $ref: '#/components/headers/Allow' },
+    },
+    content: {
+      [PROBLEM_MEDIA_TYPE]: {
+        schema: { $ref: '#/components/schemas/Problem' },
+        examples: {
+          method_not_allowed: { $ref: '#/components/examples/method_not_allowed' },
+        },
+      },
+    },
+  },
+};
+
+/** The Swagger UI at /docs, the document at /docs/openapi.json and /docs/openapi.yaml. */
+export function serveDocs(app: NestExpressApplication): void {
+  app.use(
+    '/docs',
+    helmet({
+      strictTransportSecurity: false, // for whoever ends TLS to say
+      // Over plain HTTP browsers ignore both, and complain on the console.
+      crossOriginOpenerPolicy: false,
+      originAgentCluster: false,
+      contentSecurityPolicy: { useDefaults: false, directives: CONTENT_SECURITY_POLICY },
+    }),
+  );
+  SwaggerModule.setup('docs', app, () => createOpenApiDocument(app), {
+    jsonDocumentUrl: 'docs/openapi.json',
+    yamlDocumentUrl: 'docs/openapi.yaml',
+    customSiteTitle: 'Projects Service',
+    customCss: STYLE,
+    swaggerOptions: {
+      tryItOutEnabled: true,
+      displayRequestDuration: true,
+      defaultModelExpandDepth: 3,
+      defaultModelsExpandDepth: 0,
+      validatorUrl: null, // or the page would ask a server elsewhere for a badge
+    },
+  });
+}
+
+/** Without what says nothing here: a bar with a logo, and a column for links between operations. */
+const STYLE = `
+  .swagger-ui .topbar, .swagger-ui .response-col_links { display: none }
+  .swagger-ui .info { margin: 30px 0 }
+  .swagger-ui .markdown code, .swagger-ui .renderedMarkdown code {
+    color: inherit; font-weight: 400; padding: 1px 4px; background: rgba(0, 0, 0, 0.06)
+  }
+`;
+
+/** What the Swagger UI needs, all of it from here; it styles its elements inline. */
+const CONTENT_SECURITY_POLICY = {
+  defaultSrc: ["'none'"],
+  scriptSrc: ["'self'"],
+  styleSrc: ["'self'", "'unsafe-inline'"],
+  imgSrc: ["'self'", 'data:'],
+  connectSrc: ["'self'"],
+  baseUri: ["'none'"],
+  formAction: ["'none'"],
+  frameAncestors: ["'none'"],
+};
