@@ -1,13 +1,14 @@
-// Fails when schema.ts and the migrations differ, or when the journal's order would make drizzle
-// skip a migration. Judged by what drizzle-kit writes: its exit code is 0 even when it gave up.
+// Fails when schema.ts or src/db/functions differ from the migrations, or when the journal's order would
+// make drizzle skip a migration. drizzle-kit is judged by what it writes: its exit code is 0 even when it
+// gave up.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { changedFunctions, MIGRATIONS } from './function-files.js';
 
-const MIGRATIONS = 'src/db/migrations';
-const faults = [...outOfOrder(), ...missingMigration()];
+const faults = [...outOfOrder(), ...changedFiles(), ...missingMigration()];
 for (const fault of faults) console.error(fault);
-if (faults.length === 0) console.log('schema.ts and the migrations agree');
+if (faults.length === 0) console.log('schema.ts, src/db/functions and the migrations agree');
 process.exitCode = faults.length > 0 ? 1 : 0;
 
 function outOfOrder() {
@@ -15,6 +16,13 @@ function outOfOrder() {
   return entries
     .filter((entry, index) => index > 0 && entry.when <= entries[index - 1].when)
     .map(({ tag }) => `${tag} is stamped earlier than the migration before it: generate it again`);
+}
+
+function changedFiles() {
+  return changedFunctions().map(
+    ({ file }) =>
+      `src/db/functions/${file} is not what the migrations contain: run npm run db:generate`,
+  );
 }
 
 /** drizzle-kit takes paths relative to here alone, so the copy lies here too. */

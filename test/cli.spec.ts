@@ -35,13 +35,13 @@ afterEach(() => database.drop());
 it('tells what is pending, applies it, and tells that all is well', () => {
   const before = cli('status');
   expect(before).toMatchObject({ status: 1, stderr: '' });
-  expect(before.stdout).toMatch(/^applied: none\npending: 0000_functions, 0001_projects,/);
+  expect(before.stdout).toMatch(/^applied: none\npending: 0000_table_functions, 0001_tables,/);
 
-  expect(cli('migrate').stdout).toMatch(/^applied 0000_functions, 0001_projects,/);
+  expect(cli('migrate').stdout).toMatch(/^applied 0000_table_functions, 0001_tables,/);
   expect(cli('migrate').stdout).toBe('nothing to apply\n');
   const after = cli('status');
   expect(after).toMatchObject({ status: 0, stderr: '' });
-  expect(after.stdout).toMatch(/^applied: 0000_functions, [^:]*\n$/);
+  expect(after.stdout).toMatch(/^applied: 0000_table_functions, [^:]*\n$/);
 });
 
 it('seeds a catalogue, and a second time changes nothing', async () => {

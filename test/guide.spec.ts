@@ -4,7 +4,6 @@ import {
   cpSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -29,6 +28,7 @@ beforeAll(() => {
   copy = mkdtempSync(path.join(ROOT, '.data/guide-'));
   const parts = [
     'src',
+    'scripts',
     'test/support',
     'package.json',
     'tsconfig.json',
@@ -47,8 +47,8 @@ it('adds an entity by doing what the guide says, and its test passes', () => {
   const steps = readSteps(readFileSync(GUIDE, 'utf8'));
   expect(steps.map(({ action, target }) => `${action} ${target}`)).toEqual([
     'append src/db/schema.ts',
+    'write src/db/functions/teams_touch_row.sql',
     'run ',
-    'write src/db/migrations/*_teams_touch_row.sql',
     'write src/db/factories/teams.factory.ts',
     'write src/teams/dto/team.dto.ts',
     'write src/teams/teams.controller.ts',
@@ -82,7 +82,7 @@ function perform({ action, target, code }: Step): void {
       .split('\n')
       .forEach((command) => run(command));
   const [file, replaced] = target.split(/ `|`$/);
-  const full = find(file!);
+  const full = path.join(copy, file!);
   mkdirSync(path.dirname(full), { recursive: true });
   if (action === 'append') return appendFileSync(full, `\n${code}`);
   if (action === 'write') return writeFileSync(full, code);
@@ -90,15 +90,6 @@ function perform({ action, target, code }: Step): void {
   if (action === 'prepend') return writeFileSync(full, code + before);
   expect(before).toContain(replaced);
   writeFileSync(full, before.replace(replaced!, code.trim()));
-}
-
-/** The file's path in the copy; `*` stands for the number that drizzle-kit has given it. */
-function find(file: string): string {
-  if (!file.includes('*')) return path.join(copy, file);
-  const [folder, ending] = file.split('*') as [string, string];
-  const name = readdirSync(path.join(copy, folder)).find((entry) => entry.endsWith(ending));
-  expect(name).toBeDefined();
-  return path.join(copy, folder, name!);
 }
 
 /** Without this run's own settings, as in a terminal. */

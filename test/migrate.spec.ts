@@ -187,27 +187,20 @@ describe('nothing is applied, and the migration is told by name, when', () => {
   });
 });
 
-it('projects from before a change of the search are found by it, and are not written for that', async () => {
+it('a database from before the first release is refused, and the way out is told', async () => {
   const url = await emptyDatabase();
-  const { folder, changeJournal } = await copyOfMigrations();
-  await changeJournal((entries) => entries.slice(0, 10));
-  await migrate({ url }, { folder });
   const client = connectPlainly(url);
-  const state = () => client`
-    select projects.version, updated_at, (select count(*) from changes) as changes from projects`;
-  await client`insert into projects (name, description, technologies) values ('Node.js', '', '[]')`;
-  const before = await state();
   await migrate({ url });
-  expect(await state()).toEqual(before);
-  expect(
-    await client`
-    select attstattarget as statistics from pg_attribute, projects
-    where attrelid = 'projects'::regclass and attname = 'search' and search @@ 'node'`,
-  ).toEqual([{ statistics: 1000 }]);
-  expect(
-    await client`
-    select attname from pg_stats where tablename = 'projects' and attname = 'search'`,
-  ).toHaveLength(1);
+  await client`
+    update drizzle.__drizzle_migrations set created_at = created_at - 1795369884891, hash = 'other'`;
+  await client`drop table projects cascade`;
+  const refused = await migrate({ url }).catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(MigrationError);
+  expect((refused as MigrationError).status).toMatchObject({ applied: [], pending: released });
+  expect((refused as MigrationError).message).toMatch(
+    /missing: stamped \S+ \(by a version from before the first release; export its projects with that version and import them into a new database\)/,
+  );
+  expect(await tablesOf(url)).not.toContain('projects');
 });
 
 it('a migration that fails leaves nothing behind, nor do those before it', async () => {

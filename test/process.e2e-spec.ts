@@ -281,7 +281,7 @@ describe('with migrations', () => {
     await api.get('/health/live').expect(200);
     const { body } = await api.get('/health/ready').expect(503);
     expect(body.errors).toEqual([
-      { path: 'migrations', message: expect.stringMatching(/^pending: .*\b0001_projects\b/) },
+      { path: 'migrations', message: expect.stringMatching(/^pending: .*\b0001_tables\b/) },
     ]);
     await api.get('/api/projects').expect(503);
 

@@ -11,6 +11,9 @@ const MIGRATIONS_FOLDER = path.join(path.dirname(fileURLToPath(import.meta.url))
 /** The transaction-level advisory lock under which migrations run: 'migrate' in ASCII. */
 const LOCK_KEY = 0x6d696772617465n;
 
+const BEFORE_FIRST_RELEASE =
+  'by a version from before the first release; export its projects with that version and import them into a new database';
+
 interface Migration {
   name: string;
   hash: string;
@@ -29,7 +32,8 @@ interface AppliedMigration {
  *
  * - `pending`: not applied yet
  * - `edited`: applied, and its file has changed since
- * - `missing`: applied, and there is no such file (named by the time it was stamped)
+ * - `missing`: applied, and there is no such file (named by the time it was stamped). One from before the
+ *   first migration of this code comes from a development version, whose migrations were replaced
  * - `late`: not applied, and stamped earlier than one that is: a merged branch, which drizzle's own
  *   migrator would skip without a word
  */
@@ -158,9 +162,13 @@ function compare(migrations: Migration[], applied: AppliedMigration[]): Migratio
     else status.pending.push(name);
   }
   const known = new Set(migrations.map(({ stampedAt }) => stampedAt));
+  const first = Math.min(...known);
   status.missing = applied
     .filter(({ stampedAt }) => !known.has(stampedAt))
-    .map(({ stampedAt }) => `stamped ${new Date(stampedAt).toISOString()}`);
+    .map(({ stampedAt }) => {
+      const stamp = `stamped ${new Date(stampedAt).toISOString()}`;
+      return stampedAt < first ? `${stamp} (${BEFORE_FIRST_RELEASE})` : stamp;
+    });
   return status;
 }
 

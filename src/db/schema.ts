@@ -36,7 +36,7 @@ const moment = customType<{ data: string; driverData: string }>({
   fromDriver: momentOf,
 });
 
-/** The `created_at` and `updated_at` columns of every table. The trigger `touch_row` keeps both (migrations/0002). */
+/** The `created_at` and `updated_at` columns of every table. The trigger `touch_row` keeps both (functions/touch_row.sql). */
 export function createTimestamps() {
   return {
     createdAt: moment('created_at')
@@ -124,7 +124,7 @@ export const nameWords = pgTable('name_words', { word: text('word').notNull() },
 export const CHANGE_ACTIONS = ['created', 'updated', 'deleted'] as const;
 
 /**
- * Every version of every row, written by triggers in the statement that makes it (migrations/0007):
+ * Every version of every row, written by triggers in the statement that makes it (functions/*_changes_*.sql):
  * the history, and what the change feed reads. `before` and `after` are the row as the API answers it.
  */
 export const changes = pgTable(

@@ -19,7 +19,7 @@ interface Term {
  *
  * Returns the same as a text that `websearch_to_tsquery` has only one reading of, and which reads
  * the same here; undefined if an alternative has no term that must occur. Words are told apart as
- * `project_search` does it (migrations/0010).
+ * `project_search` does it (functions/before-tables/project_search.sql).
  */
 export function searchText(q: string): string | undefined {
   const alternatives: Term[][] = [[]];

@@ -1,0 +1,52 @@
+// Writes the migrations from the last state of schema.ts and src/db/functions to the present one: the
+// functions that tables need, then the tables (by drizzle-kit), then the other functions and triggers.
+//   npm run db:generate -- --name add_teams
+//   npm run db:generate -- --initial            all from nothing; only before the first release
+//   npm run db:generate -- --custom --name x    an empty one, for SQL that has no place in schema.ts
+import { execFileSync } from 'node:child_process';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { changedFunctions, isBeforeTables, MIGRATIONS, toMigration } from './function-files.js';
+
+const { values } = parseArgs({
+  options: {
+    name: { type: 'string' },
+    custom: { type: 'boolean', default: false },
+    initial: { type: 'boolean', default: false },
+  },
+});
+
+if (values.custom) {
+  drizzleKit('--custom', ...(values.name ? [`--name=${values.name}`] : []));
+} else {
+  if (values.initial) rmSync(MIGRATIONS, { recursive: true, force: true });
+  const name = values.name ?? (values.initial ? 'tables' : undefined);
+  const prefix = values.name ? `${values.name}_` : '';
+  const changes = changedFunctions();
+  writeFunctions(
+    `${prefix}table_functions`,
+    changes.filter(({ file }) => isBeforeTables(file)),
+  );
+  drizzleKit(...(name ? [`--name=${name}`] : []));
+  writeFunctions(
+    `${prefix}functions`,
+    changes.filter(({ file }) => !isBeforeTables(file)),
+  );
+}
+
+function writeFunctions(name, changes) {
+  if (changes.length === 0) return;
+  drizzleKit('--custom', `--name=${name}`);
+  const file = readdirSync(MIGRATIONS)
+    .filter((entry) => entry.endsWith('.sql'))
+    .sort()
+    .at(-1);
+  writeFileSync(path.join(MIGRATIONS, file), toMigration(changes));
+}
+
+function drizzleKit(...args) {
+  execFileSync(process.execPath, ['node_modules/drizzle-kit/bin.cjs', 'generate', ...args], {
+    stdio: 'inherit',
+  });
+}

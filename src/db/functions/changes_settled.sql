@@ -1,0 +1,26 @@
+-- The commit watermark: a position up to which every transaction has committed or was rolled back, so
+-- that a statement that begins afterwards sees all of them. It is the last position taken, unless a
+-- transaction is slow to commit: after 100 ms it is the position before that transaction. No writer
+-- ever waits for a reader.
+--
+-- Why this holds: a transaction takes its lock before its position. When last_position is read, each
+-- transaction with a position up to it has ended or still holds a lock whose name is smaller than its
+-- position, and the query below sees that lock.
+CREATE OR REPLACE FUNCTION changes_settled() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  last_position bigint := (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM change_commits_position_seq);
+  deadline timestamptz := clock_timestamp() + interval '100 milliseconds';
+  behind bigint;
+BEGIN
+  LOOP
+    SELECT max((last_position - objid::bigint) & 4294967295) INTO behind FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 2 AND classid = (hashtext('changes')::bigint & 4294967295)::oid
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      -- Not those who began to commit after it was read.
+      AND ((last_position - objid::bigint) & 4294967295) BETWEEN 1 AND 2147483647;
+    EXIT WHEN behind IS NULL OR clock_timestamp() > deadline;
+    PERFORM pg_sleep(0.001);
+  END LOOP;
+  RETURN last_position - coalesce(behind, 0);
+END
+$$;

@@ -1,0 +1,23 @@
+-- Keeps the tables of the lists in step with inserted projects.
+--
+-- The plan must use indexes whatever the planner estimates: a session plans the statements of a
+-- trigger once, and an import is one transaction. If it plans them while the tables are empty, each
+-- statement would scan everything that the transaction has written. So sequential scans are off, and
+-- each look-up is a subquery of its own, not a join whose order could be reversed.
+CREATE OR REPLACE FUNCTION projects_facets_add() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
+BEGIN
+  INSERT INTO project_technologies (technology, created_at, project_id)
+    SELECT item, created_at, id FROM added, jsonb_array_elements_text(technologies) AS item;
+  INSERT INTO technology_changes (technology, change)
+    SELECT item, count(*) FROM added, jsonb_array_elements_text(technologies) AS item GROUP BY item;
+  INSERT INTO name_words (word)
+    SELECT DISTINCT typed FROM added, typo_words(name) AS typed
+    WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0;
+  PERFORM fold_technology_changes_now_and_then();
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+CREATE OR REPLACE TRIGGER projects_facets_add AFTER INSERT ON projects
+REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION projects_facets_add();

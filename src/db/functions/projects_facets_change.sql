@@ -1,0 +1,21 @@
+-- Keeps the tables of the lists in step with an updated project. For the planner settings see
+-- projects_facets_add.
+CREATE OR REPLACE FUNCTION projects_facets_change() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
+BEGIN
+  DELETE FROM project_technologies
+    WHERE technology = ANY (ARRAY(SELECT jsonb_array_elements_text(OLD.technologies)))
+      AND created_at = OLD.created_at AND project_id = OLD.id;
+  INSERT INTO project_technologies (technology, created_at, project_id)
+    SELECT item, NEW.created_at, NEW.id FROM jsonb_array_elements_text(NEW.technologies) AS item;
+  INSERT INTO technology_changes (technology, change)
+    SELECT item, -1 FROM jsonb_array_elements_text(OLD.technologies) AS item
+    UNION ALL SELECT item, 1 FROM jsonb_array_elements_text(NEW.technologies) AS item;
+  PERFORM fold_technology_changes_now_and_then();
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+CREATE OR REPLACE TRIGGER projects_facets_change AFTER UPDATE ON projects FOR EACH ROW
+WHEN (OLD.technologies IS DISTINCT FROM NEW.technologies OR OLD.id <> NEW.id)
+EXECUTE FUNCTION projects_facets_change();

@@ -1,0 +1,5 @@
+-- Matches the lexemes that project_search makes of technologies, quoted as tsquery requires.
+CREATE OR REPLACE FUNCTION technologies_query(names text[], operator text) RETURNS tsquery LANGUAGE sql IMMUTABLE AS $$
+  SELECT string_agg('''' || replace(replace('t=' || item, '\', '\\'), '''', '''''') || '''', operator)::tsquery
+  FROM unnest(names) AS item
+$$;

@@ -1,0 +1,358 @@
+-- functions/api_moment.sql
+-- A point in time in the format of the API: ISO 8601, UTC, milliseconds.
+CREATE OR REPLACE FUNCTION api_moment(moment timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+$$;
+--> statement-breakpoint
+-- functions/changes_join_set.sql
+-- Gives every change of a transaction the same change_set, which is the sequence of the first change,
+-- and the author that note_author was given.
+CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.change_set := coalesce(nullif(current_setting('projects.change_set', true), '')::bigint, NEW.sequence);
+  IF NEW.change_set = NEW.sequence THEN
+    PERFORM set_config('projects.change_set', NEW.sequence::text, true);
+  END IF;
+  NEW.actor := coalesce(current_setting('projects.actor', true), '');
+  NEW.request_id := coalesce(current_setting('projects.request_id', true), '');
+  RETURN NEW;
+END
+$$;
+--> statement-breakpoint
+CREATE OR REPLACE TRIGGER changes_join_set BEFORE INSERT ON changes
+FOR EACH ROW EXECUTE FUNCTION changes_join_set();
+--> statement-breakpoint
+-- functions/changes_settled.sql
+-- The commit watermark: a position up to which every transaction has committed or was rolled back, so
+-- that a statement that begins afterwards sees all of them. It is the last position taken, unless a
+-- transaction is slow to commit: after 100 ms it is the position before that transaction. No writer
+-- ever waits for a reader.
+--
+-- Why this holds: a transaction takes its lock before its position. When last_position is read, each
+-- transaction with a position up to it has ended or still holds a lock whose name is smaller than its
+-- position, and the query below sees that lock.
+CREATE OR REPLACE FUNCTION changes_settled() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  last_position bigint := (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM change_commits_position_seq);
+  deadline timestamptz := clock_timestamp() + interval '100 milliseconds';
+  behind bigint;
+BEGIN
+  LOOP
+    SELECT max((last_position - objid::bigint) & 4294967295) INTO behind FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 2 AND classid = (hashtext('changes')::bigint & 4294967295)::oid
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      -- Not those who began to commit after it was read.
+      AND ((last_position - objid::bigint) & 4294967295) BETWEEN 1 AND 2147483647;
+    EXIT WHEN behind IS NULL OR clock_timestamp() > deadline;
+    PERFORM pg_sleep(0.001);
+  END LOOP;
+  RETURN last_position - coalesce(behind, 0);
+END
+$$;
+--> statement-breakpoint
+-- functions/changes_take_position.sql
+-- Gives a transaction its place in the order of commits, as the last step before it commits. Until
+-- the transaction ends it holds a shared lock, named by (the last 32 bits of) a position before its
+-- own, which changes_settled reads in pg_locks. Nobody ever waits for that lock. When several
+-- transactions commit at once, only one of them notifies, because NOTIFY serializes commits.
+CREATE OR REPLACE FUNCTION changes_take_position() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(hashtext('changes'),
+    (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM change_commits_position_seq)::bit(32)::integer);
+  INSERT INTO change_commits (change_set) VALUES (NEW.change_set);
+  IF pg_try_advisory_xact_lock(hashtext('changes notify'), 0) THEN
+    PERFORM pg_notify('changes', '');
+  END IF;
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+DROP TRIGGER IF EXISTS changes_take_position ON changes;
+--> statement-breakpoint
+CREATE CONSTRAINT TRIGGER changes_take_position AFTER INSERT ON changes
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.sequence = NEW.change_set)
+EXECUTE FUNCTION changes_take_position();
+--> statement-breakpoint
+-- functions/fold_technology_changes.sql
+-- Adds the changes that writers have noted to technology_counts, and removes technologies that no
+-- project uses any more. One transaction folds at a time; the others skip it.
+CREATE OR REPLACE FUNCTION fold_technology_changes() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  unused text[];
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtext('fold_technology_changes')) THEN
+    RETURN;
+  END IF;
+  WITH folded AS (DELETE FROM technology_changes RETURNING technology, change),
+  counted AS (
+    INSERT INTO technology_counts AS counts (technology, projects)
+      SELECT technology, sum(change) FROM folded GROUP BY technology ORDER BY technology
+      ON CONFLICT (technology) DO UPDATE SET projects = counts.projects + excluded.projects
+      RETURNING technology, projects
+  )
+  SELECT array_agg(technology) INTO unused FROM counted WHERE projects = 0;
+  DELETE FROM technology_counts WHERE technology = ANY (unused);
+END
+$$;
+--> statement-breakpoint
+-- functions/fold_technology_changes_now_and_then.sql
+-- Folds after about one write in 500, so that a reader never has many changes to add up.
+CREATE OR REPLACE FUNCTION fold_technology_changes_now_and_then() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF random() < 0.002 THEN
+    PERFORM fold_technology_changes();
+  END IF;
+END
+$$;
+--> statement-breakpoint
+-- functions/note_author.sql
+-- Sets the actor and the request id that the history records for the rest of this transaction.
+CREATE OR REPLACE FUNCTION note_author(actor text, request_id text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('projects.actor', actor, true), set_config('projects.request_id', request_id, true);
+END
+$$;
+--> statement-breakpoint
+-- functions/project_document.sql
+-- A project as the API represents it.
+CREATE OR REPLACE FUNCTION project_document(id uuid, name text, description text, technologies jsonb,
+  created_at timestamptz, updated_at timestamptz, version integer)
+RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT json_build_object('id', id, 'name', name, 'description', description, 'technologies', technologies,
+    'createdAt', api_moment(created_at), 'updatedAt', api_moment(updated_at), 'version', version)
+$$;
+--> statement-breakpoint
+-- functions/projects_changes_created.sql
+-- Records the history of inserted projects.
+CREATE OR REPLACE FUNCTION projects_changes_created() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO changes (entity, entity_id, version, action, after)
+    SELECT 'project', id, version, 'created',
+      project_document(id, name, description, technologies, created_at, updated_at, version)
+    FROM added;
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+CREATE OR REPLACE TRIGGER projects_changes_created AFTER INSERT ON projects
+REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION projects_changes_created();
+--> statement-breakpoint
+-- functions/projects_changes_deleted.sql
+-- Records the history of deleted projects. A deletion counts as one more version.
+CREATE OR REPLACE FUNCTION projects_changes_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO changes (entity, entity_id, version, action, before)
+    SELECT 'project', id, version + 1, 'deleted',
+      project_document(id, name, description, technologies, created_at, updated_at, version)
+    FROM removed;
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+CREATE OR REPLACE TRIGGER projects_changes_deleted AFTER DELETE ON projects
+REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION projects_changes_deleted();
+--> statement-breakpoint
+-- functions/projects_changes_truncated.sql
+-- Records the history of a TRUNCATE: every project was deleted.
+CREATE OR REPLACE FUNCTION projects_changes_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO changes (entity, entity_id, version, action, before)
+    SELECT 'project', id, version + 1, 'deleted',
+      project_document(id, name, description, technologies, created_at, updated_at, version)
+    FROM projects;
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+CREATE OR REPLACE TRIGGER projects_changes_truncated BEFORE TRUNCATE ON projects
+FOR EACH STATEMENT EXECUTE FUNCTION projects_changes_truncated();
+--> statement-breakpoint
+-- functions/projects_changes_updated.sql
+-- Records the history of an updated project. An update of the id deletes one project and creates another.
+CREATE OR REPLACE FUNCTION projects_changes_updated() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  old_document json := project_document(OLD.id, OLD.name, OLD.description, OLD.technologies,
+    OLD.created_at, OLD.updated_at, OLD.version);
+  new_document json := project_document(NEW.id, NEW.name, NEW.description, NEW.technologies,
+    NEW.created_at, NEW.updated_at, NEW.version);
+BEGIN
+  IF NEW.id = OLD.id THEN
+    INSERT INTO changes (entity, entity_id, version, action, before, after)
+      VALUES ('project', NEW.id, NEW.version, 'updated', old_document, new_document);
+  ELSE
+    INSERT INTO changes (entity, entity_id, version, action, before, after)
+      VALUES ('project', OLD.id, OLD.version + 1, 'deleted', old_document, NULL),
+        ('project', NEW.id, NEW.version, 'created', NULL, new_document);
+  END IF;
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+CREATE OR REPLACE TRIGGER projects_changes_updated AFTER UPDATE ON projects
+FOR EACH ROW EXECUTE FUNCTION projects_changes_updated();
+--> statement-breakpoint
+-- functions/typo_words.sql
+-- The words of a text that typo tolerance applies to: letters only, 4 to 40 of them.
+CREATE OR REPLACE FUNCTION typo_words(content text) RETURNS SETOF text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT DISTINCT word FROM regexp_split_to_table(lower(content), '[^[:alpha:]]+') AS word
+  WHERE length(word) BETWEEN 4 AND 40
+$$;
+--> statement-breakpoint
+-- functions/projects_facets_add.sql
+-- Keeps the tables of the lists in step with inserted projects.
+--
+-- The plan must use indexes whatever the planner estimates: a session plans the statements of a
+-- trigger once, and an import is one transaction. If it plans them while the tables are empty, each
+-- statement would scan everything that the transaction has written. So sequential scans are off, and
+-- each look-up is a subquery of its own, not a join whose order could be reversed.
+CREATE OR REPLACE FUNCTION projects_facets_add() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
+BEGIN
+  INSERT INTO project_technologies (technology, created_at, project_id)
+    SELECT item, created_at, id FROM added, jsonb_array_elements_text(technologies) AS item;
+  INSERT INTO technology_changes (technology, change)
+    SELECT item, count(*) FROM added, jsonb_array_elements_text(technologies) AS item GROUP BY item;
+  INSERT INTO name_words (word)
+    SELECT DISTINCT typed FROM added, typo_words(name) AS typed
+    WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0;
+  PERFORM fold_technology_changes_now_and_then();
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+CREATE OR REPLACE TRIGGER projects_facets_add AFTER INSERT ON projects
+REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION projects_facets_add();
+--> statement-breakpoint
+-- functions/projects_facets_change.sql
+-- Keeps the tables of the lists in step with an updated project. For the planner settings see
+-- projects_facets_add.
+CREATE OR REPLACE FUNCTION projects_facets_change() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
+BEGIN
+  DELETE FROM project_technologies
+    WHERE technology = ANY (ARRAY(SELECT jsonb_array_elements_text(OLD.technologies)))
+      AND created_at = OLD.created_at AND project_id = OLD.id;
+  INSERT INTO project_technologies (technology, created_at, project_id)
+    SELECT item, NEW.created_at, NEW.id FROM jsonb_array_elements_text(NEW.technologies) AS item;
+  INSERT INTO technology_changes (technology, change)
+    SELECT item, -1 FROM jsonb_array_elements_text(OLD.technologies) AS item
+    UNION ALL SELECT item, 1 FROM jsonb_array_elements_text(NEW.technologies) AS item;
+  PERFORM fold_technology_changes_now_and_then();
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+CREATE OR REPLACE TRIGGER projects_facets_change AFTER UPDATE ON projects FOR EACH ROW
+WHEN (OLD.technologies IS DISTINCT FROM NEW.technologies OR OLD.id <> NEW.id)
+EXECUTE FUNCTION projects_facets_change();
+--> statement-breakpoint
+-- functions/projects_facets_clear.sql
+-- Empties the tables of the lists after a TRUNCATE of projects.
+CREATE OR REPLACE FUNCTION projects_facets_clear() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  TRUNCATE project_technologies, technology_counts, technology_changes, name_words;
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+CREATE OR REPLACE TRIGGER projects_facets_clear AFTER TRUNCATE ON projects
+FOR EACH STATEMENT EXECUTE FUNCTION projects_facets_clear();
+--> statement-breakpoint
+-- functions/projects_facets_remove.sql
+-- Keeps the tables of the lists in step with deleted projects. For the planner settings see
+-- projects_facets_add. The words of names stay (see name_words in schema.ts).
+CREATE OR REPLACE FUNCTION projects_facets_remove() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
+BEGIN
+  DELETE FROM project_technologies WHERE ctid = ANY (ARRAY(
+    SELECT (
+      SELECT gone.ctid FROM project_technologies AS gone
+      WHERE technology = item AND gone.created_at = removed.created_at AND project_id = removed.id
+    ) FROM removed, jsonb_array_elements_text(removed.technologies) AS item
+  ));
+  INSERT INTO technology_changes (technology, change)
+    SELECT item, -count(*) FROM removed, jsonb_array_elements_text(technologies) AS item GROUP BY item;
+  PERFORM fold_technology_changes_now_and_then();
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+CREATE OR REPLACE TRIGGER projects_facets_remove AFTER DELETE ON projects
+REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION projects_facets_remove();
+--> statement-breakpoint
+-- functions/projects_name_words.sql
+-- Adds the words of a changed name. For the planner settings see projects_facets_add.
+CREATE OR REPLACE FUNCTION projects_name_words() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
+BEGIN
+  INSERT INTO name_words (word)
+    SELECT typed FROM typo_words(NEW.name) AS typed
+    WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0;
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+CREATE OR REPLACE TRIGGER projects_name_words AFTER UPDATE ON projects FOR EACH ROW
+WHEN (OLD.name <> NEW.name) EXECUTE FUNCTION projects_name_words();
+--> statement-breakpoint
+-- functions/touch_row.sql
+-- Counts the version of a row and keeps its timestamps. For every versioned table.
+CREATE OR REPLACE FUNCTION touch_row() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.version := OLD.version + 1;
+  NEW.created_at := OLD.created_at;
+  -- A clock set back must not make a newer version look older.
+  NEW.updated_at := greatest(now(), OLD.updated_at);
+  RETURN NEW;
+END
+$$;
+--> statement-breakpoint
+-- functions/projects_touch_row.sql
+CREATE OR REPLACE TRIGGER projects_touch_row BEFORE UPDATE ON projects
+FOR EACH ROW EXECUTE FUNCTION touch_row();
+--> statement-breakpoint
+-- functions/technologies_query.sql
+-- Matches the lexemes that project_search makes of technologies, quoted as tsquery requires.
+CREATE OR REPLACE FUNCTION technologies_query(names text[], operator text) RETURNS tsquery LANGUAGE sql IMMUTABLE AS $$
+  SELECT string_agg('''' || replace(replace('t=' || item, '\', '\\'), '''', '''''') || '''', operator)::tsquery
+  FROM unnest(names) AS item
+$$;
+--> statement-breakpoint
+-- functions/search_query.sql
+-- The tsquery of a search, from words as search-words.ts writes them: a plain word stands bare, all
+-- else in quotes. A word that no name contains may be a typo of up to three words that names contain;
+-- this does not apply inside a phrase or behind a minus.
+CREATE OR REPLACE FUNCTION search_query(words text, all_of text[], any_of text[]) RETURNS tsquery
+LANGUAGE plpgsql STABLE SET client_min_messages = warning AS $$
+DECLARE
+  query tsquery := websearch_to_tsquery('simple', words);
+  word_sought text;
+  similar_words text;
+BEGIN
+  FOR word_sought IN SELECT typo_words(regexp_replace(words, '-?"[^"]*"|-\S+', ' ', 'g')) LOOP
+    CONTINUE WHEN EXISTS (SELECT FROM name_words WHERE word = word_sought);
+    SELECT string_agg(word, ' | ') INTO similar_words FROM (
+      SELECT word FROM name_words WHERE word % word_sought
+      GROUP BY word ORDER BY similarity(word, word_sought) DESC, word LIMIT 3
+    ) AS closest;
+    CONTINUE WHEN similar_words IS NULL;
+    query := ts_rewrite(query, plainto_tsquery('simple', word_sought),
+      to_tsquery('simple', word_sought || ' | ' || similar_words));
+  END LOOP;
+  RETURN coalesce(query, '')
+    && coalesce(technologies_query(all_of, ' & '), '')
+    && coalesce(technologies_query(any_of, ' | '), '');
+END
+$$;
+--> statement-breakpoint
+-- functions/settings.sql
+-- Planner statistics and rows that drizzle's schema cannot express. Every statement can run again.
+
+-- The planner chooses between walking an index and using the search index by how common a word is.
+ALTER TABLE projects ALTER COLUMN search SET STATISTICS 1000;
+--> statement-breakpoint
+-- A list looks up each project of one technology once. From its own sample the planner assumes that
+-- ids repeat and adds a hash table (Memoize), which costs a seventh of a list's time and never hits.
+ALTER TABLE project_technologies ALTER COLUMN project_id SET (n_distinct = -1);
+--> statement-breakpoint
+INSERT INTO change_expiry DEFAULT VALUES ON CONFLICT DO NOTHING;
