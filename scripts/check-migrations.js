@@ -6,7 +6,8 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path';
 import { changedFunctions, MIGRATIONS } from './function-files.js';
 
-const faults = [...outOfOrder(), ...changedFiles(), ...missingMigration()];
+const faults = [...outOfOrder(), ...changedFiles()];
+if (faults.length === 0) faults.push(...missingMigration());
 for (const fault of faults) console.error(fault);
 if (faults.length === 0) console.log('schema.ts, src/db/functions and the migrations agree');
 process.exitCode = faults.length > 0 ? 1 : 0;
