@@ -2,6 +2,9 @@ import 'reflect-metadata';
 import { IsInt, IsOptional, ValidateNested, validate } from 'class-validator';
 import { plainToInstance, Type } from 'class-transformer';
 import { isPlainlyValid } from '../src/http/contract/plainly-valid.js';
+import { ImportProjectsQuery } from '../src/projects/dto/import-projects.dto.js';
+import { ImportRowDto } from '../src/projects/dto/import-row.dto.js';
+import { EXAMPLE_ID } from '../src/projects/dto/project.dto.js';
 import { ListProjectsQuery } from '../src/projects/dto/list-projects.query.js';
 import { PatchProjectDto, WriteProjectDto } from '../src/projects/dto/write-project.dto.js';
 import { ListTechnologiesQuery } from '../src/technologies/dto/technology.dto.js';
@@ -95,4 +98,31 @@ describe('isPlainlyValid', () => {
     expect(isPlainlyValid(Each, plainToInstance(Each, { sizes: [1] }))).toBe(false);
     expect(isPlainlyValid(Part, plainToInstance(Part, { size: 1 }))).toBe(true);
   });
+});
+
+it('transforms a value that it has made already into the same value', () => {
+  const query = plainToInstance(ListProjectsQuery, {
+    limit: '20',
+    technology: 'C++',
+    createdFrom: '2026-01-31',
+    updatedTo: '2026-01-31T12:00:00.0001Z',
+    fields: 'id,name',
+    id: [EXAMPLE_ID],
+  });
+  expect(isPlainlyValid(ListProjectsQuery, query)).toBe(true);
+  const again = plainToInstance(ListProjectsQuery, query);
+  expect(again).toEqual(query);
+  expect(again.createdFrom).toEqual(new Date('2026-01-31T00:00:00.000Z'));
+  expect(again.fields).toEqual(['id', 'name']);
+
+  const rest = { dryRun: 'true', onError: 'skip' };
+  const report = plainToInstance(ImportProjectsQuery, rest);
+  expect(plainToInstance(ImportProjectsQuery, report)).toEqual({ dryRun: true, onError: 'skip' });
+  const moment = { id: EXAMPLE_ID.toUpperCase(), createdAt: '2026-01-31T12:00:00+02:00' };
+  const row = plainToInstance(ImportRowDto, moment);
+  expect(plainToInstance(ImportRowDto, row)).toEqual(row);
+  expect(row).toEqual({ id: EXAMPLE_ID, createdAt: '2026-01-31T10:00:00.000Z' });
+  // A list that came in the request is still a parameter given twice.
+  const twice = plainToInstance(ListProjectsQuery, { fields: ['id', 'name'] });
+  expect(isPlainlyValid(ListProjectsQuery, twice)).toBe(false);
 });

@@ -14,6 +14,7 @@ import { PROBLEM_MEDIA_TYPE } from '../../src/http/problems/problem.js';
 import { ProblemFilter } from '../../src/http/problems/problem.filter.js';
 import { RequestGuard } from '../../src/http/contract/request.guard.js';
 import { ResourceController } from '../../src/http/contract/resource-controller.js';
+import { validatedParts } from '../../src/http/contract/validated-parts.js';
 import { isJson, operationsOf, type Operation } from './contract.js';
 
 interface Layer {
@@ -94,28 +95,24 @@ function handlersOf(app: NestExpressApplication): Handler[] {
 function parameterFaults({ controller, name }: Handler): string[] {
   const parameters = (Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, name) ?? {}) as Record<
     string,
-    { index: number; data?: unknown }
+    { data?: unknown }
   >;
-  const types = Reflect.getMetadata('design:paramtypes', controller.prototype as object, name) as
-    Controller[] | undefined;
-  return Object.entries(parameters)
-    .filter(([key]) => /^\d+/.test(key) && isOf(key, RouteParamtypes.BODY, RouteParamtypes.QUERY))
-    .filter(([, { index, data }]) => data !== undefined || !isValidated(types?.[index]))
-    .map(([key]) => {
-      const kind = isOf(key, RouteParamtypes.BODY) ? 'body' : 'query';
-      return `${controller.name}.${name} takes a ${kind} that no DTO class validates`;
-    });
+  const handler = (controller.prototype as Record<string, () => void>)[name]!;
+  const validated = validatedParts(handler).filter(({ metatype }) => hasRules(metatype));
+  return Object.entries(parameters).flatMap(([key, { data }]) => {
+    const kind = KINDS[key.split(':', 1)[0]!];
+    if (!kind || (data === undefined && validated.some(({ type }) => type === kind))) return [];
+    return [`${controller.name}.${name} takes a ${kind} that no DTO class validates`];
+  });
 }
 
-function isOf(key: string, ...kinds: RouteParamtypes[]): boolean {
-  return kinds.some((kind) => key.startsWith(`${kind}:`));
-}
+const KINDS: Record<string, 'body' | 'query'> = {
+  [RouteParamtypes.BODY]: 'body',
+  [RouteParamtypes.QUERY]: 'query',
+};
 
-function isValidated(type: Controller | undefined): boolean {
-  return (
-    type !== undefined &&
-    getMetadataStorage().getTargetValidationMetadatas(type, '', false, false).length > 0
-  );
+function hasRules(type: Controller): boolean {
+  return getMetadataStorage().getTargetValidationMetadatas(type, '', false, false).length > 0;
 }
 
 @ResourceController('reference')

@@ -2,6 +2,7 @@ import { applyDecorators, Controller, UseFilters, UseGuards } from '@nestjs/comm
 import { BodyGuard } from './body.guard.js';
 import { ProblemFilter } from '../problems/problem.filter.js';
 import { RequestGuard } from './request.guard.js';
+import { takeOverValidation } from './validated-parts.js';
 import { ValidationGuard } from './validation.guard.js';
 
 /**
@@ -14,5 +15,6 @@ export function ResourceController(path: string): ClassDecorator {
     Controller(path),
     UseGuards(BodyGuard, RequestGuard, ValidationGuard),
     UseFilters(ProblemFilter),
+    takeOverValidation,
   );
 }

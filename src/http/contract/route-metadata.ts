@@ -1,10 +1,10 @@
 import 'reflect-metadata';
-import { type ExecutionContext, SetMetadata, type Type } from '@nestjs/common';
-import { PARAMTYPES_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
+import { type ExecutionContext, SetMetadata } from '@nestjs/common';
+import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
 
 /** A controller's method, as Nest's ExecutionContext hands it out. */
-type Handler = ReturnType<ExecutionContext['getHandler']>;
+export type Handler = ReturnType<ExecutionContext['getHandler']>;
 
 /** What @ApiConsumes writes, so that what a route reads and what its documentation says are one fact. */
 const API_CONSUMES = 'swagger/apiConsumes';
@@ -45,37 +45,4 @@ export function acceptsQuery(controller: object, handler: Handler): boolean {
     queryTaken.set(handler, taken);
   }
   return taken;
-}
-
-/** A part of the request that a handler takes whole, and the DTO class that it takes it as. */
-export interface ValidatedPart {
-  type: 'body' | 'query';
-  metatype: Type<object>;
-}
-
-const PARTS: Record<string, ValidatedPart['type']> = {
-  [RouteParamtypes.BODY]: 'body',
-  [RouteParamtypes.QUERY]: 'query',
-};
-
-const partsTaken = new WeakMap<Handler, ValidatedPart[]>();
-
-/** The body and the query, as far as a handler takes them: `@Body() body: WriteProjectDto`. */
-export function validatedParts(controller: Type, handler: Handler): ValidatedPart[] {
-  let parts = partsTaken.get(handler);
-  if (parts === undefined) {
-    const args = (Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, handler.name) ??
-      {}) as Record<string, { index: number; data?: unknown }>;
-    const types = (Reflect.getMetadata(
-      PARAMTYPES_METADATA,
-      controller.prototype as object,
-      handler.name,
-    ) ?? []) as Type<object>[];
-    parts = Object.entries(args).flatMap(([key, { index, data }]) => {
-      const type = PARTS[key.split(':', 1)[0]!];
-      return type && data === undefined ? [{ type, metatype: types[index]! }] : [];
-    });
-    partsTaken.set(handler, parts);
-  }
-  return parts;
 }

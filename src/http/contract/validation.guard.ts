@@ -1,17 +1,17 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { Request } from 'express';
-import { type ValidatedPart, validatedParts } from './route-metadata.js';
+import { type ValidatedPart, validatedParts } from './validated-parts.js';
 import { validated } from './validation.js';
 
 /**
- * Puts what `validated` makes of the body and of the query in their places. A guard, because guards
- * run before all pipes: a ValidationPipe that a host application has for all of its routes would
- * drop unknown fields without a word and answer faults in its own way.
+ * Validates the body and the query, and puts the DTO instances in their places. It is a guard because
+ * guards run before all pipes: a pipe of a host application for all routes could drop unknown fields
+ * silently, and would answer faults in its own way.
  */
 @Injectable()
 export class ValidationGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
-    const parts = validatedParts(context.getClass(), context.getHandler());
+    const parts = validatedParts(context.getHandler());
     if (parts.length === 0) return true;
     const req = context.switchToHttp().getRequest<Request>();
     const pending = parts.map((part) => validate(part, req)).filter((made) => made !== undefined);

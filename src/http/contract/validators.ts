@@ -1,4 +1,4 @@
-import { Transform } from 'class-transformer';
+import { Transform, type TransformFnParams } from 'class-transformer';
 import { ValidateBy } from 'class-validator';
 import { isUuid } from '../../db/driver/text-format.js';
 import { ifMatchOf } from '../answers/etag.js';
@@ -186,13 +186,22 @@ function momentOf(text: string): Date | undefined {
   return isKnownYear(moment.getTime()) ? moment : undefined;
 }
 
-/** Makes a value of the text, then checks it. */
+/** The objects that parameters became, so that a value may be transformed again. */
+const made = new WeakSet<object>();
+
+/** Makes a value of the text, then checks it. A value that was made here is taken as it is. */
 function parameter(
   make: (value: unknown) => unknown,
   check: (value: unknown) => boolean,
   message: string,
 ): PropertyDecorator {
-  const toValue = Transform(({ value }: { value: unknown }) => make(value));
+  const toValue = Transform(({ value, obj, key }: TransformFnParams) => {
+    const given = (obj as Record<string, unknown>)[key]; // `value` is a copy of it
+    if (isObject(given) && made.has(given)) return given;
+    const result = make(value);
+    if (isObject(result)) made.add(result);
+    return result;
+  });
   const checkValue = ValidateBy({
     name: 'parameter',
     validator: { validate: check, defaultMessage: () => message },
@@ -201,4 +210,8 @@ function parameter(
     toValue(target, key);
     checkValue(target, key);
   };
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
