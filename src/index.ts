@@ -5,7 +5,9 @@
  * and a jsonBody of its own for all routes, what fails before a route of these modules is reached
  * (no such route, JSON that its own parser cannot read) is answered in the host's way.
  */
-export { CHANGES_FACTORY } from './changes/changes.tokens.js';
+export { ChangesController } from './changes/changes.controller.js';
+export { changesProviders } from './changes/changes.providers.js';
+export type { TrackedEntity } from './changes/tracked-entity.js';
 export { type Author, noteAuthor } from './db/entity/author.js';
 export {
   createDatabaseConnection,
@@ -68,6 +70,6 @@ export {
 } from './http/problems/problem.js';
 export { ProblemFilter } from './http/problems/problem.filter.js';
 export { ProjectsModule, type ProjectsModuleOptions } from './projects/projects.module.js';
-export { PROJECTS_FACTORY } from './projects/projects.tokens.js';
+export { CHANGES_FACTORY, PROJECTS_FACTORY } from './projects/projects.tokens.js';
 export { TechnologiesModule } from './technologies/technologies.module.js';
 export { TECHNOLOGIES_FACTORY } from './technologies/technologies.tokens.js';

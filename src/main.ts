@@ -39,7 +39,9 @@ async function start(environment: Environment): Promise<void> {
     throw cannotListen(`${HOST}:${PORT}`, error);
   });
   opened.push(() => drain({ graceMs: Math.min(500, SHUTDOWN_TIMEOUT_MS / 4) }));
-  opened.push(() => app.get(ChangeStreams).stop()); // or their answers would be waited for
+  // Of every entity that has some. The drain would wait for their answers.
+  const streams = app.get(ChangeStreams, { each: true });
+  opened.push(() => Promise.all(streams.map((each) => each.stop())));
   opened.push(() => app.get(Readiness).stop());
   const url = await app.getUrl();
   new Logger('Service').log(`Projects Service listens on ${url}, Swagger UI on ${url}/docs`);

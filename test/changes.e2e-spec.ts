@@ -139,14 +139,14 @@ describe('GET /api/projects/changes', () => {
       'nonsense',
       ofProjects,
       ofHistory,
-      encodeCursor(['1', '0'], 'changes'),
-      encodeCursor([1.5, 0], 'changes'),
-      encodeCursor([-1, 0], 'changes'),
-      encodeCursor([], 'changes'),
-      encodeCursor([1], 'changes'),
-      encodeCursor([1, 0, 0], 'changes'),
+      encodeCursor(['1', '0'], 'changes of project'),
+      encodeCursor([1.5, 0], 'changes of project'),
+      encodeCursor([-1, 0], 'changes of project'),
+      encodeCursor([], 'changes of project'),
+      encodeCursor([1], 'changes of project'),
+      encodeCursor([1, 0, 0], 'changes of project'),
       '',
-      encodeCursor({ length: 2 } as never, 'changes'),
+      encodeCursor({ length: 2 } as never, 'changes of project'),
     ];
     for (const after of forged)
       expect((await feed(`?after=${after}`)).body).toMatchObject(invalidCursor('after'));
@@ -154,7 +154,7 @@ describe('GET /api/projects/changes', () => {
       (await feed().set('Accept', 'text/event-stream').set('Last-Event-ID', forged[0])).body,
     ).toMatchObject(invalidCursor('Last-Event-ID'));
     const otherShapes = [[], [-1], [1, 2], ['1']].map((keys) =>
-      encodeCursor(keys, `history ${id}`),
+      encodeCursor(keys, `history of project ${id}`),
     );
     for (const after of [cursor, ofProjects, '', ...otherShapes])
       expect((await get(`${api(id)}/history?after=${after}`)).body).toMatchObject(

@@ -13,7 +13,7 @@ let live: LiveChanges;
 beforeEach(async () => {
   database = await createTestDatabase();
   ({ db } = connect({ url: database.url }));
-  live = new LiveChanges(db);
+  live = new LiveChanges(db, 'project');
   atEnd(() => live.ended());
 });
 endEachTest();

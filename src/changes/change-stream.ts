@@ -12,10 +12,15 @@ export class ChangeStream implements Follower {
   #leftBehind: (() => void) | undefined;
 
   /** Begins the answer, where the page begins. */
-  constructor(res: Response, { changes, next }: FeedPage, after: FeedPosition | undefined) {
+  constructor(
+    res: Response,
+    entity: string,
+    { changes, next }: FeedPage,
+    after: FeedPosition | undefined,
+  ) {
     const start = changes.length === 0 ? next : after;
     this.seen = start ?? { position: 0, sequence: 0 };
-    this.#events = new EventStream(res, start && feedCursor(start));
+    this.#events = new EventStream(res, start && feedCursor(entity, start));
   }
 
   get isOpen(): boolean {

@@ -22,9 +22,12 @@ export class ChangeStreams implements OnModuleDestroy, OnApplicationShutdown {
   readonly #open = new Set<ChangeStream>();
   #isStopped = false;
 
-  constructor(db: Db) {
-    this.#changes = createChangesFactory(db, 'project');
-    this.#live = new LiveChanges(db);
+  constructor(
+    db: Db,
+    private readonly entity: string,
+  ) {
+    this.#changes = createChangesFactory(db, entity);
+    this.#live = new LiveChanges(db, entity);
   }
 
   /**
@@ -33,7 +36,7 @@ export class ChangeStreams implements OnModuleDestroy, OnApplicationShutdown {
    */
   async follow(res: Response, after?: FeedPosition): Promise<void> {
     const first = await this.#changes.getFeedPage({ after, limit: PAGE });
-    const stream = new ChangeStream(res, first, after);
+    const stream = new ChangeStream(res, this.entity, first, after);
     this.#open.add(stream);
     void stream.closed.then(() => {
       this.#open.delete(stream);

@@ -1,36 +1,31 @@
 import type { FeedChange, FeedPage, FeedPosition } from '../db/entity/change-feed.js';
 import { areNumbers, decodeCursor, encodeCursor } from '../http/answers/cursor.js';
 import type { ChangeDto, FeedMetaDto } from './dto/change.dto.js';
+import { idFieldOf } from './tracked-entity.js';
 
-/** What the cursors of the feed belong to. */
-const FEED = 'changes';
-
-export function feedCursor({ position, sequence }: FeedPosition): string {
-  return encodeCursor([position, sequence], FEED);
+/** A cursor belongs to the feed of one entity. */
+function scopeOf(entity: string): string {
+  return `changes of ${entity}`;
 }
 
-/** The place that a cursor names; `from` is where it stood in the request. Throws `invalid_cursor`. */
-export function feedPosition(cursor: string, from?: string): FeedPosition {
+export function feedCursor(entity: string, { position, sequence }: FeedPosition): string {
+  return encodeCursor([position, sequence], scopeOf(entity));
+}
+
+/** The position of a cursor. `from` names the place of the cursor in the request. Throws `invalid_cursor`. */
+export function feedPosition(entity: string, cursor: string, from?: string): FeedPosition {
   const are = areNumbers<[number, number]>(2);
-  const [position, sequence] = decodeCursor(cursor, { list: FEED, are, from });
+  const [position, sequence] = decodeCursor(cursor, { list: scopeOf(entity), are, from });
   return { position, sequence };
 }
 
 export function toChangeDto(change: FeedChange): ChangeDto {
-  const { entityId, action, version, before, after, actor, requestId, at } = change;
-  return {
-    cursor: feedCursor(change),
-    projectId: entityId,
-    action,
-    version,
-    before: before as ChangeDto['before'],
-    after: after as ChangeDto['after'],
-    actor,
-    requestId,
-    at,
-  };
+  const { entity, entityId, action, version, before, after, actor, requestId, at } = change;
+  const cursor = feedCursor(entity, change);
+  const id = { [idFieldOf(entity)]: entityId };
+  return { cursor, ...id, action, version, before, after, actor, requestId, at } as ChangeDto;
 }
 
-export function feedMeta({ next, hasMore }: FeedPage, limit: number): FeedMetaDto {
-  return { limit, nextCursor: feedCursor(next), hasMore };
+export function feedMeta(entity: string, { next, hasMore }: FeedPage, limit: number): FeedMetaDto {
+  return { limit, nextCursor: feedCursor(entity, next), hasMore };
 }

@@ -1,54 +1,48 @@
 import type { HistoryPage } from '../db/entity/changes.factory.js';
-import type { Change, Project } from '../db/schema.js';
+import type { Change } from '../db/schema.js';
 import { areNumbers, decodeCursor, encodeCursor } from '../http/answers/cursor.js';
 import type { PageMetaDto } from '../http/answers/page.js';
 import type { HistoryEntryDto } from './dto/change.dto.js';
 
-/** What every update changes. */
-const EVER_CHANGING = ['version', 'updatedAt'];
+/** The fields that every update changes. */
+const ALWAYS_CHANGED = ['version', 'updatedAt'];
 
-/** Where the page behind a cursor begins. Throws `invalid_cursor`. */
-export function historyPosition(id: string, cursor?: string): number | undefined {
-  if (cursor === undefined) return undefined;
-  return decodeCursor(cursor, { list: historyOf(id), are: areNumbers<[number]>(1) })[0];
+/** A cursor belongs to the history of one row. */
+function scopeOf(entity: string, id: string): string {
+  return `history of ${entity} ${id}`;
 }
 
-export function historyMeta(id: string, { next }: HistoryPage, limit: number): PageMetaDto {
-  return {
-    limit,
-    nextCursor: next === undefined ? null : encodeCursor([next], historyOf(id)),
-    hasMore: next !== undefined,
-  };
+/** The position of a cursor. Throws `invalid_cursor`. */
+export function historyPosition(entity: string, id: string, cursor?: string): number | undefined {
+  if (cursor === undefined) return undefined;
+  return decodeCursor(cursor, { list: scopeOf(entity, id), are: areNumbers<[number]>(1) })[0];
+}
+
+/** The cursor of the next page; null on the last. */
+export function historyCursor(entity: string, id: string, { next }: HistoryPage): string | null {
+  return next === undefined ? null : encodeCursor([next], scopeOf(entity, id));
+}
+
+export function historyMeta(nextCursor: string | null, limit: number): PageMetaDto {
+  return { limit, nextCursor, hasMore: nextCursor !== null };
 }
 
 export function toHistoryEntry(change: Change): HistoryEntryDto {
   const { version, action, actor, requestId, at } = change;
-  const before = change.before as Project | null;
-  const after = change.after as Project | null;
-  return {
-    version,
-    action,
-    changed: fieldsChanged(before, after),
-    before,
-    after,
-    actor,
-    requestId,
-    at,
-  };
+  const before = change.before as Row | null;
+  const after = change.after as Row | null;
+  const changed = changedFields(before, after);
+  return { version, action, changed, before, after, actor, requestId, at };
 }
 
-/** What the cursors of one project's history belong to. */
-function historyOf(id: string): string {
-  return `history ${id}`;
-}
+type Row = Record<string, unknown>;
 
-/** None where one of them is not there. */
-function fieldsChanged(before: Project | null, after: Project | null): string[] {
+/** Empty for a creation and for a deletion. */
+function changedFields(before: Row | null, after: Row | null): string[] {
   if (!before || !after) return [];
-  const fields = Object.keys(after) as (keyof Project)[];
-  return fields.filter(
+  return Object.keys(after).filter(
     (field) =>
-      !EVER_CHANGING.includes(field) &&
+      !ALWAYS_CHANGED.includes(field) &&
       JSON.stringify(before[field]) !== JSON.stringify(after[field]),
   );
 }

@@ -48,7 +48,10 @@ export class LiveChanges {
   #isAway = false;
   #ended: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly db: Db) {}
+  constructor(
+    private readonly db: Db,
+    private readonly entity: string,
+  ) {}
 
   /** From now on gives it what comes behind `seen`; false if that is too far back to be at hand. */
   join(follower: Follower): boolean {
@@ -74,7 +77,7 @@ export class LiveChanges {
   async #read(): Promise<void> {
     this.#isReading = true;
     const own = listenBeside(this.db, CHANNEL, () => this.#wakeUp.wake());
-    const changes = createChangesFactory(own?.db ?? this.db, 'project');
+    const changes = createChangesFactory(own?.db ?? this.db, this.entity);
     while (this.#followers.size > 0) {
       const { found, hasMore } = await this.#readOn(changes);
       if (hasMore) continue;

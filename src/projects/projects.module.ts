@@ -1,18 +1,16 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
-import { ChangesController } from '../changes/changes.controller.js';
-import { ChangeStreams } from '../changes/change-streams.js';
-import { CHANGES_FACTORY } from '../changes/changes.tokens.js';
+import { changesProviders } from '../changes/changes.providers.js';
 import { Environment } from '../config/environment.js';
 import type { Db } from '../db/connection.js';
 import { getDatabaseToken } from '../db/database.module.js';
-import { createChangesFactory } from '../db/entity/changes.factory.js';
 import { createProjectsFactory } from '../db/factories/projects/projects.factory.js';
 import { BatchController } from './batch.controller.js';
 import { ExportController } from './export.controller.js';
 import { ImportController } from './import.controller.js';
+import { ProjectChangesController, TRACKED_PROJECT } from './projects.changes.js';
 import { ProjectsController } from './projects.controller.js';
 import { ProjectsHousekeeping } from './projects-housekeeping.js';
-import { PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';
+import { CHANGES_FACTORY, PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';
 import { Transfers } from './transfer/transfers.js';
 
 export interface ProjectsModuleOptions {
@@ -27,7 +25,7 @@ export interface ProjectsModuleOptions {
     BatchController,
     ImportController,
     ExportController,
-    ChangesController,
+    ProjectChangesController,
     ProjectsController,
   ],
   providers: providers(),
@@ -54,12 +52,7 @@ function providers(options: ProjectsModuleOptions = {}, database?: string): Prov
       inject,
       useFactory: (db: Db) => createProjectsFactory(db),
     },
-    {
-      provide: CHANGES_FACTORY,
-      inject,
-      useFactory: (db: Db) => createChangesFactory(db, 'project'),
-    },
-    { provide: ChangeStreams, inject, useFactory: (db: Db) => new ChangeStreams(db) },
+    ...changesProviders(TRACKED_PROJECT),
     { provide: Transfers, inject, useFactory: (db: Db) => new Transfers(db) },
     {
       provide: ProjectsHousekeeping,

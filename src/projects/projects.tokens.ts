@@ -3,3 +3,6 @@ export const PROJECTS_FACTORY = Symbol('PROJECTS_FACTORY');
 
 /** The token of the database that PROJECTS_FACTORY is on, for what needs a transaction. */
 export const PROJECTS_DATABASE = Symbol('PROJECTS_DATABASE');
+
+/** The token of the functional factory of the changes to projects. */
+export const CHANGES_FACTORY = Symbol('CHANGES_FACTORY');

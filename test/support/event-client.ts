@@ -1,12 +1,16 @@
 import http from 'node:http';
 import type { ChangeDto } from '../../src/changes/dto/change.dto.js';
+import type { Project } from '../../src/db/schema.js';
 import { until } from './connections.js';
 
 export interface SentEvent {
   id: string;
   event: string;
-  data: ChangeDto;
+  data: ProjectChange;
 }
+
+type ProjectChange = Omit<ChangeDto, 'before' | 'after'> &
+  Record<'before' | 'after', Project | null>;
 
 /** A reader of server-sent events, as a browser's EventSource is, that does not come back by itself. */
 export interface EventClient {
@@ -69,5 +73,5 @@ function take(client: EventClient, block: string): void {
   const { id, event, data } = fields;
   if (id !== undefined) client.lastEventId = id;
   if (data !== undefined)
-    client.events.push({ id: id!, event: event!, data: JSON.parse(data) as ChangeDto });
+    client.events.push({ id: id!, event: event!, data: JSON.parse(data) as ProjectChange });
 }

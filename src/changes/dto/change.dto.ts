@@ -1,94 +1,88 @@
+import type { Type } from '@nestjs/common';
 import { ApiProperty, ApiSchema, getSchemaPath } from '@nestjs/swagger';
 import { CHANGE_ACTIONS } from '../../db/schema.js';
 import { PageCursor, PageLimit, PageMetaDto } from '../../http/answers/page.js';
-import { EXAMPLE_ID, ProjectDto } from '../../projects/dto/project.dto.js';
+import { documentedNamesOf, idFieldOf, type TrackedEntity } from '../tracked-entity.js';
 
-/** The value of `after` that begins at the end. */
+/** The value of `after` that starts at the end of the feed. */
 export const NOW = 'now';
 
 export class ListChangesQuery {
-  @PageLimit('The most changes of a page, which holds fewer once they come to a megabyte.')
+  @PageLimit('The most changes of a page. It holds fewer once they come to a megabyte.')
   limit: number = 50;
 
   @PageCursor(
-    'The `meta.nextCursor` of the page before, or the `cursor` of a change: what comes behind it. `now` begins at the end, with what is yet to happen; without it the first change still kept comes first.',
+    'The `meta.nextCursor` of the page before, or the `cursor` of a change: the page holds what comes after it. `now` starts at the end, with the changes that are yet to come. Without `after` the page starts with the first change that is still kept.',
   )
   after?: string;
 }
 
 export class ListHistoryQuery {
-  @PageLimit('The most versions of a page, which holds fewer once they come to a megabyte.')
+  @PageLimit('The most versions of a page. It holds fewer once they come to a megabyte.')
   limit: number = 50;
 
-  @PageCursor('The `meta.nextCursor` of the page before, for the page behind it.')
+  @PageCursor('The `meta.nextCursor` of the page before.')
   after?: string;
 }
 
-function ApiProject(description: string): PropertyDecorator {
-  const none = { type: 'object', nullable: true, enum: [null] };
-  return ApiProperty({ description, anyOf: [{ $ref: getSchemaPath(ProjectDto) }, none] });
-}
-
-/** What was done to a project once, and by whom. */
-class DeedDto {
+/** What was done to one row, and by whom. `dtosOf` completes it for an entity. */
+class RecordedChangeDto {
   @ApiProperty({
     type: 'integer',
     minimum: 1,
     example: 2,
-    description: 'The version that it made; a deletion counts as one.',
+    description: 'The version that the change made. A deletion counts as one.',
   })
   version!: number;
 
   @ApiProperty({ enum: CHANGE_ACTIONS, enumName: 'ChangeAction', example: 'updated' })
   action!: (typeof CHANGE_ACTIONS)[number];
 
-  @ApiProject('The project before; null when it was created.')
-  before!: ProjectDto | null;
+  @ApiProperty()
+  before!: object | null;
 
-  @ApiProject('The project after; null when it was deleted.')
-  after!: ProjectDto | null;
+  @ApiProperty()
+  after!: object | null;
 
   @ApiProperty({
     example: 'ada',
-    description: 'Who did it; empty where nobody was recognized, as in a session of psql.',
+    description: 'Who made the change. Empty where nobody was recognized, as in a psql session.',
   })
   actor!: string;
 
   @ApiProperty({
     example: '0b6f3c9e-6d0f-4c8e-8f0c-3a1d5b7e9f21',
-    description: 'The `X-Request-Id` of the request that did it; empty where it was no request.',
+    description:
+      'The `X-Request-Id` of the request that made the change. Empty where it was no request.',
   })
   requestId!: string;
 
   @ApiProperty({
     format: 'date-time',
     example: '2026-01-31T12:00:00.000Z',
-    description: 'When its transaction began; UTC, to the millisecond.',
+    description: 'When the transaction of the change began; UTC, to the millisecond.',
   })
   at!: string;
 }
 
-@ApiSchema({ name: 'HistoryEntry', description: 'What was done to a project once, and by whom.' })
-export class HistoryEntryDto extends DeedDto {
+export class HistoryEntryDto extends RecordedChangeDto {
   @ApiProperty({
     type: [String],
     example: ['description'],
     description:
-      'Of an update the fields that it changed, but for `version` and `updatedAt`, which every update does; else empty.',
+      'The fields that an update changed, without `version` and `updatedAt`, which every update changes. Empty for a creation and for a deletion.',
   })
   changed!: string[];
 }
 
-@ApiSchema({ name: 'Change', description: 'What was done to one of the projects, and by whom.' })
-export class ChangeDto extends DeedDto {
+/** It also has the id of the changed row, in a field that `idFieldOf` names. */
+export class ChangeDto extends RecordedChangeDto {
   @ApiProperty({
     example: 'WzQyLDU3XQ.2NuTjZDh0HGfWX8Tn0lzdA',
-    description: 'What `after`, or of a stream `Last-Event-ID`, takes to go on behind this change.',
+    description:
+      'The position after this change, for `after`, or for `Last-Event-ID` when a stream is resumed.',
   })
   cursor!: string;
-
-  @ApiProperty({ format: 'uuid', example: EXAMPLE_ID })
-  projectId!: string;
 }
 
 @ApiSchema({ name: 'FeedMeta', description: 'What a page of the feed says about itself.' })
@@ -96,10 +90,39 @@ export class FeedMetaDto extends PageMetaDto {
   @ApiProperty({
     type: String,
     example: 'WzQyLDU3XQ.2NuTjZDh0HGfWX8Tn0lzdA',
-    description: 'What `after` takes to go on from here, now or whenever more has happened.',
+    description: 'What `after` takes to continue from here, now or when more has happened.',
   })
   override nextCursor!: string;
 
-  @ApiProperty({ example: false, description: 'Whether more has happened already.' })
+  @ApiProperty({ example: false, description: 'Whether more has already happened.' })
   override hasMore!: boolean;
+}
+
+/** The classes that document the changes of one entity. */
+export function changeDtosOf(entity: TrackedEntity<never>) {
+  const { changeSchema, historyEntrySchema } = documentedNamesOf(entity);
+  class Change extends ChangeDto {}
+  document(Change, changeSchema, entity);
+  ApiProperty({ type: String, format: 'uuid', example: entity.exampleId })(
+    Change.prototype,
+    idFieldOf(entity.name),
+  );
+  class HistoryEntry extends HistoryEntryDto {}
+  document(HistoryEntry, historyEntrySchema, entity);
+  return { change: Change, historyEntry: HistoryEntry };
+}
+
+function document(type: Type, schema: string, { name, dto }: TrackedEntity<never>): void {
+  Object.defineProperty(type, 'name', { value: schema }); // the envelopes are named after it
+  ApiSchema({ name: schema, description: `What was done to one ${name}, and by whom.` })(type);
+  const row = [{ $ref: getSchemaPath(dto) }, { type: 'object', nullable: true, enum: [null] }];
+  const document = {
+    before: 'before; null when it was created',
+    after: 'after; null when it was deleted',
+  };
+  for (const [field, when] of Object.entries(document))
+    ApiProperty({ description: `The ${name} ${when}.`, anyOf: row })(
+      type.prototype as object,
+      field,
+    );
 }
