@@ -243,18 +243,6 @@ describe('a transaction', () => {
     expect(await marks()).toEqual([]);
   });
 
-  it('cannot be ended by a statement of its own', async () => {
-    const { db } = connect({ url });
-    for (const statement of ['commit', 'rollback']) {
-      const transaction = db.transaction(async (tx) => {
-        await tx.execute(sql.raw(statement)).catch(() => {});
-        await mark(tx, 'outside');
-      });
-      expect(await codeOf(transaction)).toContain('Transactions begin and end with');
-    }
-    expect(await marks()).toEqual([]);
-  });
-
   it('fails instead of hanging when it uses the pool that it has emptied', async () => {
     const { db } = connect({ url, max: 1, acquire_timeout_ms: 200 });
     await db.transaction(async (tx) => {

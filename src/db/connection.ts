@@ -6,7 +6,7 @@ import { PooledDriver, type TransactionLimits } from './driver/driver.js';
 import type { DrizzleOptions } from './driver/pending-query.js';
 import { Pool, type PoolStats } from './driver/pool.js';
 import * as schema from './schema.js';
-import { countHosts, type Listen } from './driver/session.js';
+import { type Listen, targetsOf } from './driver/session.js';
 
 /** Only `url` is required. Times are seconds where the names are the driver's, milliseconds where they say so. */
 export type TDatabaseConfig = {
@@ -104,7 +104,7 @@ function open(config: TDatabaseConfig, listen?: Listen): DatabaseConnection {
   const options: DrizzleOptions = { parsers: {}, serializers: {} };
   const pool = new Pool({
     url: config.url,
-    hosts: countHosts(config.url),
+    targets: targetsOf(config.url),
     max: config.max || DEFAULT_MAX,
     idleTimeoutMs: (config.idle_timeout ?? 20) * 1000,
     connectTimeoutMs: (config.connect_timeout || 10) * 1000,

@@ -3,7 +3,7 @@ import { PgDialect } from 'drizzle-orm/pg-core';
 import type { ReservedSql, Sql } from 'postgres';
 import type { Db } from '../connection.js';
 import { beginCopy, copyText, PooledDriver } from './driver.js';
-import { readBehind } from './session.js';
+import { readBehind } from './postgres-js.js';
 import { toText } from './text-format.js';
 
 /** What comes before the first row: signature, flags, and the length of what more there is. */

@@ -3,7 +3,8 @@ import type { Sql } from 'postgres';
 import { DataError } from '../errors.js';
 import { type DrizzleOptions, PendingQuery, type Run } from './pending-query.js';
 import type { Pool } from './pool.js';
-import type { Rows, Session } from './session.js';
+import type { Rows } from './postgres-js.js';
+import type { Session } from './session.js';
 import { ended, type Execute, TransactionDriver } from './transaction-driver.js';
 
 /** In milliseconds; 0 is no limit. */
@@ -29,9 +30,6 @@ const PLANNED_EACH_TIME = '/* planned for its values */';
  * prepared statement may be planned once for all, which is wrong where the best way depends on them.
  */
 export const PLANNED_FOR_ITS_VALUES = sql.raw(PLANNED_EACH_TIME);
-
-/** What a server answers to statements that begin or end a transaction. */
-const TRANSACTION_COMMANDS = new Set(['BEGIN', 'START TRANSACTION', 'COMMIT', 'ROLLBACK']);
 
 /**
  * Begins the transaction in which the rows of a query are sent by COPY, for as long as its reader takes.
@@ -133,16 +131,16 @@ export class PooledDriver {
   async #runOn(session: Session, text: string, params: unknown[], values: boolean): Promise<Rows> {
     try {
       const prepare = this.#isPrepared(text, params);
-      return checked(session, await session.query(text, params, { values, prepare }));
+      const rows = await session.query(text, params, { values, prepare });
+      if (session.inTransaction) throw leftOpen();
+      return rows;
     } finally {
       this.#pool.release(session);
     }
   }
 
-  #execute: Execute = async (session, text, params, values) => {
-    const prepare = this.#isPrepared(text, params);
-    return checked(session, await session.query(text, params, { values, prepare }));
-  };
+  #execute: Execute = (session, text, params, values) =>
+    session.query(text, params, { values, prepare: this.#isPrepared(text, params) });
 
   /** A statement without parameters is one round trip unprepared. */
   #isPrepared(text: string, params: unknown[]): boolean {
@@ -157,22 +155,14 @@ export class PooledDriver {
   }
 }
 
-/** The rows; throws, and ends the session, if the statement began or ended a transaction. */
-function checked(session: Session, rows: Rows): Rows {
-  if (!controlsTransaction(rows)) return rows;
-  const error = new TypeError('Transactions begin and end with db.transaction() only.');
-  session.destroy(error);
-  throw error;
-}
-
-/** A text of several statements has several results. */
-function controlsTransaction(rows: Rows): boolean {
-  if (rows.command) return TRANSACTION_COMMANDS.has(rows.command);
-  return (rows as unknown as Rows[]).some(({ command }) => TRANSACTION_COMMANDS.has(command));
-}
-
 function limitIdling(timeoutMs: number): string {
   return `set local idle_in_transaction_session_timeout = ${timeoutMs}`;
+}
+
+function leftOpen(): TypeError {
+  return new TypeError(
+    'The statement has left a transaction open, which was rolled back. Use db.transaction().',
+  );
 }
 
 function tooLong(timeoutMs: number): DataError {

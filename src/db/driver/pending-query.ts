@@ -1,4 +1,4 @@
-import type { Rows } from './session.js';
+import type { Rows } from './postgres-js.js';
 
 /** drizzle writes its own parsers and serializers into these. */
 export interface DrizzleOptions {

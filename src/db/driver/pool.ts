@@ -1,10 +1,11 @@
 import { DataError, errorCodeOf } from '../errors.js';
 import { Session, type SessionSettings } from './session.js';
+import type { Target } from './socket.js';
 
 export interface PoolSettings extends SessionSettings {
   max: number;
-  /** How many hosts the URL names; each is tried. */
-  hosts: number;
+  /** The servers that the URL names; each is tried. */
+  targets: Target[];
   connectTimeoutMs: number;
   idleTimeoutMs: number;
   /** The longest wait for a session; 0 waits for ever. */
@@ -42,8 +43,8 @@ const TOO_MANY_CONNECTIONS = '53300';
  * Guarantees: a borrower never queues behind a busy session while another is free; a wait ends
  * within the acquire timeout; a session whose connection has ended is never lent; a failed connect
  * is told at once to those who wait when no open session could serve them, and is tried again by
- * the next to come, with no back-off that could outlast the outage; work per loan does not depend
- * on how many there were.
+ * the next to come, with no back-off that could outlast the outage; a session is lent only when the
+ * server has said that it is in no transaction; work per loan does not depend on how many there were.
  */
 export class Pool {
   readonly #settings: PoolSettings;
@@ -53,8 +54,8 @@ export class Pool {
   readonly #waiting: Waiter[] = [];
   readonly #opening = new Set<Session>();
   readonly #retiring = new Set<Promise<void>>();
-  /** The one of the hosts that answered last. */
-  #host = 0;
+  /** The index of the target that answered last. */
+  #preferred = 0;
   #pausedUntil = 0;
   #timeouts = 0;
   #reaper: NodeJS.Timeout | undefined;
@@ -94,9 +95,14 @@ export class Pool {
     });
   }
 
-  /** Gives a session back: to the next who waits, or to the idle ones. */
+  /**
+   * Takes a session back and lends it to the next borrower. One whose transaction is still open is
+   * ended, and one whose next answer could be wrong is settled before.
+   */
   release(session: Session): void {
     if (session.lost) return;
+    if (session.inTransaction) return session.destroy(stillOpen());
+    if (session.isUnsettled) return void session.settle().then(() => this.release(session));
     const now = performance.now();
     if (this.#closed || now - session.openedAt > MAX_LIFETIME_MS) return this.#retire(session);
     const waiter = this.#waiting.shift();
@@ -144,16 +150,16 @@ export class Pool {
   }
 
   async #open(): Promise<void> {
-    const { hosts, connectTimeoutMs } = this.#settings;
-    const first = this.#host;
+    const { targets, connectTimeoutMs } = this.#settings;
+    const first = this.#preferred;
     let failure = closedError();
-    for (let tried = 0; tried < hosts && !this.#closed; tried++) {
-      const host = (first + tried) % hosts;
-      const session = new Session(this.#settings, host);
+    for (let tried = 0; tried < targets.length && !this.#closed; tried++) {
+      const index = (first + tried) % targets.length;
+      const session = new Session(this.#settings, targets[index]!);
       this.#opening.add(session);
       try {
-        await session.connect(connectTimeoutMs / hosts);
-        this.#host = host;
+        await session.connect(connectTimeoutMs / targets.length);
+        this.#preferred = index;
         return this.#admit(session);
       } catch (error) {
         failure = error as DataError;
@@ -229,6 +235,10 @@ export class Pool {
       ? new DataError('pool_exhausted', 'All database connections are busy.')
       : new DataError('database_unavailable', 'The database did not answer in time.');
   }
+}
+
+function stillOpen(): DataError {
+  return new DataError('conflict', 'The transaction was rolled back: it was never ended.');
 }
 
 function closedError(): DataError {

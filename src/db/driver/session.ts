@@ -1,7 +1,17 @@
-import net from 'node:net';
-import type { Readable, Stream } from 'node:stream';
+import type net from 'node:net';
+import type { Stream } from 'node:stream';
 import postgres from 'postgres';
 import { asDataError, DataError } from '../errors.js';
+import {
+  createClient,
+  freeParameters,
+  isAnswer,
+  isWhole,
+  readBehind,
+  type Rows,
+} from './postgres-js.js';
+import { ProtocolState } from './protocol-state.js';
+import { openSocket, type Target, type TlsSettings } from './socket.js';
 import { parseArray, toText } from './text-format.js';
 
 /** What every session of a pool is opened with. Times in milliseconds; 0 is no limit. */
@@ -34,14 +44,6 @@ export interface QueryOptions {
   prepare?: boolean;
 }
 
-export type Rows = postgres.RowList<postgres.Row[]>;
-
-/**
- * The system repeats a lost connection request after 1, 3 and 7 seconds, which may be long after
- * the outage: a new one each second is heard within a second.
- */
-const CONNECT_RETRY_MS = 1000;
-
 /**
  * One connection to PostgreSQL: a postgres.js client of `max: 1` that is given one statement at a
  * time and is thrown away when its connection ends.
@@ -66,33 +68,37 @@ export class Session {
   readonly #client: postgres.Sql;
   readonly #deadlineMs: number;
   readonly #listen: Listen | undefined;
-  readonly #host: number;
+  readonly #target: Target;
+  readonly #state = new ProtocolState();
   #socket: net.Socket | undefined;
   #rejectRunning: ((reason: Error) => void) | undefined;
   /** One for all statements, started anew by each. */
   #deadline: NodeJS.Timeout | undefined;
 
-  /** Connects to the given one of the hosts in the URL, at the first statement. */
-  constructor(settings: SessionSettings, host: number) {
-    this.#host = host;
+  /** Connects to the given server at the first statement. */
+  constructor(settings: SessionSettings, target: Target) {
+    this.#target = target;
     this.#deadlineMs = settings.deadlineMs;
     this.#listen = settings.listen;
-    this.#client = postgres(settings.url, {
-      max: 1,
-      idle_timeout: 0,
-      max_lifetime: null,
-      connect_timeout: 0,
-      // Its look-up of the array types ends the process when the connection is lost meanwhile.
-      fetch_types: false,
+    this.#client = createClient({
+      url: settings.url,
       prepare: settings.prepare,
-      onnotice: () => {},
-      onnotify: () => this.#listen?.onNotify(),
-      onclose: () => this.#end(connectionLost()),
       connection: startupParameters(settings),
-      socket: (options: DriverOptions) => this.#connect(options),
-    } as postgres.Options<Record<string, never>>);
-    Object.assign(this.#client.options.parsers, settings.parsers);
-    this.#client.options.serializers = {}; // all parameters are text
+      parsers: settings.parsers,
+      onNotify: () => this.#listen?.onNotify(),
+      onClose: () => this.#end(connectionLost()),
+      openSocket: () => this.#openSocket(),
+    });
+  }
+
+  /** In a transaction, open or failed, by what the server said last. */
+  get inTransaction(): boolean {
+    return this.#state.inTransaction;
+  }
+
+  /** The next statement may get a wrong answer unless `settle` has run before. */
+  get isUnsettled(): boolean {
+    return this.#state.hasUncountedRows;
   }
 
   /** Resolves when the server answers; rejects with `database_unavailable`, at the deadline at latest. */
@@ -134,8 +140,9 @@ export class Session {
       (values ? query.values() : query).then(
         (rows) => {
           if (!Array.isArray(rows)) return this.#refuseCopy(rows);
+          if (!isWhole(rows as Rows)) return this.destroy(miscounted());
           this.#rejectRunning = undefined;
-          void Object.assign(query, NO_PARAMETERS);
+          freeParameters(query);
           resolve(rows as Rows);
         },
         (error: Error) => {
@@ -146,6 +153,14 @@ export class Session {
         },
       );
     });
+  }
+
+  /**
+   * After an error that came behind some rows: runs a command without rows, which sets back the driver's
+   * row counter. Never rejects: a session that cannot be settled is lost.
+   */
+  async settle(): Promise<void> {
+    await this.query('begin; commit', []).catch((error: Error) => this.destroy(error));
   }
 
   /**
@@ -215,71 +230,44 @@ export class Session {
   }
 
   /** The driver's socket, once: its attempts to reconnect are refused. */
-  async #connect({ path, host, port }: DriverOptions): Promise<net.Socket> {
+  async #openSocket(): Promise<net.Socket> {
     try {
       if (this.#socket) throw connectionLost();
-      const target = { host: host[this.#host]!, port: port[this.#host]! };
-      const socket = await this.#connectTo(path ? { path } : target);
-      // The driver reads the server's name for TLS from the socket.
-      return Object.assign(socket, target);
+      const socket = await openSocket(this.#target, (opened) => (this.#socket = opened));
+      return socket.on('data', (bytes: Buffer) => this.#state.read(bytes));
     } catch (error) {
       this.#end(asDataError(error) ?? connectionLost(error)); // the driver does not always tell
       throw error;
     }
   }
-
-  #connectTo(target: net.NetConnectOpts): Promise<net.Socket> {
-    const socket = (this.#socket = net.connect({ ...target, noDelay: true }));
-    return new Promise((resolve, reject) => {
-      let refused: Error | undefined;
-      const unheard = setTimeout(() => socket.destroy(), CONNECT_RETRY_MS);
-      socket.once('connect', () => {
-        clearTimeout(unheard);
-        socket.removeAllListeners('close');
-        resolve(socket);
-      });
-      socket.once('error', (error) => (refused = error));
-      socket.once('close', () => {
-        clearTimeout(unheard);
-        if (refused ?? this.lost) reject(refused ?? this.lost!);
-        else resolve(this.#connectTo(target));
-      });
-    });
-  }
 }
 
 /**
- * Taken from a query that has its answer (postgres 3.4.9, query.js and connection.js). The driver's
- * queries outlive the young generation of the garbage collector, and with them what they hold: the
- * service grew by tens of megabytes in an import before they were collected.
- */
-const NO_PARAMETERS = { args: [], parameters: [] };
-
-/**
- * For a COPY's stream at its end. The driver pauses the socket while the stream is full, and goes on only
- * when more of the stream is asked for: what comes behind the last row would not be read.
- */
-export function readBehind(stream: Readable): void {
-  stream._read(0);
-}
-
-/**
- * How many hosts a URL names. Throws for one that the driver cannot use, with a message that does
+ * The servers that a URL names. Throws for one that the driver cannot use, with a message that does
  * not repeat it: it may hold a password.
  */
-export function countHosts(url: string): number {
+export function targetsOf(url: string): Target[] {
   try {
-    return postgres(url, { max: 1 }).options.host.length;
+    const { host, port, path, ssl } = postgres(url, { max: 1 }).options as unknown as UrlOptions;
+    const tls = tlsSettings(ssl);
+    return host.map((name, i) => ({ host: name, port: port[i]!, path: path || undefined, tls }));
   } catch (error) {
     // eslint-disable-next-line preserve-caught-error -- it holds the URL
     throw new Error(`The database URL cannot be used: ${(error as Error).message}`);
   }
 }
 
-interface DriverOptions {
+interface UrlOptions {
   host: string[];
   port: number[];
   path?: string | false;
+  ssl: string | false;
+}
+
+function tlsSettings(ssl: string | false): TlsSettings {
+  if (!ssl) return { mode: 'disable' };
+  const rejectUnauthorized = !['require', 'allow', 'prefer'].includes(ssl);
+  return { mode: ssl === 'prefer' ? 'prefer' : 'require', options: { rejectUnauthorized } };
 }
 
 function startupParameters(settings: SessionSettings): Record<string, string> {
@@ -296,14 +284,6 @@ function startupParameters(settings: SessionSettings): Record<string, string> {
   };
 }
 
-function isAnswer(error: Error): boolean {
-  return (
-    error instanceof postgres.PostgresError &&
-    error.severity !== 'FATAL' &&
-    error.severity !== 'PANIC'
-  );
-}
-
 function connectionLost(cause?: unknown): DataError {
   const message = 'The connection to the database was lost.';
   return new DataError('database_unavailable', message, { cause });
@@ -314,4 +294,8 @@ function noAnswer(deadlineMs: number): DataError {
     'database_unavailable',
     `The database did not answer within ${deadlineMs} ms.`,
   );
+}
+
+function miscounted(): DataError {
+  return new DataError('database_unavailable', 'The answer of the database was not complete.');
 }

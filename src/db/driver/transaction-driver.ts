@@ -1,7 +1,9 @@
 import type { Sql } from 'postgres';
 import { DataError, errorCodeOf } from '../errors.js';
 import { type DrizzleOptions, PendingQuery, type Run } from './pending-query.js';
-import type { Rows, Session } from './session.js';
+import type { Rows } from './postgres-js.js';
+import type { Session } from './session.js';
+import { controlsTransaction } from './transaction-control.js';
 
 const IN_FAILED_TRANSACTION = '25P02';
 
@@ -53,13 +55,16 @@ export class TransactionDriver {
     } catch (error) {
       const root = this.#rootOf(error);
       await this.#control(`rollback to savepoint ${name}; release savepoint ${name}`);
-      this.#failure = undefined;
       throw root;
     }
   }
 
   #run: Run = (text, params, values) =>
-    this.#inTurn(() => this.execute(this.session, text, params, values));
+    this.#inTurn(() => {
+      // A COMMIT could only be noticed afterwards, when what came before it stands for good.
+      if (params.length === 0 && controlsTransaction(text)) this.session.destroy(notByStatement());
+      return this.execute(this.session, text, params, values);
+    });
 
   #control(text: string): Promise<Rows> {
     return this.#inTurn(() => this.session.query(text, []));
@@ -67,12 +72,25 @@ export class TransactionDriver {
 
   /** One statement after the other: the driver would reconnect for those it holds in its own queue. */
   #inTurn(send: () => Promise<Rows>): Promise<Rows> {
-    const rows = this.#tail.then(() => {
+    const rows = this.#tail.then(async () => {
       if (this.#ended) throw this.session.lost ?? ended();
-      return send();
+      try {
+        return await send();
+      } finally {
+        this.#requireOpen();
+      }
     });
-    this.#tail = rows.catch((error: Error) => (this.#failure ??= error));
+    this.#tail = rows.then(
+      () => (this.#failure = undefined), // a failed transaction has been taken back to a savepoint
+      (error: Error) => (this.#failure ??= error),
+    );
     return rows;
+  }
+
+  /** Behind the end of the transaction, statements would stand whatever becomes of it. */
+  #requireOpen(): void {
+    if (!this.session.inTransaction) this.session.destroy(notByStatement());
+    if (this.session.lost) throw this.session.lost;
   }
 
   /** COMMIT or ROLLBACK, after what was already sent; all that comes behind it is refused. */
@@ -101,6 +119,10 @@ export class TransactionDriver {
 
 export function ended(): DataError {
   return new DataError('conflict', 'The transaction has ended.');
+}
+
+function notByStatement(): TypeError {
+  return new TypeError('Transactions begin and end with db.transaction() only.');
 }
 
 function rolledBack(): DataError {

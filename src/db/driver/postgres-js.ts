@@ -1,0 +1,93 @@
+import type net from 'node:net';
+import type { Readable } from 'node:stream';
+import postgres from 'postgres';
+
+/**
+ * Everything that this library leans on inside postgres.js 3.4.9, beyond what its README promises. Each
+ * point is watched by test/canaries/postgres-js.spec.ts, to be read before another version is taken.
+ *
+ * 1. `max: 1` and one statement at a time: no queue of the driver is ever used, and nothing is cancelled.
+ * 2. `socket` is called for each connect, and what it gives is used as it is when `ssl` is off. It
+ *    throws at the second connect: that is how a client is kept from reconnecting.
+ * 3. A query settles at ReadyForQuery, after the bytes were given to the socket's earlier `data`
+ *    listeners. A query that fails otherwise, such as by a parser that throws, settles with an error
+ *    that is not a PostgresError, and its connection is of no more use.
+ * 4. The driver's row counter is set back by CommandComplete alone (see ProtocolState).
+ * 5. `options.parsers` is read when rows are described, and `options.serializers` when parameters are
+ *    sent: both may be changed after the client was made.
+ * 6. A text without parameters goes by the simple protocol, with all its statements at once. Its result
+ *    is cut into several at row descriptions only.
+ * 7. `fetch_types: false` spares a look-up whose failure nobody can catch.
+ * 8. A prepared statement that the server can no longer use is prepared again, with the same parameters.
+ */
+export interface ClientSettings {
+  url: string;
+  prepare: boolean;
+  /** Startup parameters. */
+  connection: Record<string, string>;
+  parsers: Record<number, (text: string) => unknown>;
+  onNotify: () => void;
+  onClose: () => void;
+  openSocket: () => Promise<net.Socket>;
+}
+
+/** A client of one connection, which connects at its first statement and never again. */
+export function createClient(settings: ClientSettings): postgres.Sql {
+  const { prepare, connection, onNotify, onClose } = settings;
+  const client = postgres(settings.url, {
+    max: 1,
+    idle_timeout: 0,
+    max_lifetime: null,
+    connect_timeout: 0,
+    ssl: false,
+    fetch_types: false,
+    prepare,
+    connection,
+    onnotice: () => {},
+    onnotify: onNotify,
+    onclose: onClose,
+    socket: settings.openSocket,
+  } as postgres.Options<Record<string, never>>);
+  Object.assign(client.options.parsers, settings.parsers);
+  client.options.serializers = {}; // all parameters are text
+  return client;
+}
+
+export type Rows = postgres.RowList<postgres.Row[]>;
+
+/**
+ * False for a result with holes: the driver's row counter was not where it should have been. A text of
+ * several statements has a list of results.
+ */
+export function isWhole(answer: Rows): boolean {
+  const results = 'command' in answer ? [answer] : (answer as unknown as Rows[]);
+  return results.every((rows) => rows.length === 0 || 0 in rows);
+}
+
+/** The server's own answer to a statement, after which its connection can be used again. */
+export function isAnswer(error: Error): boolean {
+  return (
+    error instanceof postgres.PostgresError &&
+    error.severity !== 'FATAL' &&
+    error.severity !== 'PANIC'
+  );
+}
+
+/**
+ * Frees the parameters of a query that has its answer. The driver's queries outlive the young generation
+ * of the garbage collector, and with them what they hold: the service grew by tens of megabytes in an
+ * import before they were collected.
+ */
+export function freeParameters(query: object): void {
+  Object.assign(query, NO_PARAMETERS);
+}
+
+const NO_PARAMETERS = { args: [], parameters: [] };
+
+/**
+ * For a COPY's stream at its end. The driver pauses the socket while the stream is full, and goes on only
+ * when more of the stream is asked for: what comes behind the last row would not be read.
+ */
+export function readBehind(stream: Readable): void {
+  stream._read(0);
+}

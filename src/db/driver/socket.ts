@@ -1,0 +1,100 @@
+import net from 'node:net';
+import tls from 'node:tls';
+
+/** Where a server listens, and how it is spoken to. */
+export interface Target {
+  host: string;
+  port: number;
+  /** A Unix socket, instead of host and port. */
+  path?: string;
+  tls: TlsSettings;
+}
+
+export interface TlsSettings {
+  /** `prefer`: without TLS when the server has none. */
+  mode: 'disable' | 'prefer' | 'require';
+  options?: tls.ConnectionOptions;
+}
+
+/**
+ * The system repeats a lost connection request after 1, 3 and 7 seconds, which may be long after an
+ * outage. A new request each second reaches a server within a second of its return.
+ */
+const CONNECT_RETRY_MS = 1000;
+const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+const SSL_ACCEPTED = 'S';
+
+/**
+ * Opens a socket to a server, encrypted if the target asks for it. `onSocket` gets each socket that is
+ * made on the way: destroying the latest ends the attempt. Rejects with the error of the socket.
+ */
+export async function openSocket(
+  target: Target,
+  onSocket: (socket: net.Socket) => void,
+): Promise<net.Socket> {
+  for (;;) {
+    const { host, port, path } = target;
+    const socket = net.connect(path ? { path } : { host, port, noDelay: true });
+    onSocket(socket);
+    if (!(await isHeard(socket))) continue;
+    return target.tls.mode === 'disable' ? socket : await encrypt(socket, target, onSocket);
+  }
+}
+
+/** Resolves when connected; to false, with the socket destroyed, when a second brought no answer. */
+async function isHeard(socket: net.Socket): Promise<boolean> {
+  let unheard: NodeJS.Timeout | undefined;
+  let isUnheard = false;
+  // The second begins with the request itself: the name server before it may be slow.
+  socket.on('connectionAttempt', () => {
+    clearTimeout(unheard);
+    unheard = setTimeout(() => {
+      isUnheard = true;
+      socket.destroy();
+    }, CONNECT_RETRY_MS);
+  });
+  try {
+    await next(socket, 'connect');
+    return true;
+  } catch (error) {
+    if (isUnheard) return false;
+    throw error;
+  } finally {
+    clearTimeout(unheard);
+  }
+}
+
+/** PostgreSQL documentation, "SSL Session Encryption". */
+async function encrypt(
+  socket: net.Socket,
+  { host, tls: { mode, options } }: Target,
+  onSocket: (socket: net.Socket) => void,
+): Promise<net.Socket> {
+  socket.write(SSL_REQUEST);
+  const answer = String(await next(socket, 'data'));
+  // More than one letter would be text that somebody put before the encrypted part (CVE-2021-23222).
+  if (answer !== SSL_ACCEPTED && !(answer === 'N' && mode === 'prefer')) {
+    socket.destroy();
+    throw new Error('The server does not accept TLS.');
+  }
+  if (answer !== SSL_ACCEPTED) return socket;
+  const servername = net.isIP(host) ? undefined : host;
+  const secured = tls.connect({ socket, servername, ...options });
+  onSocket(secured);
+  await next(secured, 'secureConnect');
+  return secured;
+}
+
+/** Resolves with what the event brings; rejects when the socket fails or closes before. */
+function next(socket: net.Socket, event: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const onClose = () => reject(new Error('The connection was closed.'));
+    const settle = (how: (value: unknown) => void) => (value: unknown) => {
+      socket.off(event, onEvent).off('error', onError).off('close', onClose);
+      how(value);
+    };
+    const onEvent = settle(resolve);
+    const onError = settle(reject);
+    socket.on(event, onEvent).on('error', onError).on('close', onClose);
+  });
+}

@@ -1,0 +1,108 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import net from 'node:net';
+import postgres from 'postgres';
+import { ProtocolState } from '../../src/db/driver/protocol-state.js';
+import { atEnd, connectPlainly, endEachTest, until } from '../support/connections.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+
+// What src/db/driver/postgres-js.ts leans on inside postgres.js. A failure here says that the library
+// has changed, not that the product is wrong: read that file again before another version is taken.
+
+let database: TestDatabase;
+beforeAll(async () => (database = await createTestDatabase()));
+afterAll(() => database.drop());
+endEachTest();
+
+const FAILING = 'select 1 / (4 - i) from generate_series(1, 10) i';
+
+it('is the version that was read', async () => {
+  const main = createRequire(import.meta.url).resolve('postgres');
+  const manifest = main.replace(/cjs.*$/, 'package.json');
+  expect(JSON.parse(await readFile(manifest, 'utf8'))).toMatchObject({ version: '3.4.9' });
+});
+
+it('counts on from the rows before an error, until a command without rows has completed', async () => {
+  const sql = connectPlainly(database.url);
+  await expect(sql.unsafe(FAILING)).rejects.toThrow('division by zero');
+  const rows = await sql.unsafe('select 7 as n');
+  expect(rows).toHaveLength(4);
+  expect(0 in rows).toBe(false);
+  await expect(sql.unsafe(FAILING)).rejects.toThrow('division by zero');
+  await sql.unsafe('begin; commit');
+  expect(await sql.unsafe('select 7 as n')).toHaveLength(1);
+});
+
+it('settles a query after the bytes of its answer were given to earlier listeners', async () => {
+  const state = new ProtocolState();
+  const { hostname, port } = new URL(database.url);
+  const sql = connectPlainly(database.url, {
+    socket: () =>
+      net.connect(Number(port), hostname).on('data', (bytes: Buffer) => state.read(bytes)),
+  });
+  for (const [text, open] of [
+    ['select 1', false],
+    ['begin', true],
+    ['select 1', true],
+    ['commit', false],
+  ] as const) {
+    await sql.unsafe(text);
+    expect([text, state.inTransaction]).toEqual([text, open]);
+  }
+});
+
+it('asks for a socket again when its connection was lost, and fails when it gets none', async () => {
+  let asked = 0;
+  let closed = false;
+  let socket: net.Socket | undefined;
+  const { hostname, port } = new URL(database.url);
+  const sql = connectPlainly(database.url, {
+    backoff: () => 0,
+    fetch_types: false,
+    onclose: () => (closed = true),
+    socket: () => {
+      if (asked++ > 0) throw new Error('no second socket');
+      return (socket = net.connect(Number(port), hostname));
+    },
+  });
+  await sql`select 1`;
+  socket!.destroy();
+  await until(() => closed);
+  await expect(sql`select 1`).rejects.toThrow('no second socket');
+  expect(asked).toBe(2);
+});
+
+it('reads parsers and serializers when they are needed, not when a client is made', async () => {
+  const sql = connectPlainly(database.url);
+  await sql`select 1`;
+  sql.options.parsers[23] = () => 'parsed';
+  sql.options.serializers = { 16: () => 'false' } as never;
+  expect([...(await sql.unsafe('select 1::int as n, $1::bool as f', [true as never]))]).toEqual([
+    { n: 'parsed', f: false },
+  ]);
+});
+
+it('cuts the result of several statements at row descriptions only', async () => {
+  const sql = connectPlainly(database.url);
+  const results = (await sql.unsafe('select 1; begin; select 2; commit')) as unknown[];
+  expect(results.map((result) => (result as postgres.RowList<[]>).command)).toEqual([
+    'BEGIN',
+    'COMMIT',
+  ]);
+});
+
+it('fails with no PostgresError where it is the driver itself that fails', async () => {
+  const sql = connectPlainly(database.url);
+  const tooMany = sql.unsafe('select 1', Array<string>(70_000).fill('x'));
+  await expect(tooMany).rejects.not.toBeInstanceOf(postgres.PostgresError);
+  const client = postgres(database.url, {
+    max: 1,
+    types: { broken: { to: 0, from: [23], serialize: String, parse: () => fail() } },
+  });
+  atEnd(() => client.end({ timeout: 0 }));
+  await expect(client`select 1::int`).rejects.not.toBeInstanceOf(postgres.PostgresError);
+});
+
+function fail(): never {
+  throw new Error('a parser that fails');
+}
