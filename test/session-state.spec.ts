@@ -209,7 +209,7 @@ describe('a statement inside a transaction', () => {
   });
 
   it('is looked through in no time, however long it is', () => {
-    const long = `insert into marks values ${`('it''s; commit /* -- $$'), `.repeat(50_000)} ('')`;
+    const long = `insert into marks values ${`('it''s; commit /* -- $$'), `.repeat(5_000)} ('')`;
     const began = performance.now();
     expect(controlsTransaction(long)).toBe(false);
     expect(controlsTransaction(`${long}; commit`)).toBe(true);
