@@ -1,5 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { RouterModule } from '@nestjs/core';
+import { authOptions } from './auth/auth-mode.js';
+import { AuthModule } from './auth/auth.module.js';
 import { ConfigurationModule } from './config/configuration.module.js';
 import { databaseConfig } from './config/database-config.js';
 import type { Environment } from './config/environment.js';
@@ -11,17 +13,22 @@ import { TechnologiesModule } from './technologies/technologies.module.js';
 /** The resources, each served below /api. */
 const API = [ProjectsModule, TechnologiesModule];
 
+/** Of WWW-Authenticate, and of the scopes `projects:read` and `projects:write`. */
+const REALM = 'projects';
+
 /** The service's modules, on the database of this environment. */
 @Module({
   imports: [HealthModule, ...API, RouterModule.register([{ path: 'api', children: API }])],
 })
 export class AppModule {
   static forRoot(environment: Environment): DynamicModule {
+    const auth = authOptions(environment, REALM);
     return {
       module: AppModule,
       imports: [
         ConfigurationModule.forRoot(environment),
         DatabaseModule.forRoot(databaseConfig(environment)),
+        ...(auth ? [AuthModule.forRoot(auth)] : []),
       ],
     };
   }

@@ -5,6 +5,10 @@
  * and a jsonBody of its own for all routes, what fails before a route of these modules is reached
  * (no such route, JSON that its own parser cannot read) is answered in the host's way.
  */
+export type { AuthOptions } from './auth/auth-options.js';
+export { AuthModule, type AuthModuleAsyncOptions } from './auth/auth.module.js';
+export { type Caller, NotRecognised, type Recognise, type Scope } from './auth/caller.js';
+export { Public } from './auth/public.decorator.js';
 export { ChangesController } from './changes/changes.controller.js';
 export { changesProviders } from './changes/changes.providers.js';
 export type { TrackedEntity } from './changes/tracked-entity.js';

@@ -36,6 +36,13 @@ the same method, path and query and the same JSON, whatever its white space and 
 another under the key is 422 \`idempotency_key_reused\`. Failures are not kept: the key stays free.
 Keys belong to the caller who sent them.
 
+**Callers.** Where the operator has turned authentication on, every route but \`/health/*\` needs
+\`Authorization: Bearer\` with an API key or a token (RFC 6750). \`GET\` and \`HEAD\` need the scope
+\`projects:read\`, all other methods \`projects:write\`. Without a valid one the answer is 401 \`unauthorized\`,
+without the scope 403 \`insufficient_scope\`, both with \`WWW-Authenticate\`. While it cannot be verified who
+asks, it is 503 \`authentication_unavailable\`: keep the token and try again. Two \`Authorization\`
+headers are 400 \`bad_request\`. A key or token is read from that header only.
+
 **Waiting.** A 503 has \`Retry-After\`: nothing was kept waiting without bound, and the same request
 may succeed then.
 `.trim();
@@ -47,6 +54,8 @@ export function createOpenApiDocument(app: NestExpressApplication): OpenAPIObjec
     .setTitle('Projects Service')
     .setDescription(DESCRIPTION)
     .setVersion(VERSION)
+    .addBearerAuth(BEARER, 'bearer')
+    .addSecurityRequirements('bearer')
     .addTag('projects', 'The projects of the catalogue')
     .addTag('technologies', 'What the projects are made with')
     .addTag('changes', 'What was done to the projects, when and by whom')
@@ -76,6 +85,13 @@ function closeRequestBodies(document: OpenAPIObject): void {
     Object.assign(document.components!.schemas![name] ?? {}, { additionalProperties: false });
   }
 }
+
+const BEARER = {
+  type: 'http',
+  scheme: 'bearer',
+  description:
+    'An API key, or a token of the issuer that the service trusts. Needed if the operator has set `AUTH_MODE`.',
+} as const;
 
 const HEADERS = {
   'X-Request-Id': {
@@ -120,6 +136,12 @@ const HEADERS = {
     description: 'What the route reads, if that is what was wrong.',
     schema: { type: 'string' },
     example: 'application/json',
+  },
+  'WWW-Authenticate': {
+    description: 'RFC 6750: the realm, and what was wrong with the token.',
+    required: true,
+    schema: { type: 'string', pattern: '^Bearer realm="' },
+    example: 'Bearer realm="projects", error="invalid_token"',
   },
   'Content-Disposition': {
     description: 'A name for the file.',

@@ -1,5 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { parseApiKeys } from '../src/config/api-keys.js';
 import { databaseConfig } from '../src/config/database-config.js';
 import { ConfigurationError, Environment, validateEnvironment } from '../src/config/environment.js';
 import { createFolder, killServices, startProcess } from './support/process.js';
@@ -31,7 +32,9 @@ const ALL_WRONG = {
   MIGRATIONS: 'run',
   HISTORY_RETENTION_DAYS: '-1',
   PORT: '65536',
-  AUTH_MODE: 'jwt',
+  AUTH_MODE: 'password',
+  AUTH_API_KEYS: 'ci:admin:secret',
+  AUTH_JWKS_URL: 'http://issuer.example/keys',
   LOG_LEVEL: 'trace',
   LOG_FORMAT: 'xml',
   BODY_LIMIT: '1 mb',
@@ -50,7 +53,9 @@ const ALL_FAULTS = [
   'MIGRATIONS must be apply or verify or off',
   'HISTORY_RETENTION_DAYS must be a whole number from 0 to 36500',
   'PORT must be a whole number from 0 to 65535',
-  'AUTH_MODE must be none',
+  'AUTH_MODE must be none or api-key or jwt',
+  'AUTH_API_KEYS must be entries such as name:read+write:<SHA-256 of the key, 64 hex digits>, separated by commas, each name and key once; npm run cli -- key create NAME makes one',
+  'AUTH_JWKS_URL must be an https URL without a user name; http only of a loopback address',
   'LOG_LEVEL must be fatal or error or warn or info or debug or verbose',
   'LOG_FORMAT must be pretty or json',
   'BODY_LIMIT must be a size such as 500kb or 1mb',
@@ -74,6 +79,10 @@ describe('the environment', () => {
       HOST: '127.0.0.1',
       PORT: 3000,
       AUTH_MODE: 'none',
+      AUTH_API_KEYS: undefined,
+      AUTH_JWKS_URL: undefined,
+      AUTH_ISSUER: undefined,
+      AUTH_AUDIENCE: undefined,
       LOG_LEVEL: 'info',
       LOG_FORMAT: process.stdout.isTTY ? 'pretty' : 'json',
       BODY_LIMIT: '1mb',
@@ -165,6 +174,81 @@ it('lets nobody else in without authentication by accident', () => {
   for (const HOST of ['127.0.0.1', '127.8.8.8', '::1', 'localhost']) {
     expect(faultsOf({ HOST })).toEqual([]);
   }
+});
+
+describe('API keys', () => {
+  const digest = (digit: string) => digit.repeat(64);
+  const keys = (AUTH_API_KEYS: string) => faultsOf({ AUTH_MODE: 'api-key', AUTH_API_KEYS });
+
+  it('are entries of a name, scopes and a digest', () => {
+    expect(keys(`ci:read+write:${digest('a')}, team.x@b-c_d:READ:${digest('B')}`)).toEqual([]);
+    expect(parseApiKeys(`ci:Write+read:${digest('A')}`)).toEqual([
+      { name: 'ci', scopes: ['write', 'read'], sha256: digest('a') },
+    ]);
+  });
+
+  it.each([
+    'ci',
+    `ci::${digest('a')}`,
+    `ci:admin:${digest('a')}`,
+    `ci:read:${digest('a')},`,
+    `ci:read:${'a'.repeat(63)}`,
+    `ci:read:${digest('g')}`,
+    `:read:${digest('a')}`,
+    `c i:read:${digest('a')}`,
+    `ci:read:${digest('a')},ci:write:${digest('b')}`,
+    `ci:read:${digest('a')},dev:write:${digest('A')}`,
+  ])('are not %j', (AUTH_API_KEYS) => {
+    const [fault, ...others] = keys(AUTH_API_KEYS);
+    expect(others).toEqual([]);
+    expect(fault).toContain('AUTH_API_KEYS must be entries such as name:read+write:');
+    expect(fault).not.toContain(AUTH_API_KEYS);
+  });
+
+  it('must be there with api-key, and are no secret wish without it', () => {
+    expect(faultsOf({ AUTH_MODE: 'api-key' })).toEqual([
+      'AUTH_API_KEYS must be set with AUTH_MODE=api-key',
+    ]);
+    const AUTH_API_KEYS = `ci:read:${digest('a')}`;
+    expect(faultsOf({ AUTH_API_KEYS })).toEqual([
+      'AUTH_MODE must be set when AUTH_API_KEYS is, to api-key, or to none to ignore it',
+    ]);
+    expect(faultsOf({ AUTH_API_KEYS, AUTH_MODE: 'none' })).toEqual([]);
+  });
+});
+
+describe('an issuer of tokens', () => {
+  const issuer = {
+    AUTH_MODE: 'jwt',
+    AUTH_JWKS_URL: 'https://issuer.example/keys',
+    AUTH_ISSUER: 'https://issuer.example/',
+    AUTH_AUDIENCE: 'projects',
+  };
+
+  it('is named by three variables, all of which jwt needs', () => {
+    expect(faultsOf(issuer)).toEqual([]);
+    expect(faultsOf({ AUTH_MODE: 'jwt' })).toEqual(
+      ['AUTH_JWKS_URL', 'AUTH_ISSUER', 'AUTH_AUDIENCE'].map(
+        (name) => `${name} must be set with AUTH_MODE=jwt`,
+      ),
+    );
+    const { AUTH_MODE: _, ...forgotten } = issuer;
+    expect(faultsOf(forgotten)).toHaveLength(3);
+  });
+
+  it.each(['https://issuer.example/keys', 'http://127.0.0.1:8080/k', 'http://[::1]/k'])(
+    'may have its keys at %s',
+    (AUTH_JWKS_URL) => expect(faultsOf({ ...issuer, AUTH_JWKS_URL })).toEqual([]),
+  );
+
+  it.each(['http://issuer.example/', 'https://me:secret@issuer.example/', 'file:///keys', 'keys'])(
+    'may not have its keys at %s',
+    (AUTH_JWKS_URL) => {
+      expect(faultsOf({ ...issuer, AUTH_JWKS_URL })).toEqual([
+        'AUTH_JWKS_URL must be an https URL without a user name; http only of a loopback address',
+      ]);
+    },
+  );
 });
 
 describe('the process', () => {

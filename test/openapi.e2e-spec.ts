@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
@@ -13,6 +13,7 @@ import { Transfers } from '../src/projects/transfer/transfers.js';
 import { aProject } from './support/builders.js';
 import { type Answer, answersOf, contractOf } from './support/contract.js';
 import { nameOf, type Operation, operationsOf } from './support/contract.js';
+import { aToken, createSigningKey } from './support/issuer.js';
 import { startService, type TestService } from './support/service.js';
 
 const document = JSON.parse(await readFile('docs/openapi.json', 'utf8')) as OpenAPIObject;
@@ -24,8 +25,7 @@ const KEY = 'Idempotency-Key';
 /** What no request here brings about. */
 const NEVER_SEEN = [
   'already_exists', // the id is the only key, and PUT replaces what has it
-  'unauthorized', // by guards of a host application, as are the next two
-  'forbidden',
+  'forbidden', // by guards of a host application, as is the next
   'too_many_requests',
 ];
 
@@ -44,6 +44,7 @@ beforeAll(async () => {
   await withService({ ...slow, DATABASE_STATEMENT_TIMEOUT_MS: '500' }, holdTheTable);
   const gone = new URL('/gone', process.env.TEST_DATABASE_URL).href;
   await withService({ DATABASE_URL: gone, MIGRATIONS: 'off' }, askAll);
+  await askAsStrangers();
 }, 240_000);
 afterAll(() => service.close());
 
@@ -318,6 +319,24 @@ async function sendRaw(
 
 async function askAll(to: TestService): Promise<void> {
   for (const operation of operations) await ask(to, operation);
+}
+
+/** With a token whose issuer is away, a key that is unknown, and keys that may only read or only write. */
+async function askAsStrangers(): Promise<void> {
+  const away = { AUTH_JWKS_URL: 'http://127.0.0.1:1/', AUTH_ISSUER: 'i', AUTH_AUDIENCE: 'a' };
+  await withService({ AUTH_MODE: 'jwt', ...away }, async (guarded) => {
+    const token = await aToken(await createSigningKey('any'));
+    for (const operation of operations.filter(({ path }) => path.startsWith('/api/')))
+      await ask(guarded, operation, { headers: { Authorization: `Bearer ${token}` } });
+  });
+  const AUTH_API_KEYS = ['read', 'write']
+    .map((scope) => `${scope}er:${scope}:${hash('sha256', scope)}`)
+    .join();
+  await withService({ AUTH_MODE: 'api-key', AUTH_API_KEYS }, async (guarded) => {
+    for (const operation of operations.filter(({ path }) => path.startsWith('/api/')))
+      for (const key of ['unknown', operation.method === 'get' ? 'write' : 'read'])
+        await ask(guarded, operation, { headers: { Authorization: `Bearer ${key}` } });
+  });
 }
 
 async function withService(

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { startService, type TestService } from './support/service.js';
@@ -76,6 +77,24 @@ if (!executablePath && !isNeeded) {
     await page.goto(service.url.replace('127.0.0.1', 'projects.example') + '/docs');
     await page.locator('#operations-projects-listProjects').waitFor();
     expect(complaints).toEqual([]);
+  });
+
+  it('sends the key that was given to Authorize', async () => {
+    const AUTH_API_KEYS = `visitor:read:${hash('sha256', 'the-key')}`;
+    const guarded = await startService({ AUTH_MODE: 'api-key', AUTH_API_KEYS });
+    try {
+      await page.goto(`${guarded.url}/docs`);
+      expect((await tryOut('listProjects')).status).toBe('401');
+      await page.getByRole('button', { name: 'Authorize' }).first().click();
+      const dialog = page.locator('.dialog-ux');
+      await dialog.locator('input').fill('the-key');
+      await dialog.locator('button[type=submit]').click();
+      await dialog.getByRole('button', { name: 'Close' }).click();
+      expect((await tryOut('listProjects')).status).toBe('200');
+      expect((await tryOut('createProject')).status).toBe('403');
+    } finally {
+      await guarded.close();
+    }
   });
 
   /** Opens an operation, fills in its parameters, sends it and reads the answer off the page. */

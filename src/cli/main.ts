@@ -13,6 +13,7 @@ import { writeOpenApi } from './openapi.js';
 import { exportFile, type ExportFileOptions } from './export.js';
 import { importFile, type ImportFileOptions } from './import.js';
 import { interruptible } from './interruption.js';
+import { KEY_SCOPES, printNewKey } from './key.js';
 import { seed } from './seed.js';
 
 const program = new Command('projects-service').description(
@@ -74,6 +75,17 @@ program
   .action((file: string, options: ExportFileOptions) =>
     onConnection((db, signal) => exportFile(db, file, { ...options, signal })),
   );
+
+program
+  .command('key')
+  .description('manage API keys')
+  .command('create')
+  .description('make an API key and print it, once, with its entry for AUTH_API_KEYS')
+  .argument('<name>', 'whose key it is; the history shows this name')
+  .addOption(
+    new Option('--scopes <scopes>', 'what its user may do').choices(KEY_SCOPES).default('read'),
+  )
+  .action((name: string, { scopes }: { scopes: string }) => printNewKey(name, scopes));
 
 program
   .command('openapi')

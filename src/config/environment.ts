@@ -14,10 +14,16 @@ import {
   validateSync,
 } from 'class-validator';
 import { createDatabaseConnection } from '../db/connection.js';
+import { parseApiKeys } from './api-keys.js';
 
 const NODE_ENVS = ['development', 'test', 'production'] as const;
 const MIGRATIONS = ['apply', 'verify', 'off'] as const;
-const AUTH_MODES = ['none'] as const;
+const AUTH_MODES = ['none', 'api-key', 'jwt'] as const;
+/** What each mode cannot do without. */
+const AUTH_SETTINGS = {
+  'api-key': ['AUTH_API_KEYS'],
+  jwt: ['AUTH_JWKS_URL', 'AUTH_ISSUER', 'AUTH_AUDIENCE'],
+} as const;
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'verbose'] as const;
 const LOG_FORMATS = ['pretty', 'json'] as const;
 
@@ -44,6 +50,33 @@ function DatabaseUrl(): PropertyDecorator {
   return ValidateBy(
     { name: 'databaseUrl', validator: { validate: isDatabaseUrl } },
     { message: 'must be a URL such as postgres://user:password@host:5432/database' },
+  );
+}
+
+function ApiKeys(): PropertyDecorator {
+  return ValidateBy(
+    {
+      name: 'apiKeys',
+      validator: { validate: (value) => typeof value === 'string' && !!parseApiKeys(value) },
+    },
+    {
+      message:
+        'must be entries such as name:read+write:<SHA-256 of the key, 64 hex digits>, separated by commas, each name and key once; npm run cli -- key create NAME makes one',
+    },
+  );
+}
+
+/** Over plain HTTP anybody on the way could put keys of their own into it. */
+function KeySetUrl(): PropertyDecorator {
+  const validate = (value: unknown) => {
+    if (typeof value !== 'string' || !URL.canParse(value)) return false;
+    const { protocol, hostname, username } = new URL(value);
+    const host = hostname.replace(/^\[|\]$/g, '');
+    return username === '' && (protocol === 'https:' || (protocol === 'http:' && isLoopback(host)));
+  };
+  return ValidateBy(
+    { name: 'keySetUrl', validator: { validate } },
+    { message: 'must be an https URL without a user name; http only of a loopback address' },
   );
 }
 
@@ -105,6 +138,22 @@ export class Environment {
 
   @OneOf(AUTH_MODES)
   AUTH_MODE: (typeof AUTH_MODES)[number] = 'none';
+
+  @IsOptional()
+  @ApiKeys()
+  AUTH_API_KEYS: string | undefined = undefined;
+
+  @IsOptional()
+  @KeySetUrl()
+  AUTH_JWKS_URL: string | undefined = undefined;
+
+  @IsOptional()
+  @IsString()
+  AUTH_ISSUER: string | undefined = undefined;
+
+  @IsOptional()
+  @IsString()
+  AUTH_AUDIENCE: string | undefined = undefined;
 
   @OneOf(LOG_LEVELS)
   LOG_LEVEL: (typeof LOG_LEVELS)[number] = 'info';
@@ -175,6 +224,22 @@ function contradictions(given: Record<string, unknown>, environment: Environment
     faults.push(
       'AUTH_MODE must be set when HOST is not a loopback address, to none if that is what you want',
     );
+  }
+  return [...faults, ...authFaults(given, environment)];
+}
+
+/** Settings of a mode that is not on would leave the service open to whoever believes it protected. */
+function authFaults(given: Record<string, unknown>, { AUTH_MODE }: Environment): string[] {
+  const faults: string[] = [];
+  for (const [mode, names] of Object.entries(AUTH_SETTINGS)) {
+    for (const name of names) {
+      if (AUTH_MODE === mode && given[name] === undefined) {
+        faults.push(`${name} must be set with AUTH_MODE=${mode}`);
+      }
+      if (given.AUTH_MODE === undefined && given[name] !== undefined) {
+        faults.push(`AUTH_MODE must be set when ${name} is, to ${mode}, or to none to ignore it`);
+      }
+    }
   }
   return faults;
 }

@@ -1,5 +1,6 @@
 import { Controller, Get, UseFilters, UseGuards } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Public } from '../auth/public.decorator.js';
 import { ApiProblems, ApiSuccess } from '../http/contract/api-answers.js';
 import { type Success, success } from '../http/answers/envelope.js';
 import { Problem } from '../http/problems/problem.js';
@@ -11,6 +12,7 @@ import { Readiness } from './readiness.js';
 /** For the platform that runs the service; outside the API's prefix and its versions. */
 @ApiTags('health')
 @Controller('health')
+@Public()
 @UseGuards(RequestGuard)
 @UseFilters(ProblemFilter)
 export class HealthController {

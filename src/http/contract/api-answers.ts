@@ -20,7 +20,8 @@ type AnswerHeader =
   | 'Idempotency-Replayed'
   | 'Retry-After'
   | 'Accept'
-  | 'Content-Disposition';
+  | 'Content-Disposition'
+  | 'WWW-Authenticate';
 
 interface SuccessOptions {
   description: string;
@@ -111,6 +112,7 @@ export function ApiProblems(...codes: ProblemCode[]) {
           'X-Request-Id',
           status === 503 && 'Retry-After',
           status === 415 && 'Accept',
+          (status === 401 || status === 403) && 'WWW-Authenticate',
         ),
         content: {
           [PROBLEM_MEDIA_TYPE]: {
@@ -140,12 +142,15 @@ export function ApiResourceProblems(...codes: ProblemCode[]) {
   return ApiProblems(
     'validation_failed',
     'invalid_encoding',
+    'unauthorized',
+    'insufficient_scope',
     ...codes,
     'not_acceptable',
     'internal_error',
     'statement_timeout',
     'pool_exhausted',
     'database_unavailable',
+    'authentication_unavailable',
   );
 }
 

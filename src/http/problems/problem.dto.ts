@@ -136,6 +136,8 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
     errors: [{ line: 1, path: 'name', message: 'must be text of 1 to 255 characters' }],
     counts: { created: 0, replaced: 0, unchanged: 0, refused: 1 },
   },
+  unauthorized: { detail: 'The bearer token is not valid.' },
+  insufficient_scope: { detail: 'This needs the scope projects:write.', instance: ITEM },
   not_found: { detail: 'There is no project with this id.', instance: ITEM },
   route_not_found: { detail: 'No route has this path.', instance: '/api/project' },
   method_not_allowed: { detail: 'This path takes GET, HEAD, OPTIONS, POST.' },
@@ -171,6 +173,9 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
   statement_timeout: { detail: 'The database did not finish within the time limit.' },
   pool_exhausted: { detail: 'All database connections are busy.' },
   database_unavailable: { detail: 'The database cannot be reached at the moment.' },
+  authentication_unavailable: {
+    detail: 'It cannot be verified at the moment who sends the request.',
+  },
   not_ready: {
     detail: 'The service does not take requests; errors says why.',
     instance: '/health/ready',

@@ -39,7 +39,7 @@ export class ProblemFilter implements ExceptionFilter {
 
   /** Messages of database errors hold SQL and values, so their code is logged and where they came from. */
   private log(problem: Problem, exception: unknown, requestId: string): void {
-    const cause = errorCodeOf(exception);
+    const cause = errorCodeOf(problem.cause ?? exception);
     if (problem.status === 503) return this.logger.warn({ code: problem.code, cause, requestId });
     const error = rootOf(exception);
     this.logger.error({

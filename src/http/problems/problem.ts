@@ -17,6 +17,7 @@ export const PROBLEMS = {
   import_refused: { status: 400, title: 'Rows of the file were refused' },
   bad_request: { status: 400, title: 'The request cannot be understood' },
   unauthorized: { status: 401, title: 'The request needs authentication' },
+  insufficient_scope: { status: 403, title: 'The token lacks a scope' },
   forbidden: { status: 403, title: 'The caller may not do this' },
   not_found: { status: 404, title: 'There is no such entity' },
   route_not_found: { status: 404, title: 'There is no such route' },
@@ -40,6 +41,7 @@ export const PROBLEMS = {
   statement_timeout: { status: 503, title: 'The database took too long' },
   pool_exhausted: { status: 503, title: 'The service is busy' },
   database_unavailable: { status: 503, title: 'The database is not available' },
+  authentication_unavailable: { status: 503, title: 'Callers cannot be recognised at the moment' },
   not_ready: { status: 503, title: 'The service is not ready' },
 } as const satisfies Record<string, Kind> & Record<DataErrorCode, Kind>;
 

@@ -1,0 +1,102 @@
+import {
+  createRemoteJWKSet,
+  customFetch,
+  errors,
+  type FetchImplementation,
+  type JWTPayload,
+  jwtVerify,
+  type JWTVerifyGetKey,
+} from 'jose';
+import type { AuthOptions } from './auth-options.js';
+import { type Caller, NotRecognised, type Scope } from './caller.js';
+import { rememberCallers } from './known-tokens.js';
+
+export interface TokenOptions {
+  jwksUrl: string;
+  issuer: string;
+  audience: string;
+  realm: string;
+}
+
+/** Asymmetric ones alone: with HS256 the public key could be used as the secret, `none` signs nothing. */
+const ALGORITHMS = [
+  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
+  ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
+];
+const CLOCK_SKEW_S = 5;
+/** How soon a key that the issuer has removed is forgotten, as long as the issuer answers. */
+const RELOAD_MS = 10 * 60_000;
+/** An issuer that does not answer is not asked again by every request. */
+const OUTAGE_PAUSE_MS = 1000;
+const FETCH_TIMEOUT_MS = 5000;
+
+/** Codes of jose that say something about the issuer's keys; all others are about the token. */
+const OUTAGES = new Set(['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID']);
+
+/**
+ * Recognises JSON Web Tokens (RFC 7519) signed by a key of the issuer's JWKS. New keys are found
+ * without a restart: a token with an unknown `kid` has the keys fetched again, at most every 30
+ * seconds. While the issuer is away, known keys go on working, and other tokens are not answered as
+ * invalid: the error is the one of the fetch.
+ */
+export function bearerTokens(options: TokenOptions): AuthOptions {
+  const { jwksUrl, issuer, audience, realm } = options;
+  const keys = remoteKeys(new URL(jwksUrl));
+  const claims = {
+    issuer,
+    audience,
+    algorithms: ALGORITHMS,
+    requiredClaims: ['exp', 'sub'],
+    clockTolerance: CLOCK_SKEW_S,
+  };
+  const verify = async (token: string): Promise<Caller> => {
+    try {
+      const { payload } = await jwtVerify(token, keys.find, claims);
+      return callerOf(payload, realm);
+    } catch (error) {
+      throw isOutage(error) ? error : new NotRecognised((error as Error).message);
+    }
+  };
+  return { realm, recognise: rememberCallers(verify), close: keys.close };
+}
+
+function remoteKeys(url: URL): { find: JWTVerifyGetKey; close: () => void } {
+  let pausedUntil = 0;
+  let outage: unknown;
+  const fetchKeys: FetchImplementation = async (...request) => {
+    if (performance.now() < pausedUntil) throw outage;
+    return await fetch(...request);
+  };
+  const keys = createRemoteJWKSet(url, {
+    cacheMaxAge: Infinity,
+    timeoutDuration: FETCH_TIMEOUT_MS,
+    [customFetch]: fetchKeys,
+  });
+  const reload = setInterval(() => void keys.reload().catch(() => undefined), RELOAD_MS).unref();
+  const find: JWTVerifyGetKey = async (header, token) => {
+    try {
+      return await keys(header, token);
+    } catch (error) {
+      if (isOutage(error) && error !== outage) {
+        outage = error;
+        pausedUntil = performance.now() + OUTAGE_PAUSE_MS;
+      }
+      throw error;
+    }
+  };
+  return { find, close: () => clearInterval(reload) };
+}
+
+function isOutage(error: unknown): boolean {
+  return !(error instanceof errors.JOSEError) || OUTAGES.has(error.code);
+}
+
+/** The subject becomes the actor in history and logs: an object, or text with control characters, cannot. */
+function callerOf({ sub, scope, exp }: JWTPayload, realm: string): Caller {
+  if (typeof sub !== 'string' || !/^\P{Cc}{1,255}$/u.test(sub) || !sub.isWellFormed()) {
+    throw new errors.JWTInvalid('"sub" must be text of 1 to 255 characters');
+  }
+  const words = typeof scope === 'string' ? scope.split(' ') : [];
+  const scopes = (['read', 'write'] as const).filter((name) => words.includes(`${realm}:${name}`));
+  return { sub, scopes: new Set<Scope>(scopes), expiresAt: exp! * 1000 };
+}

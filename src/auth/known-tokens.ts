@@ -1,0 +1,29 @@
+import { hash } from 'node:crypto';
+import type { Caller, Recognise } from './caller.js';
+
+const MAX_TOKENS = 1000;
+const LONGEST_MS = 60_000;
+
+/**
+ * Remembers to whom verified tokens belong: to verify one costs as much as a whole read. At most
+ * 1,000 tokens for at most 60 seconds, and never past their expiry. Tokens are kept as digests.
+ */
+export function rememberCallers(verify: (token: string) => Promise<Caller>): Recognise {
+  const known = new Map<string, { caller: Caller; until: number }>();
+
+  async function verifyAndKeep(token: string, digest: string): Promise<Caller> {
+    const caller = await verify(token);
+    if (known.size >= MAX_TOKENS) known.delete(known.keys().next().value!);
+    const until = Math.min(Date.now() + LONGEST_MS, caller.expiresAt ?? Infinity);
+    known.set(digest, { caller, until });
+    return caller;
+  }
+
+  return (token) => {
+    const digest = hash('sha256', token);
+    const found = known.get(digest);
+    if (found && Date.now() < found.until) return found.caller;
+    known.delete(digest);
+    return verifyAndKeep(token, digest);
+  };
+}
