@@ -6,6 +6,16 @@ import path from 'node:path';
 export const MIGRATIONS = 'src/db/migrations';
 const FUNCTIONS = 'src/db/functions';
 const BREAKPOINT = '--> statement-breakpoint\n';
+/**
+ * What `SET search_path FROM CURRENT` of a function captures: the schemas of the session that migrates,
+ * so that one database can have the tables in several schemas, and temporary tables last, so that none
+ * can shadow a table of a trigger.
+ */
+const SEARCH_PATH = `-- The search path that functions capture: temporary tables come last.
+SELECT set_config('search_path', (
+  SELECT string_agg(quote_ident(name), ', ') FROM unnest(current_schemas(false)) AS name
+) || ', pg_temp', true);
+`;
 const MARKER = /^-- functions\/(\S+\.sql)( removed)?\n/m;
 
 /** Whether the columns, checks and indexes of schema.ts use it, so that it must be there before them. */
@@ -28,7 +38,7 @@ export function changedFunctions() {
 }
 
 export function toMigration(changes) {
-  return changes.map(({ sql }) => sql).join(BREAKPOINT);
+  return [SEARCH_PATH, ...changes.map(({ sql }) => sql)].join(BREAKPOINT);
 }
 
 function readFunctions() {

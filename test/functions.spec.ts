@@ -47,7 +47,9 @@ async function applyFiles(client: Client, root = ROOT): Promise<string> {
     .filter((name) => name.endsWith('.sql'))
     .map((name) => path.join(folder, name));
   const text = (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('\n');
-  await client.unsafe(`set client_min_messages = warning; ${text}`);
+  await client.unsafe(
+    `set client_min_messages = warning; set search_path = public, pg_temp; ${text}`,
+  );
   return text;
 }
 

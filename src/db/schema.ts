@@ -99,27 +99,47 @@ export const projectTechnologies = pgTable(
   (table) => [primaryKey({ columns: [table.technology, table.createdAt, table.projectId] })],
 );
 
-/** How many projects use a technology, but for the changes that `technology_changes` still holds. */
-export const technologyCounts = pgTable('technology_counts', {
-  technology: text('technology').primaryKey(),
-  projects: bigint('projects', { mode: 'number' }).notNull(),
-});
+/** How many projects use each technology, except for the changes that `technology_changes` still holds. */
+export const technologyCounts = pgTable(
+  'technology_counts',
+  {
+    technology: text('technology').primaryKey(),
+    projects: bigint('projects', { mode: 'number' }).notNull(),
+  },
+  (table) => [
+    // In the order of the list of technologies: the count, negated, so that both columns ascend.
+    index('technology_counts_projects_index').on(sql`(-${table.projects})`, table.technology),
+    index('technology_counts_prefix_index').on(sql`lower(${table.technology}) text_pattern_ops`),
+  ],
+);
 
-/** What writes have added to the counts: a row each, so that writers do not wait for one another. */
+/**
+ * What writers have added to the counts: a row for each statement, so that writers do not wait for one
+ * another. Each is folded into `technology_counts` after a while (functions/technology_changes_fold.sql).
+ */
 export const technologyChanges = pgTable('technology_changes', {
-  technology: text('technology').notNull(),
-  change: integer('change').notNull(),
+  id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+  technologies: text('technologies').array().notNull(),
+  /** How many projects more, or fewer, use each of them. */
+  changes: integer('changes').array().notNull(),
 });
 
 /**
- * The words that names hold or have held, by which a search forgives a typo. One that the last name
- * has lost stays: to take it away beside a writer who brings it again, both would have to wait. Not
- * unique: two that bring the same new word at once would wait for one another.
+ * The words that names contain or have contained, for typo tolerance in searches. A word stays when the
+ * last name loses it: to remove it while another write adds it again, both would have to wait. Words are
+ * not unique: two writes that add the same new word at once would wait for one another.
  */
-export const nameWords = pgTable('name_words', { word: text('word').notNull() }, (table) => [
-  index('name_words_word_index').on(table.word),
-  index('name_words_trigram_index').using('gin', table.word.op('gin_trgm_ops')),
-]);
+export const nameWords = pgTable(
+  'name_words',
+  {
+    word: text('word').notNull(),
+    id: bigint('id', { mode: 'number' }).notNull().generatedAlwaysAsIdentity(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.word, table.id] }),
+    index('name_words_trigram_index').using('gin', table.word.op('gin_trgm_ops')),
+  ],
+);
 
 export const CHANGE_ACTIONS = ['created', 'updated', 'deleted'] as const;
 

@@ -7,12 +7,13 @@ import type { Db } from '../db/connection.js';
 import { asDataError, errorCodeOf } from '../db/errors.js';
 import { removeExpiredChanges } from '../db/entity/change-expiry.js';
 import { createIdempotencyFactory } from '../db/factories/idempotency.factory.js';
+import { createTechnologiesFactory } from '../db/factories/technologies.factory.js';
 import { type Housekeeping, type HousekeepingTask, startHousekeeping } from '../db/housekeeping.js';
 
 /** Removes what has expired, for as long as the application runs. */
 export class ProjectsHousekeeping implements OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #logger = new Logger('Housekeeping');
-  readonly #tasks = [OF_KEYS];
+  readonly #tasks = [OF_KEYS, OF_TECHNOLOGIES];
   #running: Housekeeping | undefined;
 
   /** Changes are removed after so many days; 0 keeps them. */
@@ -43,6 +44,11 @@ export class ProjectsHousekeeping implements OnApplicationBootstrap, BeforeAppli
 const OF_KEYS: HousekeepingTask = {
   name: 'idempotency keys',
   step: (tx) => createIdempotencyFactory(tx).removeExpired(),
+};
+
+const OF_TECHNOLOGIES: HousekeepingTask = {
+  name: 'technologies',
+  step: (tx) => createTechnologiesFactory(tx).foldChanges(),
 };
 
 function ofHistory(days: number): HousekeepingTask {

@@ -1,5 +1,6 @@
-import { sql } from 'drizzle-orm';
+import { type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
+import { PLANNED_FOR_ITS_VALUES } from '../driver/driver.js';
 import { keptStatements } from '../query/prepared.js';
 
 export interface TechnologyUse {
@@ -10,34 +11,64 @@ export interface TechnologyUse {
 
 export type TechnologiesFactory = ReturnType<typeof createTechnologiesFactory>;
 
-const NAME = sql<string>`technology`;
-/** What was counted, and what writers have noted since. */
-const USES = sql<string>`(coalesce(projects, 0) + coalesce(change, 0))`;
-const COUNTED = sql`technology_counts full join (
-  select technology, sum(change)::bigint as change from technology_changes group by technology
-) as noted using (technology)`;
+const PREFIX = sql`${sql.placeholder('prefix')}::text`;
+const LIMIT = sql.placeholder('limit');
 
-/** Every query on technologies, which are what projects name: nobody writes them. */
+/** What writers have noted and no fold has added to the counts yet. */
+const NOTED = sql`
+  select technology, sum(change)::bigint as change
+  from technology_changes, unnest(technologies, changes) as noted (technology, change) group by technology`;
+
+/**
+ * Every query on technologies, which are what projects name: nobody writes them. A page is read from the
+ * index of the counts; what is noted beside them is little (functions/technology_changes_fold.sql).
+ */
 export function createTechnologiesFactory(db: Db) {
-  const kept = keptStatements(1);
+  const kept = keptStatements(2);
 
-  const prepareList = () => {
-    const prefix = sql`${sql.placeholder('prefix')}::text`;
-    return db
-      .select({ name: NAME, projects: USES.mapWith(Number) })
-      .from(COUNTED)
-      .where(
-        sql`${USES} > 0 and (${prefix} = '' or starts_with(lower(technology), lower(${prefix})))`,
-      )
-      .orderBy(sql`${USES} desc, technology`)
-      .limit(sql.placeholder('limit'))
-      .prepare('technologies');
-  };
-
-  /** The technologies in use whose names begin so, in any case; the most used first, then by name. */
+  /** The technologies in use whose names begin with `prefix`, in any case; the most used first, then by name. */
   async function getTechnologies(prefix = '', limit = 50): Promise<TechnologyUse[]> {
-    return await kept('list', prepareList).execute({ prefix, limit });
+    if (prefix === '') {
+      return await kept('all', () => prepareList(db)).execute({ limit });
+    }
+    const beginsSo = (name: SQL) =>
+      sql`lower(${name}) like lower(${PREFIX}) ${PLANNED_FOR_ITS_VALUES}`;
+    const statement = kept('prefix', () => prepareList(db, beginsSo));
+    return await statement.execute({ prefix: patternOf(prefix), limit });
   }
 
-  return { getTechnologies };
+  /** Adds what writers have noted to the counts, a part at a time; resolves with how many notes that were. */
+  async function foldChanges(): Promise<number> {
+    const [row] = await db.execute<{ folded: number }>(
+      sql`select fold_technology_changes() as folded`,
+    );
+    return row!.folded;
+  }
+
+  return { getTechnologies, foldChanges };
+}
+
+function prepareList(db: Db, filter: (name: SQL) => SQL = () => sql`true`) {
+  const used = sql`(
+      select technology, projects from technology_counts
+      where ${filter(sql`technology`)} and technology not in (select technology from noted)
+      order by -projects, technology limit ${LIMIT}
+    ) union all (
+      select technology, coalesce(projects, 0) + change from noted left join technology_counts using (technology)
+      where ${filter(sql`technology`)} and coalesce(projects, 0) + change > 0
+    )`;
+  return db
+    .select({
+      name: sql<string>`technology`,
+      projects: sql<string>`projects`.mapWith(Number),
+    })
+    .from(sql`(with noted as materialized (${NOTED}) ${used}) as used`)
+    .orderBy(sql`projects desc, technology`)
+    .limit(LIMIT)
+    .prepare('technologies');
+}
+
+/** A pattern of LIKE that matches what begins with the text. */
+function patternOf(prefix: string): string {
+  return `${prefix.replace(/[\\%_]/g, '\\$&')}%`;
 }

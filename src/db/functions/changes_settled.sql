@@ -6,7 +6,8 @@
 -- Why this holds: a transaction takes its lock before its position. When last_position is read, each
 -- transaction with a position up to it has ended or still holds a lock whose name is smaller than its
 -- position, and the query below sees that lock.
-CREATE OR REPLACE FUNCTION changes_settled() RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION changes_settled() RETURNS bigint LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 DECLARE
   last_position bigint := (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM change_commits_position_seq);
   deadline timestamptz := clock_timestamp() + interval '100 milliseconds';

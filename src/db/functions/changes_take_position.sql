@@ -2,7 +2,8 @@
 -- the transaction ends it holds a shared lock, named by (the last 32 bits of) a position before its
 -- own, which changes_settled reads in pg_locks. Nobody ever waits for that lock. When several
 -- transactions commit at once, only one of them notifies, because NOTIFY serializes commits.
-CREATE OR REPLACE FUNCTION changes_take_position() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION changes_take_position() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(hashtext('changes'),
     (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM change_commits_position_seq)::bit(32)::integer);

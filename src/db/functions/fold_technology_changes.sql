@@ -1,20 +1,27 @@
--- Adds the changes that writers have noted to technology_counts, and removes technologies that no
--- project uses any more. One transaction folds at a time; the others skip it.
-CREATE OR REPLACE FUNCTION fold_technology_changes() RETURNS void LANGUAGE plpgsql AS $$
+-- Adds up to so many of the notes that writers have left in technology_changes to technology_counts, and
+-- returns how many that were; removes technologies that no project uses any more. One transaction folds
+-- at a time, the others return 0. Only in read committed: with an older snapshot a concurrent fold would
+-- be a serialization failure of the caller's write.
+CREATE OR REPLACE FUNCTION fold_technology_changes(max_notes integer DEFAULT 10000) RETURNS integer LANGUAGE plpgsql
+SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 DECLARE
-  unused text[];
+  folded integer;
 BEGIN
-  IF NOT pg_try_advisory_xact_lock(hashtext('fold_technology_changes')) THEN
-    RETURN;
+  IF current_setting('transaction_isolation') <> 'read committed'
+    OR NOT pg_try_advisory_xact_lock(hashtext('fold_technology_changes')) THEN
+    RETURN 0;
   END IF;
-  WITH folded AS (DELETE FROM technology_changes RETURNING technology, change),
-  counted AS (
+  WITH notes AS (
+    DELETE FROM technology_changes WHERE id = ANY (ARRAY(SELECT id FROM technology_changes ORDER BY id LIMIT max_notes))
+    RETURNING technologies, changes
+  ), counted AS (
     INSERT INTO technology_counts AS counts (technology, projects)
-      SELECT technology, sum(change) FROM folded GROUP BY technology ORDER BY technology
+      SELECT technology, sum(change) FROM notes, unnest(technologies, changes) AS noted (technology, change)
+      GROUP BY technology HAVING sum(change) <> 0 ORDER BY technology
       ON CONFLICT (technology) DO UPDATE SET projects = counts.projects + excluded.projects
-      RETURNING technology, projects
   )
-  SELECT array_agg(technology) INTO unused FROM counted WHERE projects = 0;
-  DELETE FROM technology_counts WHERE technology = ANY (unused);
+  SELECT count(*) INTO folded FROM notes;
+  DELETE FROM technology_counts WHERE projects = 0;
+  RETURN folded;
 END
 $$;

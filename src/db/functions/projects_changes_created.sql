@@ -1,5 +1,6 @@
 -- Records the history of inserted projects.
-CREATE OR REPLACE FUNCTION projects_changes_created() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION projects_changes_created() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 BEGIN
   INSERT INTO changes (entity, entity_id, version, action, after)
     SELECT 'project', id, version, 'created',

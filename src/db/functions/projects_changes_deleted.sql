@@ -1,5 +1,6 @@
 -- Records the history of deleted projects. A deletion counts as one more version.
-CREATE OR REPLACE FUNCTION projects_changes_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION projects_changes_deleted() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 BEGIN
   INSERT INTO changes (entity, entity_id, version, action, before)
     SELECT 'project', id, version + 1, 'deleted',

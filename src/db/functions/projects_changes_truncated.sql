@@ -1,5 +1,6 @@
 -- Records the history of a TRUNCATE: every project was deleted.
-CREATE OR REPLACE FUNCTION projects_changes_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION projects_changes_truncated() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 BEGIN
   INSERT INTO changes (entity, entity_id, version, action, before)
     SELECT 'project', id, version + 1, 'deleted',

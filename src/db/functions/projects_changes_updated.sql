@@ -1,5 +1,6 @@
 -- Records the history of an updated project. An update of the id deletes one project and creates another.
-CREATE OR REPLACE FUNCTION projects_changes_updated() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION projects_changes_updated() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 DECLARE
   old_document json := project_document(OLD.id, OLD.name, OLD.description, OLD.technologies,
     OLD.created_at, OLD.updated_at, OLD.version);

@@ -5,16 +5,19 @@
 -- statement would scan everything that the transaction has written. So sequential scans are off, and
 -- each look-up is a subquery of its own, not a join whose order could be reversed.
 CREATE OR REPLACE FUNCTION projects_facets_add() RETURNS trigger LANGUAGE plpgsql
-SET enable_seqscan = off AS $$
+SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 BEGIN
-  INSERT INTO project_technologies (technology, created_at, project_id)
-    SELECT item, created_at, id FROM added, jsonb_array_elements_text(technologies) AS item;
-  INSERT INTO technology_changes (technology, change)
-    SELECT item, count(*) FROM added, jsonb_array_elements_text(technologies) AS item GROUP BY item;
+  WITH used AS (
+    INSERT INTO project_technologies (technology, created_at, project_id)
+      SELECT item, created_at, id FROM added, jsonb_array_elements_text(technologies) AS item
+      RETURNING technology
+  )
+  INSERT INTO technology_changes (technologies, changes)
+    SELECT array_agg(technology), array_agg(uses)
+    FROM (SELECT technology, count(*)::integer AS uses FROM used GROUP BY technology) AS counted HAVING count(*) > 0;
   INSERT INTO name_words (word)
     SELECT DISTINCT typed FROM added, typo_words(name) AS typed
     WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0;
-  PERFORM fold_technology_changes_now_and_then();
   RETURN NULL;
 END
 $$;

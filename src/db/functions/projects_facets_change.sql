@@ -1,17 +1,20 @@
 -- Keeps the tables of the lists in step with an updated project. For the planner settings see
 -- projects_facets_add.
 CREATE OR REPLACE FUNCTION projects_facets_change() RETURNS trigger LANGUAGE plpgsql
-SET enable_seqscan = off AS $$
+SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 BEGIN
   DELETE FROM project_technologies
     WHERE technology = ANY (ARRAY(SELECT jsonb_array_elements_text(OLD.technologies)))
       AND created_at = OLD.created_at AND project_id = OLD.id;
   INSERT INTO project_technologies (technology, created_at, project_id)
     SELECT item, NEW.created_at, NEW.id FROM jsonb_array_elements_text(NEW.technologies) AS item;
-  INSERT INTO technology_changes (technology, change)
-    SELECT item, -1 FROM jsonb_array_elements_text(OLD.technologies) AS item
-    UNION ALL SELECT item, 1 FROM jsonb_array_elements_text(NEW.technologies) AS item;
-  PERFORM fold_technology_changes_now_and_then();
+  INSERT INTO technology_changes (technologies, changes)
+    SELECT array_agg(technology), array_agg(change) FROM (
+      SELECT technology, sum(change)::integer AS change FROM (
+        SELECT jsonb_array_elements_text(OLD.technologies), -1
+        UNION ALL SELECT jsonb_array_elements_text(NEW.technologies), 1
+      ) AS noted (technology, change) GROUP BY technology HAVING sum(change) <> 0
+    ) AS summed HAVING count(*) > 0;
   RETURN NULL;
 END
 $$;

@@ -1,7 +1,7 @@
 -- Keeps the tables of the lists in step with deleted projects. For the planner settings see
 -- projects_facets_add. The words of names stay (see name_words in schema.ts).
 CREATE OR REPLACE FUNCTION projects_facets_remove() RETURNS trigger LANGUAGE plpgsql
-SET enable_seqscan = off AS $$
+SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 BEGIN
   DELETE FROM project_technologies WHERE ctid = ANY (ARRAY(
     SELECT (
@@ -9,9 +9,11 @@ BEGIN
       WHERE technology = item AND gone.created_at = removed.created_at AND project_id = removed.id
     ) FROM removed, jsonb_array_elements_text(removed.technologies) AS item
   ));
-  INSERT INTO technology_changes (technology, change)
-    SELECT item, -count(*) FROM removed, jsonb_array_elements_text(technologies) AS item GROUP BY item;
-  PERFORM fold_technology_changes_now_and_then();
+  INSERT INTO technology_changes (technologies, changes)
+    SELECT array_agg(technology), array_agg(change) FROM (
+      SELECT item AS technology, -count(*)::integer AS change
+      FROM removed, jsonb_array_elements_text(technologies) AS item GROUP BY item
+    ) AS counted HAVING count(*) > 0;
   RETURN NULL;
 END
 $$;

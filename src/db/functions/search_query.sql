@@ -2,7 +2,7 @@
 -- else in quotes. A word that no name contains may be a typo of up to three words that names contain;
 -- this does not apply inside a phrase or behind a minus.
 CREATE OR REPLACE FUNCTION search_query(words text, all_of text[], any_of text[]) RETURNS tsquery
-LANGUAGE plpgsql STABLE SET client_min_messages = warning AS $$
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET client_min_messages = warning AS $$
 DECLARE
   query tsquery := websearch_to_tsquery('simple', words);
   word_sought text;

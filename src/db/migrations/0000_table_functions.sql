@@ -1,3 +1,8 @@
+-- The search path that functions capture: temporary tables come last.
+SELECT set_config('search_path', (
+  SELECT string_agg(quote_ident(name), ', ') FROM unnest(current_schemas(false)) AS name
+) || ', pg_temp', true);
+--> statement-breakpoint
 -- functions/before-tables/day_of.sql
 -- The UTC day of a point in time, counted from 1970, as an array of one element, because GIN has
 -- operators for arrays. Empty for infinity.
@@ -7,8 +12,17 @@ RETURN CASE WHEN isfinite(moment)
   THEN ARRAY[floor(extract(epoch FROM moment AT TIME ZONE 'UTC') / 86400)::integer] ELSE '{}' END;
 --> statement-breakpoint
 -- functions/before-tables/extensions.sql
--- Trigram indexes, for typo tolerance.
-CREATE EXTENSION IF NOT EXISTS pg_trgm;
+-- Trigram indexes, for typo tolerance. The extension goes into the schema public where there is one, so
+-- that a second schema of the same database finds it too.
+DO $$ BEGIN
+  IF EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm') THEN
+    RETURN;
+  ELSIF to_regnamespace('public') IS NULL THEN
+    CREATE EXTENSION pg_trgm;
+  ELSE
+    CREATE EXTENSION pg_trgm SCHEMA public;
+  END IF;
+END $$;
 --> statement-breakpoint
 -- functions/before-tables/is_distinct_text_array.sql
 -- Checks a jsonb array of distinct texts. It is a check constraint, so that imports, batches and psql

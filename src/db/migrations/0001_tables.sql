@@ -38,7 +38,9 @@ CREATE TABLE "idempotency_keys" (
 );
 --> statement-breakpoint
 CREATE TABLE "name_words" (
-	"word" text NOT NULL
+	"word" text NOT NULL,
+	"id" bigint GENERATED ALWAYS AS IDENTITY (sequence name "name_words_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	CONSTRAINT "name_words_word_id_pk" PRIMARY KEY("word","id")
 );
 --> statement-breakpoint
 CREATE TABLE "project_technologies" (
@@ -64,8 +66,9 @@ CREATE TABLE "projects" (
 );
 --> statement-breakpoint
 CREATE TABLE "technology_changes" (
-	"technology" text NOT NULL,
-	"change" integer NOT NULL
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "technology_changes_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"technologies" text[] NOT NULL,
+	"changes" integer[] NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "technology_counts" (
@@ -75,9 +78,10 @@ CREATE TABLE "technology_counts" (
 --> statement-breakpoint
 CREATE INDEX "changes_entity_id_sequence_index" ON "changes" USING btree ("entity_id","sequence");--> statement-breakpoint
 CREATE INDEX "idempotency_keys_created_at_index" ON "idempotency_keys" USING btree ("created_at");--> statement-breakpoint
-CREATE INDEX "name_words_word_index" ON "name_words" USING btree ("word");--> statement-breakpoint
 CREATE INDEX "name_words_trigram_index" ON "name_words" USING gin ("word" gin_trgm_ops);--> statement-breakpoint
 CREATE INDEX "projects_created_at_id_index" ON "projects" USING btree ("created_at","id");--> statement-breakpoint
 CREATE INDEX "projects_updated_at_id_index" ON "projects" USING btree ("updated_at","id");--> statement-breakpoint
 CREATE INDEX "projects_name_id_index" ON "projects" USING btree ("name","id");--> statement-breakpoint
-CREATE INDEX "projects_search_index" ON "projects" USING gin ("search",day_of("created_at"));
+CREATE INDEX "projects_search_index" ON "projects" USING gin ("search",day_of("created_at"));--> statement-breakpoint
+CREATE INDEX "technology_counts_projects_index" ON "technology_counts" USING btree ((-"projects"),"technology");--> statement-breakpoint
+CREATE INDEX "technology_counts_prefix_index" ON "technology_counts" USING btree (lower("technology") text_pattern_ops);

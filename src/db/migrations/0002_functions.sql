@@ -1,3 +1,8 @@
+-- The search path that functions capture: temporary tables come last.
+SELECT set_config('search_path', (
+  SELECT string_agg(quote_ident(name), ', ') FROM unnest(current_schemas(false)) AS name
+) || ', pg_temp', true);
+--> statement-breakpoint
 -- functions/api_moment.sql
 -- A point in time in the format of the API: ISO 8601, UTC, milliseconds.
 CREATE OR REPLACE FUNCTION api_moment(moment timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -6,12 +11,18 @@ $$;
 --> statement-breakpoint
 -- functions/changes_join_set.sql
 -- Gives every change of a transaction the same change_set, which is the sequence of the first change,
--- and the author that note_author was given.
+-- and the author that note_author was given. The setting names the transaction that it belongs to:
+-- a value from anywhere else would hide changes from the feed.
 CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  own text := pg_current_xact_id()::text || ':';
+  noted text := current_setting('projects.change_set', true);
 BEGIN
-  NEW.change_set := coalesce(nullif(current_setting('projects.change_set', true), '')::bigint, NEW.sequence);
-  IF NEW.change_set = NEW.sequence THEN
-    PERFORM set_config('projects.change_set', NEW.sequence::text, true);
+  IF starts_with(noted, own) THEN
+    NEW.change_set := substr(noted, length(own) + 1)::bigint;
+  ELSE
+    NEW.change_set := NEW.sequence;
+    PERFORM set_config('projects.change_set', own || NEW.sequence, true);
   END IF;
   NEW.actor := coalesce(current_setting('projects.actor', true), '');
   NEW.request_id := coalesce(current_setting('projects.request_id', true), '');
@@ -31,7 +42,8 @@ FOR EACH ROW EXECUTE FUNCTION changes_join_set();
 -- Why this holds: a transaction takes its lock before its position. When last_position is read, each
 -- transaction with a position up to it has ended or still holds a lock whose name is smaller than its
 -- position, and the query below sees that lock.
-CREATE OR REPLACE FUNCTION changes_settled() RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION changes_settled() RETURNS bigint LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 DECLARE
   last_position bigint := (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM change_commits_position_seq);
   deadline timestamptz := clock_timestamp() + interval '100 milliseconds';
@@ -55,7 +67,8 @@ $$;
 -- the transaction ends it holds a shared lock, named by (the last 32 bits of) a position before its
 -- own, which changes_settled reads in pg_locks. Nobody ever waits for that lock. When several
 -- transactions commit at once, only one of them notifies, because NOTIFY serializes commits.
-CREATE OR REPLACE FUNCTION changes_take_position() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION changes_take_position() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(hashtext('changes'),
     (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM change_commits_position_seq)::bit(32)::integer);
@@ -74,34 +87,31 @@ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.sequence = NEW.change_set)
 EXECUTE FUNCTION changes_take_position();
 --> statement-breakpoint
 -- functions/fold_technology_changes.sql
--- Adds the changes that writers have noted to technology_counts, and removes technologies that no
--- project uses any more. One transaction folds at a time; the others skip it.
-CREATE OR REPLACE FUNCTION fold_technology_changes() RETURNS void LANGUAGE plpgsql AS $$
+-- Adds up to so many of the notes that writers have left in technology_changes to technology_counts, and
+-- returns how many that were; removes technologies that no project uses any more. One transaction folds
+-- at a time, the others return 0. Only in read committed: with an older snapshot a concurrent fold would
+-- be a serialization failure of the caller's write.
+CREATE OR REPLACE FUNCTION fold_technology_changes(max_notes integer DEFAULT 10000) RETURNS integer LANGUAGE plpgsql
+SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 DECLARE
-  unused text[];
+  folded integer;
 BEGIN
-  IF NOT pg_try_advisory_xact_lock(hashtext('fold_technology_changes')) THEN
-    RETURN;
+  IF current_setting('transaction_isolation') <> 'read committed'
+    OR NOT pg_try_advisory_xact_lock(hashtext('fold_technology_changes')) THEN
+    RETURN 0;
   END IF;
-  WITH folded AS (DELETE FROM technology_changes RETURNING technology, change),
-  counted AS (
+  WITH notes AS (
+    DELETE FROM technology_changes WHERE id = ANY (ARRAY(SELECT id FROM technology_changes ORDER BY id LIMIT max_notes))
+    RETURNING technologies, changes
+  ), counted AS (
     INSERT INTO technology_counts AS counts (technology, projects)
-      SELECT technology, sum(change) FROM folded GROUP BY technology ORDER BY technology
+      SELECT technology, sum(change) FROM notes, unnest(technologies, changes) AS noted (technology, change)
+      GROUP BY technology HAVING sum(change) <> 0 ORDER BY technology
       ON CONFLICT (technology) DO UPDATE SET projects = counts.projects + excluded.projects
-      RETURNING technology, projects
   )
-  SELECT array_agg(technology) INTO unused FROM counted WHERE projects = 0;
-  DELETE FROM technology_counts WHERE technology = ANY (unused);
-END
-$$;
---> statement-breakpoint
--- functions/fold_technology_changes_now_and_then.sql
--- Folds after about one write in 500, so that a reader never has many changes to add up.
-CREATE OR REPLACE FUNCTION fold_technology_changes_now_and_then() RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-  IF random() < 0.002 THEN
-    PERFORM fold_technology_changes();
-  END IF;
+  SELECT count(*) INTO folded FROM notes;
+  DELETE FROM technology_counts WHERE projects = 0;
+  RETURN folded;
 END
 $$;
 --> statement-breakpoint
@@ -124,7 +134,8 @@ $$;
 --> statement-breakpoint
 -- functions/projects_changes_created.sql
 -- Records the history of inserted projects.
-CREATE OR REPLACE FUNCTION projects_changes_created() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION projects_changes_created() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 BEGIN
   INSERT INTO changes (entity, entity_id, version, action, after)
     SELECT 'project', id, version, 'created',
@@ -139,7 +150,8 @@ REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION projects_chan
 --> statement-breakpoint
 -- functions/projects_changes_deleted.sql
 -- Records the history of deleted projects. A deletion counts as one more version.
-CREATE OR REPLACE FUNCTION projects_changes_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION projects_changes_deleted() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 BEGIN
   INSERT INTO changes (entity, entity_id, version, action, before)
     SELECT 'project', id, version + 1, 'deleted',
@@ -154,7 +166,8 @@ REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION projects_ch
 --> statement-breakpoint
 -- functions/projects_changes_truncated.sql
 -- Records the history of a TRUNCATE: every project was deleted.
-CREATE OR REPLACE FUNCTION projects_changes_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION projects_changes_truncated() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 BEGIN
   INSERT INTO changes (entity, entity_id, version, action, before)
     SELECT 'project', id, version + 1, 'deleted',
@@ -169,7 +182,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION projects_changes_truncated();
 --> statement-breakpoint
 -- functions/projects_changes_updated.sql
 -- Records the history of an updated project. An update of the id deletes one project and creates another.
-CREATE OR REPLACE FUNCTION projects_changes_updated() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION projects_changes_updated() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 DECLARE
   old_document json := project_document(OLD.id, OLD.name, OLD.description, OLD.technologies,
     OLD.created_at, OLD.updated_at, OLD.version);
@@ -206,16 +220,19 @@ $$;
 -- statement would scan everything that the transaction has written. So sequential scans are off, and
 -- each look-up is a subquery of its own, not a join whose order could be reversed.
 CREATE OR REPLACE FUNCTION projects_facets_add() RETURNS trigger LANGUAGE plpgsql
-SET enable_seqscan = off AS $$
+SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 BEGIN
-  INSERT INTO project_technologies (technology, created_at, project_id)
-    SELECT item, created_at, id FROM added, jsonb_array_elements_text(technologies) AS item;
-  INSERT INTO technology_changes (technology, change)
-    SELECT item, count(*) FROM added, jsonb_array_elements_text(technologies) AS item GROUP BY item;
+  WITH used AS (
+    INSERT INTO project_technologies (technology, created_at, project_id)
+      SELECT item, created_at, id FROM added, jsonb_array_elements_text(technologies) AS item
+      RETURNING technology
+  )
+  INSERT INTO technology_changes (technologies, changes)
+    SELECT array_agg(technology), array_agg(uses)
+    FROM (SELECT technology, count(*)::integer AS uses FROM used GROUP BY technology) AS counted HAVING count(*) > 0;
   INSERT INTO name_words (word)
     SELECT DISTINCT typed FROM added, typo_words(name) AS typed
     WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0;
-  PERFORM fold_technology_changes_now_and_then();
   RETURN NULL;
 END
 $$;
@@ -227,17 +244,20 @@ REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION projects_face
 -- Keeps the tables of the lists in step with an updated project. For the planner settings see
 -- projects_facets_add.
 CREATE OR REPLACE FUNCTION projects_facets_change() RETURNS trigger LANGUAGE plpgsql
-SET enable_seqscan = off AS $$
+SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 BEGIN
   DELETE FROM project_technologies
     WHERE technology = ANY (ARRAY(SELECT jsonb_array_elements_text(OLD.technologies)))
       AND created_at = OLD.created_at AND project_id = OLD.id;
   INSERT INTO project_technologies (technology, created_at, project_id)
     SELECT item, NEW.created_at, NEW.id FROM jsonb_array_elements_text(NEW.technologies) AS item;
-  INSERT INTO technology_changes (technology, change)
-    SELECT item, -1 FROM jsonb_array_elements_text(OLD.technologies) AS item
-    UNION ALL SELECT item, 1 FROM jsonb_array_elements_text(NEW.technologies) AS item;
-  PERFORM fold_technology_changes_now_and_then();
+  INSERT INTO technology_changes (technologies, changes)
+    SELECT array_agg(technology), array_agg(change) FROM (
+      SELECT technology, sum(change)::integer AS change FROM (
+        SELECT jsonb_array_elements_text(OLD.technologies), -1
+        UNION ALL SELECT jsonb_array_elements_text(NEW.technologies), 1
+      ) AS noted (technology, change) GROUP BY technology HAVING sum(change) <> 0
+    ) AS summed HAVING count(*) > 0;
   RETURN NULL;
 END
 $$;
@@ -248,7 +268,8 @@ EXECUTE FUNCTION projects_facets_change();
 --> statement-breakpoint
 -- functions/projects_facets_clear.sql
 -- Empties the tables of the lists after a TRUNCATE of projects.
-CREATE OR REPLACE FUNCTION projects_facets_clear() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION projects_facets_clear() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 BEGIN
   TRUNCATE project_technologies, technology_counts, technology_changes, name_words;
   RETURN NULL;
@@ -262,7 +283,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION projects_facets_clear();
 -- Keeps the tables of the lists in step with deleted projects. For the planner settings see
 -- projects_facets_add. The words of names stay (see name_words in schema.ts).
 CREATE OR REPLACE FUNCTION projects_facets_remove() RETURNS trigger LANGUAGE plpgsql
-SET enable_seqscan = off AS $$
+SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 BEGIN
   DELETE FROM project_technologies WHERE ctid = ANY (ARRAY(
     SELECT (
@@ -270,9 +291,11 @@ BEGIN
       WHERE technology = item AND gone.created_at = removed.created_at AND project_id = removed.id
     ) FROM removed, jsonb_array_elements_text(removed.technologies) AS item
   ));
-  INSERT INTO technology_changes (technology, change)
-    SELECT item, -count(*) FROM removed, jsonb_array_elements_text(technologies) AS item GROUP BY item;
-  PERFORM fold_technology_changes_now_and_then();
+  INSERT INTO technology_changes (technologies, changes)
+    SELECT array_agg(technology), array_agg(change) FROM (
+      SELECT item AS technology, -count(*)::integer AS change
+      FROM removed, jsonb_array_elements_text(technologies) AS item GROUP BY item
+    ) AS counted HAVING count(*) > 0;
   RETURN NULL;
 END
 $$;
@@ -283,7 +306,7 @@ REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION projects_fa
 -- functions/projects_name_words.sql
 -- Adds the words of a changed name. For the planner settings see projects_facets_add.
 CREATE OR REPLACE FUNCTION projects_name_words() RETURNS trigger LANGUAGE plpgsql
-SET enable_seqscan = off AS $$
+SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 BEGIN
   INSERT INTO name_words (word)
     SELECT typed FROM typo_words(NEW.name) AS typed
@@ -323,7 +346,7 @@ $$;
 -- else in quotes. A word that no name contains may be a typo of up to three words that names contain;
 -- this does not apply inside a phrase or behind a minus.
 CREATE OR REPLACE FUNCTION search_query(words text, all_of text[], any_of text[]) RETURNS tsquery
-LANGUAGE plpgsql STABLE SET client_min_messages = warning AS $$
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET client_min_messages = warning AS $$
 DECLARE
   query tsquery := websearch_to_tsquery('simple', words);
   word_sought text;
@@ -356,3 +379,21 @@ ALTER TABLE projects ALTER COLUMN search SET STATISTICS 1000;
 ALTER TABLE project_technologies ALTER COLUMN project_id SET (n_distinct = -1);
 --> statement-breakpoint
 INSERT INTO change_expiry DEFAULT VALUES ON CONFLICT DO NOTHING;
+--> statement-breakpoint
+-- functions/technology_changes_fold.sql
+-- Folds at the commit of a write after every 200 notes, and after a note that names many technologies, so
+-- that a reader never has many notes to add up. At the commit, because the lock of the fold must not be
+-- held for the rest of a long transaction.
+CREATE OR REPLACE FUNCTION technology_changes_fold() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
+BEGIN
+  PERFORM fold_technology_changes(2000);
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+DROP TRIGGER IF EXISTS technology_changes_fold ON technology_changes;
+--> statement-breakpoint
+CREATE CONSTRAINT TRIGGER technology_changes_fold AFTER INSERT ON technology_changes
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.id % 200 = 0 OR cardinality(NEW.technologies) > 100)
+EXECUTE FUNCTION technology_changes_fold();
