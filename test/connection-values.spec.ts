@@ -139,6 +139,18 @@ describe('values', () => {
     expect(await among).toEqual([{ found: true }]);
   });
 
+  it('of an array with another delimiter than a comma come back one by one', async () => {
+    const { db } = connect({ url });
+    const [row] = await db.execute(sql`
+      select array[box '((1,1),(0,0))', null, box '((4,4),(2,2))'] as boxes,
+        '{{(1,1),(0,0)};{(3,3),(2,2)}}'::box[] as matrix, '{}'::box[] as none`);
+    expect(row).toEqual({
+      boxes: ['(1,1),(0,0)', null, '(4,4),(2,2)'],
+      matrix: [['(1,1),(0,0)'], ['(3,3),(2,2)']],
+      none: [],
+    });
+  });
+
   it('of every other kind go to the server and come back, and what has no text is refused', async () => {
     const { db, stats } = connect({ url, max: 1 });
     const bytes = Buffer.from([0, 1, 255]);

@@ -26,6 +26,8 @@ export type TDatabaseConfig = {
   transaction_timeout_ms?: number;
   /** Prepared statements; false behind a transaction pooler. Default true. */
   prepare?: boolean;
+  /** Accept a standby too, for a connection that only reads; default false. */
+  accept_standby?: boolean;
   /** As pg_stat_activity shows it; default `projects-service`. */
   application_name?: string;
 };
@@ -113,6 +115,7 @@ function open(config: TDatabaseConfig, listen?: Listen): DatabaseConnection {
     statementTimeoutMs,
     deadlineMs: statementTimeoutMs > 0 ? statementTimeoutMs + ANSWER_GRACE_MS : 0,
     idleInTransactionTimeoutMs: transactionTimeoutMs,
+    acceptStandby: config.accept_standby ?? false,
     prepare,
     applicationName: config.application_name ?? APPLICATION_NAME,
     parsers: options.parsers,

@@ -40,11 +40,15 @@ const TOO_MANY_CONNECTIONS = '53300';
 /**
  * Up to `max` sessions, each lent to one borrower at a time: a statement, or a whole transaction.
  *
- * Guarantees: a borrower never queues behind a busy session while another is free; a wait ends
- * within the acquire timeout; a session whose connection has ended is never lent; a failed connect
- * is told at once to those who wait when no open session could serve them, and is tried again by
- * the next to come, with no back-off that could outlast the outage; a session is lent only when the
- * server has said that it is in no transaction; work per loan does not depend on how many there were.
+ * Guarantees:
+ * - A borrower never queues behind a busy session while another is free, and its wait ends within the
+ *   acquire timeout.
+ * - A session is lent only when it is connected and the server has said that it is in no transaction.
+ * - A standby is refused, and the next server of the URL is tried.
+ * - A failed connect is told at once to those who wait when no open session could serve them. The next
+ *   borrower tries again: no back-off outlasts the outage.
+ * - A server that has become silent costs one deadline, not one for each session.
+ * - The work for a loan does not depend on how many there were.
  */
 export class Pool {
   readonly #settings: PoolSettings;
@@ -189,9 +193,21 @@ export class Pool {
 
   #forget(session: Session): void {
     this.#sessions.delete(session);
+    if (session.isSilent) this.#leave(session.target);
     const index = this.#idle.indexOf(session);
     if (index >= 0) this.#idle.splice(index, 1);
     if (!this.#closed) this.#openIfWanted();
+  }
+
+  /** The idle sessions of a server that is silent lead to the same machine, and each would cost a deadline. */
+  #leave(target: Target): void {
+    const { targets } = this.#settings;
+    if (targets[this.#preferred] === target) {
+      this.#preferred = (this.#preferred + 1) % targets.length;
+    }
+    for (const session of this.#idle.filter((idle) => idle.target === target)) {
+      session.destroy(new DataError('database_unavailable', 'The server has stopped answering.'));
+    }
   }
 
   /** Ends what has been idle or open for too long; a busy session's age is seen when it is released. */

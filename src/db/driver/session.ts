@@ -1,7 +1,7 @@
 import type net from 'node:net';
 import type { Stream } from 'node:stream';
 import postgres from 'postgres';
-import { asDataError, DataError } from '../errors.js';
+import { asDataError, DataError, errorCodeOf } from '../errors.js';
 import {
   createClient,
   freeParameters,
@@ -24,6 +24,8 @@ export interface SessionSettings {
   deadlineMs: number;
   /** Ends a transaction that its client has left open, at the server. */
   idleInTransactionTimeoutMs: number;
+  /** Takes a server in recovery too: for connections that only read. */
+  acceptStandby: boolean;
   /** Server-side prepared statements; off behind a transaction pooler, as are startup parameters. */
   prepare: boolean;
   /** drizzle's parsers by type OID: it takes dates as text and maps them itself. */
@@ -44,6 +46,13 @@ export interface QueryOptions {
   prepare?: boolean;
 }
 
+const READ_ONLY_TRANSACTION = '25006';
+
+/** One round trip tells the array types and whether the server takes writes. */
+const FIRST_QUERY = `
+  select oid, typarray, typdelim, (select pg_catalog.pg_is_in_recovery()) as standby
+  from pg_catalog.pg_type where typarray <> 0 and typrelid = 0`;
+
 /**
  * One connection to PostgreSQL: a postgres.js client of `max: 1` that is given one statement at a
  * time and is thrown away when its connection ends.
@@ -57,6 +66,8 @@ export interface QueryOptions {
 export class Session {
   /** Why the connection is no more; a session that has it is never used again. */
   lost: Error | undefined;
+  /** Lost because nothing came from the server within the deadline. */
+  isSilent = false;
   /** By performance.now(), as is `idleSince`. */
   readonly openedAt = performance.now();
   idleSince = 0;
@@ -68,7 +79,7 @@ export class Session {
   readonly #client: postgres.Sql;
   readonly #deadlineMs: number;
   readonly #listen: Listen | undefined;
-  readonly #target: Target;
+  readonly #acceptsStandby: boolean;
   readonly #state = new ProtocolState();
   #socket: net.Socket | undefined;
   #rejectRunning: ((reason: Error) => void) | undefined;
@@ -76,8 +87,11 @@ export class Session {
   #deadline: NodeJS.Timeout | undefined;
 
   /** Connects to the given server at the first statement. */
-  constructor(settings: SessionSettings, target: Target) {
-    this.#target = target;
+  constructor(
+    settings: SessionSettings,
+    readonly target: Target,
+  ) {
+    this.#acceptsStandby = settings.acceptStandby;
     this.#deadlineMs = settings.deadlineMs;
     this.#listen = settings.listen;
     this.#client = createClient({
@@ -106,11 +120,11 @@ export class Session {
     const { parsers } = this.#client.options;
     const connecting = setTimeout(() => this.destroy(noAnswer(deadlineMs)), deadlineMs);
     try {
-      const types =
-        'select oid, typarray from pg_catalog.pg_type where typarray <> 0 and typrelid = 0';
-      for (const { oid, typarray } of await this.query(types, [])) {
+      const types = await this.query(FIRST_QUERY, []);
+      if (types[0]?.standby && !this.#acceptsStandby) throw isStandby();
+      for (const { oid, typarray, typdelim } of types) {
         parsers[typarray as number] ??= (text: string) =>
-          parseArray(text, parsers[oid as number] as (text: string) => unknown);
+          parseArray(text, typdelim as string, parsers[oid as number]);
       }
       if (this.#listen) await this.query(`listen ${this.#listen.channel}`, []);
       this.#listen?.onNotify();
@@ -147,7 +161,9 @@ export class Session {
         },
         (error: Error) => {
           // All but the server's answer to this very statement is the end of the connection.
-          if (!isAnswer(error)) return this.destroy(asDataError(error) ?? error);
+          if (!isAnswer(error) || this.#hasBecomeStandby(error)) {
+            return this.destroy(asDataError(error) ?? error);
+          }
           this.#rejectRunning = undefined;
           reject(error);
         },
@@ -210,7 +226,14 @@ export class Session {
   }
 
   #giveUp(): void {
-    if (this.#rejectRunning) this.destroy(noAnswer(this.#deadlineMs));
+    if (!this.#rejectRunning) return;
+    this.isSilent = true;
+    this.destroy(noAnswer(this.#deadlineMs));
+  }
+
+  /** Behind the same address there may be another primary by now: a new connection finds it. */
+  #hasBecomeStandby(error: Error): boolean {
+    return !this.#acceptsStandby && errorCodeOf(error) === READ_ONLY_TRANSACTION;
   }
 
   #end(reason: Error): void {
@@ -233,7 +256,7 @@ export class Session {
   async #openSocket(): Promise<net.Socket> {
     try {
       if (this.#socket) throw connectionLost();
-      const socket = await openSocket(this.#target, (opened) => (this.#socket = opened));
+      const socket = await openSocket(this.target, (opened) => (this.#socket = opened));
       return socket.on('data', (bytes: Buffer) => this.#state.read(bytes));
     } catch (error) {
       this.#end(asDataError(error) ?? connectionLost(error)); // the driver does not always tell
@@ -287,6 +310,11 @@ function startupParameters(settings: SessionSettings): Record<string, string> {
 function connectionLost(cause?: unknown): DataError {
   const message = 'The connection to the database was lost.';
   return new DataError('database_unavailable', message, { cause });
+}
+
+function isStandby(): DataError {
+  const message = 'The database server is a standby, which takes no writes.';
+  return new DataError('database_unavailable', message);
 }
 
 function noAnswer(deadlineMs: number): DataError {

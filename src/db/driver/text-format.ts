@@ -32,10 +32,25 @@ export function isUuid(value: unknown): value is string {
   return typeof value === 'string' && UUID.test(value);
 }
 
-/** The array that PostgreSQL writes as `{a,"b c",NULL,{…}}`. */
-export function parseArray(text: string, parseElement?: (text: string) => unknown): unknown[] {
+const COMMA_TOKENS = /[{}]|"((?:[^"\\]|\\.)*)"|[^{},]+/gs;
+
+function arrayTokens(delimiter: string): RegExp {
+  if (delimiter === ',') return COMMA_TOKENS;
+  const code = delimiter.charCodeAt(0).toString(16).padStart(2, '0');
+  return new RegExp(COMMA_TOKENS.source.replace(',', `\\x${code}`), 'gs');
+}
+
+/**
+ * The array that PostgreSQL writes as `{a,"b c",NULL,{…}}`. The delimiter belongs to the type of the
+ * elements (`pg_type.typdelim`); only that of `box` is not a comma.
+ */
+export function parseArray(
+  text: string,
+  delimiter: string,
+  parseElement?: (text: string) => unknown,
+): unknown[] {
   const open: unknown[][] = [[]];
-  for (const [token, quoted] of text.matchAll(/[{}]|"((?:[^"\\]|\\.)*)"|[^{},]+/gs)) {
+  for (const [token, quoted] of text.matchAll(arrayTokens(delimiter))) {
     if (token === '{') {
       open.push([]);
     } else if (token === '}') {

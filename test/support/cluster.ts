@@ -1,0 +1,125 @@
+import { execFile, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import postgres from 'postgres';
+import {
+  openCluster,
+  openPrograms,
+  type PostgresPrograms,
+} from '../../src/db/embedded/binaries.js';
+import { until } from './connections.js';
+
+export type Member = 'primary' | 'standby';
+
+/** A primary and a streaming standby, from the embedded binaries. The names stay after a promotion. */
+export interface Cluster {
+  /** URL of the database `postgres` on each, with the superuser and its password. */
+  primary: string;
+  standby: string;
+  /** A URL of both, in the given order. */
+  both(first: Member, second: Member): string;
+  /** Makes the standby a primary; resolves when it takes writes. */
+  promote(): Promise<void>;
+  /** SIGKILL, as a machine that fails. */
+  kill(member: Member): Promise<void>;
+  /** Starts a member that was killed or stopped, on its old port. */
+  start(member: Member): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const SETTINGS = { fsync: 'off', synchronous_commit: 'off', listen_addresses: '127.0.0.1' };
+
+/** `settings` are for both servers. Takes about two seconds. */
+export async function startCluster(settings: Record<string, string> = {}): Promise<Cluster> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'projects-service-cluster-'));
+  await chmod(directory, 0o755); // under root the servers run as another user
+  const programs = await openPrograms(directory);
+  const password = await openCluster(programs, directory, { fsync: 'off' });
+  const data = { primary: path.join(directory, 'data'), standby: path.join(directory, 'standby') };
+  await promisify(execFile)('cp', ['-a', data.primary, data.standby]);
+  const ports = { primary: await freePort(), standby: await freePort() };
+  await makeStandby(programs, data.standby, ports.primary, password);
+
+  const urlOf = (hosts: string) => `postgres://postgres:${password}@${hosts}/postgres`;
+  const hostOf = (member: Member) => `127.0.0.1:${ports[member]}`;
+  const urls = { primary: urlOf(hostOf('primary')), standby: urlOf(hostOf('standby')) };
+  const running = new Map<Member, ChildProcess>();
+
+  const end = async (member: Member, signal: NodeJS.Signals) => {
+    const server = running.get(member);
+    running.delete(member);
+    if (!server || (server.exitCode ?? server.signalCode) !== null) return;
+    const ended = once(server, 'exit');
+    server.kill(signal);
+    await ended;
+  };
+  const start = async (member: Member) => {
+    const all = { ...SETTINGS, ...settings, port: String(ports[member]) };
+    const args = Object.entries({ unix_socket_directories: '', ...all });
+    const options = args.flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    const log = path.join(directory, `${member}.log`);
+    running.set(member, await programs.serve(['-D', data[member], ...options], log));
+    await until(() => answers(urls[member], 'true'), 60_000);
+  };
+
+  await start('primary');
+  await start('standby');
+  const streams = `exists (select from pg_stat_replication where state = 'streaming')`;
+  await until(() => answers(urls.primary, streams), 60_000);
+  return {
+    ...urls,
+    both: (first, second) => urlOf(`${hostOf(first)},${hostOf(second)}`),
+    promote: async () => {
+      await programs.run('pg_ctl', ['promote', '-D', data.standby, '-w']);
+      await until(() => answers(urls.standby, 'not pg_is_in_recovery()'));
+    },
+    kill: (member) => end(member, 'SIGKILL'),
+    start,
+    stop: async () => {
+      await Promise.all([end('standby', 'SIGQUIT'), end('primary', 'SIGQUIT')]);
+      await rm(directory, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+async function makeStandby(
+  programs: PostgresPrograms,
+  data: string,
+  port: number,
+  password: string,
+): Promise<void> {
+  await mkdir(data, { recursive: true });
+  const conninfo = `host=127.0.0.1 port=${port} user=postgres password=${password}`;
+  for (const [name, text] of [
+    ['standby.signal', ''],
+    ['postgresql.auto.conf', `primary_conninfo = '${conninfo}'\n`],
+  ] as const) {
+    await writeFile(path.join(data, name), text, { mode: 0o600 });
+    await programs.handOver(path.join(data, name));
+  }
+}
+
+async function answers(url: string, condition: string): Promise<boolean> {
+  const sql = postgres(url, { max: 1, fetch_types: false, backoff: () => 0 });
+  try {
+    const [row] = await sql.unsafe(`select ${condition} as holds`);
+    return row!.holds as boolean;
+  } catch {
+    return false;
+  } finally {
+    await sql.end({ timeout: 0 });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
