@@ -7,6 +7,11 @@ export default defineConfig({
   dbCredentials: {
     url: process.env.DATABASE_URL!,
   },
+  // The journal of src/db/migration-journal.ts, where `migrate()` puts it under the default search path.
+  migrations: {
+    schema: 'public',
+    table: 'projects_service_migrations',
+  },
   verbose: true,
   strict: true,
 });

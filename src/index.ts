@@ -55,13 +55,14 @@ export {
   type TechnologiesFactory,
   type TechnologyUse,
 } from './db/factories/technologies.factory.js';
+export { migrate, type MigrateOptions } from './db/migrate.js';
+export type { JournalName } from './db/migration-journal.js';
 export {
   describeFaults,
-  migrate,
   MigrationError,
   type MigrationStatus,
   migrationStatus,
-} from './db/migrate.js';
+} from './db/migration-status.js';
 export { type Change, type Project, projects } from './db/schema.js';
 export { inTransaction } from './db/transaction.js';
 export { jsonBody } from './http/server/body-parser.js';

@@ -74,6 +74,8 @@ describe('the environment', () => {
       DATABASE_ACQUIRE_TIMEOUT_MS: 2000,
       DATABASE_PREPARE: true,
       MIGRATIONS: 'apply',
+      MIGRATIONS_SCHEMA: undefined,
+      MIGRATIONS_TABLE: 'projects_service_migrations',
       HISTORY_RETENTION_DAYS: 0,
       EMBEDDED_POSTGRES_DIR: '.data/postgres',
       HOST: '127.0.0.1',

@@ -1,15 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { migrate, MigrationError, migrationStatus } from '../src/db/migrate.js';
+import { migrate } from '../src/db/migrate.js';
+import { MigrationError, migrationStatus } from '../src/db/migration-status.js';
 import { atEnd, connect, connectPlainly, endEachTest } from './support/connections.js';
-import { createEmptyDatabase } from './support/database.js';
+import { copyOfMigrations, emptyDatabase, MIGRATIONS } from './support/migrations.js';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
-const MIGRATIONS = path.join(ROOT, 'src/db/migrations');
 const journal = JSON.parse(readFileSync(path.join(MIGRATIONS, 'meta/_journal.json'), 'utf8')) as {
   entries: { tag: string }[];
 };
@@ -19,42 +17,12 @@ const others = released.filter((tag) => tag !== second);
 
 endEachTest();
 
-async function emptyDatabase(): Promise<string> {
-  const database = await createEmptyDatabase();
-  atEnd(() => database.drop());
-  return database.url;
-}
-
-interface Journal {
-  entries: { idx: number; version: string; when: number; tag: string; breakpoints: boolean }[];
-}
-
-/** A copy of the migrations of this code, to be changed. */
-async function copyOfMigrations() {
-  const folder = await mkdtemp(path.join(tmpdir(), 'migrations-'));
-  atEnd(() => rm(folder, { recursive: true }));
-  await cp(MIGRATIONS, folder, { recursive: true });
-  const journalFile = path.join(folder, 'meta/_journal.json');
-  const changeJournal = async (change: (entries: Journal['entries']) => Journal['entries']) => {
-    const journal = JSON.parse(await readFile(journalFile, 'utf8')) as Journal;
-    journal.entries = change(journal.entries);
-    await writeFile(journalFile, JSON.stringify(journal));
-  };
-  return {
-    folder,
-    changeJournal,
-    write: (tag: string, statements: string) =>
-      writeFile(path.join(folder, `${tag}.sql`), statements),
-    /** Adds a migration, stamped so long after the last one of this code; before it if negative. */
-    add: async (tag: string, statements: string, afterMs: number) => {
-      await writeFile(path.join(folder, `${tag}.sql`), statements);
-      await changeJournal((entries) => {
-        const last = entries.at(-1)!;
-        const added = { ...last, idx: entries.length, tag, when: last.when + afterMs };
-        return [...entries, added].sort((a, b) => a.when - b.when);
-      });
-    },
-  };
+async function changeDatabase(url: string, settings: Record<string, string>): Promise<void> {
+  const client = connectPlainly(url);
+  const database = new URL(url).pathname.slice(1);
+  for (const [name, value] of Object.entries(settings)) {
+    await client.unsafe(`alter database ${database} set ${name} = '${value}'`);
+  }
 }
 
 async function tablesOf(url: string): Promise<string[]> {
@@ -64,48 +32,64 @@ async function tablesOf(url: string): Promise<string[]> {
   return rows.map((row) => row.name as string);
 }
 
-const NOTHING = { applied: [], pending: [], edited: [], missing: [], late: [] };
+const NOTHING = {
+  applied: [],
+  pending: [],
+  edited: [],
+  missing: [],
+  late: [],
+  absent: [],
+  unrecorded: [],
+};
 
-it('eight processes that start at once on an empty database all succeed, and each migration is applied once', async () => {
-  const url = await emptyDatabase();
-  const { folder, add } = await copyOfMigrations();
-  await add('9003_count', 'create table if not exists counted (n int);', 1);
-  await add('9004_count_data', 'insert into counted values (1);', 2);
-  const script = `
+it.each([
+  [{}],
+  [{ default_transaction_isolation: 'repeatable read' }],
+  [{ default_transaction_isolation: 'serializable', default_transaction_read_only: 'on' }],
+])(
+  'eight processes that start at once on an empty database with %j all succeed, and each migration is applied once',
+  async (settings) => {
+    const url = await emptyDatabase();
+    await changeDatabase(url, settings);
+    const { folder, add } = await copyOfMigrations();
+    await add('9003_count', 'create table if not exists counted (n int);', 1);
+    await add('9004_count_data', 'insert into counted values (1);', 2);
+    const script = `
     const { migrate } = await import('./dist/db/migrate.js');
     process.stdout.write('ready');
     process.stdin.once('data', async () => {
       console.log(JSON.stringify(await migrate({ url: process.env.url }, { folder: process.env.folder })));
       process.exit(0);
     });`;
-  const children = Array.from({ length: 8 }, () =>
-    spawn(process.execPath, ['--input-type=module', '-e', script], {
-      cwd: ROOT,
-      env: { PATH: process.env.PATH, url, folder },
-      stdio: ['pipe', 'pipe', 'inherit'],
-      timeout: 20_000,
-    }),
-  );
-  await Promise.all(children.map((child) => once(child.stdout, 'data')));
-  const results = children.map(async (child) => {
-    let output = '';
-    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    const [code] = (await once(child, 'close')) as [number | null];
-    return { code, applied: JSON.parse(output) as string[] };
-  });
-  for (const child of children) child.stdin.end('go');
-  const ended = await Promise.all(results);
+    const children = Array.from({ length: 8 }, () =>
+      spawn(process.execPath, ['--input-type=module', '-e', script], {
+        cwd: ROOT,
+        env: { PATH: process.env.PATH, url, folder },
+        stdio: ['pipe', 'pipe', 'inherit'],
+        timeout: 20_000,
+      }),
+    );
+    await Promise.all(children.map((child) => once(child.stdout, 'data')));
+    const results = children.map(async (child) => {
+      let output = '';
+      child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      const [code] = (await once(child, 'close')) as [number | null];
+      return { code, applied: JSON.parse(output) as string[] };
+    });
+    for (const child of children) child.stdin.end('go');
+    const ended = await Promise.all(results);
 
-  expect(ended.map(({ code }) => code)).toEqual(Array<number>(8).fill(0));
-  expect(ended.flatMap(({ applied }) => applied)).toEqual([
-    ...released,
-    '9003_count',
-    '9004_count_data',
-  ]);
-  const client = connectPlainly(url);
-  expect(await client`select n from counted`).toEqual([{ n: 1 }]);
-  expect(await client`select from drizzle.__drizzle_migrations`).toHaveLength(released.length + 2);
-});
+    expect(ended.map(({ code }) => code)).toEqual(Array<number>(8).fill(0));
+    expect(ended.flatMap(({ applied }) => applied)).toEqual([
+      ...released,
+      '9003_count',
+      '9004_count_data',
+    ]);
+    const client = connectPlainly(url);
+    expect(await client`select n from counted`).toEqual([{ n: 1 }]);
+    expect(await client`select from projects_service_migrations`).toHaveLength(released.length + 2);
+  },
+);
 
 it('the status of a database that was never migrated is that all is pending, and asking changes nothing', async () => {
   const url = await emptyDatabase();
@@ -129,7 +113,7 @@ it('a pending migration is told by name and applied', async () => {
   const { folder, add } = await copyOfMigrations();
   await add('9003_later', 'create table later (n int);', 1);
   const { db } = connect({ url });
-  expect(await migrationStatus(db, folder)).toEqual({
+  expect(await migrationStatus(db, { folder })).toEqual({
     ...NOTHING,
     applied: released,
     pending: ['9003_later'],
@@ -171,7 +155,7 @@ describe('nothing is applied, and the migration is told by name, when', () => {
     const status = { ...NOTHING, ...found, pending: ['0009_fine'] };
 
     const { db } = connect({ url });
-    expect(await migrationStatus(db, copy.folder)).toEqual(status);
+    expect(await migrationStatus(db, { folder: copy.folder })).toEqual(status);
     const refused = await migrate({ url }, { folder: copy.folder }).catch(
       (error: unknown) => error,
     );
@@ -181,26 +165,44 @@ describe('nothing is applied, and the migration is told by name, when', () => {
       `${fault}: ${(found as Record<string, string[]>)[fault]![0]}`,
     );
     expect(await tablesOf(url)).toEqual(tables);
-    expect(await connectPlainly(url)`select from drizzle.__drizzle_migrations`).toHaveLength(
+    expect(await connectPlainly(url)`select from projects_service_migrations`).toHaveLength(
       released.length,
     );
   });
 });
 
-it('a database from before the first release is refused, and the way out is told', async () => {
+it.each([
+  [
+    'a version from before the first release',
+    'alter table projects_service_migrations rename to x',
+  ],
+  ['another application', 'drop table projects_service_migrations, changes cascade'],
+])('tables of %s are refused by name, and the way out is told', async (_of, change) => {
   const url = await emptyDatabase();
-  const client = connectPlainly(url);
   await migrate({ url });
-  await client`
-    update drizzle.__drizzle_migrations set created_at = created_at - 1795369884891, hash = 'other'`;
-  await client`drop table projects cascade`;
+  await connectPlainly(url).unsafe(change);
+  const tables = await tablesOf(url);
   const refused = await migrate({ url }).catch((error: unknown) => error);
   expect(refused).toBeInstanceOf(MigrationError);
   expect((refused as MigrationError).status).toMatchObject({ applied: [], pending: released });
   expect((refused as MigrationError).message).toMatch(
-    /missing: stamped \S+ \(by a version from before the first release; export its projects with that version and import them into a new database\)/,
+    /unrecorded tables: .*projects.*another application.*search_path=.*before the first release.*export/,
   );
-  expect(await tablesOf(url)).not.toContain('projects');
+  expect(await tablesOf(url)).toEqual(tables);
+});
+
+it.each(['LATIN1', 'SQL_ASCII'])('a database with the encoding %s is refused', async (encoding) => {
+  const server = connectPlainly(process.env.TEST_DATABASE_URL!);
+  const name = `encoded_${encoding.toLowerCase()}_${process.pid}`;
+  await server.unsafe(`
+    create database ${name} template template0 encoding '${encoding}' locale_provider libc locale 'C'`);
+  atEnd(() => server.unsafe(`drop database ${name} with (force)`));
+  const url = new URL(process.env.TEST_DATABASE_URL!);
+  url.pathname = name;
+  await expect(migrate({ url: url.href })).rejects.toThrow(
+    new RegExp(`"${name}" has the encoding ${encoding}; .*UTF8.*template0.*pg_dump`),
+  );
+  expect(await tablesOf(url.href)).toEqual([]);
 });
 
 it('a migration that fails leaves nothing behind, nor do those before it', async () => {
@@ -212,7 +214,9 @@ it('a migration that fails leaves nothing behind, nor do those before it', async
     'create table half (n int);\n--> statement-breakpoint\nselect 1 / 0;',
     2,
   );
-  await expect(migrate({ url }, { folder })).rejects.toMatchObject({ cause: { code: '22012' } });
+  await expect(migrate({ url }, { folder })).rejects.toThrow(
+    'The migration 9004_broken failed: division by zero (22012).',
+  );
   expect(await tablesOf(url)).toEqual([]);
   expect(await migrate({ url })).toEqual(released);
 });

@@ -296,8 +296,8 @@ describe('with migrations', () => {
     const edited = await createTestDatabase();
     await onServer(
       edited.url,
-      `update drizzle.__drizzle_migrations set hash = 'another'
-      where id = (select max(id) from drizzle.__drizzle_migrations)`,
+      `update projects_service_migrations set hash = 'another'
+      where id = (select max(id) from projects_service_migrations)`,
     );
     const service = await startProcess({ DATABASE_URL: edited.url });
     const { body } = await request(await service.url)

@@ -1,12 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
-import { databaseConfig } from '../config/database-config.js';
+import { databaseConfig, migrationJournal } from '../config/database-config.js';
 import { databaseServer } from '../config/database-server.js';
-import { readEnvironment } from '../config/environment.js';
+import { type Environment, readEnvironment } from '../config/environment.js';
 import { createDatabaseConnection, type Db, type TDatabaseConfig } from '../db/connection.js';
-import { asDataError, errorCodeOf } from '../db/errors.js';
+import { describeError } from '../db/explain-error.js';
 import { EXPORT_FORMATS } from '../db/factories/projects/project-export.js';
-import { describeFaults, migrate, migrationStatus } from '../db/migrate.js';
+import { migrate } from '../db/migrate.js';
+import { describeFaults, migrationStatus } from '../db/migration-status.js';
 import { Problem } from '../http/problems/problem.js';
 import { drawDiagram } from './diagram.js';
 import { writeOpenApi } from './openapi.js';
@@ -105,12 +106,12 @@ program
 try {
   await program.parseAsync();
 } catch (error) {
-  console.error(messageOf(error));
+  console.error(error instanceof Problem ? describeProblem(error) : describeError(error));
   process.exitCode = (error as { exitCode?: number }).exitCode ?? 1;
 }
 
 /** Work that does not look at the signal is done to its end. */
-type Work<T> = (on: T, signal: AbortSignal) => Promise<void>;
+type Work<T> = (on: T, signal: AbortSignal, environment: Environment) => Promise<void>;
 
 async function onDatabase(work: Work<TDatabaseConfig>): Promise<void> {
   await interruptible(async (signal) => {
@@ -118,7 +119,8 @@ async function onDatabase(work: Work<TDatabaseConfig>): Promise<void> {
     const server = await databaseServer(environment);
     try {
       signal.throwIfAborted();
-      await work(databaseConfig({ ...environment, DATABASE_URL: server.url }), signal);
+      const config = databaseConfig({ ...environment, DATABASE_URL: server.url });
+      await work(config, signal, environment);
     } finally {
       await server.stop();
     }
@@ -126,31 +128,39 @@ async function onDatabase(work: Work<TDatabaseConfig>): Promise<void> {
 }
 
 async function onConnection(work: Work<Db>): Promise<void> {
-  await onDatabase(async (config, signal) => {
+  await onDatabase(async (config, signal, environment) => {
     const { db, close } = createDatabaseConnection(config);
     try {
-      await work(db, signal);
+      await work(db, signal, environment);
     } finally {
       await close();
     }
   });
 }
 
-async function applyMigrations(config: TDatabaseConfig): Promise<void> {
-  const applied = await migrate(config);
+async function applyMigrations(
+  config: TDatabaseConfig,
+  signal: AbortSignal,
+  environment: Environment,
+): Promise<void> {
+  const applied = await migrate(config, { journal: migrationJournal(environment), signal });
   console.log(applied.length > 0 ? `applied ${applied.join(', ')}` : 'nothing to apply');
 }
 
-async function printStatus(db: Db): Promise<void> {
-  const status = await migrationStatus(db);
+async function printStatus(db: Db, _signal: AbortSignal, environment: Environment): Promise<void> {
+  const status = await migrationStatus(db, { journal: migrationJournal(environment) });
   const faults = describeFaults(status);
   console.log(`applied: ${status.applied.join(', ') || 'none'}`);
   for (const fault of faults) console.log(fault);
   process.exitCode = faults.length > 0 ? 1 : 0;
 }
 
-async function plantCatalogue(config: TDatabaseConfig): Promise<void> {
-  await migrate(config);
+async function plantCatalogue(
+  config: TDatabaseConfig,
+  signal: AbortSignal,
+  environment: Environment,
+): Promise<void> {
+  await migrate(config, { journal: migrationJournal(environment), signal });
   const { db, close } = createDatabaseConnection(config);
   try {
     const { created, present } = await seed(db);
@@ -158,15 +168,6 @@ async function plantCatalogue(config: TDatabaseConfig): Promise<void> {
   } finally {
     await close();
   }
-}
-
-/** An error of the database is told by what it means and its code; its own message holds the statement. */
-function messageOf(error: unknown): string {
-  if (error instanceof Problem) return describeProblem(error);
-  const dataError = asDataError(error);
-  if (!dataError) return error instanceof Error ? error.message : String(error);
-  const code = errorCodeOf(error);
-  return code ? `${dataError.message} (${code})` : dataError.message;
 }
 
 function describeProblem({ detail, extra }: Problem): string {

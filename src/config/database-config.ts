@@ -1,4 +1,5 @@
 import type { TDatabaseConfig } from '../db/connection.js';
+import type { JournalName } from '../db/migration-journal.js';
 import type { Environment } from './environment.js';
 
 /** The environment's part about the database, under the names of the connection. */
@@ -12,4 +13,9 @@ export function databaseConfig(environment: Environment): TDatabaseConfig {
     acquire_timeout_ms: environment.DATABASE_ACQUIRE_TIMEOUT_MS,
     prepare: environment.DATABASE_PREPARE,
   };
+}
+
+/** Where the applied migrations are recorded. */
+export function migrationJournal(environment: Environment): JournalName {
+  return { schema: environment.MIGRATIONS_SCHEMA, table: environment.MIGRATIONS_TABLE };
 }

@@ -124,6 +124,13 @@ export class Environment {
   @OneOf(MIGRATIONS)
   MIGRATIONS: (typeof MIGRATIONS)[number] = 'apply';
 
+  @IsOptional()
+  @IsString()
+  MIGRATIONS_SCHEMA: string | undefined = undefined;
+
+  @IsString()
+  MIGRATIONS_TABLE: string = 'projects_service_migrations';
+
   @WholeNumber(0, 36_500)
   HISTORY_RETENTION_DAYS: number = 0;
 

@@ -43,8 +43,8 @@ export interface DatabaseConnection {
   db: Db;
   /** How the pool is used at this moment. */
   stats: () => PoolStats;
-  /** Lets what runs finish for up to five seconds, then closes every connection. Safe to call twice. */
-  close: () => Promise<void>;
+  /** Lets running work finish, for up to five seconds by default, then closes every connection. Safe to call twice. */
+  close: (timeoutMs?: number) => Promise<void>;
 }
 
 /** A server that is slower than its own limit plus this has stopped answering. */
@@ -125,7 +125,7 @@ function open(config: TDatabaseConfig, listen?: Listen): DatabaseConnection {
   return {
     db: drizzle(driver as unknown as Sql, { schema }),
     stats: () => pool.stats,
-    close: () => pool.close(CLOSE_TIMEOUT_MS),
+    close: (timeoutMs = CLOSE_TIMEOUT_MS) => pool.close(timeoutMs),
   };
 }
 

@@ -47,19 +47,28 @@ export function asDataError(error: unknown): DataError | undefined {
   return undefined;
 }
 
-/** The SQLSTATE (or driver code) behind an error, for the log. */
+/**
+ * The SQLSTATE, or the code of the driver or the socket, behind an error. Codes of this service, such
+ * as those of a DataError or a problem, are in lower case and do not count.
+ */
 export function errorCodeOf(error: unknown): string | undefined {
-  for (const cause of causesOf(error)) {
-    if (typeof cause.code === 'string' && !(cause instanceof DataError)) return cause.code;
+  for (const { code } of causesOf(error)) {
+    if (typeof code === 'string' && /^[0-9A-Z_]+$/.test(code)) return code;
   }
   return undefined;
 }
 
 /** What an error of the driver, the server or a socket may have. */
-type Cause = { code?: unknown; routine?: unknown; cause?: unknown };
+type Cause = {
+  code?: unknown;
+  routine?: unknown;
+  syscall?: unknown;
+  message?: unknown;
+  cause?: unknown;
+};
 
-/** Not `instanceof Error`: Node's own errors are none of the Errors that code under Jest knows. */
-function* causesOf(error: unknown): Generator<Cause> {
+/** An error and its causes. Not `instanceof Error`: under Jest, Node's own errors are of another realm. */
+export function* causesOf(error: unknown): Generator<Cause> {
   let cause = error;
   for (let depth = 0; typeof cause === 'object' && cause !== null && depth < 5; depth++) {
     yield cause;
@@ -86,6 +95,7 @@ const BY_CODE: Record<string, readonly [DataErrorCode, string]> = {
   '25006': UNAVAILABLE, // a standby that has not been promoted yet
   '25P03': UNAVAILABLE, // idle in transaction for too long
   '3D000': UNAVAILABLE,
+  '42501': ['database_unavailable', 'The database refuses this to the role of the service.'],
   '42P01': ['database_unavailable', 'The database is not migrated yet.'],
   '42703': ['database_unavailable', 'The database is not migrated yet.'],
   '42883': ['database_unavailable', 'The database is not migrated yet.'],
@@ -115,9 +125,14 @@ const BY_CLASS: Record<string, readonly [DataErrorCode, string]> = {
   '57': UNAVAILABLE, // operator intervention: shut down, crash, starting up
 };
 
-function translate({ code, routine }: Cause): readonly [DataErrorCode, string] | undefined {
+function translate({
+  code,
+  routine,
+  syscall,
+}: Cause): readonly [DataErrorCode, string] | undefined {
   // A table was changed under a prepared statement inside a transaction: the next time it is right.
   if (routine === 'RevalidateCachedQuery') return CONFLICT;
   if (typeof code !== 'string') return undefined;
+  if (code === 'ENOENT' && syscall !== 'connect') return undefined; // a file, not a socket
   return BY_CODE[code] ?? (/^[0-9A-Z]{5}$/.test(code) ? BY_CLASS[code.slice(0, 2)] : undefined);
 }

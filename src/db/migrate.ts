@@ -1,84 +1,52 @@
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { setTimeout } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
-import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { createDatabaseConnection, type Db, type TDatabaseConfig } from './connection.js';
-import { errorCodeOf } from './errors.js';
-
-const MIGRATIONS_FOLDER = path.join(path.dirname(fileURLToPath(import.meta.url)), 'migrations');
+import { asDataError } from './errors.js';
+import { describeError, ExplainedError } from './explain-error.js';
+import { createJournal, findJournal, type Journal, recordApplied } from './migration-journal.js';
+import {
+  compareWith,
+  isContradictory,
+  type Migration,
+  MigrationError,
+  type MigrationSource,
+  readMigrations,
+} from './migration-status.js';
 
 /** The transaction-level advisory lock under which migrations run: 'migrate' in ASCII. */
 const LOCK_KEY = 0x6d696772617465n;
 
-const BEFORE_FIRST_RELEASE =
-  'by a version from before the first release; export its projects with that version and import them into a new database';
+/** Requests queue behind a migration that waits for a lock, so it waits no longer than this. */
+const LOCK_TIMEOUT_MS = 100;
+/** Another process may migrate for minutes. Nobody queues behind this wait. */
+const TURN_TIMEOUT_MS = 5000;
+const RETRY_PAUSE_MS = 1000;
 
-interface Migration {
-  name: string;
-  hash: string;
-  /** Milliseconds since the epoch, from the journal: the order of the migrations. */
-  stampedAt: number;
-  statements: string[];
-}
-
-interface AppliedMigration {
-  hash: string;
-  stampedAt: number;
-}
-
-/**
- * How the migrations of this code and those applied to a database compare, by name.
- *
- * - `pending`: not applied yet
- * - `edited`: applied, and its file has changed since
- * - `missing`: applied, and there is no such file (named by the time it was stamped). One from before the
- *   first migration of this code comes from a development version, whose migrations were replaced
- * - `late`: not applied, and stamped earlier than one that is: a merged branch, which drizzle's own
- *   migrator would skip without a word
- */
-export interface MigrationStatus {
-  applied: string[];
-  pending: string[];
-  edited: string[];
-  missing: string[];
-  late: string[];
-}
-
-/** A database whose migrations contradict this code. Nothing was applied. */
-export class MigrationError extends Error {
-  override readonly name = 'MigrationError';
-
-  constructor(readonly status: MigrationStatus) {
-    super(
-      `The database and the migrations of this code contradict each other: ${describeFaults(status).join('; ')}.`,
-    );
-  }
-}
-
-/** What keeps a database from being used with this code, a line each; empty when all is well. */
-export function describeFaults(status: MigrationStatus): string[] {
-  return (['edited', 'missing', 'late', 'pending'] as const)
-    .filter((fault) => status[fault].length > 0)
-    .map((fault) => `${fault}: ${status[fault].join(', ')}`);
-}
-
-export interface MigrateOptions {
-  folder?: string;
-  /** Gives up: what runs has five more seconds to finish, or nothing of it stands. */
+export interface MigrateOptions extends MigrationSource {
+  /** Ends the migration at once, and with it what runs in the database; nothing of it stays. */
   signal?: AbortSignal;
+  /** Is told each time that the migration could not get a lock and will try again. Default: a warning. */
+  onWait?: (message: string) => void;
 }
 
 /**
  * Applies the pending migrations, all in one transaction, and resolves with their names. Any number
  * of processes may call it at once: an advisory lock lets one of them through and the others find
- * nothing to do. Throws MigrationError before anything is applied when a migration is edited,
- * missing or late, and whatever the database says of a failing one, which leaves nothing behind.
+ * nothing to do. With nothing pending it needs no right but to read the journal.
+ *
+ * A migration that needs a lock on a table in use waits for it 100 ms at most, because requests queue
+ * behind it meanwhile. Then it rolls back and tries again a second later, until the signal is aborted.
+ *
+ * Throws MigrationError before anything is applied when a migration is edited, missing or late;
+ * the error of the database when a migration fails, which leaves nothing behind; and the reason of
+ * the signal.
  */
 export async function migrate(
   config: TDatabaseConfig,
-  { folder = MIGRATIONS_FOLDER, signal }: MigrateOptions = {},
+  options: MigrateOptions = {},
 ): Promise<string[]> {
+  const { signal } = options;
+  signal?.throwIfAborted();
   const { db, close } = createDatabaseConnection({
     ...config,
     max: 1,
@@ -87,94 +55,119 @@ export async function migrate(
     transaction_timeout_ms: 0,
     application_name: 'projects-service migrate',
   });
-  const abort = () => void close();
+  const abort = () => void close(0);
   signal?.addEventListener('abort', abort);
   try {
-    return await db.transaction(async (tx) => {
-      await tx.execute(sql`select pg_advisory_xact_lock(${LOCK_KEY})`);
-      await createJournal(tx);
-      const migrations = readMigrations(folder);
-      const status = compare(migrations, await readApplied(tx));
-      if (status.edited.length + status.missing.length + status.late.length > 0) {
-        throw new MigrationError(status);
-      }
-      for (const migration of migrations.filter(({ name }) => status.pending.includes(name))) {
-        await apply(tx, migration);
-      }
-      return status.pending;
-    });
+    return await untilUnlocked(() => attempt(db, options), options);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
   } finally {
     signal?.removeEventListener('abort', abort);
     await close();
   }
 }
 
-/** Reads and changes nothing, so that a read-only role or a standby can ask. */
-export async function migrationStatus(
-  db: Db,
-  folder = MIGRATIONS_FOLDER,
-): Promise<MigrationStatus> {
-  return compare(readMigrations(folder), await readApplied(db));
-}
-
-function readMigrations(folder: string): Migration[] {
-  const journal = JSON.parse(readFileSync(path.join(folder, 'meta/_journal.json'), 'utf8')) as {
-    entries: { tag: string }[];
-  };
-  return readMigrationFiles({ migrationsFolder: folder }).map((file, index) => ({
-    name: journal.entries[index]!.tag,
-    hash: file.hash,
-    stampedAt: file.folderMillis,
-    statements: file.sql,
-  }));
-}
-
-/** drizzle's own journal, so that `drizzle-kit migrate` and this code agree on what is applied. */
-async function createJournal(db: Db): Promise<void> {
-  await db.execute(sql`create schema if not exists drizzle`);
-  await db.execute(sql`
-    create table if not exists drizzle.__drizzle_migrations
-      (id serial primary key, hash text not null, created_at bigint)`);
-}
-
-async function readApplied(db: Db): Promise<AppliedMigration[]> {
-  try {
-    const rows = await db.execute<{ hash: string; created_at: string }>(
-      sql`select hash, created_at from drizzle.__drizzle_migrations order by created_at`,
-    );
-    return rows.map((row) => ({ hash: row.hash, stampedAt: Number(row.created_at) }));
-  } catch (error) {
-    const noSuchTable = ['42P01', '3F000'].includes(errorCodeOf(error) ?? '');
-    if (noSuchTable) return [];
-    throw error;
+/** Repeats work that the database ended for the sake of another transaction. */
+async function untilUnlocked<T>(
+  work: () => Promise<T>,
+  { signal, onWait = console.warn }: MigrateOptions,
+): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal?.aborted || asDataError(error)?.code !== 'conflict') throw error;
+      onWait(
+        `The migration waits for another session that uses its tables or migrates; it tries again every ${RETRY_PAUSE_MS / 1000} s.`,
+      );
+      await setTimeout(RETRY_PAUSE_MS, undefined, { signal });
+    }
   }
 }
 
-function compare(migrations: Migration[], applied: AppliedMigration[]): MigrationStatus {
-  const status: MigrationStatus = { applied: [], pending: [], edited: [], missing: [], late: [] };
-  const appliedByStamp = new Map(applied.map((row) => [row.stampedAt, row.hash]));
-  const newest = Math.max(...applied.map((row) => row.stampedAt), -Infinity);
-  for (const { name, hash, stampedAt } of migrations) {
-    const appliedHash = appliedByStamp.get(stampedAt);
-    if (appliedHash === hash) status.applied.push(name);
-    else if (appliedHash !== undefined) status.edited.push(name);
-    else if (stampedAt < newest) status.late.push(name);
-    else status.pending.push(name);
-  }
-  const known = new Set(migrations.map(({ stampedAt }) => stampedAt));
-  const first = Math.min(...known);
-  status.missing = applied
-    .filter(({ stampedAt }) => !known.has(stampedAt))
-    .map(({ stampedAt }) => {
-      const stamp = `stamped ${new Date(stampedAt).toISOString()}`;
-      return stampedAt < first ? `${stamp} (${BEFORE_FIRST_RELEASE})` : stamp;
-    });
-  return status;
-}
-
-async function apply(db: Db, { hash, stampedAt, statements }: Migration): Promise<void> {
-  for (const statement of statements) await db.execute(sql.raw(statement));
-  await db.execute(
-    sql`insert into drizzle.__drizzle_migrations (hash, created_at) values (${hash}, ${stampedAt})`,
+async function attempt(db: Db, { folder, journal: name }: MigrateOptions): Promise<string[]> {
+  const migrations = readMigrations(folder);
+  // Read committed: what is read after the lock includes what its last holder committed.
+  return await db.transaction(
+    async (tx) => {
+      await liftLimits(tx);
+      await waitAtMost(tx, TURN_TIMEOUT_MS);
+      await tx.execute(sql`select pg_advisory_xact_lock(${LOCK_KEY})`);
+      await waitAtMost(tx, LOCK_TIMEOUT_MS);
+      await requireUtf8(tx);
+      const journal = await findJournal(tx, name);
+      const status = await compareWith(tx, migrations, journal);
+      if (isContradictory(status)) throw new MigrationError(status);
+      const pending = migrations.filter((migration) => status.pending.includes(migration.name));
+      if (pending.length > 0) await apply(tx, journal, pending);
+      return status.pending;
+    },
+    { isolationLevel: 'read committed', accessMode: 'read write' },
   );
+}
+
+/**
+ * A role, a database or a pooler may have limits that are meant for requests. A server that
+ * supports it ends the transaction as soon as its client has gone, and does not finish the statement.
+ */
+async function liftLimits(tx: Db): Promise<void> {
+  await tx.execute(sql`
+    select set_config(name, '0', true) from pg_catalog.pg_settings
+    where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`);
+  await tx.execute(sql`
+    do $$ begin
+      perform set_config('client_connection_check_interval', '1s', true);
+    exception when others then null; end $$`);
+}
+
+async function waitAtMost(tx: Db, lockTimeoutMs: number): Promise<void> {
+  await tx.execute(sql`select set_config('lock_timeout', ${String(lockTimeoutMs)}, true)`);
+}
+
+/** Lengths, words and the order of names are those of UTF-8 everywhere in this service. */
+async function requireUtf8(tx: Db): Promise<void> {
+  const [row] = await tx.execute<{ name: string; encoding: string }>(
+    sql`select current_database() as name, getdatabaseencoding() as encoding`,
+  );
+  const { name, encoding } = row!;
+  if (encoding === 'UTF8') return;
+  throw new ExplainedError(
+    `The database "${name}" has the encoding ${encoding}; the service needs UTF8. ` +
+      `Create another one (create database … template template0 encoding 'UTF8'), move the data with pg_dump, and change the database URL.`,
+  );
+}
+
+async function apply(tx: Db, journal: Journal, pending: Migration[]): Promise<void> {
+  await createJournal(tx, journal);
+  await setSearchPath(tx, journal);
+  for (const migration of pending) {
+    try {
+      for (const statement of migration.statements) await tx.execute(sql.raw(statement));
+    } catch (error) {
+      const message = `The migration ${migration.name} failed: ${describeError(error)}`;
+      throw new ExplainedError(message, { cause: error });
+    }
+    await recordApplied(tx, journal, migration);
+  }
+}
+
+/**
+ * The search path for migrations: the schema in which tables are created, the other schemas of the
+ * session, those of extensions (another schema's migrations may have installed them there), and
+ * temporary tables last. Functions may keep it (SET search_path FROM CURRENT).
+ */
+async function setSearchPath(tx: Db, { besideTables, schema }: Journal): Promise<void> {
+  const first = besideTables ? schema : null;
+  await tx.execute(sql`
+    with found (name, place) as (
+      select ${first}::text, 0
+      union all select name, place from unnest(current_schemas(false)) with ordinality as path (name, place)
+      union all select nspname, 10000 from pg_catalog.pg_extension
+        join pg_catalog.pg_namespace on pg_namespace.oid = extnamespace
+        where has_schema_privilege(pg_namespace.oid, 'usage') and nspname <> 'pg_catalog'
+      union all select 'pg_temp', 10001
+    ), path as (select name, min(place) as place from found where name is not null group by name)
+    select set_config('search_path', string_agg(quote_ident(name), ', ' order by place, name), true)
+    from path`);
 }

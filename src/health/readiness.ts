@@ -1,9 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { migrationJournal } from '../config/database-config.js';
 import { Environment } from '../config/environment.js';
 import type { Db } from '../db/connection.js';
 import { InjectDatabase } from '../db/database.module.js';
 import { asDataError } from '../db/errors.js';
-import { describeFaults, migrationStatus } from '../db/migrate.js';
+import { describeFaults, migrationStatus } from '../db/migration-status.js';
 import { ping } from '../db/ping.js';
 import type { Fault } from '../http/problems/problem.js';
 
@@ -53,7 +54,8 @@ export class Readiness {
       await ping(this.db);
       return [];
     }
-    const status = await migrationStatus(this.db);
+    const journal = migrationJournal(this.environment);
+    const status = await migrationStatus(this.db, { journal });
     return describeFaults(status).map((message) => ({ path: 'migrations', message }));
   }
 }

@@ -6,9 +6,10 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import { databaseConfig } from '../config/database-config.js';
+import { databaseConfig, migrationJournal } from '../config/database-config.js';
 import { Environment } from '../config/environment.js';
 import { asDataError, type DataErrorCode, errorCodeOf } from '../db/errors.js';
+import { describeError } from '../db/explain-error.js';
 import { migrate } from '../db/migrate.js';
 
 const LONGEST_PAUSE_MS = 1000;
@@ -16,7 +17,6 @@ const LONGEST_PAUSE_MS = 1000;
 const MAY_PASS = new Set<DataErrorCode | undefined>([
   'database_unavailable',
   'pool_exhausted', // connecting takes longer than a request would wait
-  'conflict', // with the traffic of an instance that runs already
 ]);
 
 /**
@@ -45,15 +45,21 @@ export class StartupMigrations implements OnApplicationBootstrap, OnApplicationS
     let told: string | undefined;
     for (let pauseMs = 50; !signal.aborted; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       try {
-        const applied = await migrate(databaseConfig(this.environment), { signal });
+        const applied = await migrate(databaseConfig(this.environment), {
+          journal: migrationJournal(this.environment),
+          signal,
+          onWait: (message) => this.logger.warn(message),
+        });
         this.logger.log(applied.length > 0 ? `applied ${applied.join(', ')}` : 'none pending');
         return;
       } catch (error) {
         if (signal.aborted) return;
-        const reason = reasonOf(error);
+        const reason = describeError(error);
         if (!mayPass(error)) {
-          // Until someone mends it, /health/ready tells what is pending or wrong.
-          this.logger.error(`the migrations cannot be applied: ${reason}`);
+          // Until then /health/ready reports what is pending or wrong.
+          this.logger.error(
+            `the migrations cannot be applied: ${reason} Start again when it is mended.`,
+          );
           return;
         }
         if (reason !== told) this.logger.warn(`waiting for the database: ${reason}`);
@@ -64,18 +70,9 @@ export class StartupMigrations implements OnApplicationBootstrap, OnApplicationS
   }
 }
 
-/** Whether the same migrations may succeed later without anyone mending them. */
+/** The same migrations may succeed later without a change. */
 function mayPass(error: unknown): boolean {
-  // Class 42, of which some say that the database is not migrated yet, is a faulty migration here.
+  // Codes of class 42, which elsewhere may mean that the database is not migrated yet, are faults here.
   if (errorCodeOf(error)?.startsWith('42')) return false;
   return MAY_PASS.has(asDataError(error)?.code);
-}
-
-/** What the database or the system said. A statement is in the message around it, but never a value of a client's. */
-function reasonOf(error: unknown): string {
-  let cause = error;
-  while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
-  const { message } = cause as Error;
-  const code = errorCodeOf(cause);
-  return code && !message.includes(code) ? `${message} (${code})` : message;
 }

@@ -1,0 +1,183 @@
+import { asDataError, causesOf, errorCodeOf } from './errors.js';
+
+/** An error of the database in words for its operator: no statement, no value and no password. */
+export interface Explanation {
+  /** The SQLSTATE (PostgreSQL, appendix A), or the code of the driver or the socket. */
+  code: string;
+  /** What happened, in words of this service, which may be shown to anyone. */
+  summary: string;
+  /** What the server or the system said, where that cannot hold a value. It may name a role or a host. */
+  reason?: string;
+  /** What to do about it, where that is known. */
+  remedy?: string;
+}
+
+/** An error whose message is complete and may be shown to the operator as it is. */
+export class ExplainedError extends Error {
+  override readonly name: string = 'ExplainedError';
+}
+
+/** Undefined for an error that comes neither from the database nor from the way to it. */
+export function explainError(error: unknown): Explanation | undefined {
+  const code = errorCodeOf(error);
+  if (code === undefined || !isOfDatabase(code, error)) return undefined;
+  const [summary, remedy] = wordsOf(code, error);
+  return { code, summary, reason: reasonOf(error, code), remedy };
+}
+
+/** For a log and a terminal: what the server said, its code, and what to do. */
+export function describeError(error: unknown): string {
+  if (error instanceof ExplainedError) return error.message;
+  const explanation = explainError(error);
+  if (explanation)
+    return sentenceOf({ ...explanation, summary: explanation.reason ?? explanation.summary });
+  return asDataError(error)?.message ?? rootMessageOf(error);
+}
+
+/** For an answer that anyone may read: it names no role, no host and no database. */
+export function describeErrorPublicly(error: unknown): string {
+  const explanation = explainError(error);
+  if (explanation) return sentenceOf(explanation);
+  return asDataError(error)?.message ?? 'The database cannot be asked.';
+}
+
+/** A missing file has the code of a missing socket, but it is no error of the database. */
+function isOfDatabase(code: string, error: unknown): boolean {
+  return isSqlState(code) || BY_CODE[code] === NOT_TRUSTED || asDataError(error) !== undefined;
+}
+
+/** Five characters with a digit, unlike EPERM; none begins as E2BIG does. */
+function isSqlState(code: string): boolean {
+  return /^(?!E)(?=.*\d)[0-9A-Z]{5}$/.test(code);
+}
+
+function sentenceOf({ summary, code, remedy }: Explanation): string {
+  const text = summary.replace(/\.$/, '');
+  const end = text.includes(code) ? '.' : ` (${code}).`;
+  return remedy ? `${text}${end} ${remedy}` : `${text}${end}`;
+}
+
+/** What the server said of the error with this code. drizzle puts the statement and its values around it. */
+function reasonOf(error: unknown, code: string): string | undefined {
+  for (const { code: found, message } of causesOf(error)) {
+    if (found === code && typeof message === 'string') return withoutValues(message, code);
+  }
+  return undefined;
+}
+
+/** Values stand in quotes, and only in the messages of some classes; names do so in all of them. */
+function withoutValues(message: string, code: string): string | undefined {
+  if (/^(P0|HV)...$|^CONNECT|^ERR_(?!TLS)/.test(code)) return undefined; // words of anyone, or none
+  const quotesValues =
+    /^22...$/.test(code) || (code === '42601' && !/^syntax error at /.test(message));
+  return (quotesValues ? message.replace(/".*"/s, '"…"') : message) || undefined;
+}
+
+function rootMessageOf(error: unknown): string {
+  const root = [...causesOf(error)].at(-1);
+  return typeof root?.message === 'string' ? root.message : String(error);
+}
+
+type Words = readonly [summary: string, remedy?: string];
+
+const NOT_MIGRATED: Words = [
+  'The database is not migrated yet.',
+  'If migrations are pending, apply them (npm run db:migrate); otherwise check search_path in the database URL: the tables and the extensions must be in it.',
+];
+const EXISTS: Words = [
+  'The database has something of the same name already.',
+  'If it belongs to another application, give this service a schema of its own: create schema catalogue, and ?search_path=catalogue,public in the database URL.',
+];
+const NOT_INSTALLED: Words = [
+  'The server lacks an extension or a feature.',
+  'Install the extensions that come with PostgreSQL (the package postgresql-contrib), and use PostgreSQL 15 or later.',
+];
+const NOT_REACHED: Words = [
+  'The database cannot be reached.',
+  'Check host and port in the database URL, and that the server runs and listens there.',
+];
+const NO_SUCH_HOST: Words = [
+  'The host of the database is not known.',
+  'Check the host in the database URL.',
+];
+const NOT_TRUSTED: Words = [
+  'The certificate of the database server is not trusted.',
+  'Check sslmode and the host in the database URL, and give Node the authority with NODE_EXTRA_CA_CERTS.',
+];
+const READ_ONLY: Words = [
+  'The database is read-only.',
+  'Check that the database URL leads to the primary and not to a standby.',
+];
+
+/** By SQLSTATE, or by the code of the driver or the socket. */
+const BY_CODE: Record<string, Words> = {
+  '08P01': [
+    'The server or the pooler does not accept how the service connects.',
+    'Behind a transaction pooler set DATABASE_PREPARE=false.',
+  ],
+  '0A000': NOT_INSTALLED,
+  '25006': READ_ONLY,
+  '28000': [
+    'The server refuses the login.',
+    'Check that the role exists and may log in, that pg_hba.conf admits it from this host, and whether the server requires TLS (sslmode=require).',
+  ],
+  '28P01': [
+    'The server refuses the password or the role.',
+    'Check user and password in the database URL; characters such as @ : / # must be percent-encoded.',
+  ],
+  '3D000': [
+    'The database does not exist.',
+    'Create it, or correct the name at the end of the database URL.',
+  ],
+  '3F000': [
+    'The schema does not exist.',
+    'Create a schema that search_path names, or correct search_path in the database URL.',
+  ],
+  '42501': [
+    'The role of the service lacks a right.',
+    'Grant it as docs/database/overview.md says under "Roles".',
+  ],
+  '42704': [
+    'The database lacks a type, an operator class or a setting.',
+    'Check that the extension pg_trgm is installed in a schema of the search path, and that the server knows the parameters of the database URL.',
+  ],
+  '42703': NOT_MIGRATED,
+  '42883': NOT_MIGRATED,
+  '42P01': NOT_MIGRATED,
+  '42710': EXISTS,
+  '42723': EXISTS,
+  '42P06': EXISTS,
+  '42P07': EXISTS,
+  '53300': [
+    'The server has no connection left.',
+    'Lower DATABASE_MAX_CONNECTIONS or the number of instances, or raise max_connections of the server.',
+  ],
+  '57P03': ['The database is starting or stopping.', 'It is asked again until it answers.'],
+  '58P01': NOT_INSTALLED,
+  ECONNREFUSED: NOT_REACHED,
+  EHOSTUNREACH: NOT_REACHED,
+  ENETUNREACH: NOT_REACHED,
+  ENOENT: NOT_REACHED,
+  ETIMEDOUT: NOT_REACHED,
+  ENOTFOUND: NO_SUCH_HOST,
+  EAI_AGAIN: NO_SUCH_HOST,
+  CERT_HAS_EXPIRED: NOT_TRUSTED,
+  DEPTH_ZERO_SELF_SIGNED_CERT: NOT_TRUSTED,
+  ERR_TLS_CERT_ALTNAME_INVALID: NOT_TRUSTED,
+  SELF_SIGNED_CERT_IN_CHAIN: NOT_TRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: NOT_TRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: NOT_TRUSTED,
+};
+
+/** By the class of the SQLSTATE, its first two characters. */
+const BY_CLASS: Record<string, Words> = {
+  '53': ['The server lacks resources.', 'Check its memory and disk.'],
+  '58': ['The server reports an error of its system.', 'Check its disk and its log.'],
+};
+
+function wordsOf(code: string, error: unknown): Words {
+  const byClass = isSqlState(code) ? BY_CLASS[code.slice(0, 2)] : undefined;
+  return (
+    BY_CODE[code] ?? byClass ?? [asDataError(error)?.message ?? 'The database reported an error.']
+  );
+}

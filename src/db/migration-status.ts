@@ -1,0 +1,172 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { getTableName, is, sql } from 'drizzle-orm';
+import { PgTable } from 'drizzle-orm/pg-core';
+import { readMigrationFiles } from 'drizzle-orm/migrator';
+import type { Db } from './connection.js';
+import { ExplainedError } from './explain-error.js';
+import {
+  type AppliedMigration,
+  findJournal,
+  type Journal,
+  type JournalName,
+  readApplied,
+} from './migration-journal.js';
+import * as schema from './schema.js';
+
+const MIGRATIONS_FOLDER = path.join(path.dirname(fileURLToPath(import.meta.url)), 'migrations');
+
+export interface MigrationSource {
+  /** The folder with the migrations; default: those of this package. */
+  folder?: string;
+  journal?: JournalName;
+}
+
+export interface Migration extends AppliedMigration {
+  name: string;
+  statements: string[];
+}
+
+/**
+ * How the migrations of this code and those applied to a database compare, by name.
+ *
+ * - `pending`: not applied yet
+ * - `edited`: applied, and its file has changed since
+ * - `missing`: applied, and there is no such file (named by the time it was stamped)
+ * - `late`: not applied, and stamped earlier than one that is: a merged branch, which drizzle's own
+ *   migrator would skip without a word
+ * - `absent`: tables that the session does not find although nothing is pending: they were dropped,
+ *   or the search path leads elsewhere
+ * - `unrecorded`: tables that are there although no migration was applied: they belong to another
+ *   application, or to a version from before the first release
+ */
+export interface MigrationStatus {
+  applied: string[];
+  pending: string[];
+  edited: string[];
+  missing: string[];
+  late: string[];
+  absent: string[];
+  unrecorded: string[];
+}
+
+const HINTS: Partial<Record<keyof MigrationStatus, string>> = {
+  absent: 'check search_path in the database URL',
+  unrecorded:
+    'if they belong to another application, give this service a schema of its own: create schema catalogue, and ?search_path=catalogue,public in the database URL; if they were made by a version from before the first release, export the projects with that version and import them into a new database',
+};
+
+/** The database and the migrations contradict each other. Nothing was applied. */
+export class MigrationError extends ExplainedError {
+  override readonly name = 'MigrationError';
+
+  constructor(readonly status: MigrationStatus) {
+    super(
+      `The database and the migrations of this code contradict each other: ${describeFaults(status).join('; ')}.`,
+    );
+  }
+}
+
+/** The reasons why this code cannot use the database, one line each; empty when all is well. */
+export function describeFaults(status: MigrationStatus): string[] {
+  return (['edited', 'missing', 'late', 'absent', 'unrecorded', 'pending'] as const)
+    .filter((fault) => status[fault].length > 0)
+    .map((fault) => {
+      const hint = HINTS[fault] ? ` (${HINTS[fault]})` : '';
+      const label = HINTS[fault] ? `${fault} tables` : fault;
+      return `${label}: ${status[fault].join(', ')}${hint}`;
+    });
+}
+
+/** Whether there are faults that applying what is pending would not mend. */
+export function isContradictory({ applied: _, pending: __, ...faults }: MigrationStatus): boolean {
+  return Object.values(faults).some((names) => names.length > 0);
+}
+
+/** Reads and changes nothing, so a read-only role or a standby can ask. */
+export async function migrationStatus(
+  db: Db,
+  { folder, journal: name }: MigrationSource = {},
+): Promise<MigrationStatus> {
+  return await compareWith(db, readMigrations(folder), await findJournal(db, name));
+}
+
+/** The migrations of a folder, in the order in which they are applied. */
+export function readMigrations(folder = MIGRATIONS_FOLDER): Migration[] {
+  const journal = JSON.parse(readFileSync(path.join(folder, 'meta/_journal.json'), 'utf8')) as {
+    entries: { tag: string }[];
+  };
+  return readMigrationFiles({ migrationsFolder: folder }).map((file, index) => ({
+    name: journal.entries[index]!.tag,
+    hash: file.hash,
+    stampedAt: file.folderMillis,
+    statements: file.sql,
+  }));
+}
+
+/** The status of the migrations according to a journal. */
+export async function compareWith(
+  db: Db,
+  migrations: Migration[],
+  journal: Journal,
+): Promise<MigrationStatus> {
+  const status = compare(migrations, await readApplied(db, journal));
+  const tables = await findTables(db);
+  const isOurs = ({ schema }: FoundTable) => !journal.besideTables || schema === journal.schema;
+  const namesOf = (some: FoundTable[]) => some.map(({ name }) => name);
+  // While migrations are pending, a table may belong to one of them.
+  if (status.pending.length === 0) {
+    status.absent = namesOf(tables.filter((table) => table.schema === null || !isOurs(table)));
+  }
+  if (status.applied.length === 0) {
+    status.unrecorded = namesOf(tables.filter((table) => table.inFirstSchema));
+  }
+  return status;
+}
+
+function compare(migrations: Migration[], applied: AppliedMigration[]): MigrationStatus {
+  const status: MigrationStatus = {
+    applied: [],
+    pending: [],
+    edited: [],
+    missing: [],
+    late: [],
+    absent: [],
+    unrecorded: [],
+  };
+  const appliedByStamp = new Map(applied.map((row) => [row.stampedAt, row.hash]));
+  const newest = Math.max(...applied.map((row) => row.stampedAt), -Infinity);
+  for (const { name, hash, stampedAt } of migrations) {
+    const appliedHash = appliedByStamp.get(stampedAt);
+    if (appliedHash === hash) status.applied.push(name);
+    else if (appliedHash !== undefined) status.edited.push(name);
+    else if (stampedAt < newest) status.late.push(name);
+    else status.pending.push(name);
+  }
+  const known = new Set(migrations.map(({ stampedAt }) => stampedAt));
+  status.missing = applied
+    .filter(({ stampedAt }) => !known.has(stampedAt))
+    .map(({ stampedAt }) => `stamped ${new Date(stampedAt).toISOString()}`);
+  return status;
+}
+
+interface FoundTable {
+  name: string;
+  /** Where the session finds it; null when it does not. */
+  schema: string | null;
+  /** It is where a migration would create it. */
+  inFirstSchema: boolean;
+}
+
+async function findTables(db: Db): Promise<FoundTable[]> {
+  const names = Object.values(schema)
+    .filter((table) => is(table, PgTable))
+    .map(getTableName);
+  return await db.execute<FoundTable & Record<string, unknown>>(sql`
+    select name, nspname as schema, nspname is not distinct from current_schema() as "inFirstSchema"
+    from unnest(${sql.param(names)}::text[]) as name
+    left join pg_catalog.pg_class on pg_class.oid = to_regclass(quote_ident(name))
+    left join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
+    order by name`);
+}
