@@ -4,9 +4,10 @@ import { authOptions } from './auth/auth-mode.js';
 import { AuthModule } from './auth/auth.module.js';
 import { ConfigurationModule } from './config/configuration.module.js';
 import { databaseConfig } from './config/database-config.js';
-import type { Environment } from './config/environment.js';
+import { type Environment, rateLimitOf } from './config/environment.js';
 import { DatabaseModule } from './db/database.module.js';
 import { HealthModule } from './health/health.module.js';
+import { LimitsModule } from './limits/limits.module.js';
 import { ProjectsModule } from './projects/projects.module.js';
 import { TechnologiesModule } from './technologies/technologies.module.js';
 
@@ -23,12 +24,14 @@ const REALM = 'projects';
 export class AppModule {
   static forRoot(environment: Environment): DynamicModule {
     const auth = authOptions(environment, REALM);
+    const rate = rateLimitOf(environment);
     return {
       module: AppModule,
       imports: [
         ConfigurationModule.forRoot(environment),
         DatabaseModule.forRoot(databaseConfig(environment)),
         ...(auth ? [AuthModule.forRoot(auth)] : []),
+        ...(rate ? [LimitsModule.forRoot(rate)] : []), // behind AuthModule: it asks who the caller is
       ],
     };
   }

@@ -3,9 +3,11 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import express, { type Express } from 'express';
 import { AppModule } from './app.module.js';
-import type { Environment } from './config/environment.js';
+import { type Environment, listOf } from './config/environment.js';
 import { jsonBody } from './http/server/body-parser.js';
 import { answerBrokenRequests } from './http/server/broken-requests.js';
+import { allowOrigins } from './http/server/cors.js';
+import { overloadProtection } from './http/server/overload.js';
 import { serveDocs } from './openapi.js';
 import { LeanExpressAdapter } from './http/server/express-adapter.js';
 import { allowJsonText } from './http/answers/json-text.js';
@@ -27,6 +29,13 @@ export async function createApplication(environment: Environment): Promise<NestE
   );
   app.use(requestId);
   if (Logger.isLevelEnabled('log')) app.use(requestLog());
+  app.use(
+    overloadProtection({
+      maxConcurrent: environment.MAX_CONCURRENT_REQUESTS,
+      holdMs: environment.OVERLOAD_HOLD_MS,
+    }),
+  );
+  allowOrigins(app, listOf(environment.CORS_ORIGINS));
   serveDocs(app);
   app.use(jsonBody(environment.BODY_LIMIT));
   app.useGlobalFilters(new ProblemFilter());

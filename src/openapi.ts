@@ -43,6 +43,11 @@ without the scope 403 \`insufficient_scope\`, both with \`WWW-Authenticate\`. Wh
 asks, it is 503 \`authentication_unavailable\`: keep the token and try again. Two \`Authorization\`
 headers are 400 \`bad_request\`. A key or token is read from that header only.
 
+**Limits.** The operator may limit the requests of each caller. Then every answer says what is left, in
+\`RateLimit\` and \`RateLimit-Policy\` (draft-ietf-httpapi-ratelimit-headers-10), and one more is 429
+\`too_many_requests\` with \`Retry-After\`. When there are more requests at once than the service can
+serve, the others get 503 \`overloaded\` after a second; \`/health/*\` still answers.
+
 **Waiting.** A 503 has \`Retry-After\`: nothing was kept waiting without bound, and the same request
 may succeed then.
 `.trim();
@@ -142,6 +147,18 @@ const HEADERS = {
     required: true,
     schema: { type: 'string', pattern: '^Bearer realm="' },
     example: 'Bearer realm="projects", error="invalid_token"',
+  },
+  RateLimit: {
+    description: 'How many requests are left (`r`), and in how many seconds all are again (`t`).',
+    required: true,
+    schema: { type: 'string', pattern: '^"default";r=[0-9]+;t=[0-9]+$' },
+    example: '"default";r=7;t=12',
+  },
+  'RateLimit-Policy': {
+    description: 'How many requests (`q`) a caller has in how many seconds (`w`).',
+    required: true,
+    schema: { type: 'string', pattern: '^"default";q=[0-9]+;w=[0-9]+$' },
+    example: '"default";q=100;w=60',
   },
   'Content-Disposition': {
     description: 'A name for the file.',

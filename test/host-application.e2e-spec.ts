@@ -172,16 +172,19 @@ it('exports what a host may import and nothing more, and does nothing when it is
   const { exported, open } = JSON.parse(stdout);
   expect(open.filter((name: string) => !/^(Pipe|TTY|FSReq|Close)/.test(name))).toEqual([]);
   expect(exported).toEqual([
+    'AuthModule',
     'CHANGES_FACTORY',
     'DATABASE',
     'DataError',
     'DatabaseModule',
     'InjectDatabase',
     'MigrationError',
+    'NotRecognised',
     'PROJECTS_FACTORY',
     'Problem',
     'ProblemFilter',
     'ProjectsModule',
+    'Public',
     'RefusedOperations',
     'TECHNOLOGIES_FACTORY',
     'TechnologiesModule',

@@ -25,8 +25,7 @@ const KEY = 'Idempotency-Key';
 /** What no request here brings about. */
 const NEVER_SEEN = [
   'already_exists', // the id is the only key, and PUT replaces what has it
-  'forbidden', // by guards of a host application, as is the next
-  'too_many_requests',
+  'forbidden', // by guards of a host application
 ];
 
 /** Each answer that the service gave while everything that can be asked or go wrong was tried. */
@@ -45,6 +44,12 @@ beforeAll(async () => {
   const gone = new URL('/gone', process.env.TEST_DATABASE_URL).href;
   await withService({ DATABASE_URL: gone, MIGRATIONS: 'off' }, askAll);
   await askAsStrangers();
+  await withService({ RATE_LIMIT: '1/3600' }, async (limited) => {
+    await send(limited, '/api/projects', {});
+    await askAll(limited);
+  });
+  const busy = { MAX_CONCURRENT_REQUESTS: '1', OVERLOAD_HOLD_MS: '0' };
+  await withService({ ...busy, DATABASE_STATEMENT_TIMEOUT_MS: '60000' }, askWhenBusy);
 }, 240_000);
 afterAll(() => service.close());
 
@@ -419,6 +424,21 @@ async function holdTheTable(to: TestService): Promise<void> {
 
 function nameOfProblem(answer?: Answer): string | undefined {
   return answer && (JSON.parse(answer.text) as ProblemBody).code;
+}
+
+/** While the one request that may be in flight waits. */
+async function askWhenBusy(to: TestService): Promise<void> {
+  await withSql(to, async (sql) => {
+    const first = await sql.begin(async (tx) => {
+      await tx`lock table projects in access exclusive mode`;
+      const waiting = send(to, '/api/projects', {});
+      await Promise.race([waiting, untilSomeoneWaits(tx)]);
+      for (const operation of operations.filter(({ path }) => path.startsWith('/api/')))
+        await ask(to, operation);
+      return { waiting };
+    });
+    expect((await first.waiting).status).toBe(200);
+  });
 }
 
 async function untilSomeoneWaits(sql: postgres.TransactionSql): Promise<void> {

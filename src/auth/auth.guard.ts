@@ -13,7 +13,7 @@ import { requestIdOf } from '../http/server/request-id.js';
 import { AUTH_OPTIONS, type AuthOptions } from './auth-options.js';
 import { bearerToken } from './bearer-token.js';
 import { type Caller, NotRecognised, type Scope } from './caller.js';
-import { IS_PUBLIC } from './public.decorator.js';
+import { isPublic } from './public.decorator.js';
 
 /**
  * Lets a request pass if its bearer token belongs to a caller who has the scope that the method
@@ -25,7 +25,6 @@ import { IS_PUBLIC } from './public.decorator.js';
 @Injectable()
 export class AuthGuard implements CanActivate {
   private readonly logger = new Logger('Authentication');
-  private readonly publicHandlers = new WeakMap<object, boolean>();
 
   constructor(
     @Inject(AUTH_OPTIONS) private readonly options: AuthOptions,
@@ -33,7 +32,7 @@ export class AuthGuard implements CanActivate {
   ) {}
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
-    if (this.isPublic(context)) return true;
+    if (isPublic(this.reflector, context)) return true;
     if (context.getType() !== 'http') return false;
     const req = context.switchToHttp().getRequest<Request>();
     const res = context.switchToHttp().getResponse<Response>();
@@ -49,17 +48,6 @@ export class AuthGuard implements CanActivate {
     } catch (error) {
       return this.failed(error, req, res);
     }
-  }
-
-  private isPublic(context: ExecutionContext): boolean {
-    const handler = context.getHandler();
-    let isPublic = this.publicHandlers.get(handler);
-    if (isPublic === undefined) {
-      const targets = [handler, context.getClass()];
-      isPublic = this.reflector.getAllAndOverride<true | undefined>(IS_PUBLIC, targets) ?? false;
-      this.publicHandlers.set(handler, isPublic);
-    }
-    return isPublic;
   }
 
   private tokenOf(req: Request, res: Response): string {

@@ -1,9 +1,24 @@
-import { applyDecorators, SetMetadata } from '@nestjs/common';
+import { applyDecorators, type ExecutionContext, SetMetadata } from '@nestjs/common';
+import type { Reflector } from '@nestjs/core';
 import { ApiSecurity } from '@nestjs/swagger';
 
-export const IS_PUBLIC = 'auth/public';
+const IS_PUBLIC = 'auth/public';
 
 /** Lets everybody use a route, or all routes of a controller, without authentication. */
 export function Public() {
   return applyDecorators(SetMetadata(IS_PUBLIC, true), ApiSecurity({}));
+}
+
+const known = new WeakMap<object, boolean>();
+
+/** Whether a route is @Public(). Decided once for each handler. */
+export function isPublic(reflector: Reflector, context: ExecutionContext): boolean {
+  const handler = context.getHandler();
+  let found = known.get(handler);
+  if (found === undefined) {
+    const targets = [handler, context.getClass()];
+    found = reflector.getAllAndOverride<true | undefined>(IS_PUBLIC, targets) ?? false;
+    known.set(handler, found);
+  }
+  return found;
 }

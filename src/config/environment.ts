@@ -80,6 +80,27 @@ function KeySetUrl(): PropertyDecorator {
   );
 }
 
+function Origins(): PropertyDecorator {
+  const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text;
+  const validate = (value: unknown) => listOf(value as string).every(isOrigin);
+  return ValidateBy(
+    { name: 'origins', validator: { validate } },
+    { message: 'must be origins such as https://app.example.org, separated by commas' },
+  );
+}
+
+/** The parts of a variable that are separated by commas. */
+export function listOf(text: string | undefined): string[] {
+  return text === undefined ? [] : text.split(',').map((part) => part.trim());
+}
+
+/** RATE_LIMIT as numbers; undefined where there is no limit. */
+export function rateLimitOf({ RATE_LIMIT }: Environment) {
+  if (RATE_LIMIT === undefined) return undefined;
+  const [requests, seconds] = RATE_LIMIT.split('/').map(Number) as [number, number];
+  return { requests, seconds };
+}
+
 function isDatabaseUrl(value: unknown): boolean {
   if (typeof value !== 'string' || !/^postgres(ql)?:\/\//.test(value)) return false;
   try {
@@ -161,6 +182,22 @@ export class Environment {
   @IsOptional()
   @IsString()
   AUTH_AUDIENCE: string | undefined = undefined;
+
+  @IsOptional()
+  @Matches(/^[1-9]\d{0,8}\/[1-9]\d{0,5}$/, {
+    message: 'must be requests/seconds, such as 100/60',
+  })
+  RATE_LIMIT: string | undefined = undefined;
+
+  @WholeNumber(0, 100_000)
+  MAX_CONCURRENT_REQUESTS: number = 64;
+
+  @WholeNumber(0, 60_000)
+  OVERLOAD_HOLD_MS: number = 1000;
+
+  @IsOptional()
+  @Origins()
+  CORS_ORIGINS: string | undefined = undefined;
 
   @OneOf(LOG_LEVELS)
   LOG_LEVEL: (typeof LOG_LEVELS)[number] = 'info';

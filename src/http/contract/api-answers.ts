@@ -21,7 +21,9 @@ type AnswerHeader =
   | 'Retry-After'
   | 'Accept'
   | 'Content-Disposition'
-  | 'WWW-Authenticate';
+  | 'WWW-Authenticate'
+  | 'RateLimit'
+  | 'RateLimit-Policy';
 
 interface SuccessOptions {
   description: string;
@@ -110,7 +112,9 @@ export function ApiProblems(...codes: ProblemCode[]) {
         description: ofStatus.map((code) => `\`${code}\`: ${PROBLEMS[code].title}.`).join(' '),
         headers: headersOf(
           'X-Request-Id',
-          status === 503 && 'Retry-After',
+          (status === 503 || status === 429) && 'Retry-After',
+          status === 429 && 'RateLimit',
+          status === 429 && 'RateLimit-Policy',
           status === 415 && 'Accept',
           (status === 401 || status === 403) && 'WWW-Authenticate',
         ),
@@ -146,11 +150,13 @@ export function ApiResourceProblems(...codes: ProblemCode[]) {
     'insufficient_scope',
     ...codes,
     'not_acceptable',
+    'too_many_requests',
     'internal_error',
     'statement_timeout',
     'pool_exhausted',
     'database_unavailable',
     'authentication_unavailable',
+    'overloaded',
   );
 }
 

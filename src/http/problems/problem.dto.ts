@@ -173,6 +173,8 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
   statement_timeout: { detail: 'The database did not finish within the time limit.' },
   pool_exhausted: { detail: 'All database connections are busy.' },
   database_unavailable: { detail: 'The database cannot be reached at the moment.' },
+  too_many_requests: { detail: 'There were too many requests of this caller.' },
+  overloaded: { detail: 'The service has as many requests as it can serve.' },
   authentication_unavailable: {
     detail: 'It cannot be verified at the moment who sends the request.',
   },

@@ -41,6 +41,7 @@ export const PROBLEMS = {
   statement_timeout: { status: 503, title: 'The database took too long' },
   pool_exhausted: { status: 503, title: 'The service is busy' },
   database_unavailable: { status: 503, title: 'The database is not available' },
+  overloaded: { status: 503, title: 'The service has too many requests' },
   authentication_unavailable: { status: 503, title: 'Callers cannot be recognised at the moment' },
   not_ready: { status: 503, title: 'The service is not ready' },
 } as const satisfies Record<string, Kind> & Record<DataErrorCode, Kind>;

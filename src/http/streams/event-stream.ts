@@ -1,4 +1,5 @@
 import type { Response } from 'express';
+import { leaveInFlight } from '../server/overload.js';
 
 export const EVENT_STREAM = 'text/event-stream';
 
@@ -36,6 +37,7 @@ export class EventStream {
     this.#res = res;
     this.closed = res.destroyed ? Promise.resolve() : new Promise((end) => res.once('close', end));
     res.writeHead(200, HEADERS);
+    leaveInFlight(res);
     if (res.req.method === 'HEAD') res.end();
     this.send(`retry: ${RETRY_MS}\n${id === undefined ? '' : `id: ${id}\n`}\n`);
     const beat = setInterval(() => this.#beat(), beatMs).unref();
