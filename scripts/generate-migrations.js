@@ -45,8 +45,15 @@ function writeFunctions(name, changes) {
   writeFileSync(path.join(MIGRATIONS, file), toMigration(changes));
 }
 
+/** drizzle-kit exits with 0 even when it failed, so its output decides. */
 function drizzleKit(...args) {
-  execFileSync(process.execPath, ['node_modules/drizzle-kit/bin.cjs', 'generate', ...args], {
-    stdio: 'inherit',
-  });
+  const output = execFileSync(
+    process.execPath,
+    ['node_modules/drizzle-kit/bin.cjs', 'generate', ...args],
+    { encoding: 'utf8', stdio: ['inherit', 'pipe', 'inherit'] },
+  );
+  console.log(output.trim());
+  if (/No schema changes|migration file ➜/.test(output)) return;
+  console.error('drizzle-kit wrote no migration; its message is above');
+  process.exit(1);
 }

@@ -28,6 +28,18 @@ export {
   getDatabaseToken,
   InjectDatabase,
 } from './db/database.module.js';
+export { createEntityFactory, type EntityFactory } from './db/entity/entity.factory.js';
+export { defineEntity, type Entity, type EntityRow, type EntityTable } from './db/entity/entity.js';
+export {
+  atLeast,
+  atMost,
+  before,
+  type Filter,
+  type FilterDomain,
+  from,
+  oneOf,
+} from './db/entity/filters.js';
+export { type ListPage, type ListQuery } from './db/entity/keyset-list.js';
 export { asDataError, DataError, type DataErrorCode } from './db/errors.js';
 export type { FeedChange, FeedPage, FeedPosition, FeedQuery } from './db/entity/change-feed.js';
 export {
@@ -63,9 +75,15 @@ export {
   type MigrationStatus,
   migrationStatus,
 } from './db/migration-status.js';
-export { type Change, type Project, projects } from './db/schema.js';
+export { type Change, createTimestamps, type Project, projects } from './db/schema.js';
 export { inTransaction } from './db/transaction.js';
+export { EntityController } from './entities/entity.controller.js';
+export { EntityDto } from './entities/entity.dto.js';
+export { entityModule } from './entities/entity.module.js';
+export { type EntityResource, entityResource } from './entities/entity-resource.js';
 export { jsonBody } from './http/server/body-parser.js';
+export { EnumField, IntegerField, TextField } from './http/contract/fields.js';
+export { Endpoint, type EndpointOptions } from './http/contract/endpoint.js';
 export type { Success } from './http/answers/envelope.js';
 export {
   type Fault,

@@ -39,6 +39,15 @@ async function definitionsOf(client: Client): Promise<{ name: string; sql: strin
     order by name, sql`;
 }
 
+/** The names of what `track_changes` creates for the tables that the files call it for. */
+function generatedNames(text: string): RegExp {
+  const calls = [...text.matchAll(/track_changes\('(\w+)', '(\w+)'\)/g)];
+  const names = calls.map(
+    ([, table, entity]) => `${table}_(changes_\\w+|touch_row)|${entity}_document`,
+  );
+  return new RegExp(`^(${names.join('|')})$`);
+}
+
 /** Runs every file again, as a migration that contains it would. */
 async function applyFiles(client: Client, root = ROOT): Promise<string> {
   const folder = path.join(root, 'src/db/functions');
@@ -59,7 +68,8 @@ it('a migrated database has exactly the functions and triggers of src/db/functio
   expect(migrated.length).toBeGreaterThan(20);
   const text = await applyFiles(client);
   expect(await definitionsOf(client)).toEqual(migrated);
-  for (const { name } of migrated)
+  const generated = generatedNames(text);
+  for (const { name } of migrated.filter(({ name }) => !generated.test(name)))
     expect(text).toMatch(new RegExp(`CREATE .*(FUNCTION|TRIGGER) ${name}\\b`));
 });
 

@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm';
+import { sql, type SQLWrapper } from 'drizzle-orm';
 import {
   bigint,
   boolean,
@@ -46,6 +46,11 @@ export function createTimestamps() {
       .notNull()
       .default(sql`now()`),
   };
+}
+
+/** The condition of a check that a column holds one of these names. */
+export function isOneOf(column: SQLWrapper, names: readonly string[]) {
+  return sql`${column} in (${sql.raw(names.map((name) => `'${name}'`).join(', '))})`;
 }
 
 /** What full-text search reads of a row; it is matched in the database and never answered. */

@@ -397,3 +397,94 @@ DROP TRIGGER IF EXISTS technology_changes_fold ON technology_changes;
 CREATE CONSTRAINT TRIGGER technology_changes_fold AFTER INSERT ON technology_changes
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.id % 200 = 0 OR cardinality(NEW.technologies) > 100)
 EXECUTE FUNCTION technology_changes_fold();
+--> statement-breakpoint
+-- functions/track_changes.sql
+-- Attaches versions, the history and the change feed to a table with the columns id (uuid), created_at,
+-- updated_at and version. It creates <entity>_document(row), the JSON that history and feed contain, from
+-- the columns of the table, and the triggers. It must run again after a column was added or removed.
+-- Every name is qualified, so no search path and no temporary table can change what a trigger writes to.
+CREATE OR REPLACE FUNCTION track_changes(tracked regclass, entity text) RETURNS void LANGUAGE plpgsql AS $track$
+DECLARE
+  own text := (SELECT quote_ident(nspname) FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
+    WHERE pg_proc.oid = 'track_changes(regclass,text)'::regprocedure);
+  tracked_name text;
+  prefix text;
+  fields text;
+  template text := $template$
+    CREATE OR REPLACE FUNCTION [own].[document](tracked_row [table]) RETURNS json
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT json_build_object([fields]) $$;
+
+    CREATE OR REPLACE FUNCTION [own].[created]() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      INSERT INTO [own].changes (entity, entity_id, version, action, after)
+        SELECT [entity], added.id, added.version, 'created', [own].[document](added) FROM added;
+      RETURN NULL;
+    END
+    $$;
+    CREATE OR REPLACE TRIGGER [created] AFTER INSERT ON [table]
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION [own].[created]();
+
+    CREATE OR REPLACE FUNCTION [own].[deleted]() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      INSERT INTO [own].changes (entity, entity_id, version, action, before)
+        SELECT [entity], removed.id, removed.version + 1, 'deleted', [own].[document](removed) FROM removed;
+      RETURN NULL;
+    END
+    $$;
+    CREATE OR REPLACE TRIGGER [deleted] AFTER DELETE ON [table]
+    REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION [own].[deleted]();
+
+    CREATE OR REPLACE FUNCTION [own].[truncated]() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      INSERT INTO [own].changes (entity, entity_id, version, action, before)
+        SELECT [entity], rows.id, rows.version + 1, 'deleted', [own].[document](rows) FROM [table] AS rows;
+      RETURN NULL;
+    END
+    $$;
+    CREATE OR REPLACE TRIGGER [truncated] BEFORE TRUNCATE ON [table]
+    FOR EACH STATEMENT EXECUTE FUNCTION [own].[truncated]();
+
+    -- An update of the id deletes one entity and creates another.
+    CREATE OR REPLACE FUNCTION [own].[updated]() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE
+      old_document json := [own].[document](OLD);
+      new_document json := [own].[document](NEW);
+    BEGIN
+      IF NEW.id = OLD.id THEN
+        INSERT INTO [own].changes (entity, entity_id, version, action, before, after)
+          VALUES ([entity], NEW.id, NEW.version, 'updated', old_document, new_document);
+      ELSE
+        INSERT INTO [own].changes (entity, entity_id, version, action, before, after)
+          VALUES ([entity], OLD.id, OLD.version + 1, 'deleted', old_document, NULL),
+            ([entity], NEW.id, NEW.version, 'created', NULL, new_document);
+      END IF;
+      RETURN NULL;
+    END
+    $$;
+    CREATE OR REPLACE TRIGGER [updated] AFTER UPDATE ON [table]
+    FOR EACH ROW EXECUTE FUNCTION [own].[updated]();
+
+    CREATE OR REPLACE TRIGGER [touch] BEFORE UPDATE ON [table]
+    FOR EACH ROW EXECUTE FUNCTION [own].touch_row();
+  $template$;
+  part record;
+BEGIN
+  SELECT format('%I.%I', nspname, relname), relname INTO tracked_name, prefix
+  FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = tracked;
+  SELECT string_agg(
+    quote_literal(lower(left(attname, 1)) || substr(replace(initcap(replace(attname, '_', ' ')), ' ', ''), 2)) || ', '
+      || format(CASE WHEN atttypid = 'timestamptz'::regtype THEN '%s.api_moment(tracked_row.%I)' ELSE 'tracked_row.%2$I' END, own, attname),
+    ', ' ORDER BY attnum)
+  INTO fields FROM pg_attribute
+  WHERE attrelid = tracked AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
+  FOR part IN SELECT * FROM (VALUES
+    ('[own]', own), ('[table]', tracked_name), ('[entity]', quote_literal(entity)), ('[fields]', fields),
+    ('[document]', quote_ident(entity || '_document')), ('[touch]', quote_ident(prefix || '_touch_row')),
+    ('[created]', quote_ident(prefix || '_changes_created')), ('[deleted]', quote_ident(prefix || '_changes_deleted')),
+    ('[updated]', quote_ident(prefix || '_changes_updated')), ('[truncated]', quote_ident(prefix || '_changes_truncated'))
+  ) AS parts (name, value) LOOP
+    template := replace(template, part.name, part.value);
+  END LOOP;
+  EXECUTE template;
+END
+$track$;

@@ -25,7 +25,7 @@ type AnswerHeader =
   | 'RateLimit'
   | 'RateLimit-Policy';
 
-interface SuccessOptions {
+export interface SuccessOptions {
   description: string;
   /** The class of `data`; in a list of one, of each of its items. */
   data: Type | [Type];

@@ -74,7 +74,7 @@ function listFault(value: unknown, { maxItems, maxLength }: ListLimits): string 
   return new Set(value).size < value.length ? 'must not name one twice' : undefined;
 }
 
-function isText(text: unknown, min: number, max: number): boolean {
+export function isText(text: unknown, min: number, max: number): boolean {
   if (typeof text !== 'string' || text.length < min || text.length > max * 2) return false;
   const length = text.length <= max && min <= 1 ? text.length : [...text].length;
   return length >= min && length <= max;
@@ -125,7 +125,7 @@ export function NamesParameter(known: readonly string[]): PropertyDecorator {
 export function MomentParameter(): PropertyDecorator {
   return parameter(
     // Not undefined, which would be no parameter at all.
-    (value) => (typeof value === 'string' && roundedUp(value)) ?? false,
+    (value) => (typeof value === 'string' && parseMoment(value)) ?? false,
     (value) => value instanceof Date,
     'must be a date such as 2026-01-31 or a date-time such as 2026-01-31T12:00:00Z (a + is written %2B), given once',
   );
@@ -166,7 +166,8 @@ export function isKnownYear(time: number): boolean {
   return time >= Date.parse('0001-01-01') && time <= LAST_MOMENT;
 }
 
-function roundedUp(text: string): Date | undefined {
+/** The moment of an RFC 3339 date or date-time; what is finer than a millisecond is rounded up. */
+export function parseMoment(text: string): Date | undefined {
   const moment = momentOf(text);
   const isFiner = /\.\d{3}\d*[1-9]/.test(text);
   return moment && isFiner ? new Date(Math.min(moment.getTime() + 1, LAST_MOMENT)) : moment;

@@ -1,0 +1,227 @@
+import { and, eq, not, type SQL, sql } from 'drizzle-orm';
+import type { Db } from '../connection.js';
+import { DataError } from '../errors.js';
+import { type Author, authorValues, NOTING } from './author.js';
+import { batchedRead } from '../query/batched-read.js';
+import { keptStatements, prepareOnce, withPlainRows } from '../query/prepared.js';
+import { isUuid } from '../driver/text-format.js';
+import type { Entity, EntityRow } from './entity.js';
+import { firstVersion, WAS_INSERTED } from './first-version.js';
+
+/** What must hold of the row for a write to happen. */
+export interface WriteCondition {
+  /** It is at one of these versions; 'any': it exists. */
+  versions?: number[] | 'any';
+  /** It is at none of these versions; 'any': it does not exist. */
+  notVersions?: number[] | 'any';
+}
+
+export interface WriteOptions extends WriteCondition {
+  /** For the history; default nobody. */
+  by?: Author;
+}
+
+/** Statements kept for writes of different shapes: columns written and conditions. */
+const MAX_SHAPES = 100;
+
+export type VersionedRows<Row extends EntityRow, Values extends object> = ReturnType<
+  typeof createVersionedRows<Row, Values>
+>;
+
+/**
+ * Reads and writes of single rows of an entity, on the pool or on an open transaction. Each write is
+ * one statement, so it holds or fails as a whole without a transaction of its own.
+ *
+ * Each may throw a DataError: those named below, and `invalid_value`, `conflict`,
+ * `statement_timeout`, `pool_exhausted` and `database_unavailable`, found by `asDataError`.
+ */
+export function createVersionedRows<Row extends EntityRow, Values extends object>(
+  db: Db,
+  entity: Entity<Row, Values>,
+) {
+  const { table, columns, written } = entity;
+  const kept = keptStatements(MAX_SHAPES);
+  const withIds = prepareOnce(() =>
+    db
+      .select(columns)
+      .from(table)
+      .where(sql`${table.id} = any(${sql.placeholder('ids')}::uuid[])`)
+      .prepare(`${entity.name} ids`),
+  );
+
+  /** The rows of these ids that exist, in the order of the ids. */
+  async function getMany(ids: string[]): Promise<Row[]> {
+    const byId = await read(ids.map(checkedId));
+    return ids.map((id) => byId.get(id.toLowerCase())).filter((row) => row !== undefined);
+  }
+
+  async function read(ids: string[]): Promise<Map<string, Row>> {
+    const rows = (await withIds().execute({ ids })) as unknown as Row[];
+    return new Map(rows.map((row) => [row.id, row]));
+  }
+
+  const readById = batchedRead(read);
+
+  /** Throws `not_found`. */
+  async function get(id: string): Promise<Row> {
+    return (await readById(checkedId(id))) ?? notFound(entity);
+  }
+
+  const insert = prepareOnce(() =>
+    db
+      .insert(table)
+      .values(placeholders(entity, written) as never)
+      .returning({ ...columns, ...NOTING })
+      .prepare(`${entity.name} insert`),
+  );
+
+  /** Throws `already_exists` where a unique column has the value already. */
+  async function create(values: Values, by: Author = {}): Promise<Row> {
+    const [row] = await insert().execute({ ...values, ...authorValues(by) });
+    return row as unknown as Row;
+  }
+
+  /**
+   * Replaces the row, or creates it under this id; `created` tells which. With `versions` it only
+   * replaces. Throws `version_mismatch` when the condition does not hold.
+   */
+  async function put(
+    id: string,
+    values: Values,
+    options: WriteOptions = {},
+  ): Promise<{ row: Row; created: boolean }> {
+    const { versions, notVersions } = options;
+    if (versions) {
+      const row = await updateRow(id, values, options);
+      return { row: row ?? versionMismatch(entity), created: false };
+    }
+    const statement = kept(`put ${shapeOf(options)}`, () => {
+      const set = placeholders(entity, written);
+      const version = firstVersion(entity.name, sql`${sql.placeholder('id')}`);
+      const upsert = db
+        .insert(table)
+        .values({ id: sql.placeholder('id'), ...set, version } as never)
+        .onConflictDoUpdate({
+          target: table.id,
+          set: set as never,
+          setWhere: notVersions && not(isAt(entity, notVersions, 'notVersions')),
+        })
+        .returning({ ...columns, ...NOTING, created: WAS_INSERTED });
+      return withPlainRows(upsert.prepare(`${entity.name} put`), ['created']);
+    });
+    const [found] = await statement.execute({ ...values, ...valuesOf(id, options) });
+    if (!found) return versionMismatch(entity);
+    const { created, ...row } = found as Record<string, unknown>;
+    return { row: row as unknown as Row, created: created as boolean };
+  }
+
+  /** Changes the columns given, at least one. Throws `not_found`, `version_mismatch`. */
+  async function update(
+    id: string,
+    values: Partial<Values>,
+    options: WriteOptions = {},
+  ): Promise<Row> {
+    return (await updateRow(id, values, options)) ?? (await notMatching(id, options));
+  }
+
+  async function updateRow(
+    id: string,
+    values: Partial<Values>,
+    options: WriteOptions,
+  ): Promise<Row | undefined> {
+    const names = written.filter((name) => values[name as keyof Values] !== undefined);
+    const statement = kept(`update ${names.join()} ${shapeOf(options)}`, () =>
+      withPlainRows(
+        db
+          .update(table)
+          .set(placeholders(entity, names) as never)
+          .where(matching(entity, options))
+          .returning({ ...columns, ...NOTING })
+          .prepare(`${entity.name} update`),
+      ),
+    );
+    const [row] = await statement.execute({ ...values, ...valuesOf(id, options) });
+    return row as unknown as Row | undefined;
+  }
+
+  /** Removes the row and resolves with what it was. Throws `not_found`, `version_mismatch`. */
+  async function remove(id: string, options: WriteOptions = {}): Promise<Row> {
+    const statement = kept(`delete ${shapeOf(options)}`, () =>
+      withPlainRows(
+        db
+          .delete(table)
+          .where(matching(entity, options))
+          .returning({ ...columns, ...NOTING })
+          .prepare(`${entity.name} delete`),
+      ),
+    );
+    const [row] = await statement.execute(valuesOf(id, options));
+    return (row as unknown as Row | undefined) ?? (await notMatching(id, options));
+  }
+
+  /** Throws why a write found no row: it does not exist, or its condition does not hold. */
+  async function notMatching(id: string, { versions, notVersions }: WriteCondition) {
+    if (!versions && !notVersions) return notFound(entity);
+    await get(id);
+    return versionMismatch(entity);
+  }
+
+  return { get, getMany, create, put, update, remove };
+}
+
+/** In lower case, as the database answers it. A wrong id would fail the whole batch of reads. */
+function checkedId(id: string): string {
+  if (isUuid(id)) return id.toLowerCase();
+  throw new DataError('invalid_value', 'The id is not a UUID.');
+}
+
+/** Placeholders for the values of columns, each with the column's own encoding. */
+function placeholders({ columns }: Entity, names: readonly string[]): Record<string, SQL> {
+  return Object.fromEntries(
+    names.map((name) => [name, sql`${sql.param(sql.placeholder(name), columns[name])}`]),
+  );
+}
+
+/** Writes of one shape are one statement. */
+function shapeOf({ versions, notVersions }: WriteCondition): string {
+  return [versions, notVersions].map((named) => (Array.isArray(named) ? 'some' : named)).join();
+}
+
+function valuesOf(id: string, { versions, notVersions, by = {} }: WriteOptions) {
+  return {
+    id: checkedId(id),
+    versions: `{${String(versions)}}`,
+    notVersions: `{${String(notVersions)}}`,
+    ...authorValues(by),
+  };
+}
+
+function matching(entity: Entity, { versions, notVersions }: WriteCondition): SQL | undefined {
+  return and(
+    eq(entity.table.id, sql.placeholder('id')),
+    versions && isAt(entity, versions, 'versions'),
+    notVersions && not(isAt(entity, notVersions, 'notVersions')),
+  );
+}
+
+function isAt(
+  { table }: Entity,
+  versions: number[] | 'any',
+  name: 'versions' | 'notVersions',
+): SQL {
+  return versions === 'any'
+    ? sql`true`
+    : sql`${table.version} = any(${sql.placeholder(name)}::integer[])`;
+}
+
+function notFound({ name }: Entity): never {
+  throw new DataError('not_found', `There is no ${name} with this id.`);
+}
+
+/** Throws `version_mismatch`. */
+export function versionMismatch({ name }: Pick<Entity, 'name'>): never {
+  throw new DataError(
+    'version_mismatch',
+    `The ${name} is not at the version that the request names.`,
+  );
+}

@@ -1,0 +1,46 @@
+import type { Type } from '@nestjs/common';
+import type { TrackedEntity } from '../changes/tracked-entity.js';
+import type { Entity, EntityRow } from '../db/entity/entity.js';
+import type { EntityFactory } from '../db/entity/entity.factory.js';
+
+/** One entity as it is served over HTTP. */
+export interface EntityResource<
+  Row extends EntityRow = EntityRow,
+  Values extends object = object,
+> extends TrackedEntity<EntityFactory<Row, Values>> {
+  entity: Entity<Row, Values>;
+  dto: Type<Row>;
+}
+
+interface ResourceOptions<Row extends EntityRow> {
+  /** The path of the list, and the plural in descriptions, such as `skills`. */
+  path: string;
+  /** The class that documents a row and validates what clients write of it. */
+  dto: Type<Row>;
+  /** An id for the examples of the documentation. */
+  exampleId?: string;
+}
+
+/** The id of examples where no other is given. */
+export const EXAMPLE_ID = '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10';
+
+/** An entity, its path and its class, with the injection tokens of its module. */
+export function entityResource<Row extends EntityRow, Values extends object>(
+  entity: Entity<Row, Values>,
+  { path, dto, exampleId = EXAMPLE_ID }: ResourceOptions<Row>,
+): EntityResource<Row, Values> {
+  const { name } = entity;
+  return {
+    entity,
+    name,
+    path,
+    dto,
+    exampleId,
+    tokens: {
+      database: Symbol(`${name} database`),
+      changes: Symbol(`${name} changes`),
+      rows: Symbol(`${name} rows`),
+    },
+    getRow: (rows, id) => rows.get(id),
+  };
+}

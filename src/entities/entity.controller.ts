@@ -1,0 +1,204 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { Body, Headers, Inject, Query, Req, Res } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import type { Db } from '../db/connection.js';
+import type { EntityRow } from '../db/entity/entity.js';
+import type { EntityFactory } from '../db/entity/entity.factory.js';
+import { versionMismatch } from '../db/entity/versioned-rows.js';
+import { type Success, success } from '../http/answers/envelope.js';
+import { areNamed, etagOf, preconditionsOf } from '../http/answers/etag.js';
+import { once } from '../http/answers/idempotency.js';
+import { nextLink, PageMetaDto } from '../http/answers/page.js';
+import { authorOf } from '../http/contract/author.js';
+import { Endpoint } from '../http/contract/endpoint.js';
+import { Id } from '../http/contract/id.decorator.js';
+import { ResourceController } from '../http/contract/resource-controller.js';
+import { notValid } from '../http/problems/problem.js';
+import { type EntityListQuery, toListQuery, toPageMeta } from './entity-list.js';
+import { bodyDtosOf, listQueryDtoOf } from './entity.dto.js';
+import type { EntityResource } from './entity-resource.js';
+
+/**
+ * A controller with every route of one entity: a paged and filtered list, GET with ETag and 304,
+ * idempotent POST, PUT, PATCH and DELETE with If-Match, all of them documented. A class that extends
+ * it may override a route, or add others.
+ */
+export function EntityController<Row extends EntityRow, Values extends object>(
+  resource: EntityResource<Row, Values>,
+) {
+  const { entity, name, path, dto, tokens, exampleId } = resource;
+  const { input, patch: patchDto } = bodyDtosOf(entity, dto);
+  const Name = name[0]!.toUpperCase() + name.slice(1);
+  const Plural = path[0]!.toUpperCase() + path.slice(1);
+  const id = { noun: name, example: exampleId };
+
+  @ApiTags(path)
+  @ResourceController(path)
+  class Controller {
+    constructor(
+      @Inject(tokens.rows) readonly rows: EntityFactory<Row, Values>,
+      @Inject(tokens.database) readonly db: Db,
+    ) {}
+
+    @Endpoint({
+      method: 'GET',
+      operationId: `list${Plural}`,
+      summary: `List ${path}`,
+      description:
+        'A page, the newest first unless `sort` says otherwise. Follow `meta.nextCursor`, or the `Link` header, to the last page: whatever others write meanwhile, each entry that exists all along is met once.',
+      query: listQueryDtoOf(entity),
+      answers: { 200: { description: `The ${path}.`, data: [dto], meta: PageMetaDto, link: true } },
+      problems: ['invalid_cursor'],
+    })
+    async list(
+      @Query() query: EntityListQuery,
+      @Req() req: Request,
+      @Res({ passthrough: true }) res: Response,
+    ): Promise<Success<Row[], PageMetaDto>> {
+      const page = await this.rows.list(toListQuery(entity, query));
+      const meta = toPageMeta(entity, page, query);
+      if (meta.nextCursor) res.setHeader('Link', nextLink(req, meta.nextCursor));
+      return success(page.rows, meta);
+    }
+
+    @Endpoint({
+      method: 'GET',
+      path: ':id',
+      operationId: `get${Name}`,
+      summary: `Read a ${name}`,
+      description: 'Its `ETag` is for `If-None-Match` here and for `If-Match` when it is written.',
+      answers: { 200: { description: `The ${name}.`, data: dto, etag: true } },
+      problems: ['not_found'],
+      conditions: 'read',
+      id,
+    })
+    async get(
+      @Id() id: string,
+      @Headers() headers: IncomingHttpHeaders,
+      @Res({ passthrough: true }) res: Response,
+    ): Promise<Success<Row> | undefined> {
+      const { versions, notVersions } = preconditionsOf(headers);
+      const row = await this.rows.get(id);
+      if (versions && !areNamed(versions, row.version)) versionMismatch(entity);
+      const answer = withETag(res, row);
+      if (!notVersions || !areNamed(notVersions, row.version)) return answer;
+      res.status(304);
+      return undefined;
+    }
+
+    @Endpoint({
+      method: 'POST',
+      operationId: `create${Name}`,
+      summary: `Create a ${name}`,
+      description: 'The service makes the id. To choose it yourself, PUT to its path.',
+      body: input,
+      answers: {
+        201: {
+          description: `The ${name} created.`,
+          data: dto,
+          etag: true,
+          location: true,
+          replayed: true,
+        },
+      },
+      problems: ['already_exists'],
+      idempotent: true,
+    })
+    async create(
+      @Body() body: Values,
+      @Req() req: Request,
+      @Res({ passthrough: true }) res: Response,
+    ): Promise<Success<Row>> {
+      return await once(this.db, { req, res }, async (tx) => {
+        const rows = tx ? this.rows.on(tx) : this.rows;
+        const row = await rows.create(body, authorOf(req, res));
+        const Location = `${req.baseUrl}${req.path.replace(/\/$/, '')}/${row.id}`;
+        return { headers: { Location, ETag: etagOf(row.version) }, body: success(row) };
+      });
+    }
+
+    @Endpoint({
+      method: 'PUT',
+      path: ':id',
+      operationId: `replace${Name}`,
+      summary: `Replace a ${name}, or create it under this id`,
+      description: `The same request twice gives the same ${name}. With \`If-Match\` it only replaces, with \`If-None-Match: *\` it only creates.`,
+      body: input,
+      answers: {
+        200: { description: `The ${name} replaced.`, data: dto, etag: true },
+        201: { description: `The ${name} created.`, data: dto, etag: true, location: true },
+      },
+      problems: ['already_exists'],
+      conditions: 'write',
+      id,
+    })
+    async put(
+      @Id() id: string,
+      @Body() body: Values,
+      @Headers() headers: IncomingHttpHeaders,
+      @Req() req: Request,
+      @Res({ passthrough: true }) res: Response,
+    ): Promise<Success<Row>> {
+      const options = { ...preconditionsOf(headers), by: authorOf(req, res) };
+      const { row, created } = await this.rows.put(id, body, options);
+      // The one path of the row, however its id was written in the request.
+      if (created) res.status(201).location(`${req.baseUrl}${req.path}`.replace(/[^/]*$/, row.id));
+      return withETag(res, row);
+    }
+
+    @Endpoint({
+      method: 'PATCH',
+      path: ':id',
+      operationId: `patch${Name}`,
+      summary: `Change fields of a ${name}`,
+      description:
+        'A JSON merge patch (RFC 7396): absent fields keep their values, a list is replaced whole; `null` and an empty patch are refused.',
+      body: patchDto,
+      consumes: ['application/merge-patch+json', 'application/json'],
+      answers: { 200: { description: `The ${name} as it is now.`, data: dto, etag: true } },
+      problems: ['not_found', 'already_exists'],
+      conditions: 'write',
+      id,
+    })
+    async patch(
+      @Id() id: string,
+      @Body() body: Partial<Values>,
+      @Headers() headers: IncomingHttpHeaders,
+      @Req() req: Request,
+      @Res({ passthrough: true }) res: Response,
+    ): Promise<Success<Row>> {
+      if (Object.keys(body).length === 0) {
+        throw notValid([{ path: '', message: 'the patch must change at least one field' }]);
+      }
+      const options = { ...preconditionsOf(headers), by: authorOf(req, res) };
+      return withETag(res, await this.rows.update(id, body, options));
+    }
+
+    @Endpoint({
+      method: 'DELETE',
+      path: ':id',
+      operationId: `delete${Name}`,
+      summary: `Remove a ${name}`,
+      answers: { 200: { description: `The ${name} removed, as it was.`, data: dto } },
+      problems: ['not_found', 'conflict'],
+      conditions: 'write',
+      id,
+    })
+    async remove(
+      @Id() id: string,
+      @Headers() headers: IncomingHttpHeaders,
+      @Req() req: Request,
+      @Res({ passthrough: true }) res: Response,
+    ): Promise<Success<Row>> {
+      const options = { ...preconditionsOf(headers), by: authorOf(req, res) };
+      return success(await this.rows.remove(id, options));
+    }
+  }
+  return Controller;
+}
+
+function withETag<Row extends EntityRow>(res: Response, row: Row): Success<Row> {
+  res.setHeader('ETag', etagOf(row.version));
+  return success(row);
+}

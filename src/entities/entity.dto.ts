@@ -1,0 +1,92 @@
+import type { Type } from '@nestjs/common';
+import {
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiSchema,
+  type ApiSchemaOptions,
+  PartialType,
+  PickType,
+} from '@nestjs/swagger';
+import { IsIn, IsOptional } from 'class-validator';
+import type { Entity, EntityRow } from '../db/entity/entity.js';
+import { DEFAULT_LIMIT, DEFAULT_SORT } from '../db/entity/keyset-list.js';
+import { PageCursor, PageLimit } from '../http/answers/page.js';
+import type { EntityListQuery } from './entity-list.js';
+import { FilterParameter } from '../http/contract/filter-parameter.js';
+
+const MOMENT = {
+  format: 'date-time',
+  example: '2026-01-31T12:00:00.000Z',
+} as const;
+
+/** The fields that the database keeps of every entity. */
+export class EntityDto implements EntityRow {
+  @ApiProperty({ format: 'uuid', example: '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10' })
+  id!: string;
+
+  @ApiProperty({ ...MOMENT, description: 'UTC, to the millisecond.' })
+  createdAt!: string;
+
+  @ApiProperty({ ...MOMENT, description: 'When it was last written; UTC, to the millisecond.' })
+  updatedAt!: string;
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 1,
+    example: 1,
+    description: 'Counts the writes. The ETag is this number in quotes.',
+  })
+  version!: number;
+}
+
+/** The classes of bodies, made of the class of an entity by what clients may write. */
+export interface BodyDtos<Values extends object> {
+  /** The body of POST and PUT. */
+  input: Type<Values>;
+  /** The body of PATCH, a JSON merge patch (RFC 7396): `null` removes nothing and is refused. */
+  patch: Type<Partial<Values>>;
+}
+
+/** The schemas are named after the class: `SkillDto` gives `SkillInput` and `SkillPatch`. */
+export function bodyDtosOf<Row extends EntityRow, Values extends object>(
+  entity: Entity<Row, Values>,
+  dto: Type<Row>,
+): BodyDtos<Values> {
+  const name = dto.name.replace(/Dto$/, '');
+  class Input extends PickType(dto as Type<object>, entity.written as readonly never[]) {}
+  ApiSchema({ name: `${name}Input`, description: `What a client writes of a ${entity.name}.` })(
+    Input,
+  );
+  class Patch extends PartialType(Input as Type<object>, { skipNullProperties: false }) {}
+  ApiSchema({
+    name: `${name}Patch`,
+    description: 'A JSON merge patch (RFC 7396) of at least one field.',
+    minProperties: 1,
+  } as ApiSchemaOptions)(Patch);
+  return { input: Input as Type<Values>, patch: Patch };
+}
+
+/** The class of the query of a list, with a parameter for each filter. */
+export function listQueryDtoOf(entity: Entity): Type<EntityListQuery> {
+  const sorts = entity.sorts.flatMap((key) => [`-${key}`, key]);
+  class ListQuery implements EntityListQuery {
+    limit: number = DEFAULT_LIMIT;
+    after?: string;
+    sort: string = DEFAULT_SORT;
+  }
+  const { prototype } = ListQuery;
+  PageLimit('The most entries of a page.')(prototype, 'limit');
+  PageCursor(
+    'The `meta.nextCursor` of the page before, for the page behind it. A cursor belongs to the filter and the sort that made it: with others, changed or cut it is refused (`invalid_cursor`).',
+  )(prototype, 'after');
+  ApiPropertyOptional({
+    enum: sorts,
+    default: DEFAULT_SORT,
+    description: 'The order; `-` for descending. Equal entries are ordered by their id.',
+  })(prototype, 'sort');
+  IsOptional()(prototype, 'sort');
+  IsIn(sorts, { message: `must be one of: ${sorts.join(', ')}` })(prototype, 'sort');
+  for (const [name, filter] of Object.entries(entity.filters))
+    FilterParameter(filter)(prototype, name);
+  return ListQuery;
+}

@@ -1,0 +1,51 @@
+import type { ModuleMetadata, Provider, Type } from '@nestjs/common';
+import { ChangesController } from '../changes/changes.controller.js';
+import { changesProviders } from '../changes/changes.providers.js';
+import type { Db } from '../db/connection.js';
+import { getDatabaseToken } from '../db/database.module.js';
+import { createEntityFactory } from '../db/entity/entity.factory.js';
+import type { EntityRow } from '../db/entity/entity.js';
+import { EntityController } from './entity.controller.js';
+import type { EntityResource } from './entity-resource.js';
+
+interface EntityModuleOptions {
+  /** Controllers of literal paths below the entity's path: they come before `:id`. */
+  controllers?: Type<object>[];
+  /** Instead of the generic one: a class that extends `EntityController(resource)`. */
+  controller?: Type<object>;
+  /** The name of a database of DatabaseModule; default: the default database. */
+  database?: string;
+}
+
+/**
+ * The metadata of a module that serves an entity with everything: list, reads and writes, history,
+ * change feed and live streams. `@Module(entityModule(SKILLS)) export class SkillsModule {}`.
+ */
+export function entityModule<Row extends EntityRow, Values extends object>(
+  resource: EntityResource<Row, Values>,
+  options: EntityModuleOptions = {},
+): ModuleMetadata {
+  const { controllers = [], controller = EntityController(resource), database } = options;
+  const { rows, changes } = resource.tokens;
+  return {
+    controllers: [...controllers, ChangesController(resource), controller],
+    providers: entityProviders(resource, database),
+    exports: [rows, changes],
+  };
+}
+
+function entityProviders<Row extends EntityRow, Values extends object>(
+  resource: EntityResource<Row, Values>,
+  database?: string,
+): Provider[] {
+  const { tokens, entity } = resource;
+  return [
+    { provide: tokens.database, useExisting: getDatabaseToken(database) },
+    {
+      provide: tokens.rows,
+      inject: [tokens.database],
+      useFactory: (db: Db) => createEntityFactory(db, entity),
+    },
+    ...changesProviders(resource),
+  ];
+}

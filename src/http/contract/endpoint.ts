@@ -1,0 +1,136 @@
+import 'reflect-metadata';
+import {
+  applyDecorators,
+  HttpCode,
+  RequestMapping,
+  RequestMethod,
+  type Type,
+} from '@nestjs/common';
+import { PARAMTYPES_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
+import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
+import { ApiConsumes, ApiHeader, ApiOperation, ApiParam } from '@nestjs/swagger';
+import { ApiIdempotencyKey, KEY_PROBLEMS } from '../answers/idempotency.js';
+import type { ProblemCode } from '../problems/problem.js';
+import {
+  ApiNotModified,
+  ApiResourceProblems,
+  ApiSuccess,
+  BODY_PROBLEMS,
+  type SuccessOptions,
+} from './api-answers.js';
+
+export interface EndpointOptions {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Below the path of the controller; default: that path itself. */
+  path?: string;
+  operationId: string;
+  summary: string;
+  description?: string;
+  /** The class of the query; default: the type of the parameter. */
+  query?: Type;
+  /** The class of the body; default: the type of the parameter. */
+  body?: Type;
+  /** The media types of the body; JSON where there is a body and nothing else is said. */
+  consumes?: string[];
+  /** What a success answers, by status; the first status is the one of the handler. */
+  answers: Record<number, SuccessOptions>;
+  /** The failures of this route, beside those that its other options bring. */
+  problems?: ProblemCode[];
+  /** What the `:id` of the path names, with an example. */
+  id?: { noun: string; example: string };
+  /** `read`: If-None-Match answers 304. `write`: If-Match and If-None-Match decide about the write. */
+  conditions?: 'read' | 'write';
+  /** The handler runs its work by `withIdempotencyKey`. */
+  idempotent?: boolean;
+}
+
+/**
+ * Everything about one route in one place: its method and path, what it reads and answers, its
+ * failures, its conditions and its documentation. Parameters are taken as ever: `@Body() body: Dto`,
+ * `@Query() query: Dto`. In a class that is made for any entity the types are not known to the
+ * compiler: there `body` and `query` name the classes that are validated and documented.
+ */
+export function Endpoint(options: EndpointOptions): MethodDecorator {
+  const { method, path = '/', query, body, answers, id, conditions, idempotent } = options;
+  const { operationId, summary, description } = options;
+  const statuses = Object.keys(answers).map(Number);
+  const consumes = options.consumes ?? (body ? ['application/json'] : []);
+  const decorators: (MethodDecorator & ClassDecorator)[] | MethodDecorator[] = [
+    RequestMapping({ path, method: RequestMethod[method] }),
+    HttpCode(statuses[0]!),
+    ApiOperation({ operationId, summary, ...(description && { description }) }),
+    ...(id ? [ApiEntityId(id)] : []),
+    ...(consumes.length > 0 ? [ApiConsumes(...consumes)] : []),
+    ...(conditions ? [CONDITIONS[conditions](id?.noun ?? 'entity')] : []),
+    ...(idempotent ? [ApiIdempotencyKey()] : []),
+    ...statuses.map((status) => ApiSuccess(status, answers[status]!)),
+    ApiResourceProblems(...problemsOf(options, consumes.length > 0)),
+  ];
+  return (target, key, descriptor) => {
+    setTypes(target, key, { [RouteParamtypes.QUERY]: query, [RouteParamtypes.BODY]: body });
+    applyDecorators(...decorators)(target, key, descriptor);
+  };
+}
+
+function problemsOf(options: EndpointOptions, readsBody: boolean): ProblemCode[] {
+  const { id, conditions, idempotent, problems = [] } = options;
+  const all: ProblemCode[] = [
+    ...(id ? (['invalid_id'] as const) : []),
+    ...(conditions ? (['invalid_header', 'version_mismatch'] as const) : []),
+    ...problems,
+    ...(readsBody ? BODY_PROBLEMS : []),
+    ...(idempotent ? KEY_PROBLEMS : []),
+  ];
+  return [...new Set(all)];
+}
+
+/** What TypeScript would have written for parameters of these classes. */
+function setTypes(target: object, key: string | symbol, types: Record<string, Type | undefined>) {
+  const args = (Reflect.getMetadata(ROUTE_ARGS_METADATA, target.constructor, key) ?? {}) as Record<
+    string,
+    { index: number }
+  >;
+  const known = (Reflect.getMetadata(PARAMTYPES_METADATA, target, key) ?? []) as unknown[];
+  const paramTypes = [...known];
+  for (const [name, { index }] of Object.entries(args)) {
+    paramTypes[index] = types[name.split(':', 1)[0]!] ?? paramTypes[index];
+  }
+  Reflect.defineMetadata(PARAMTYPES_METADATA, paramTypes, target, key);
+}
+
+function ApiEntityId({ noun, example }: { noun: string; example: string }): MethodDecorator {
+  return ApiParam({
+    name: 'id',
+    type: String,
+    format: 'uuid',
+    example,
+    description: `The id of the ${noun}: a UUID of any version.`,
+  });
+}
+
+const header = (name: string, description: string) =>
+  ApiHeader({ name, required: false, description });
+
+/** RFC 9110 13.1; both headers may be sent at once. */
+const CONDITIONS = {
+  read: (noun: string) =>
+    applyDecorators(
+      header('If-Match', `Answer 412 if the ${noun} is at none of these ETags.`),
+      header(
+        'If-None-Match',
+        `Answer 304 if the ${noun} is still at one of these ETags, such as \`"7"\`.`,
+      ),
+      ApiNotModified(),
+    ),
+  write: (noun: string) =>
+    applyDecorators(
+      header(
+        'If-Match',
+        `Write only if the ${noun} is at one of these ETags, such as \`"7"\`, or with \`*\` if it exists; else 412. Without it the last write wins.`,
+      ),
+      header(
+        'If-None-Match',
+        `Write only if the ${noun} is at none of these ETags, or with \`*\` if it does not exist; else 412.`,
+      ),
+    ),
+};

@@ -1,0 +1,107 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiPropertyOptional, type ApiPropertyOptions } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import { IsOptional, ValidateBy } from 'class-validator';
+import { isUuid } from '../../db/driver/text-format.js';
+import type { Filter, FilterDomain } from '../../db/entity/filters.js';
+import { isText, parseMoment } from './validators.js';
+
+/** The most values of a filter that may be given several times. */
+const MAX_VALUES = 20;
+
+/** A query parameter that takes the values of a filter: validated and documented by its domain. */
+export function FilterParameter(filter: Omit<Filter, 'where'>): PropertyDecorator {
+  const { domain, repeatable, description } = filter;
+  const { schema, rule, parse } = kindOf(domain);
+  const many = { type: 'array', items: schema, maxItems: MAX_VALUES, uniqueItems: true };
+  // A value that cannot be read stays as it is, for the validator to refuse it.
+  const read = (value: unknown) => parse(value) ?? value;
+  const isValid = (value: unknown) =>
+    repeatable ? areDistinct(value, parse) : parse(value) !== undefined;
+  const message = repeatable
+    ? `each must be ${rule}; at most ${MAX_VALUES}, none of them twice`
+    : `must be ${rule}, given once`;
+  return applyDecorators(
+    ApiPropertyOptional({ ...(repeatable ? many : schema), description } as ApiPropertyOptions),
+    IsOptional(),
+    Transform(({ value }: { value: unknown }) =>
+      repeatable && value !== undefined ? [value].flat().map(read) : read(value),
+    ),
+    ValidateBy({
+      name: 'filter',
+      validator: { validate: isValid, defaultMessage: () => message },
+    }),
+  );
+}
+
+function areDistinct(values: unknown, parse: Kind['parse']): boolean {
+  return (
+    Array.isArray(values) &&
+    values.length <= MAX_VALUES &&
+    values.every((value) => parse(value) !== undefined) &&
+    new Set(values).size === values.length
+  );
+}
+
+interface Kind {
+  /** For the OpenAPI document. */
+  schema: Record<string, unknown>;
+  /** Completes "must be …". */
+  rule: string;
+  /** The value of a text, or of a value that was read already; undefined for anything else. */
+  parse: (value: unknown) => unknown;
+}
+
+function kindOf(domain: FilterDomain): Kind {
+  switch (domain.kind) {
+    case 'text':
+      return textKind(domain.maxLength);
+    case 'integer':
+      return integerKind(domain);
+    case 'enum':
+      return {
+        schema: { type: 'string', enum: [...domain.values] },
+        rule: `one of: ${domain.values.join(', ')}`,
+        parse: (value) => (domain.values.includes(value as string) ? value : undefined),
+      };
+    case 'uuid':
+      return {
+        schema: { type: 'string', format: 'uuid' },
+        rule: 'a UUID',
+        parse: (value) => (isUuid(value) ? value.toLowerCase() : undefined),
+      };
+    case 'moment':
+      return {
+        schema: { type: 'string', example: '2026-01-31' },
+        rule: 'a date such as 2026-01-31 or a date-time such as 2026-01-31T12:00:00Z (a + is written %2B)',
+        parse: (value) => (typeof value === 'string' ? parseMoment(value) : asDate(value)),
+      };
+    default:
+      return domain satisfies never;
+  }
+}
+
+function textKind(maxLength: number): Kind {
+  return {
+    schema: { type: 'string', minLength: 1, maxLength },
+    rule: `text of 1 to ${maxLength} characters`,
+    parse: (value) =>
+      isText(value, 1, maxLength) ? (value as string).normalize('NFC') : undefined,
+  };
+}
+
+function integerKind({ min, max }: { min: number; max: number }): Kind {
+  return {
+    schema: { type: 'integer', minimum: min, maximum: max },
+    rule: `a whole number from ${min} to ${max}`,
+    parse: (value) => {
+      const isDigits = typeof value === 'string' && /^-?\d{1,15}$/.test(value);
+      const number = isDigits ? Number(value) : value;
+      return typeof number === 'number' && number >= min && number <= max ? number : undefined;
+    },
+  };
+}
+
+function asDate(value: unknown): Date | undefined {
+  return value instanceof Date ? value : undefined;
+}
