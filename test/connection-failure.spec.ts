@@ -1,10 +1,12 @@
 import { execFile, spawn } from 'node:child_process';
+import dns from 'node:dns';
 import { once } from 'node:events';
 import { chmod, chown, mkdtemp, rm, stat } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { jest } from '@jest/globals';
 import { sql } from 'drizzle-orm';
 import type { Db } from '../src/db/connection.js';
 import {
@@ -147,6 +149,27 @@ describe('a server that does not answer', () => {
     const recovery = performance.now();
     expect(await answered).toBe('none');
     expect(performance.now() - recovery).toBeLessThan(1300);
+  });
+});
+
+describe('a name server', () => {
+  it.each(['slow.test', 'slow-pair.test'])('may take longer than a second: %s', async (name) => {
+    const addresses = name.includes('pair')
+      ? [{ address: '::1', family: 6 }, { address: '127.0.0.1', family: 4 }] // prettier-ignore
+      : [{ address: '127.0.0.1', family: 4 }];
+    const lookup = jest
+      .spyOn(dns, 'lookup')
+      .mockImplementation(((
+        _: string,
+        __: object,
+        onResult: (error: null, result: object[]) => void,
+      ) => setTimeout(onResult, 1800, null, addresses)) as never);
+    atEnd(() => lookup.mockRestore());
+    const named = new URL(url);
+    named.hostname = name;
+    const { db } = connect({ url: named.href, acquire_timeout_ms: 0 });
+    expect(await codeOf(query(db))).toBe('none');
+    expect(lookup).toHaveBeenCalledTimes(1);
   });
 });
 

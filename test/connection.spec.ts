@@ -120,6 +120,28 @@ describe('waiting for a connection', () => {
   });
 });
 
+describe('a connect that was refused', () => {
+  it('is tried again for those who wait, while another session is busy', async () => {
+    const admin = connectPlainly(url);
+    const role = `refused_${process.pid}_${Date.now()}`;
+    await admin.unsafe(`create role ${role} login password 'secret' connection limit 1`);
+    atEnd(() => admin.unsafe(`drop role ${role}`));
+    const limited = new URL(url);
+    limited.username = role;
+    limited.password = 'secret';
+    const { db, stats } = connect({ url: limited.href, max: 2 });
+    const busy = codeOf(db.execute(sql`select pg_sleep(1.5)`));
+    await until(() => stats().open === 1);
+    const waiting = db.execute(sql`select 1`);
+    const took = timeOf(waiting);
+    await sleep(100); // refused: the role has no other connection
+    await admin.unsafe(`alter role ${role} connection limit 10`);
+    expect(await codeOf(waiting)).toBe('none');
+    expect(await took).toBeLessThan(1000);
+    expect(await busy).toBe('none');
+  });
+});
+
 describe('a connection', () => {
   it('costs the processor as much for a query after very many as at first', async () => {
     const { db } = connect({ url, max: 10 });

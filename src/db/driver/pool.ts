@@ -61,6 +61,8 @@ export class Pool {
   /** The index of the target that answered last. */
   #preferred = 0;
   #pausedUntil = 0;
+  /** Runs after a failed connect while any wait. */
+  #retry: NodeJS.Timeout | undefined;
   #timeouts = 0;
   #reaper: NodeJS.Timeout | undefined;
   /** Runs while any wait. */
@@ -130,6 +132,7 @@ export class Pool {
   async #close(timeoutMs: number): Promise<void> {
     await Promise.resolve(); // from here on `#closed` is set, and release() retires
     clearInterval(this.#reaper);
+    clearTimeout(this.#retry);
     this.#rejectWaiting(closedError(), this.#waiting.length);
     for (const session of this.#opening) session.destroy(closedError());
     for (const session of [...this.#idle]) this.#retire(session);
@@ -145,12 +148,20 @@ export class Pool {
   }
 
   #openIfWanted(): void {
-    if (this.#sessions.size > 0 && performance.now() < this.#pausedUntil) return;
+    if (this.#waiting.length === 0) return;
+    const pauseMs = this.#pausedUntil - performance.now();
+    if (this.#sessions.size > 0 && pauseMs > 0) return this.#openIn(pauseMs);
     const wanted = Math.min(
       this.#waiting.length - this.#opening.size,
       this.#settings.max - this.#sessions.size - this.#opening.size,
     );
     for (let i = 0; i < wanted; i++) void this.#open();
+  }
+
+  /** Those who wait may have nobody behind them whose coming would cause another attempt. */
+  #openIn(pauseMs: number): void {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.#openIfWanted(), pauseMs);
   }
 
   async #open(): Promise<void> {
@@ -186,7 +197,8 @@ export class Pool {
   #failedToOpen(error: DataError): void {
     this.#pausedUntil = performance.now() + REFUSED_PAUSE_MS;
     const full = errorCodeOf(error) === TOO_MANY_CONNECTIONS;
-    if (this.#sessions.size > 0 || (full && this.#opening.size > 0)) return;
+    if (this.#sessions.size > 0) return this.#openIfWanted();
+    if (full && this.#opening.size > 0) return;
     // Each attempt that is still under way may serve one; it tells that one if it fails too.
     this.#rejectWaiting(error, Math.max(1, this.#waiting.length - this.#opening.size));
   }
