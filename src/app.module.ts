@@ -8,6 +8,7 @@ import { type Environment, rateLimitOf } from './config/environment.js';
 import { DatabaseModule } from './db/database.module.js';
 import { HealthModule } from './health/health.module.js';
 import { LimitsModule } from './limits/limits.module.js';
+import { ObservabilityModule } from './observability/observability.module.js';
 import { ProjectsModule } from './projects/projects.module.js';
 import { TechnologiesModule } from './technologies/technologies.module.js';
 
@@ -19,7 +20,12 @@ const REALM = 'projects';
 
 /** The service's modules, on the database of this environment. */
 @Module({
-  imports: [HealthModule, ...API, RouterModule.register([{ path: 'api', children: API }])],
+  imports: [
+    HealthModule,
+    ObservabilityModule,
+    ...API,
+    RouterModule.register([{ path: 'api', children: API }]),
+  ],
 })
 export class AppModule {
   static forRoot(environment: Environment): DynamicModule {

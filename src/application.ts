@@ -1,7 +1,7 @@
 import { ConsoleLogger, Logger, type LogLevel } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import express, { type Express } from 'express';
+import express, { type Express, type RequestHandler } from 'express';
 import { AppModule } from './app.module.js';
 import { type Environment, listOf } from './config/environment.js';
 import { jsonBody } from './http/server/body-parser.js';
@@ -10,6 +10,9 @@ import { allowOrigins } from './http/server/cors.js';
 import { overloadProtection } from './http/server/overload.js';
 import { serveDocs } from './openapi.js';
 import { LeanExpressAdapter } from './http/server/express-adapter.js';
+import { Metrics } from './observability/metrics.js';
+import { metricsEndpoint } from './observability/metrics-endpoint.js';
+import { type OnAnswered, observeAnswers } from './http/server/answered.js';
 import { allowJsonText } from './http/answers/json-text.js';
 import { ProblemFilter } from './http/problems/problem.filter.js';
 import { requestId } from './http/server/request-id.js';
@@ -28,7 +31,11 @@ export async function createApplication(environment: Environment): Promise<NestE
     },
   );
   app.use(requestId);
-  if (Logger.isLevelEnabled('log')) app.use(requestLog());
+  const metrics = app.get(Metrics);
+  const observers: OnAnswered[] = [(answered) => metrics.observe(answered)];
+  if (Logger.isLevelEnabled('log')) observers.push(requestLog(environment.LOG_FORMAT));
+  app.use(observeAnswers(observers));
+  if (environment.METRICS_PORT === undefined) app.use(metricsAt(metrics));
   app.use(
     overloadProtection({
       maxConcurrent: environment.MAX_CONCURRENT_REQUESTS,
@@ -41,6 +48,16 @@ export async function createApplication(environment: Environment): Promise<NestE
   app.useGlobalFilters(new ProblemFilter());
   answerBrokenRequests(app.getHttpServer());
   return app;
+}
+
+/** Another method goes on, and finds no route. */
+function metricsAt(metrics: Metrics): RequestHandler {
+  const answer = metricsEndpoint(metrics);
+  return (req, res, next) => {
+    const isRight = req.path === '/metrics' && ['GET', 'HEAD'].includes(req.method);
+    if (isRight) answer(req, res, next);
+    else next();
+  };
 }
 
 /** One URL for each resource, and ETags from versions instead of a hash of every answer. Set before Nest makes the router. */

@@ -5,6 +5,8 @@ import { type Environment, readEnvironment } from './config/environment.js';
 import { Readiness } from './health/readiness.js';
 import { createApplication } from './application.js';
 import { drainable } from './http/server/drain.js';
+import { Metrics } from './observability/metrics.js';
+import { serveMetrics } from './observability/metrics-endpoint.js';
 import { stopOnSignals } from './process/stop-on-signals.js';
 
 /** What closes each thing that was opened, in the order of opening. */
@@ -34,6 +36,8 @@ async function start(environment: Environment): Promise<void> {
   opened.push(() => postgres.stop());
   const app = await createApplication({ ...environment, DATABASE_URL: postgres.url });
   opened.push(() => app.close());
+  if (environment.METRICS_PORT !== undefined)
+    opened.push(await serveMetrics(app.get(Metrics), environment.METRICS_PORT, HOST));
   const drain = drainable(app.getHttpServer());
   await app.listen(PORT, HOST).catch((error: Error) => {
     throw cannotListen(`${HOST}:${PORT}`, error);

@@ -65,9 +65,14 @@ describe('at its start', () => {
     const lines = service.output().trim().split('\n');
     const messages = lines.map((line) => JSON.parse(line).message);
     expect(messages).toContainEqual(expect.stringContaining(`listens on ${url},`));
-    expect(messages).toContainEqual(
-      expect.stringMatching(/^GET \/api\/projects 200 \d+ ms request=of-the-test$/),
-    );
+    expect(messages).toContainEqual({
+      method: 'GET',
+      route: '/api/projects',
+      status: 200,
+      ms: expect.any(Number),
+      actor: '',
+      requestId: 'of-the-test',
+    });
   });
 
   it('stopped while it starts its PostgreSQL, stops that too', async () => {

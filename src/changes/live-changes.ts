@@ -5,6 +5,7 @@ import { asDataError, errorCodeOf } from '../db/errors.js';
 import type { FeedPosition } from '../db/entity/change-feed.js';
 import { type ChangesFactory, createChangesFactory } from '../db/entity/changes.factory.js';
 import { batchesOf, type FeedBatch, toBatch, toFeedEvent } from './feed-events.js';
+import { publishFeedLag } from './feed-lag.js';
 import { RecentEvents } from './recent-events.js';
 import { WakeUp } from './wake-up.js';
 
@@ -93,6 +94,7 @@ export class LiveChanges {
       const page = await changes.getFeedPage({ after: this.#recent.end, limit: PAGE });
       this.#isAway = false;
       for (const batch of batchesOf(page.changes.map(toFeedEvent))) await this.#give(batch);
+      publishFeedLag(page.changes.at(-1)?.at);
       this.#recent.reach(page.next);
       return { found: page.changes.length > 0, hasMore: page.hasMore };
     } catch (error) {

@@ -138,6 +138,9 @@ export class Environment {
   @WholeNumber(1, 600_000)
   DATABASE_ACQUIRE_TIMEOUT_MS: number = 2000;
 
+  @WholeNumber(0, 3_600_000)
+  DATABASE_SLOW_STATEMENT_MS: number = 0;
+
   @Transform(({ value }) => ({ true: true, false: false })[String(value)] ?? (value as unknown))
   @IsBoolean({ message: 'must be true or false' })
   DATABASE_PREPARE: boolean = true;
@@ -198,6 +201,10 @@ export class Environment {
   @IsOptional()
   @Origins()
   CORS_ORIGINS: string | undefined = undefined;
+
+  @IsOptional()
+  @WholeNumber(0, 65_535)
+  METRICS_PORT: number | undefined = undefined;
 
   @OneOf(LOG_LEVELS)
   LOG_LEVEL: (typeof LOG_LEVELS)[number] = 'info';

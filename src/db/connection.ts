@@ -66,11 +66,19 @@ const CLOSE_TIMEOUT_MS = 5000;
 export function createDatabaseConnection(config: TDatabaseConfig): DatabaseConnection {
   const connection = open(config);
   configs.set(connection.db, config);
+  readings.set(connection.db, connection.stats);
   return connection;
 }
 
 /** What connections were made of, to make others beside them. */
 const configs = new WeakMap<Db, TDatabaseConfig>();
+
+const readings = new WeakMap<Db, () => PoolStats>();
+
+/** How the pool of `db` is used at this moment; undefined for a connection that is not ours. */
+export function poolStats(db: Db): PoolStats | undefined {
+  return readings.get(db)?.();
+}
 
 /** The most connections that `db` has at once. */
 export function mostConnections(db: Db): number {

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm';
 import type { Sql } from 'postgres';
 import { DataError } from '../errors.js';
 import { type DrizzleOptions, PendingQuery, type Run } from './pending-query.js';
+import { observeStatement } from '../observed.js';
 import type { Pool } from './pool.js';
 import type { Rows } from './postgres-js.js';
 import type { Session } from './session.js';
@@ -131,7 +132,9 @@ export class PooledDriver {
   async #runOn(session: Session, text: string, params: unknown[], values: boolean): Promise<Rows> {
     try {
       const prepare = this.#isPrepared(text, params);
-      const rows = await session.query(text, params, { values, prepare });
+      const rows = await observeStatement(text, () =>
+        session.query(text, params, { values, prepare }),
+      );
       if (session.inTransaction) throw leftOpen();
       return rows;
     } finally {
@@ -140,7 +143,9 @@ export class PooledDriver {
   }
 
   #execute: Execute = (session, text, params, values) =>
-    session.query(text, params, { values, prepare: this.#isPrepared(text, params) });
+    observeStatement(text, () =>
+      session.query(text, params, { values, prepare: this.#isPrepared(text, params) }),
+    );
 
   /** A statement without parameters is one round trip unprepared. */
   #isPrepared(text: string, params: unknown[]): boolean {

@@ -1,4 +1,5 @@
 import { DataError, errorCodeOf } from '../errors.js';
+import { observeAcquire } from '../observed.js';
 import { Session, type SessionSettings } from './session.js';
 import type { Target } from './socket.js';
 
@@ -94,11 +95,12 @@ export class Pool {
     const session = this.takeIdle();
     if (session) return Promise.resolve(session);
     if (this.#waiting.length >= this.#settings.maxWaiting) return Promise.reject(this.#givenUp());
-    return new Promise((resolve, reject) => {
+    const waiting = new Promise<Session>((resolve, reject) => {
       this.#waiting.push({ resolve, reject, since: performance.now() });
       if (this.#waiting.length === 1) this.#limitWaiting();
       this.#openIfWanted();
     });
+    return observeAcquire(waiting);
   }
 
   /**

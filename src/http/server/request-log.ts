@@ -1,19 +1,14 @@
 import { Logger } from '@nestjs/common';
-import type { NextFunction, Request, Response } from 'express';
-import { requestIdOf, traceIdOf } from './request-id.js';
+import type { OnAnswered } from './answered.js';
 
-/** One line for each request when it has been answered, at level info. The query is left out: it holds what people type. */
-export function requestLog() {
+/** One line for each request when it has been answered, at level info: an object for machines, or a line for people. */
+export function requestLog(format: 'json' | 'pretty'): OnAnswered {
   const logger = new Logger('Http');
-  return (req: Request, res: Response, next: NextFunction) => {
-    const startedAt = performance.now();
-    res.once('close', () => {
-      const ms = Math.round(performance.now() - startedAt);
-      const path = req.originalUrl.split('?', 1)[0]!;
-      const trace = traceIdOf(req);
-      const line = `${req.method} ${path} ${res.writableFinished ? res.statusCode : 'aborted'} ${ms} ms`;
-      logger.log(`${line} request=${requestIdOf(req, res)}${trace ? ` trace=${trace}` : ''}`);
-    });
-    next();
+  return (answered) => {
+    const ms = Math.round(answered.ms);
+    if (format === 'json') return logger.log({ ...answered, ms });
+    const { method, route, status, actor, requestId, traceId } = answered;
+    const line = `${method} ${route} ${status} ${ms} ms request=${requestId}`;
+    logger.log(line + (actor && ` actor=${actor}`) + (traceId ? ` trace=${traceId}` : ''));
   };
 }

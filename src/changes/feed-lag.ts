@@ -1,0 +1,16 @@
+import { channel } from 'node:diagnostics_channel';
+
+/** Published when changes have been given to the streams. */
+export interface FeedEventLag {
+  /** From the last of the changes to its sending. */
+  ms: number;
+}
+
+export const FEED_CHANNEL = 'projects-service:feed';
+
+const feed = channel(FEED_CHANNEL);
+
+export function publishFeedLag(at: Date | string | undefined): void {
+  if (at === undefined || !feed.hasSubscribers) return;
+  feed.publish({ ms: Math.max(0, Date.now() - new Date(at).getTime()) } satisfies FeedEventLag);
+}

@@ -1,0 +1,32 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Metrics } from './metrics.js';
+
+/** Answers with the metrics. Public, as /health is: keep it off the ingress (docs/operations.md). */
+export function metricsEndpoint(metrics: Metrics) {
+  return (_req: IncomingMessage, res: ServerResponse, next: (error: unknown) => void): void => {
+    metrics.text().then((text) => {
+      res.writeHead(200, { 'Content-Type': metrics.contentType, 'Cache-Control': 'no-store' });
+      res.end(_req.method === 'HEAD' ? undefined : text);
+    }, next);
+  };
+}
+
+/** Serves /metrics on a port of its own; resolves with what closes it. */
+export async function serveMetrics(
+  metrics: Metrics,
+  port: number,
+  host: string,
+): Promise<() => void> {
+  const answer = metricsEndpoint(metrics);
+  const server = createServer((req, res) => {
+    const isRight = /^\/metrics(\?|$)/.test(req.url!) && /^(GET|HEAD)$/.test(req.method!);
+    if (!isRight) return void res.writeHead(404).end();
+    answer(req, res, () => res.writeHead(500).end());
+  }).listen(port, host);
+  await once(server, 'listening');
+  return () => {
+    server.close();
+    server.closeAllConnections();
+  };
+}
