@@ -234,9 +234,12 @@ describe('a batch of any size', () => {
       ).expect(200);
       return proxy.roundTrips() - before;
     };
+    // The least of several: housekeeping may come between.
+    const least = async (size: number) =>
+      Math.min(await roundTrips(size), await roundTrips(size), await roundTrips(size));
     await roundTrips(1);
-    const few = await roundTrips(1);
-    expect(await roundTrips(60)).toBe(few);
+    const few = await least(1);
+    expect(await least(60)).toBe(few);
     expect(few).toBeLessThanOrEqual(8);
   });
 

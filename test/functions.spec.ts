@@ -106,7 +106,7 @@ describe('after a change to src/db/functions', () => {
     expect(check()).toMatchObject({ status: 0, stderr: '' });
 
     writeFileSync(added, bodyOf('second'));
-    appendFileSync(functionFile('before-tables/day_of.sql'), '-- a comment\n');
+    appendFileSync(functionFile('before-tables/search_grams.sql'), '-- a comment\n');
     expect(check().stderr.match(/\S+\.sql is not/g)).toHaveLength(2);
     generate('second');
     const client = await migratedDatabase(copy);

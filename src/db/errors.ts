@@ -63,6 +63,7 @@ type Cause = {
   code?: unknown;
   routine?: unknown;
   syscall?: unknown;
+  constraint_name?: unknown;
   message?: unknown;
   cause?: unknown;
 };
@@ -125,14 +126,13 @@ const BY_CLASS: Record<string, readonly [DataErrorCode, string]> = {
   '57': UNAVAILABLE, // operator intervention: shut down, crash, starting up
 };
 
-function translate({
-  code,
-  routine,
-  syscall,
-}: Cause): readonly [DataErrorCode, string] | undefined {
+function translate(cause: Cause): readonly [DataErrorCode, string] | undefined {
+  const { code, routine, syscall, constraint_name: constraint } = cause;
   // A table was changed under a prepared statement inside a transaction: the next time it is right.
   if (routine === 'RevalidateCachedQuery') return CONFLICT;
   if (typeof code !== 'string') return undefined;
   if (code === 'ENOENT' && syscall !== 'connect') return undefined; // a file, not a socket
+  // By their names, these constraints refuse a value that names one thing twice, not a second entry.
+  if (code === '23505' && String(constraint).endsWith('_distinct')) return INVALID;
   return BY_CODE[code] ?? (/^[0-9A-Z]{5}$/.test(code) ? BY_CLASS[code.slice(0, 2)] : undefined);
 }

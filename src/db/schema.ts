@@ -67,7 +67,7 @@ export const projects = pgTable(
     /** Counts the writes to the row, from 1; the trigger `touch_row` adds one at every update. */
     version: integer('version').notNull().default(1),
     search: tsvector('search').generatedAlwaysAs(
-      sql`project_search(name, technologies, description)`,
+      sql`project_search(name, technologies, description, created_at)`,
     ),
   },
   (table) => [
@@ -75,8 +75,7 @@ export const projects = pgTable(
     index('projects_created_at_id_index').on(table.createdAt, table.id),
     index('projects_updated_at_id_index').on(table.updatedAt, table.id),
     index('projects_name_id_index').on(table.name, table.id),
-    // With the day of creation, so that a search may be asked of some days (project-list.ts, `walkDays`).
-    index('projects_search_index').using('gin', table.search, sql`day_of(${table.createdAt})`),
+    index('projects_search_index').using('gin', table.search),
     check('projects_name_check', sql`btrim(${table.name}) <> ''`),
     check(
       'projects_description_check',
@@ -84,7 +83,10 @@ export const projects = pgTable(
     ),
     check(
       'projects_technologies_check',
-      sql`is_distinct_text_array(${table.technologies}, ${sql.raw(String(PROJECT_LIMITS.technologies))}, ${sql.raw(String(PROJECT_LIMITS.technologyLength))})`,
+      // That each is a text of 1 to 100 characters and stands once is checked by `project_technologies`.
+      sql`case jsonb_typeof(${table.technologies}) when 'array' then
+        jsonb_array_length(${table.technologies}) <= ${sql.raw(String(PROJECT_LIMITS.technologies))}
+        and not ${table.technologies} @? 'strict $[*] ? (@.type() != "string")' else false end`,
     ),
     check('projects_version_check', sql`${table.version} > 0`),
   ],
@@ -101,7 +103,17 @@ export const projectTechnologies = pgTable(
     createdAt: moment('created_at').notNull(),
     projectId: uuid('project_id').notNull(),
   },
-  (table) => [primaryKey({ columns: [table.technology, table.createdAt, table.projectId] })],
+  (table) => [
+    // A name that ends in `_distinct`: a violation means that one value names the same twice (errors.ts).
+    primaryKey({
+      name: 'project_technologies_distinct',
+      columns: [table.technology, table.createdAt, table.projectId],
+    }),
+    check(
+      'project_technologies_technology_check',
+      sql`char_length(${table.technology}) between 1 and ${sql.raw(String(PROJECT_LIMITS.technologyLength))}`,
+    ),
+  ],
 );
 
 /** How many projects use each technology, except for the changes that `technology_changes` still holds. */

@@ -7,10 +7,10 @@ import { type SQL, sql } from 'drizzle-orm';
  * deleted while the statement waits for it, this is the version of the deletion, which is no ETag.
  */
 export function firstVersion(entity: string, id: SQL): SQL<number> {
-  return sql`coalesce((
+  return sql`next_version(coalesce((
       select version from changes where entity_id = ${id} and entity = ${sql.raw(`'${entity}'`)}
       order by sequence desc limit 1
-    ), 0) + 1`;
+    ), 0))`;
 }
 
 /** For the RETURNING of an INSERT … ON CONFLICT: nobody has locked or updated a new row, so its xmax is 0. */

@@ -34,7 +34,7 @@ export function createTechnologiesFactory(db: Db) {
     const beginsSo = (name: SQL) =>
       sql`lower(${name}) like lower(${PREFIX}) ${PLANNED_FOR_ITS_VALUES}`;
     const statement = kept('prefix', () => prepareList(db, beginsSo));
-    return await statement.execute({ prefix: patternOf(prefix), limit });
+    return await statement.execute({ prefix: patternOf(prefix.normalize()), limit });
   }
 
   /** Adds what writers have noted to the counts, a part at a time; resolves with how many notes that were. */

@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION projects_changes_deleted() RETURNS trigger LANGUAGE p
 SET search_path FROM CURRENT AS $$
 BEGIN
   INSERT INTO changes (entity, entity_id, version, action, before)
-    SELECT 'project', id, version + 1, 'deleted',
+    SELECT 'project', id, next_version(version), 'deleted',
       project_document(id, name, description, technologies, created_at, updated_at, version)
     FROM removed;
   RETURN NULL;

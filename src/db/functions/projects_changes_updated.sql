@@ -12,7 +12,7 @@ BEGIN
       VALUES ('project', NEW.id, NEW.version, 'updated', old_document, new_document);
   ELSE
     INSERT INTO changes (entity, entity_id, version, action, before, after)
-      VALUES ('project', OLD.id, OLD.version + 1, 'deleted', old_document, NULL),
+      VALUES ('project', OLD.id, next_version(OLD.version), 'deleted', old_document, NULL),
         ('project', NEW.id, NEW.version, 'created', NULL, new_document);
   END IF;
   RETURN NULL;

@@ -16,7 +16,7 @@ BEGIN
     SELECT array_agg(technology), array_agg(uses)
     FROM (SELECT technology, count(*)::integer AS uses FROM used GROUP BY technology) AS counted HAVING count(*) > 0;
   INSERT INTO name_words (word)
-    SELECT DISTINCT typed FROM added, typo_words(name) AS typed
+    SELECT DISTINCT typed FROM added, typo_words(fold_accents(name)) AS typed
     WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0;
   RETURN NULL;
 END

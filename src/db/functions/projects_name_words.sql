@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION projects_name_words() RETURNS trigger LANGUAGE plpgsq
 SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 BEGIN
   INSERT INTO name_words (word)
-    SELECT typed FROM typo_words(NEW.name) AS typed
+    SELECT typed FROM typo_words(fold_accents(NEW.name)) AS typed
     WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0;
   RETURN NULL;
 END

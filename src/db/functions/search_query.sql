@@ -1,14 +1,21 @@
 -- The tsquery of a search, from words as search-words.ts writes them: a plain word stands bare, all
--- else in quotes. A word that no name contains may be a typo of up to three words that names contain;
+-- else in quotes. A single letter of a script without spaces matches every pair that begins with it (see
+-- search_grams). A word that no name contains may be a typo of up to three words that names contain;
 -- this does not apply inside a phrase or behind a minus.
 CREATE OR REPLACE FUNCTION search_query(words text, all_of text[], any_of text[]) RETURNS tsquery
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET client_min_messages = warning AS $$
 DECLARE
-  query tsquery := websearch_to_tsquery('simple', words);
+  folded text := fold_accents(words);
+  query tsquery := websearch_to_tsquery('simple', folded);
   word_sought text;
   similar_words text;
 BEGIN
-  FOR word_sought IN SELECT typo_words(regexp_replace(words, '-?"[^"]*"|-\S+', ' ', 'g')) LOOP
+  IF octet_length(folded) <> char_length(folded) THEN
+    query := regexp_replace(query::text,
+      '(''[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]'')',
+      '\1:*', 'g')::tsquery;
+  END IF;
+  FOR word_sought IN SELECT typo_words(regexp_replace(folded, '-?"[^"]*"|-\S+', ' ', 'g')) LOOP
     CONTINUE WHEN EXISTS (SELECT FROM name_words WHERE word = word_sought);
     SELECT string_agg(word, ' | ') INTO similar_words FROM (
       SELECT word FROM name_words WHERE word % word_sought

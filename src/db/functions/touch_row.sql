@@ -1,7 +1,8 @@
 -- Counts the version of a row and keeps its timestamps. For every versioned table.
 CREATE OR REPLACE FUNCTION touch_row() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  NEW.version := OLD.version + 1;
+  -- As next_version, which is not called because this function runs for every row and sets no search path.
+  NEW.version := CASE WHEN OLD.version = 2147483647 THEN 1 ELSE OLD.version + 1 END;
   NEW.created_at := OLD.created_at;
   -- A clock set back must not make a newer version look older.
   NEW.updated_at := greatest(now(), OLD.updated_at);

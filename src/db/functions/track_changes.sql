@@ -26,7 +26,7 @@ DECLARE
     CREATE OR REPLACE FUNCTION [own].[deleted]() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
       INSERT INTO [own].changes (entity, entity_id, version, action, before)
-        SELECT [entity], removed.id, removed.version + 1, 'deleted', [own].[document](removed) FROM removed;
+        SELECT [entity], removed.id, [own].next_version(removed.version), 'deleted', [own].[document](removed) FROM removed;
       RETURN NULL;
     END
     $$;
@@ -36,7 +36,7 @@ DECLARE
     CREATE OR REPLACE FUNCTION [own].[truncated]() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
       INSERT INTO [own].changes (entity, entity_id, version, action, before)
-        SELECT [entity], rows.id, rows.version + 1, 'deleted', [own].[document](rows) FROM [table] AS rows;
+        SELECT [entity], rows.id, [own].next_version(rows.version), 'deleted', [own].[document](rows) FROM [table] AS rows;
       RETURN NULL;
     END
     $$;
@@ -54,7 +54,7 @@ DECLARE
           VALUES ([entity], NEW.id, NEW.version, 'updated', old_document, new_document);
       ELSE
         INSERT INTO [own].changes (entity, entity_id, version, action, before, after)
-          VALUES ([entity], OLD.id, OLD.version + 1, 'deleted', old_document, NULL),
+          VALUES ([entity], OLD.id, [own].next_version(OLD.version), 'deleted', old_document, NULL),
             ([entity], NEW.id, NEW.version, 'created', NULL, new_document);
       END IF;
       RETURN NULL;

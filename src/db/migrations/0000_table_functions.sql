@@ -3,14 +3,6 @@ SELECT set_config('search_path', (
   SELECT string_agg(quote_ident(name), ', ') FROM unnest(current_schemas(false)) AS name
 ) || ', pg_temp', true);
 --> statement-breakpoint
--- functions/before-tables/day_of.sql
--- The UTC day of a point in time, counted from 1970, as an array of one element, because GIN has
--- operators for arrays. Empty for infinity.
-CREATE OR REPLACE FUNCTION day_of(moment timestamp with time zone) RETURNS integer[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
-RETURN CASE WHEN isfinite(moment)
-  THEN ARRAY[floor(extract(epoch FROM moment AT TIME ZONE 'UTC') / 86400)::integer] ELSE '{}' END;
---> statement-breakpoint
 -- functions/before-tables/extensions.sql
 -- Trigram indexes, for typo tolerance. The extension goes into the schema public where there is one, so
 -- that a second schema of the same database finds it too.
@@ -24,21 +16,43 @@ DO $$ BEGIN
   END IF;
 END $$;
 --> statement-breakpoint
--- functions/before-tables/is_distinct_text_array.sql
--- Checks a jsonb array of distinct texts. It is a check constraint, so that imports, batches and psql
--- obey it too.
-CREATE OR REPLACE FUNCTION is_distinct_text_array(list jsonb, max_items integer, max_length integer)
-RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+-- functions/before-tables/fold_accents.sql
+-- A text as searches compare it: compatibility forms are resolved, accents removed and letters lower case,
+-- independent of the locale of the database. Latin, Greek, Cyrillic and Armenian letters are named here
+-- because lower() leaves them as they are under LC_CTYPE C.
+CREATE OR REPLACE FUNCTION fold_accents(content text) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
 BEGIN
-  IF jsonb_typeof(list) <> 'array' THEN
-    RETURN false;
-  ELSIF jsonb_array_length(list) > max_items THEN
-    RETURN false;
+  IF octet_length(content) = char_length(content) THEN
+    RETURN lower(content COLLATE "C");
+  END IF;
+  content := lower(normalize(content, NFKD) COLLATE "C");
+  content := lower(normalize(regexp_replace(content, '[\u0300-\u036f]', '', 'g'), NFC));
+  content := replace(replace(replace(replace(content, 'ß', 'ss'), 'ẞ', 'ss'), 'æ', 'ae'), 'œ', 'oe');
+  RETURN translate(replace(replace(content, 'Æ', 'ae'), 'Œ', 'oe'),
+    'ØøŁłĐđÐðĦħŦŧıΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣςΤΥΦΧΨΩАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЂЄЅІЈЉЊЋЏҐԱԲԳԴԵԶԷԸԹԺԻԼԽԾԿՀՁՂՃՄՅՆՇՈՉՊՋՌՍՎՏՐՑՒՓՔՕՖ',
+    'oollddddhhttiαβγδεζηθικλμνξοπρσστυφχψωабвгдежзиклмнопрстуфхцчшщъыьэюяђєѕіјљњћџґաբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆ');
+END
+$$;
+--> statement-breakpoint
+-- functions/before-tables/search_grams.sql
+-- Writes each run of letters of a script without spaces (Han, Kana, Thai, Lao, Burmese, Khmer) as its
+-- overlapping pairs and its last letter, so that every part of the run can be found: `项目管理` becomes
+-- `项目 目管 管理 理`. search-words.ts writes search terms the same way.
+CREATE OR REPLACE FUNCTION search_grams(content text) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
+BEGIN
+  IF content !~ '[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]' THEN
+    RETURN content;
   END IF;
   RETURN (
-    SELECT coalesce(bool_and(jsonb_typeof(item) = 'string' AND char_length(item #>> '{}') BETWEEN 1 AND max_length), true)
-       AND count(*) = count(DISTINCT item)
-    FROM jsonb_array_elements(list) AS item
+    SELECT string_agg(CASE WHEN part[1] IS NULL THEN part[2] ELSE ' ' || (
+      SELECT string_agg(letter || coalesce(next, ''), ' ' ORDER BY place) FROM (
+        SELECT letter, lead(letter) OVER (ORDER BY place) AS next, place
+        FROM unnest(string_to_array(part[1], NULL)) WITH ORDINALITY AS letters (letter, place)
+      ) AS pairs
+    ) || ' ' END, '' ORDER BY number)
+    FROM regexp_matches(content,
+      '([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+)|([^\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+)',
+      'g') WITH ORDINALITY AS parts (part, number)
   );
 END
 $$;
@@ -46,31 +60,42 @@ $$;
 -- functions/before-tables/project_search.sql
 -- The tsvector of a project. Tokens that PostgreSQL's parser would keep whole (`Node.js`, `CI/CD`) are
 -- split into their words, as search-words.ts splits search terms. Each technology is also one lexeme of
--- its own, `t=TypeScript`, which no word can be: a search within a technology is one look-up. A marker
--- word stands between the fields, and between technologies, while positions are counted, so that no
--- phrase matches across them.
-CREATE OR REPLACE FUNCTION project_search(name text, technologies jsonb, description text)
-RETURNS tsvector LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+-- its own, `t=TypeScript`, and so is the day of creation, counted from 1970 in UTC, `d=20000`; no word can
+-- contain `=`. A search within a technology or some days is then one look-up. A marker word stands between
+-- the fields, and between technologies, while positions are counted, so that no phrase matches across them.
+-- This runs for every row of every write: hence plpgsql, whose plans a session keeps, and few statements.
+CREATE OR REPLACE FUNCTION project_search(name text, technologies jsonb, description text, created_at timestamptz)
+RETURNS tsvector LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT AS $$
 DECLARE
   list text := technologies::text;
   lexemes text[];
   content text;
 BEGIN
   IF strpos(list, '\') = 0 AND octet_length(list) < 2000 AND left(list, 2) = '["' THEN
-    -- A list without escapes, `["a", "b"]`, cut as text: this is run for every write and every import.
+    -- A list without escapes, `["a", "b"]`, can be cut as text, which is fast.
     list := left(substr(list, 3), -2);
     lexemes := string_to_array('t=' || replace(list, '", "', '", "t='), '", "');
     list := replace(list, '", "', ' zqbreakqz ');
   ELSE
     lexemes := ARRAY(
       SELECT 't=' || left(item, 100) FROM jsonb_array_elements_text(
-        -- The check constraint refuses what is no list of words, but only once this has been made.
+        -- The check constraint refuses what is not a list of texts, but only after this.
         CASE jsonb_typeof(technologies) WHEN 'array' THEN technologies ELSE '[]' END
       ) AS item WHERE item IS NOT NULL
     );
     list := replace(' zqbreakqz ' || array_to_string(lexemes, ' zqbreakqz '), ' zqbreakqz t=', ' zqbreakqz ');
   END IF;
+  IF isfinite(created_at) THEN
+    lexemes := lexemes || ('d=' || ((created_at AT TIME ZONE 'UTC')::date - '1970-01-01'::date));
+  END IF;
   content := name || ' zqbreakqz ' || list || ' zqbreakqz ' || description;
+  IF octet_length(content) <> char_length(content) THEN
+    IF content IS NOT NFC NORMALIZED THEN
+      RAISE EXCEPTION 'text must be in Unicode normalization form C: write normalize(…) of it'
+        USING ERRCODE = 'check_violation', TABLE = 'projects', CONSTRAINT = 'projects_normalized_check';
+    END IF;
+    content := search_grams(fold_accents(content));
+  END IF;
   content := replace(replace(replace(content, '-', ' '), '.', ' '), '/', ' ');
   content := replace(replace(replace(replace(content, '@', ' '), '<', ' '), '&', ' '), '+', ' ');
   RETURN ts_delete(to_tsvector('simple', content), 'zqbreakqz') || array_to_tsvector(lexemes);

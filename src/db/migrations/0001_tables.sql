@@ -47,7 +47,8 @@ CREATE TABLE "project_technologies" (
 	"technology" text NOT NULL,
 	"created_at" timestamp (3) with time zone NOT NULL,
 	"project_id" uuid NOT NULL,
-	CONSTRAINT "project_technologies_technology_created_at_project_id_pk" PRIMARY KEY("technology","created_at","project_id")
+	CONSTRAINT "project_technologies_distinct" PRIMARY KEY("technology","created_at","project_id"),
+	CONSTRAINT "project_technologies_technology_check" CHECK (char_length("project_technologies"."technology") between 1 and 100)
 );
 --> statement-breakpoint
 CREATE TABLE "projects" (
@@ -58,10 +59,12 @@ CREATE TABLE "projects" (
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	"version" integer DEFAULT 1 NOT NULL,
-	"search" "tsvector" GENERATED ALWAYS AS (project_search(name, technologies, description)) STORED,
+	"search" "tsvector" GENERATED ALWAYS AS (project_search(name, technologies, description, created_at)) STORED,
 	CONSTRAINT "projects_name_check" CHECK (btrim("projects"."name") <> ''),
 	CONSTRAINT "projects_description_check" CHECK (char_length("projects"."description") <= 20000),
-	CONSTRAINT "projects_technologies_check" CHECK (is_distinct_text_array("projects"."technologies", 100, 100)),
+	CONSTRAINT "projects_technologies_check" CHECK (case jsonb_typeof("projects"."technologies") when 'array' then
+        jsonb_array_length("projects"."technologies") <= 100
+        and not "projects"."technologies" @? 'strict $[*] ? (@.type() != "string")' else false end),
 	CONSTRAINT "projects_version_check" CHECK ("projects"."version" > 0)
 );
 --> statement-breakpoint
@@ -82,6 +85,6 @@ CREATE INDEX "name_words_trigram_index" ON "name_words" USING gin ("word" gin_tr
 CREATE INDEX "projects_created_at_id_index" ON "projects" USING btree ("created_at","id");--> statement-breakpoint
 CREATE INDEX "projects_updated_at_id_index" ON "projects" USING btree ("updated_at","id");--> statement-breakpoint
 CREATE INDEX "projects_name_id_index" ON "projects" USING btree ("name","id");--> statement-breakpoint
-CREATE INDEX "projects_search_index" ON "projects" USING gin ("search",day_of("created_at"));--> statement-breakpoint
+CREATE INDEX "projects_search_index" ON "projects" USING gin ("search");--> statement-breakpoint
 CREATE INDEX "technology_counts_projects_index" ON "technology_counts" USING btree ((-"projects"),"technology");--> statement-breakpoint
 CREATE INDEX "technology_counts_prefix_index" ON "technology_counts" USING btree (lower("technology") text_pattern_ops);

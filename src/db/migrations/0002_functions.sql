@@ -86,6 +86,12 @@ CREATE CONSTRAINT TRIGGER changes_take_position AFTER INSERT ON changes
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.sequence = NEW.change_set)
 EXECUTE FUNCTION changes_take_position();
 --> statement-breakpoint
+-- functions/day_of.sql
+-- The day of a point in time as project_search counts it: from 1970 in UTC; NULL for infinity.
+CREATE OR REPLACE FUNCTION day_of(moment timestamptz) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN isfinite(moment) THEN (moment AT TIME ZONE 'UTC')::date - '1970-01-01'::date END
+$$;
+--> statement-breakpoint
 -- functions/fold_technology_changes.sql
 -- Adds up to so many of the notes that writers have left in technology_changes to technology_counts, and
 -- returns how many that were; removes technologies that no project uses any more. One transaction folds
@@ -113,6 +119,13 @@ BEGIN
   DELETE FROM technology_counts WHERE projects = 0;
   RETURN folded;
 END
+$$;
+--> statement-breakpoint
+-- functions/next_version.sql
+-- The version after this one. After the last number that an integer holds comes 1, so that a row stays
+-- writable and removable at any version.
+CREATE OR REPLACE FUNCTION next_version(version integer) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN version = 2147483647 THEN 1 ELSE version + 1 END
 $$;
 --> statement-breakpoint
 -- functions/note_author.sql
@@ -154,7 +167,7 @@ CREATE OR REPLACE FUNCTION projects_changes_deleted() RETURNS trigger LANGUAGE p
 SET search_path FROM CURRENT AS $$
 BEGIN
   INSERT INTO changes (entity, entity_id, version, action, before)
-    SELECT 'project', id, version + 1, 'deleted',
+    SELECT 'project', id, next_version(version), 'deleted',
       project_document(id, name, description, technologies, created_at, updated_at, version)
     FROM removed;
   RETURN NULL;
@@ -170,7 +183,7 @@ CREATE OR REPLACE FUNCTION projects_changes_truncated() RETURNS trigger LANGUAGE
 SET search_path FROM CURRENT AS $$
 BEGIN
   INSERT INTO changes (entity, entity_id, version, action, before)
-    SELECT 'project', id, version + 1, 'deleted',
+    SELECT 'project', id, next_version(version), 'deleted',
       project_document(id, name, description, technologies, created_at, updated_at, version)
     FROM projects;
   RETURN NULL;
@@ -195,7 +208,7 @@ BEGIN
       VALUES ('project', NEW.id, NEW.version, 'updated', old_document, new_document);
   ELSE
     INSERT INTO changes (entity, entity_id, version, action, before, after)
-      VALUES ('project', OLD.id, OLD.version + 1, 'deleted', old_document, NULL),
+      VALUES ('project', OLD.id, next_version(OLD.version), 'deleted', old_document, NULL),
         ('project', NEW.id, NEW.version, 'created', NULL, new_document);
   END IF;
   RETURN NULL;
@@ -206,9 +219,9 @@ CREATE OR REPLACE TRIGGER projects_changes_updated AFTER UPDATE ON projects
 FOR EACH ROW EXECUTE FUNCTION projects_changes_updated();
 --> statement-breakpoint
 -- functions/typo_words.sql
--- The words of a text that typo tolerance applies to: letters only, 4 to 40 of them.
+-- The words of a folded text that typo tolerance applies to: letters only, 4 to 40 of them.
 CREATE OR REPLACE FUNCTION typo_words(content text) RETURNS SETOF text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT DISTINCT word FROM regexp_split_to_table(lower(content), '[^[:alpha:]]+') AS word
+  SELECT DISTINCT word FROM regexp_split_to_table(content, '[^[:alpha:]]+') AS word
   WHERE length(word) BETWEEN 4 AND 40
 $$;
 --> statement-breakpoint
@@ -231,7 +244,7 @@ BEGIN
     SELECT array_agg(technology), array_agg(uses)
     FROM (SELECT technology, count(*)::integer AS uses FROM used GROUP BY technology) AS counted HAVING count(*) > 0;
   INSERT INTO name_words (word)
-    SELECT DISTINCT typed FROM added, typo_words(name) AS typed
+    SELECT DISTINCT typed FROM added, typo_words(fold_accents(name)) AS typed
     WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0;
   RETURN NULL;
 END
@@ -309,7 +322,7 @@ CREATE OR REPLACE FUNCTION projects_name_words() RETURNS trigger LANGUAGE plpgsq
 SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 BEGIN
   INSERT INTO name_words (word)
-    SELECT typed FROM typo_words(NEW.name) AS typed
+    SELECT typed FROM typo_words(fold_accents(NEW.name)) AS typed
     WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0;
   RETURN NULL;
 END
@@ -322,7 +335,8 @@ WHEN (OLD.name <> NEW.name) EXECUTE FUNCTION projects_name_words();
 -- Counts the version of a row and keeps its timestamps. For every versioned table.
 CREATE OR REPLACE FUNCTION touch_row() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  NEW.version := OLD.version + 1;
+  -- As next_version, which is not called because this function runs for every row and sets no search path.
+  NEW.version := CASE WHEN OLD.version = 2147483647 THEN 1 ELSE OLD.version + 1 END;
   NEW.created_at := OLD.created_at;
   -- A clock set back must not make a newer version look older.
   NEW.updated_at := greatest(now(), OLD.updated_at);
@@ -343,16 +357,23 @@ $$;
 --> statement-breakpoint
 -- functions/search_query.sql
 -- The tsquery of a search, from words as search-words.ts writes them: a plain word stands bare, all
--- else in quotes. A word that no name contains may be a typo of up to three words that names contain;
+-- else in quotes. A single letter of a script without spaces matches every pair that begins with it (see
+-- search_grams). A word that no name contains may be a typo of up to three words that names contain;
 -- this does not apply inside a phrase or behind a minus.
 CREATE OR REPLACE FUNCTION search_query(words text, all_of text[], any_of text[]) RETURNS tsquery
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET client_min_messages = warning AS $$
 DECLARE
-  query tsquery := websearch_to_tsquery('simple', words);
+  folded text := fold_accents(words);
+  query tsquery := websearch_to_tsquery('simple', folded);
   word_sought text;
   similar_words text;
 BEGIN
-  FOR word_sought IN SELECT typo_words(regexp_replace(words, '-?"[^"]*"|-\S+', ' ', 'g')) LOOP
+  IF octet_length(folded) <> char_length(folded) THEN
+    query := regexp_replace(query::text,
+      '(''[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]'')',
+      '\1:*', 'g')::tsquery;
+  END IF;
+  FOR word_sought IN SELECT typo_words(regexp_replace(folded, '-?"[^"]*"|-\S+', ' ', 'g')) LOOP
     CONTINUE WHEN EXISTS (SELECT FROM name_words WHERE word = word_sought);
     SELECT string_agg(word, ' | ') INTO similar_words FROM (
       SELECT word FROM name_words WHERE word % word_sought
@@ -427,7 +448,7 @@ DECLARE
     CREATE OR REPLACE FUNCTION [own].[deleted]() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
       INSERT INTO [own].changes (entity, entity_id, version, action, before)
-        SELECT [entity], removed.id, removed.version + 1, 'deleted', [own].[document](removed) FROM removed;
+        SELECT [entity], removed.id, [own].next_version(removed.version), 'deleted', [own].[document](removed) FROM removed;
       RETURN NULL;
     END
     $$;
@@ -437,7 +458,7 @@ DECLARE
     CREATE OR REPLACE FUNCTION [own].[truncated]() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
       INSERT INTO [own].changes (entity, entity_id, version, action, before)
-        SELECT [entity], rows.id, rows.version + 1, 'deleted', [own].[document](rows) FROM [table] AS rows;
+        SELECT [entity], rows.id, [own].next_version(rows.version), 'deleted', [own].[document](rows) FROM [table] AS rows;
       RETURN NULL;
     END
     $$;
@@ -455,7 +476,7 @@ DECLARE
           VALUES ([entity], NEW.id, NEW.version, 'updated', old_document, new_document);
       ELSE
         INSERT INTO [own].changes (entity, entity_id, version, action, before, after)
-          VALUES ([entity], OLD.id, OLD.version + 1, 'deleted', old_document, NULL),
+          VALUES ([entity], OLD.id, [own].next_version(OLD.version), 'deleted', old_document, NULL),
             ([entity], NEW.id, NEW.version, 'created', NULL, new_document);
       END IF;
       RETURN NULL;

@@ -3,11 +3,23 @@ import { ValidateBy } from 'class-validator';
 import { isUuid } from '../../db/driver/text-format.js';
 import { ifMatchOf } from '../answers/etag.js';
 
-/** Strings, or a list of them, without the white space around them; anything else is left to the validators. */
+/**
+ * Text, or a list of texts, in Unicode normalization form C. Without it the same name typed on two
+ * systems is two names. Anything else is left to the validators.
+ */
+export function Normalized(): PropertyDecorator {
+  return textTransform((text) => text.normalize('NFC'));
+}
+
+/** The same, without the white space around the text. */
 export function Trimmed(): PropertyDecorator {
-  const trim = (value: unknown): unknown => (typeof value === 'string' ? value.trim() : value);
+  return textTransform((text) => text.normalize('NFC').trim());
+}
+
+function textTransform(change: (text: string) => string): PropertyDecorator {
+  const changed = (value: unknown): unknown => (typeof value === 'string' ? change(value) : value);
   return Transform(({ value }: { value: unknown }) =>
-    Array.isArray(value) ? value.map(trim) : trim(value),
+    Array.isArray(value) ? value.map(changed) : changed(value),
   );
 }
 

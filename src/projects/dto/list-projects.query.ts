@@ -14,6 +14,7 @@ import {
   DistinctTexts,
   MomentParameter,
   NamesParameter,
+  Normalized,
   Repeatable,
 } from '../../http/contract/validators.js';
 import { ProjectDto } from './project.dto.js';
@@ -55,6 +56,7 @@ export class ListProjectsQuery {
   })
   @IsOptional()
   @Repeatable()
+  @Normalized()
   @DistinctTexts({ maxItems: MAX_TECHNOLOGIES, maxLength: PROJECT_LIMITS.technologyLength })
   technology?: string[];
 
@@ -65,6 +67,7 @@ export class ListProjectsQuery {
   })
   @IsOptional()
   @Repeatable()
+  @Normalized()
   @DistinctTexts({ maxItems: MAX_TECHNOLOGIES, maxLength: PROJECT_LIMITS.technologyLength })
   anyTechnology?: string[];
 
@@ -73,7 +76,7 @@ export class ListProjectsQuery {
     minLength: 1,
     maxLength: MAX_SEARCH_LENGTH,
     description:
-      'Only projects with these words in name, technologies or description, in any order and case. Words are letters and digits: whatever else stands in `Node.js` or `CI/CD` divides them, so `node` finds the first, and `C++` is the word `c`, which the filter `technology` tells apart. `"words in quotes"` must follow one another within one field, as must the parts of `Node.js`; `-word` must not occur; `or` between two takes either. Something must be asked to occur, on each side of an `or`: `-word` alone is refused. A word that no name holds or has held also finds names with words much like it, unless it stands in quotes or behind a minus.',
+      'Only projects with these words in name, technologies or description, in any order and case, with or without accents. Words are letters and digits: whatever else stands in `Node.js` or `CI/CD` divides them, so `node` finds the first, and `C++` is the word `c`, which the filter `technology` tells apart. `"words in quotes"` must follow one another within one field, as must the parts of `Node.js`; `-word` must not occur; of a script without spaces, such as Chinese, any part of a text is found; `or` between two takes either. Something must be asked to occur, on each side of an `or`: `-word` alone is refused. A word that no name holds or has held also finds names with words much like it, unless it stands in quotes or behind a minus.',
   })
   @IsOptional()
   @SearchWords()

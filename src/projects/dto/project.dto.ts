@@ -1,6 +1,6 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { type Project, PROJECT_LIMITS } from '../../db/schema.js';
-import { DistinctTexts, TextLength, Trimmed } from '../../http/contract/validators.js';
+import { DistinctTexts, Normalized, TextLength, Trimmed } from '../../http/contract/validators.js';
 
 /** A character that is not white space, as JSON Schema says it. */
 const NOT_BLANK = '\\S';
@@ -19,7 +19,8 @@ export class ProjectDto implements Project {
     maxLength: PROJECT_LIMITS.nameLength,
     pattern: NOT_BLANK,
     example: 'PostgreSQL',
-    description: 'White space around it is removed, and it is not all white space.',
+    description:
+      'White space around it is removed, and it is not all white space. Stored in Unicode normalization form C, as are all texts.',
   })
   @Trimmed()
   @TextLength(1, PROJECT_LIMITS.nameLength)
@@ -31,6 +32,7 @@ export class ProjectDto implements Project {
     example: 'The object-relational database.',
     description: 'May be empty.',
   })
+  @Normalized()
   @TextLength(0, PROJECT_LIMITS.descriptionLength)
   description!: string;
 

@@ -65,6 +65,7 @@ function isPlainText(text: unknown, min: number, max: number, trimmed = true): b
     text.length <= max &&
     text.isWellFormed() &&
     !text.includes('\0') &&
+    text.normalize('NFC') === text &&
     !(trimmed && text.trim() !== text)
   );
 }

@@ -7,10 +7,10 @@ import { type SQL, sql } from 'drizzle-orm';
  * while the statement waits for it, this is the version that the deletion counts as, which is no ETag.
  */
 export function firstVersion(id: SQL): SQL<number> {
-  return sql`coalesce((
+  return sql`next_version(coalesce((
       select version from changes where entity_id = ${id} and entity = 'project'
       order by sequence desc limit 1
-    ), 0) + 1`;
+    ), 0))`;
 }
 
 /** For the RETURNING of an INSERT … ON CONFLICT: what was inserted nobody has locked or updated, and its xmax is 0. */

@@ -7,6 +7,7 @@ import { withPlainRows } from '../../query/prepared.js';
 import { type NewProject, type Project, projects } from '../../schema.js';
 import { inTransaction } from '../../transaction.js';
 import { firstVersion, WAS_INSERTED } from './first-version.js';
+import { normalized } from './normalized.js';
 import { PROJECT_COLUMNS } from './project-list-query.js';
 
 type Values = Pick<NewProject, 'name' | 'description' | 'technologies'>;
@@ -109,7 +110,7 @@ function refusalOf(
 
 async function put(tx: Db, rows: { id: string; project: Values }[]): Promise<Written[]> {
   if (rows.length === 0) return [];
-  const given = JSON.stringify(rows.map(({ id, project }) => ({ id, ...project })));
+  const given = JSON.stringify(rows.map(({ id, project }) => ({ id, ...normalized(project) })));
   const statement = tx
     .insert(projects)
     // drizzle names every column of such an insert, those with a default too.

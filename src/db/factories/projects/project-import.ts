@@ -1,6 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../../connection.js';
 import { firstVersion, WAS_INSERTED } from './first-version.js';
+import { nfc } from './normalized.js';
 import type { ProjectValues } from './projects.factory.js';
 
 /** One project of an import: with an id it replaces the project, or is created under that id. */
@@ -67,9 +68,9 @@ function given(rows: ProjectRow[]): SQL {
     sql`${sql.param(rows.map((row) => valueOf(row) ?? null))}`;
   return sql`unnest(
       ${column(({ id }) => id)}::uuid[],
-      ${column(({ name }) => name)}::text[],
-      ${column(({ description }) => description)}::text[],
-      ${column(({ technologies }) => JSON.stringify(technologies))}::jsonb[],
+      ${column(({ name }) => nfc(name))}::text[],
+      ${column(({ description }) => nfc(description))}::text[],
+      ${column(({ technologies }) => JSON.stringify(technologies.map(nfc)))}::jsonb[],
       ${column(({ createdAt }) => createdAt)}::timestamptz[],
       ${column(({ updatedAt }) => updatedAt)}::timestamptz[],
       ${column(({ version }) => version)}::integer[]

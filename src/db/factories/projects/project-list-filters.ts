@@ -5,6 +5,7 @@ import { DataError } from '../../errors.js';
 import { readsDescription } from './project-json.js';
 import { projects } from '../../schema.js';
 import type { ProjectListQuery } from './project-list-query.js';
+import { nfc } from './normalized.js';
 import { searchText } from './search-words.js';
 
 /** What stands for a value in a statement: a placeholder, or the value itself. */
@@ -36,8 +37,8 @@ export function valuesOf(query: ProjectListQuery, search?: string) {
     limit: limit + 1,
     afterKey: after?.key,
     afterId: after?.id,
-    technology,
-    anyTechnology,
+    technology: technology.map(nfc),
+    anyTechnology: anyTechnology.map(nfc),
     search,
     createdFrom: query.createdFrom?.toISOString(),
     createdTo: query.createdTo?.toISOString(),
@@ -85,7 +86,7 @@ export function prepareSearch(db: Db) {
 }
 
 export function searchedBy({ q = '', technology = [], anyTechnology = [] }: ProjectListQuery) {
-  return { q, technology, anyTechnology };
+  return { q, technology: technology.map(nfc), anyTechnology: anyTechnology.map(nfc) };
 }
 
 /** Whether the words or the technologies are looked up in the search index. */
@@ -156,6 +157,11 @@ function usesOf(names: Stand): SQL {
       and used.created_at = found.created_at and used.project_id = found.project_id)`;
 }
 
+/** A tsquery of the lexemes that `project_search` makes of these days. */
+export function daysQuery(days: number[]): string {
+  return days.map((day) => `'d=${day}'`).join(' | ');
+}
+
 /**
  * Created on these days (`day_of`), which the search index knows. They are also given as moments, so that
  * a walk in the order of creation ends with them.
@@ -163,7 +169,7 @@ function usesOf(names: Stand): SQL {
 export function createdOnDays({ descending = true }: ProjectListQuery): SQL {
   const [days, last] = [sql.placeholder('days'), sql.placeholder('lastDay')];
   const end = descending ? sql`>= to_timestamp(` : sql`< to_timestamp(86400 + `;
-  return sql`day_of(${projects.createdAt}) && ${days}::integer[]
+  return sql`${projects.search} @@ ${days}::tsquery
     and ${projects.createdAt} ${end}86400 * ${last}::float8)`;
 }
 
@@ -175,12 +181,12 @@ export function prepareEnds(db: Db, query: ProjectListQuery) {
   const [key, id] = [sql`${projects.createdAt}`, sql`${projects.id}`];
   const descending = query.descending ?? true;
   const dayAt = (order: ProjectListQuery, from?: SQL) =>
-    sql<number | null>`(day_of((${db
+    sql<number | null>`day_of((${db
       .select({ createdAt: projects.createdAt })
       .from(projects)
       .where(and(createdWithin(query, key, PLACEHOLDERS), from))
       .orderBy(inOrder(order, key, id))
-      .limit(1)})))[1]`;
+      .limit(1)}))`;
   return db
     .select({
       first: dayAt({ descending }),

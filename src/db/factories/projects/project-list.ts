@@ -9,6 +9,7 @@ import {
   beyond,
   candidateFilters,
   createdOnDays,
+  daysQuery,
   inOrder,
   isSearched,
   LIMIT,
@@ -20,6 +21,7 @@ import {
   valuesOf,
   walkOf,
 } from './project-list-filters.js';
+import { nfc } from './normalized.js';
 import type { Position, ProjectListQuery } from './project-list-query.js';
 
 /** A page of projects. */
@@ -112,7 +114,7 @@ export function createProjectLists(db: Db) {
     const { technology = [], anyTechnology = [], limit = 50 } = query;
     if (technology.length + anyTechnology.length > 1) return true;
     const statement = kept('uses', () => prepareUses(db));
-    const [row] = await statement.execute({ name: technology[0] });
+    const [row] = await statement.execute({ name: nfc(technology[0] ?? '') });
     return row === undefined || (matches / row.projects) * CANDIDATES * SEVERAL_TIMES > limit;
   }
 
@@ -139,7 +141,11 @@ export function createProjectLists(db: Db) {
     let count = Math.ceil(DAYS_SPARE * searched.limit * daysAMatch);
     for (; count <= Math.min(MAX_DAYS, Math.abs(begin - last)); count *= DAYS_GROWTH) {
       const days = Array.from({ length: count }, (_, i) => (descending ? begin - i : begin + i));
-      const rows = await statement.execute({ ...searched, days, lastDay: days.at(-1) });
+      const rows = await statement.execute({
+        ...searched,
+        days: daysQuery(days),
+        lastDay: days.at(-1),
+      });
       if (rows.length === searched.limit) return rows;
     }
     return [];

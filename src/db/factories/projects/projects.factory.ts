@@ -7,6 +7,7 @@ import { keptStatements, prepareOnce, withPlainRows } from '../../query/prepared
 import { type NewProject, type Project, projects } from '../../schema.js';
 import { isUuid } from '../../driver/text-format.js';
 import { firstVersion, WAS_INSERTED } from './first-version.js';
+import { normalized } from './normalized.js';
 import { type ProjectOperation, writeProjects } from './project-batch.js';
 import { PROJECT_COLUMNS, PROJECT_FIELDS } from './project-list-query.js';
 import { createProjectLists } from './project-list.js';
@@ -102,7 +103,7 @@ export function createProjectsFactory(db: Db) {
   );
 
   async function createProject(values: ProjectValues, by: Author = {}): Promise<Project> {
-    const [project] = await insert().execute({ ...values, ...authorValues(by) });
+    const [project] = await insert().execute({ ...normalized(values), ...authorValues(by) });
     return project!;
   }
 
@@ -136,7 +137,10 @@ export function createProjectsFactory(db: Db) {
         ['created'],
       );
     });
-    const [written] = await statement.execute({ ...values, ...valuesOf(id, options) });
+    const [written] = await statement.execute({
+      ...normalized(values),
+      ...valuesOf(id, options),
+    });
     if (!written) return versionMismatch();
     const { created, ...project } = written;
     return { project, created };
@@ -167,7 +171,10 @@ export function createProjectsFactory(db: Db) {
           .prepare('update'),
       ),
     );
-    const [project] = await statement.execute({ ...values, ...valuesOf(id, options) });
+    const [project] = await statement.execute({
+      ...normalized(values),
+      ...valuesOf(id, options),
+    });
     return project;
   }
 

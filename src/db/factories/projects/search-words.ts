@@ -4,6 +4,10 @@ const TERM = /(-*)(?:"([^"]*)"?|([^\s"]+))/g;
 const A_WORD = /[\p{L}\p{N}]/u;
 const AROUND_A_WORD = /^[^\p{L}\p{N}]+|[^\p{L}\p{M}\p{N}]+$/gu;
 const ONE_WORD = /^[\p{L}\p{M}\p{N}]+$/u;
+const ACCENTS = /[\u0300-\u036f]/g;
+/** A run of letters of a script without spaces, as functions/before-tables/search_grams.sql knows them. */
+const SPACELESS =
+  /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u{20000}-\u{3ffff}]+/gu;
 
 interface Term {
   isExcluded: boolean;
@@ -23,7 +27,7 @@ interface Term {
  */
 export function searchText(q: string): string | undefined {
   const alternatives: Term[][] = [[]];
-  const terms = termsOf(q);
+  const terms = termsOf(q.normalize('NFKC'));
   for (const [at, term] of terms.entries()) {
     const begun = alternatives.at(-1)!;
     if (isOr(term) && begun.length > 0 && at < terms.length - 1) alternatives.push([]);
@@ -37,18 +41,34 @@ function termsOf(q: string): Term[] {
   return [...q.matchAll(TERM)]
     .map(([, minus, phrase, word]) => ({
       isExcluded: minus !== '',
-      text: phrase === undefined ? wordText(word!) : `"${apart(phrase)}"`,
+      text: phrase === undefined ? wordText(word!) : `"${inGrams(apart(phrase))}"`,
     }))
     .filter(({ text }) => A_WORD.test(text));
 }
 
 function wordText(word: string): string {
-  const text = apart(word).replace(AROUND_A_WORD, '');
+  const text = inGrams(apart(word).replace(AROUND_A_WORD, ''));
   return ONE_WORD.test(text) ? text : `"${text}"`;
 }
 
 function apart(text: string): string {
   return text.replace(JOINING, ' ').trim();
+}
+
+/**
+ * Each run of a script without spaces as its overlapping pairs, which must follow one another. Its last
+ * letter is one more only where the text goes on: there the run in the project must end as well.
+ */
+function inGrams(text: string): string {
+  return text
+    .replace(SPACELESS, (run, offset: number) => {
+      const letters = [...run];
+      const grams = letters.slice(1).map((letter, i) => letters[i]! + letter);
+      const goesOn = A_WORD.test(text.slice(offset + run.length));
+      if (goesOn || letters.length === 1) grams.push(letters.at(-1)!);
+      return ` ${grams.join(' ')} `;
+    })
+    .trim();
 }
 
 function isOr({ isExcluded, text }: Term): boolean {
@@ -57,6 +77,7 @@ function isOr({ isExcluded, text }: Term): boolean {
 
 /** In quotes, `or` is a word. */
 function written(term: Term): string {
-  const text = term.text.toLowerCase() === 'or' ? `"${term.text}"` : term.text;
+  const folded = term.text.normalize('NFD').replace(ACCENTS, '').toLowerCase(); // as the database reads it
+  const text = folded === 'or' ? `"${term.text}"` : term.text;
   return `${term.isExcluded ? '-' : ''}${text}`;
 }
