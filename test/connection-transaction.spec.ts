@@ -1,15 +1,18 @@
 import { sql } from 'drizzle-orm';
 import type { Db } from '../src/db/connection.js';
 import {
+  atEnd,
   backendOf,
   codeOf,
   connect,
   connectPlainly,
   endEachTest,
   sleep,
+  timeOf,
 } from './support/connections.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { runOnPlainDriver } from './support/plain-driver.js';
+import { startProxy } from './support/proxy.js';
 
 let database: TestDatabase;
 let url: string;
@@ -277,6 +280,37 @@ describe('a transaction', () => {
       expect(performance.now() - began).toBeLessThan(1000);
     }
     expect(await marks()).toEqual([]);
+  });
+
+  it.each([
+    [`set local statement_timeout = '10s'`, 'select pg_sleep(2)'],
+    [`select set_config('statement_timeout', '10s', true)`, 'select pg_sleep(2)'],
+    [`set statement_timeout = '10s'`, 'select pg_sleep(2)'],
+    [`set local statement_timeout = 0; select pg_sleep(2)`, 'select 1'],
+  ])('may take longer by a statement_timeout of its own: %s', async (set, work) => {
+    const { db } = connect({ url, max: 1, statement_timeout_ms: 200 });
+    const transaction = db.transaction(async (tx) => {
+      await tx.execute(sql.raw(set));
+      await tx.execute(sql.raw(work));
+    });
+    expect(await codeOf(transaction)).toBe('none');
+    expect(await db.execute(sql`show statement_timeout`)).toEqual([{ statement_timeout: '200ms' }]);
+    expect(await codeOf(db.execute(sql`select pg_sleep(1)`))).toBe('statement_timeout');
+  });
+
+  it('with a statement_timeout of its own gives up a silent server by that', async () => {
+    const proxy = await startProxy(url);
+    atEnd(() => proxy.close());
+    const { db } = connect({ url: proxy.url, max: 1, statement_timeout_ms: 100 });
+    const took = await timeOf(
+      db.transaction(async (tx) => {
+        await tx.execute(sql`set local statement_timeout = 1000`);
+        proxy.freeze();
+        await mark(tx, 'never');
+      }),
+    );
+    expect(took).toBeGreaterThan(1900);
+    expect(took).toBeLessThan(3000);
   });
 
   it('has the isolation level it asked for', async () => {

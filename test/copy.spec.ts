@@ -124,6 +124,34 @@ it('gives up a server that has stopped answering, and not one whose reader takes
   await until(async () => (await codeOf(backendOf(db))) === 'none');
 });
 
+it.each([
+  ['the first row', sql`select repeat('x', 10) from pg_sleep(3)`],
+  [
+    'a row',
+    sql`select case i when 2 then repeat('y', 10) || pg_sleep(3) else 'xx' end from generate_series(1, 3) as i`,
+  ],
+])('waits for %s longer than the deadline while the server is at work', async (_, query) => {
+  const { db } = connect({ url: database.url, max: 1, statement_timeout_ms: 200 });
+  expect((await read(copyOut(db, query))).toString()).toMatch(/xx.*\xff?/s);
+  expect(await codeOf(db.execute(sql`select pg_sleep(1)`))).toBe('statement_timeout');
+});
+
+it('gives up a connection on which nothing comes although the server waits for its reader', async () => {
+  const proxy = await startProxy(database.url);
+  atEnd(() => proxy.close());
+  const { db } = connect({ url: proxy.url, max: 1, statement_timeout_ms: 200 });
+  const endless = sql`select repeat('x', 1000) from generate_series(1, 1000000)`;
+  const reading = (async () => {
+    let parts = 0;
+    for await (const part of copyOut(db, endless)) {
+      expect(part.length).toBeGreaterThan(0);
+      if (parts++ === 1) proxy.stall();
+    }
+  })();
+  expect(await codeOf(reading)).toBe('database_unavailable');
+  expect(await codeOf(db.execute(sql`select 1`))).toBe('none');
+});
+
 it('ends at the server when its reader has gone before the first row', async () => {
   const { db, close } = createDatabaseConnection({ url: database.url });
   const observer = connectPlainly(database.url);

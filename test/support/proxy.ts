@@ -11,6 +11,8 @@ export interface Proxy {
   /** Forwards nothing any more, in either direction; connections stay and new ones are accepted. */
   freeze(): void;
   thaw(): void;
+  /** Forwards nothing any more on the connections there are; new ones work. */
+  stall(): void;
   /** Resets all connections and refuses new ones. */
   refuse(): void;
   /** Listens again, on the same port; in front of another server when its URL is given. */
@@ -22,6 +24,7 @@ export interface Proxy {
 
 export async function startProxy(databaseUrl: string): Promise<Proxy> {
   const clients = new Set<net.Socket>();
+  const stalled = new WeakSet<net.Socket>();
   let target = new URL(databaseUrl);
   let held: (() => void)[] | undefined;
   let fatalText: string | undefined;
@@ -30,6 +33,7 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
   const forward = (from: net.Socket, to: net.Socket, seen: (chunk: Buffer) => void) =>
     from.on('data', (chunk: Buffer) => {
       seen(chunk);
+      if (stalled.has(from) || stalled.has(to)) return void from.pause();
       const write = () => void (to.writable && to.write(chunk));
       if (held) held.push(write);
       else write();
@@ -77,6 +81,7 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
       held?.forEach((write) => write());
       held = undefined;
     },
+    stall: () => clients.forEach((client) => stalled.add(client)),
     refuse,
     accept: (newUrl = databaseUrl) => {
       target = new URL(newUrl);

@@ -73,7 +73,7 @@ export class PooledDriver {
 
   /**
    * What a COPY of the query sends, on a session and in a transaction of its own. Whoever reads it
-   * sets the pace and the limit; only a server that sends nothing for the deadline is given up.
+   * sets the pace and the limit; only a server that is silent and not at work is given up.
    */
   async *copyOut(query: string): AsyncGenerator<Buffer> {
     const session = await this.#pool.acquire();

@@ -1,6 +1,6 @@
 import { DataError, errorCodeOf } from '../errors.js';
 import { observeAcquire } from '../observed.js';
-import { Session, type SessionSettings } from './session.js';
+import { Session, type SessionSettings, TOO_MANY_CONNECTIONS } from './session.js';
 import type { Target } from './socket.js';
 
 export interface PoolSettings extends SessionSettings {
@@ -36,7 +36,6 @@ interface Waiter {
 const MAX_LIFETIME_MS = 30 * 60_000;
 /** While open sessions serve, a server that refused another is not asked again by every borrower. */
 const REFUSED_PAUSE_MS = 250;
-const TOO_MANY_CONNECTIONS = '53300';
 
 /**
  * Up to `max` sessions, each lent to one borrower at a time: a statement, or a whole transaction.

@@ -47,6 +47,16 @@ export interface QueryOptions {
 }
 
 const READ_ONLY_TRANSACTION = '25006';
+export const TOO_MANY_CONNECTIONS = '53300';
+/** How long a server that is silent in a COPY has to answer another connection. */
+const LIVENESS_MS = 1000;
+const TIMEOUT_QUERY = `
+  select setting as ms from pg_catalog.pg_settings where name = 'statement_timeout'`;
+
+/** A backend that waits for its client to read has lost the client that waits for it. */
+const isActive = (backend: number) => `
+  select from pg_catalog.pg_stat_activity
+  where pid = ${backend} and state = 'active' and wait_event is distinct from 'ClientWrite'`;
 
 /** One round trip tells the array types and whether the server takes writes. */
 const FIRST_QUERY = `
@@ -77,29 +87,31 @@ export class Session {
   onInterrupt: ((reason: Error) => void) | undefined;
 
   readonly #client: postgres.Sql;
-  readonly #deadlineMs: number;
-  readonly #listen: Listen | undefined;
-  readonly #acceptsStandby: boolean;
+  readonly #settings: SessionSettings;
   readonly #state = new ProtocolState();
   #socket: net.Socket | undefined;
   #rejectRunning: ((reason: Error) => void) | undefined;
-  /** One for all statements, started anew by each. */
+  /** The server's process for this session; behind a pooler a number of the pooler's. */
+  #backend = 0;
+  /** One timer for all statements: each of them restarts it. */
   #deadline: NodeJS.Timeout | undefined;
+  #deadlineMs = 0;
+  /** A COPY may compute for as long as it takes before it sends something. */
+  #isCopying = false;
+  #hasOwnTimeout = false;
 
   /** Connects to the given server at the first statement. */
   constructor(
     settings: SessionSettings,
     readonly target: Target,
   ) {
-    this.#acceptsStandby = settings.acceptStandby;
-    this.#deadlineMs = settings.deadlineMs;
-    this.#listen = settings.listen;
+    this.#settings = settings;
     this.#client = createClient({
       url: settings.url,
       prepare: settings.prepare,
       connection: startupParameters(settings),
       parsers: settings.parsers,
-      onNotify: () => this.#listen?.onNotify(),
+      onNotify: () => settings.listen?.onNotify(),
       onClose: () => this.#end(connectionLost()),
       openSocket: () => this.#openSocket(),
     });
@@ -110,9 +122,9 @@ export class Session {
     return this.#state.inTransaction;
   }
 
-  /** The next statement may get a wrong answer unless `settle` has run before. */
+  /** To be lent again it needs `settle` first. */
   get isUnsettled(): boolean {
-    return this.#state.hasUncountedRows;
+    return this.#state.hasUncountedRows || this.#hasOwnTimeout;
   }
 
   /** Resolves when the server answers; rejects with `database_unavailable`, at the deadline at latest. */
@@ -121,16 +133,16 @@ export class Session {
     const connecting = setTimeout(() => this.destroy(noAnswer(deadlineMs)), deadlineMs);
     try {
       const types = await this.query(FIRST_QUERY, []);
-      if (types[0]?.standby && !this.#acceptsStandby) throw isStandby();
+      this.#backend = types.state.pid;
+      if (types[0]?.standby && !this.#settings.acceptStandby) throw isStandby();
       for (const { oid, typarray, typdelim } of types) {
         parsers[typarray as number] ??= (text: string) =>
           parseArray(text, typdelim as string, parsers[oid as number]);
       }
-      if (this.#listen) await this.query(`listen ${this.#listen.channel}`, []);
-      this.#listen?.onNotify();
-      if (this.#deadlineMs > 0) {
-        this.#deadline = setTimeout(() => this.#giveUp(), this.#deadlineMs).unref();
-      }
+      const { listen, deadlineMs } = this.#settings;
+      if (listen) await this.query(`listen ${listen.channel}`, []);
+      listen?.onNotify();
+      this.#limitSilence(deadlineMs);
     } catch (error) {
       this.destroy(connectionLost(error));
       throw asDataError(error) ?? connectionLost(error);
@@ -172,21 +184,48 @@ export class Session {
   }
 
   /**
-   * After an error that came behind some rows: runs a command without rows, which sets back the driver's
-   * row counter. Never rejects: a session that cannot be settled is lost.
+   * Runs a statement that may change statement_timeout: the deadline follows what the server then says.
+   * No deadline holds meanwhile, only the limit of the transaction.
+   */
+  async followTimeout<T>(run: () => Promise<T>): Promise<T> {
+    const { deadlineMs, statementTimeoutMs } = this.#settings;
+    if (deadlineMs === 0) return await run();
+    const before = this.#deadlineMs;
+    this.#limitSilence(0);
+    try {
+      const result = await run();
+      const [row] = await this.query(TIMEOUT_QUERY, []);
+      const timeoutMs = Number(row!.ms);
+      this.#hasOwnTimeout = true;
+      this.#limitSilence(timeoutMs > 0 ? timeoutMs + deadlineMs - statementTimeoutMs : 0);
+      return result;
+    } catch (error) {
+      this.#limitSilence(before);
+      throw error;
+    }
+  }
+
+  /**
+   * Takes back what a borrower has left behind: a statement_timeout of its own, and, by a command that
+   * gives no rows, the driver's row counter after an error. Never rejects: a session that cannot be
+   * settled is lost.
    */
   async settle(): Promise<void> {
-    await this.query('begin; commit', []).catch((error: Error) => this.destroy(error));
+    this.#hasOwnTimeout = false;
+    this.#limitSilence(this.#settings.deadlineMs);
+    await this.query('reset statement_timeout', []).catch((error: Error) => this.destroy(error));
   }
 
   /**
    * What a `copy … to stdout` sends: no more is taken from the server than is asked for here. Throws as
-   * `query` does, the deadline counting from when more is asked for. A COPY that is not read to its end
-   * ends the session: the driver does not find out of it.
+   * `query` does. A server that is silent for the deadline is given up unless it is found at work, by
+   * another connection, within a second. A COPY that is not read to its end ends the session: the
+   * driver does not find out of it.
    */
   async *copyOut(text: string): AsyncGenerator<Buffer> {
     if (this.lost) throw this.lost;
     let whole = false;
+    this.#isCopying = true;
     try {
       const stream = await this.#answered(this.#client.unsafe(text).readable());
       stream.on('error', () => {}); // told where it is read
@@ -199,6 +238,7 @@ export class Session {
       readBehind(stream);
       whole = true;
     } finally {
+      this.#isCopying = false;
       if (!whole) this.destroy(connectionLost());
     }
   }
@@ -225,15 +265,41 @@ export class Session {
     this.#socket?.destroy();
   }
 
-  #giveUp(): void {
-    if (!this.#rejectRunning) return;
+  /** Sets how long the server may be silent; 0 is no limit. */
+  #limitSilence(deadlineMs: number): void {
+    if (this.lost || this.#deadlineMs === deadlineMs) return;
+    this.#deadlineMs = deadlineMs;
+    clearTimeout(this.#deadline);
+    this.#deadline =
+      deadlineMs > 0 ? setTimeout(() => void this.#giveUp(), deadlineMs).unref() : undefined;
+  }
+
+  async #giveUp(): Promise<void> {
+    const running = this.#rejectRunning;
+    if (!running) return;
+    if (this.#isCopying && (await this.#isAtWork())) return void this.#deadline?.refresh();
+    if (this.#rejectRunning !== running) return; // it has answered meanwhile
     this.isSilent = true;
     this.destroy(noAnswer(this.#deadlineMs));
   }
 
+  /** Asks by another connection; a server that has none to give is there too. */
+  async #isAtWork(): Promise<boolean> {
+    const asking = new Session({ ...this.#settings, listen: undefined }, this.target);
+    try {
+      await asking.connect(LIVENESS_MS);
+      const [row] = await asking.query(isActive(this.#backend), []);
+      return !this.#settings.prepare || row !== undefined;
+    } catch (error) {
+      return errorCodeOf(error) === TOO_MANY_CONNECTIONS;
+    } finally {
+      if (!asking.lost) void asking.close();
+    }
+  }
+
   /** Behind the same address there may be another primary by now: a new connection finds it. */
   #hasBecomeStandby(error: Error): boolean {
-    return !this.#acceptsStandby && errorCodeOf(error) === READ_ONLY_TRANSACTION;
+    return !this.#settings.acceptStandby && errorCodeOf(error) === READ_ONLY_TRANSACTION;
   }
 
   #end(reason: Error): void {

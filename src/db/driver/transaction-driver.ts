@@ -63,7 +63,8 @@ export class TransactionDriver {
     this.#inTurn(() => {
       // A COMMIT could only be noticed afterwards, when what came before it stands for good.
       if (params.length === 0 && controlsTransaction(text)) this.session.destroy(notByStatement());
-      return this.execute(this.session, text, params, values);
+      const execute = () => this.execute(this.session, text, params, values);
+      return text.includes('statement_timeout') ? this.session.followTimeout(execute) : execute();
     });
 
   #control(text: string): Promise<Rows> {
