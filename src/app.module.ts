@@ -6,10 +6,12 @@ import { ConfigurationModule } from './config/configuration.module.js';
 import { databaseConfig } from './config/database-config.js';
 import { type Environment, rateLimitOf } from './config/environment.js';
 import { DatabaseModule } from './db/database.module.js';
+import { BODY_LIMIT } from './http/contract/body.guard.js';
 import { HealthModule } from './health/health.module.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { ObservabilityModule } from './observability/observability.module.js';
 import { ProjectsModule } from './projects/projects.module.js';
+import { HISTORY_RETENTION_DAYS } from './projects/projects.tokens.js';
 import { TechnologiesModule } from './technologies/technologies.module.js';
 
 /** The resources, each served below /api. */
@@ -17,6 +19,18 @@ const API = [ProjectsModule, TechnologiesModule];
 
 /** Of WWW-Authenticate, and of the scopes `projects:read` and `projects:write`. */
 const REALM = 'projects';
+
+/** Settings for modules that a host application may import too: those look for tokens, not for an Environment. */
+@Module({})
+class SettingsModule {
+  static forRoot(environment: Environment): DynamicModule {
+    const settings = [
+      { provide: BODY_LIMIT, useValue: environment.BODY_LIMIT },
+      { provide: HISTORY_RETENTION_DAYS, useValue: environment.HISTORY_RETENTION_DAYS },
+    ];
+    return { module: SettingsModule, global: true, providers: settings, exports: settings };
+  }
+}
 
 /** The service's modules, on the database of this environment. */
 @Module({
@@ -35,6 +49,7 @@ export class AppModule {
       module: AppModule,
       imports: [
         ConfigurationModule.forRoot(environment),
+        SettingsModule.forRoot(environment),
         DatabaseModule.forRoot(databaseConfig(environment)),
         ...(auth ? [AuthModule.forRoot(auth)] : []),
         ...(rate ? [LimitsModule.forRoot(rate)] : []), // behind AuthModule: it asks who the caller is

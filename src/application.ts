@@ -4,7 +4,6 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import express, { type Express, type RequestHandler } from 'express';
 import { AppModule } from './app.module.js';
 import { type Environment, listOf } from './config/environment.js';
-import { jsonBody } from './http/server/body-parser.js';
 import { answerBrokenRequests } from './http/server/broken-requests.js';
 import { allowOrigins } from './http/server/cors.js';
 import { overloadProtection } from './http/server/overload.js';
@@ -44,7 +43,6 @@ export async function createApplication(environment: Environment): Promise<NestE
   );
   allowOrigins(app, listOf(environment.CORS_ORIGINS));
   serveDocs(app);
-  app.use(jsonBody(environment.BODY_LIMIT));
   app.useGlobalFilters(new ProblemFilter());
   answerBrokenRequests(app.getHttpServer());
   return app;

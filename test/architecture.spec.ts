@@ -48,6 +48,11 @@ it.each([
     "import { E } from '../config/environment.js';",
     'uses src/config/environment.ts',
   ],
+  [
+    'src/http/a.ts',
+    "import { Environment } from '../config/environment.js';",
+    'uses src/config/environment.ts',
+  ],
   ['src/projects/a.ts', "import { eq } from 'drizzle-orm';", 'uses drizzle-orm'],
   ['src/cli/a.ts', "import { sql } from 'drizzle-orm/sql';", 'uses drizzle-orm/sql'],
   ['src/http/a.ts', "const sql = await import('postgres');", 'uses postgres'],

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
+import type { OpenAPIObject } from '@nestjs/swagger';
 import request from 'supertest';
 import { PROBLEMS, type ProblemCode } from '../src/http/problems/problem.js';
 import { aProject } from './support/builders.js';
@@ -240,17 +242,45 @@ describe('what the service does not know', () => {
   });
 });
 
+/** Every path of the document, with the methods that it documents. */
+const DOCUMENTED: [path: string, allow: string][] = Object.entries(
+  (JSON.parse(await readFile('docs/openapi.json', 'utf8')) as OpenAPIObject).paths,
+).map(([path, operations]) => {
+  const methods = Object.keys(operations).map((method) => method.toUpperCase());
+  const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort();
+  return [path.replace('{id}', ID), allow.join(', ')];
+});
+
 describe('a method', () => {
-  it.each(PATHS)('that %s does not take is answered with what it takes', async (path, allow) => {
+  const all = [...PATHS.filter(([path]) => path.startsWith('/docs')), ...DOCUMENTED];
+
+  it('is tried on literal paths that a parameter would catch', () => {
+    expect(all.map(([path]) => path)).toEqual(
+      expect.arrayContaining(['batch', 'import', 'export', 'changes'].map((p) => `${LIST}/${p}`)),
+    );
+  });
+
+  it.each(all)('that %s does not take is answered with what it takes', async (path, allow) => {
     const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND'];
     for (const method of methods.filter((name) => !allow.split(', ').includes(name))) {
       const answer = await exchangeOne(service.url, head(`${method} ${path} HTTP/1.1`));
       expectProblem(answer, problem('method_not_allowed', `This path takes ${allow}.`, path));
       expect(answer.headers.allow).toBe(allow);
     }
+    if (allow.includes('HEAD')) return;
+    const answer = await exchangeOne(service.url, head(`HEAD ${path} HTTP/1.1`));
+    expect(answer).toMatchObject({ status: 405, headers: { allow }, body: '' });
   });
 
-  it.each(PATHS)('OPTIONS of %s is answered with what it takes', async (path, allow) => {
+  it('that a path does not take is answered before the body and the headers are judged', async () => {
+    const sent = await api.put(`${LIST}/export`).set('Accept', 'text/html').send(aProject());
+    const detail = 'This path takes GET, HEAD, OPTIONS.';
+    expectProblem(sent, problem('method_not_allowed', detail, `${LIST}/export`));
+    await api.patch(`${LIST}/import`).type('text').send('{').expect(405);
+    await api.patch(`${LIST}/import`).type('json').send('{').expect(405);
+  });
+
+  it.each(all)('OPTIONS of %s is answered with what it takes', async (path, allow) => {
     const { headers, text } = await api.options(path).expect(204);
     expect({ allow: headers.allow, text }).toEqual({ allow, text: '' });
     expect(headers['x-request-id']).toMatch(UUID);
@@ -589,5 +619,33 @@ describe('every problem', () => {
       expect(title).not.toBe('');
       expect(status >= 400 && status < 600).toBe(true);
     }
+  });
+});
+
+describe('an empty body in chunks', () => {
+  const chunked = (method: string, path: string, ...headers: string[]) =>
+    head(`${method} ${path} HTTP/1.1`, 'Transfer-Encoding: chunked', ...headers);
+
+  it('is no body where none is read', async () => {
+    const { body } = await api.post(LIST).send(aProject()).expect(201);
+    const path = `${LIST}/${body.data.id}`;
+    expect((await exchangeOne(service.url, chunked('GET', path), '0\r\n\r\n')).status).toBe(200);
+    const removed = await exchangeOne(service.url, chunked('DELETE', path), '0\r\n\r\n');
+    expect(removed.status).toBe(200);
+  });
+
+  it('is refused as soon as it is none', async () => {
+    const answer = await exchangeOne(service.url, chunked('DELETE', ITEM), '1\r\nx\r\n');
+    expectProblem(answer, problem('unsupported_media_type', 'This route reads no body.', ITEM));
+  });
+});
+
+describe('the charset utf8', () => {
+  it.each(['utf8', 'UTF8', '"utf8"'])('is UTF-8 in a Content-Type: %s', async (charset) => {
+    const type = `application/json; charset=${charset}`;
+    const sent = api.post(LIST).set('Content-Type', type).send(JSON.stringify(aProject()));
+    expect((await sent).status).toBe(201);
+    const patch = api.patch(ITEM).set('Content-Type', `application/merge-patch+json;charset=utf8`);
+    expect((await patch.send('{"description":"ü"}').expect(200)).body.data.description).toBe('ü');
   });
 });

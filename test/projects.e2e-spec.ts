@@ -207,7 +207,7 @@ describe('GET /api/projects/:id', () => {
     expect(body).toEqual({
       success: false,
       type: 'urn:problem-type:not_found',
-      title: 'There is no such entity',
+      title: 'The resource does not exist',
       status: 404,
       detail: 'There is no project with this id.',
       instance,

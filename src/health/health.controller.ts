@@ -5,6 +5,7 @@ import { ApiProblems, ApiSuccess } from '../http/contract/api-answers.js';
 import { type Success, success } from '../http/answers/envelope.js';
 import { Problem } from '../http/problems/problem.js';
 import { ProblemFilter } from '../http/problems/problem.filter.js';
+import { BodyGuard } from '../http/contract/body.guard.js';
 import { RequestGuard } from '../http/contract/request.guard.js';
 import { HealthDto } from './health.dto.js';
 import { Readiness } from './readiness.js';
@@ -13,7 +14,7 @@ import { Readiness } from './readiness.js';
 @ApiTags('health')
 @Controller('health')
 @Public()
-@UseGuards(RequestGuard)
+@UseGuards(RequestGuard, BodyGuard)
 @UseFilters(ProblemFilter)
 export class HealthController {
   constructor(private readonly readiness: Readiness) {}

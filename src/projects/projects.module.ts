@@ -1,21 +1,28 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { changesProviders } from '../changes/changes.providers.js';
-import { Environment } from '../config/environment.js';
 import type { Db } from '../db/connection.js';
 import { getDatabaseToken } from '../db/database.module.js';
 import { createProjectsFactory } from '../db/factories/projects/projects.factory.js';
+import { BODY_LIMIT } from '../http/contract/body.guard.js';
 import { BatchController } from './batch.controller.js';
 import { ExportController } from './export.controller.js';
 import { ImportController } from './import.controller.js';
 import { ProjectChangesController, TRACKED_PROJECT } from './projects.changes.js';
 import { ProjectsController } from './projects.controller.js';
 import { ProjectsHousekeeping } from './projects-housekeeping.js';
-import { CHANGES_FACTORY, PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';
+import {
+  CHANGES_FACTORY,
+  HISTORY_RETENTION_DAYS,
+  PROJECTS_DATABASE,
+  PROJECTS_FACTORY,
+} from './projects.tokens.js';
 import { Transfers } from './transfer/transfers.js';
 
 export interface ProjectsModuleOptions {
   /** Days after which a change is removed from history and feed; 0, the default, keeps all. */
   historyRetentionDays?: number;
+  /** The largest JSON body that the module reads, such as `500kb`; default `1mb`. A parser of the application comes first, with its own limit. */
+  bodyLimit?: string;
 }
 
 /** Projects over HTTP, and the functional factories as providers, on the default database. */
@@ -56,13 +63,10 @@ function providers(options: ProjectsModuleOptions = {}, database?: string): Prov
     { provide: Transfers, inject, useFactory: (db: Db) => new Transfers(db) },
     {
       provide: ProjectsHousekeeping,
-      // The service's own setting; a host application has no Environment.
-      inject: [PROJECTS_DATABASE, { token: Environment, optional: true }],
-      useFactory: (db: Db, environment?: Environment) =>
-        new ProjectsHousekeeping(
-          db,
-          options.historyRetentionDays ?? environment?.HISTORY_RETENTION_DAYS ?? 0,
-        ),
+      inject: [PROJECTS_DATABASE, { token: HISTORY_RETENTION_DAYS, optional: true }],
+      useFactory: (db: Db, days?: number) =>
+        new ProjectsHousekeeping(db, options.historyRetentionDays ?? days ?? 0),
     },
+    ...(options.bodyLimit ? [{ provide: BODY_LIMIT, useValue: options.bodyLimit }] : []),
   ];
 }

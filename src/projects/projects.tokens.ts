@@ -6,3 +6,6 @@ export const PROJECTS_DATABASE = Symbol('PROJECTS_DATABASE');
 
 /** The token of the functional factory of the changes to projects. */
 export const CHANGES_FACTORY = Symbol('CHANGES_FACTORY');
+
+/** The token of the days after which changes are removed. Without a provider all are kept. */
+export const HISTORY_RETENTION_DAYS = Symbol('HISTORY_RETENTION_DAYS');

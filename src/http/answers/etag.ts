@@ -1,5 +1,4 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { PROJECT_LIMITS } from '../../db/schema.js';
 import { Problem } from '../problems/problem.js';
 
 /** The strong entity tag of a row's version (RFC 9110 8.8.3): `"7"`. */
@@ -42,6 +41,8 @@ const STRONG = /^"([1-9]\d{0,9})"$/;
 const WEAK = /^(?:W\/)?"([1-9]\d{0,9})"$/;
 const TAG = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
 const MAX_TAGS = 100;
+/** Versions are columns of the type integer. */
+const MAX_VERSION = 2 ** 31 - 1;
 
 function versionsOf(name: string, header: string | undefined, tag: RegExp): Versions | undefined {
   if (header === undefined) return undefined;
@@ -57,7 +58,7 @@ function versionsIn(value: string, tag: RegExp): Versions | undefined {
   return tags
     .map((text) => tag.exec(text)?.[1])
     .map(Number) // NaN of another's tag
-    .filter((version) => version <= PROJECT_LIMITS.version);
+    .filter((version) => version <= MAX_VERSION);
 }
 
 /** Tags with commas between them; a list may have empty elements (RFC 9110 5.6.1.2). */

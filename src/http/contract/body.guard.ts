@@ -1,25 +1,127 @@
-import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
-import type { Request, Response } from 'express';
-import { Environment } from '../../config/environment.js';
-import { jsonBody } from '../server/body-parser.js';
+import { isUtf8 } from 'node:buffer';
+import { setTimeout } from 'node:timers/promises';
+import {
+  type CanActivate,
+  type ExecutionContext,
+  Inject,
+  Injectable,
+  Optional,
+} from '@nestjs/common';
+import type { Request, RequestHandler, Response } from 'express';
+import { notValid, Problem } from '../problems/problem.js';
+import { JSON_MEDIA_TYPES, jsonBody } from '../server/body-parser.js';
+import { checkContent } from './request.guard.js';
+import { mediaTypesOf, readsBodyItself } from './route-metadata.js';
 
-const readJson = jsonBody(new Environment().BODY_LIMIT);
+/** The token of the largest JSON body, a size such as `1mb`. Without a provider it is 1mb. */
+export const BODY_LIMIT = Symbol('BODY_LIMIT');
 
 /**
- * Reads the body where the application has not: the parser of a host application knows
- * `application/json` alone. A guard, so that what is wrong with the body is answered as a problem.
+ * Checks the media type of a body, reads JSON where the application has not, and checks that it is an
+ * object that can be stored. It is a guard, so that guards of the application come first: the body of
+ * a stranger is not parsed. Faults of a body are answered as problems.
+ *
+ * Throws `unsupported_media_type`, `payload_too_large`, `invalid_json`, `invalid_encoding`,
+ * `validation_failed`.
  */
 @Injectable()
 export class BodyGuard implements CanActivate {
+  readonly #readJson: RequestHandler;
+
+  constructor(@Optional() @Inject(BODY_LIMIT) limit: string = '1mb') {
+    this.#readJson = jsonBody(limit);
+  }
+
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const req = context.switchToHttp().getRequest<Request>();
     const res = context.switchToHttp().getResponse<Response>();
-    if (req.body !== undefined || req.headers['content-type'] === undefined) return true;
+    const mediaTypes = mediaTypesOf(context.getHandler());
+    if (readsBodyItself(context.getHandler())) return isOfType(req, mediaTypes);
+    if (!mayHaveBody(req)) return true;
+    if (mediaTypes.length === 0 && mayBeEmpty(req)) return isEmpty(req);
+    isOfType(req, mediaTypes.length > 0 ? mediaTypes : JSON_MEDIA_TYPES, mediaTypes);
+    if (req.body === undefined) return this.read(req, res).then(() => isAllowed(req, mediaTypes));
+    // A parser of the application may have left it as text or as bytes.
+    if (typeof req.body === 'string' || Buffer.isBuffer(req.body)) req.body = parsed(req.body);
+    return isAllowed(req, mediaTypes);
+  }
+
+  private read(req: Request, res: Response): Promise<void> {
     return new Promise((resolve, reject) => {
-      readJson(req, res, (error?: unknown) => {
+      void this.#readJson(req, res, (error?: unknown) => {
         if (error instanceof Error) reject(error);
-        else resolve(true);
+        else resolve();
       });
     });
+  }
+}
+
+function mayHaveBody({ headers }: Request): boolean {
+  const length = headers['content-length'];
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+}
+
+/** Whether there may be no byte in the chunks of a body without a type. */
+function mayBeEmpty({ headers, body }: Request): boolean {
+  const { 'content-type': type, 'content-length': length } = headers;
+  return type === undefined && length === undefined && body === undefined;
+}
+
+/** The end of an empty body comes with the headers, or soon after. */
+const LONGEST_WAIT_MS = 1000;
+
+/** For a route without a body. Throws `unsupported_media_type` at the first byte, or if no end comes. */
+async function isEmpty(req: Request): Promise<true> {
+  const chunks = req.iterator({ destroyOnReturn: false });
+  const waiting = new AbortController();
+  const tooLate = setTimeout(LONGEST_WAIT_MS, { done: false }, { signal: waiting.signal });
+  const { done } = await Promise.race([chunks.next(), tooLate.catch(() => ({ done: false }))]);
+  waiting.abort();
+  void chunks.return?.(undefined).catch(() => undefined);
+  if (!done) throw unsupportedMediaType(req, []);
+  return true;
+}
+
+/** Also requires a body: an import without one would count as an empty file. */
+function isOfType(
+  req: Request,
+  types: readonly string[],
+  documented: readonly string[] = types,
+): true {
+  const type = req.headers['content-type']?.split(';', 1)[0]!.trim().toLowerCase();
+  if (type === undefined || !types.includes(type)) throw unsupportedMediaType(req, documented);
+  return true;
+}
+
+/** RFC 9110 15.5.16 and RFC 5789 2.2: the answer says what would be read. */
+function unsupportedMediaType(req: Request, mediaTypes: readonly string[]): Problem {
+  if (mediaTypes.length === 0) {
+    return new Problem('unsupported_media_type', 'This route reads no body.');
+  }
+  const Accept = mediaTypes.join(', ');
+  const headers = { Accept, ...(req.method === 'PATCH' && { 'Accept-Patch': Accept }) };
+  return new Problem('unsupported_media_type', `This route reads ${Accept}.`, { headers });
+}
+
+function isAllowed(req: Request, mediaTypes: readonly string[]): true {
+  const body: unknown = req.body;
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw notValid([{ path: '', message: 'the body must be a JSON object' }]);
+  }
+  checkContent(body);
+  const [name] = Object.keys(body);
+  if (mediaTypes.length === 0 && name !== undefined) {
+    throw notValid([{ path: name, message: 'this route takes no such field' }]);
+  }
+  return true;
+}
+
+function parsed(body: string | Buffer): unknown {
+  if (typeof body !== 'string' && !isUtf8(body))
+    throw new Problem('invalid_encoding', 'The body is not valid UTF-8.');
+  try {
+    return JSON.parse(body.toString());
+  } catch {
+    throw new Problem('invalid_json', 'The body is not valid JSON.');
   }
 }

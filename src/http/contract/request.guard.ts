@@ -1,9 +1,10 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { JSON_MEDIA_TYPES } from '../server/body-parser.js';
+import { methodsOfNamedPath } from './allowed-methods.js';
+import { methodNotAllowed } from '../problems/to-problem.js';
 import { notValid, Problem } from '../problems/problem.js';
 import { requestIdOf } from '../server/request-id.js';
-import { acceptsQuery, answerTypesOf, mediaTypesOf, readsBodyItself } from './route-metadata.js';
+import { acceptsQuery, answerTypesOf } from './route-metadata.js';
 
 const MAX_DEPTH = 32;
 /** Of one object. Many more than any DTO has, and few enough to be refused one by one. */
@@ -12,23 +13,22 @@ const MAX_FIELDS = 100;
 const JSON_WITH_CHARSET = 'application/json; charset=utf-8';
 
 /**
- * What every request must be before a pipe looks at it: acceptable, of a media type that the route
- * reads, properly encoded. A guard, because guards run before all pipes, a host application's
- * global ones included, and some of this input makes class-validator fail.
+ * Checks the request line and the headers: the method, what the client accepts, and the query. It is a
+ * guard because guards run before all pipes, those of a host application included, and because some of
+ * this input makes class-validator fail.
  *
- * Throws `not_acceptable`, `unsupported_media_type`, `invalid_encoding`, `validation_failed`.
+ * Throws `method_not_allowed`, `not_acceptable`, `invalid_encoding`, `validation_failed`.
  */
 @Injectable()
 export class RequestGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const req = context.switchToHttp().getRequest<Request>();
     requestIdOf(req, context.switchToHttp().getResponse<Response>());
+    const named = methodsOfNamedPath(req);
+    if (named) throw methodNotAllowed(named);
     checkAccept(req, answerTypesOf(context.getHandler()));
     if (req.url.includes('?'))
       checkQuery(req, acceptsQuery(context.getClass(), context.getHandler()));
-    if (readsBodyItself(context.getHandler())) {
-      checkMediaType(req, mediaTypesOf(context.getHandler()));
-    } else if (hasBody(req)) checkBody(req, mediaTypesOf(context.getHandler()));
     return true;
   }
 }
@@ -58,42 +58,6 @@ function checkQuery(req: Request, accepted: boolean): void {
     throw invalid(name, 'this route takes no such parameter');
   }
   Object.defineProperty(req, 'query', { value: query, writable: true, configurable: true }); // Express reads it anew each time
-}
-
-function hasBody(req: Request): boolean {
-  const { 'content-length': length, 'transfer-encoding': encoding } = req.headers;
-  return encoding !== undefined || (length !== undefined && length !== '0');
-}
-
-/** Of a body that the route reads itself; without one it is refused too, or nothing would be taken for an empty file. */
-function checkMediaType(req: Request, mediaTypes: readonly string[]): void {
-  const type = req.headers['content-type']?.split(';', 1)[0]!.trim().toLowerCase();
-  if (type === undefined || !mediaTypes.includes(type)) throw unsupportedMediaType(req, mediaTypes);
-}
-
-function checkBody(req: Request, mediaTypes: readonly string[]): void {
-  if (!req.is([...(mediaTypes.length > 0 ? mediaTypes : JSON_MEDIA_TYPES)])) {
-    throw unsupportedMediaType(req, mediaTypes);
-  }
-  const body: unknown = req.body;
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw invalid('', 'the body must be a JSON object');
-  }
-  checkContent(body);
-  const [name] = Object.keys(body);
-  if (mediaTypes.length === 0 && name !== undefined) {
-    throw invalid(name, 'this route takes no such field');
-  }
-}
-
-/** RFC 9110 15.5.16 and RFC 5789 2.2: the answer says what would be read. */
-function unsupportedMediaType(req: Request, mediaTypes: readonly string[]): Problem {
-  if (mediaTypes.length === 0) {
-    return new Problem('unsupported_media_type', 'This route reads no body.');
-  }
-  const Accept = mediaTypes.join(', ');
-  const headers = { Accept, ...(req.method === 'PATCH' && { 'Accept-Patch': Accept }) };
-  return new Problem('unsupported_media_type', `This route reads ${Accept}.`, { headers });
 }
 
 /**

@@ -13,7 +13,7 @@ import { ValidationGuard } from './validation.guard.js';
 export function ResourceController(path: string): ClassDecorator {
   return applyDecorators(
     Controller(path),
-    UseGuards(BodyGuard, RequestGuard, ValidationGuard),
+    UseGuards(RequestGuard, BodyGuard, ValidationGuard),
     UseFilters(ProblemFilter),
     takeOverValidation,
   );

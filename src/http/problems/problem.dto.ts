@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { type Fault, Problem, type ProblemBody, problemBody } from './problem.js';
 import { type ProblemCode, PROBLEMS } from './problem.js';
+import { STATUS_KINDS } from './status-kinds.js';
 
 // What the examples are about.
 const REQUEST_ID = '0b6f3c9e-6d0f-4c8e-8f0c-3a1d5b7e9f21';
@@ -103,7 +104,16 @@ function listOfCodes(): string {
   const lines = Object.entries(PROBLEMS).map(
     ([code, { status, title }]) => `- \`${code}\` (${status}): ${title}.`,
   );
-  return ['Stable: a code never changes its meaning.', '', ...lines].join('\n');
+  const foreign = lines.splice(-Object.keys(STATUS_KINDS).length);
+  return [
+    'Stable: a code never changes its meaning.',
+    '',
+    ...lines,
+    '',
+    'Only guards of an application that has imported this API answer these:',
+    '',
+    ...foreign,
+  ].join('\n');
 }
 
 interface Example {
@@ -185,13 +195,14 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
   },
 };
 
-/** A problem of each code, as the document's shared examples. */
-export function problemExamples(): Record<ProblemCode, { summary: string; value: ProblemBody }> {
-  const examples = Object.entries(PROBLEMS).map(([name, { title }]) => {
-    const code = name as ProblemCode;
+/** A problem of each code that the service itself answers, as the document's shared examples. */
+export function problemExamples(): Record<string, { summary: string; value: ProblemBody }> {
+  const codes = (Object.keys(PROBLEMS) as ProblemCode[]).filter((code) => !(code in STATUS_KINDS));
+  const examples = codes.map((code) => {
+    const { title } = PROBLEMS[code];
     const { detail = `${title}.`, instance = LIST, ...extra } = EXAMPLES[code] ?? {};
     const value = problemBody(new Problem(code, detail, extra), instance, REQUEST_ID);
-    return [code, { summary: title, value }];
+    return [code, { summary: title, value }] as const;
   });
-  return Object.fromEntries(examples) as ReturnType<typeof problemExamples>;
+  return Object.fromEntries(examples);
 }

@@ -6,10 +6,10 @@ import {
   Logger,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { asDataError, errorCodeOf } from '../../db/errors.js';
-import { allowedMethods } from '../contract/allowed-methods.js';
-import { Problem, PROBLEM_MEDIA_TYPE, problemBody, problemHeaders } from './problem.js';
+import { errorCodeOf } from '../../db/errors.js';
+import { type Problem, PROBLEM_MEDIA_TYPE, problemBody, problemHeaders } from './problem.js';
 import { requestIdOf } from '../server/request-id.js';
+import { toProblem } from './to-problem.js';
 
 /** Answers every failure as a problem, and logs those that are the service's own. */
 @Catch()
@@ -20,20 +20,23 @@ export class ProblemFilter implements ExceptionFilter {
     if (host.getType() !== 'http') throw exception;
     const req = host.switchToHttp().getRequest<Request>();
     const res = host.switchToHttp().getResponse<Response>();
+    if (res.writableEnded) return; // a guard that redirects has answered already
+    if (exception instanceof HttpException && exception.getStatus() < 400) {
+      return void res.status(exception.getStatus()).json(exception.getResponse());
+    }
     const problem = toProblem(exception, req);
     const requestId = requestIdOf(req, res);
     if (problem.status >= 500) this.log(problem, exception, requestId);
-    // What has begun cannot become a problem: cut it, so that the client does not take it for whole.
+    // An answer that has begun cannot become a problem. It is cut, so that it does not pass for a whole one.
     if (res.headersSent) return void res.destroy();
+    const headers = problemHeaders(problem);
+    if (res.hasHeader('Retry-After')) delete headers['Retry-After'];
     if (problem.code === 'method_not_allowed' && req.method === 'OPTIONS') {
-      return void res.set(problemHeaders(problem)).status(204).end();
+      return void res.set(headers).status(204).end();
     }
     const body = problemBody(problem, `${req.baseUrl}${req.path}`, requestId);
-    // Not by Express: it would add a charset, which this type does not have.
-    res
-      .status(problem.status)
-      .set(problemHeaders(problem))
-      .setHeader('Content-Type', PROBLEM_MEDIA_TYPE);
+    // Express would add a charset, which this type does not have.
+    res.status(problem.status).set(headers).setHeader('Content-Type', PROBLEM_MEDIA_TYPE);
     res.send(Buffer.from(JSON.stringify(body)));
   }
 
@@ -64,70 +67,4 @@ function rootOf(exception: unknown): Error {
 function framesOf({ stack = '', message }: Error): string[] {
   const lines = stack.replace(message, '').split('\n');
   return lines.map((line) => line.trim()).filter((line) => line.startsWith('at '));
-}
-
-function toProblem(exception: unknown, req: Request): Problem {
-  if (exception instanceof HttpException) {
-    // Nest wraps what Express, its router and its body parser throw.
-    return known(exception.cause) ?? byStatus(exception.getStatus(), req);
-  }
-  const dataError = asDataError(exception);
-  if (dataError) return new Problem(dataError.code, dataError.message);
-  return known(exception) ?? byStatus((exception as { status?: unknown } | null)?.status, req);
-}
-
-function known(exception: unknown): Problem | undefined {
-  if (exception instanceof Problem) return exception;
-  if (exception instanceof URIError) return badPercent();
-  const { type } = (exception ?? {}) as { type?: unknown };
-  return type === 'entity.parse.failed'
-    ? new Problem('invalid_json', 'The body is not valid JSON.')
-    : undefined;
-}
-
-function badPercent(): Problem {
-  return new Problem(
-    'invalid_encoding',
-    'The path holds a percent sign that is not followed by two hexadecimal digits of UTF-8.',
-  );
-}
-
-function byStatus(status: unknown, req: Request): Problem {
-  switch (status) {
-    // These three come from guards of a host application.
-    case 401:
-      return new Problem('unauthorized', 'The request needs authentication.');
-    case 403:
-      return new Problem('forbidden', 'The caller may not do this.');
-    case 429:
-      return new Problem('too_many_requests', 'There were too many requests of this caller.');
-    case 404:
-      return noRoute(req);
-    case 408:
-      return new Problem('request_timeout', 'The request did not arrive in time.');
-    case 413:
-      return new Problem('payload_too_large', 'The body is larger than the service takes.');
-    case 415:
-      return new Problem(
-        'unsupported_media_type',
-        'The charset or the encoding of the body is not one that the route reads.',
-        { headers: { 'Accept-Encoding': 'gzip, deflate, br' } },
-      );
-    default:
-      return typeof status === 'number' && status >= 400 && status < 500
-        ? new Problem('bad_request', 'The request cannot be understood.')
-        : new Problem('internal_error', 'The service failed. The request id names it in the log.');
-  }
-}
-
-function noRoute(req: Request): Problem {
-  try {
-    decodeURIComponent(req.path);
-  } catch {
-    return badPercent();
-  }
-  const allowed = allowedMethods(req);
-  if (allowed.length === 0) return new Problem('route_not_found', 'No route has this path.');
-  const Allow = allowed.join(', ');
-  return new Problem('method_not_allowed', `This path takes ${Allow}.`, { headers: { Allow } });
 }

@@ -1,4 +1,5 @@
 import type { DataErrorCode } from '../../db/errors.js';
+import { CODES_BY_STATUS, STATUS_KINDS } from './status-kinds.js';
 
 interface Kind {
   status: number;
@@ -10,40 +11,44 @@ export const PROBLEMS = {
   invalid_json: { status: 400, title: 'The body is not valid JSON' },
   invalid_encoding: { status: 400, title: 'The request is not properly encoded' },
   invalid_id: { status: 400, title: 'The id is not a UUID' },
-  invalid_cursor: { status: 400, title: 'The cursor is not one of this list' },
+  invalid_cursor: { status: 400, title: 'The cursor does not belong to this list' },
   invalid_header: { status: 400, title: 'A header is not valid' },
-  invalid_value: { status: 400, title: 'A value was refused' },
+  invalid_value: { status: 400, title: 'The database refused a value' },
   validation_failed: { status: 400, title: 'The request is not valid' },
   import_refused: { status: 400, title: 'Rows of the file were refused' },
   bad_request: { status: 400, title: 'The request cannot be understood' },
   unauthorized: { status: 401, title: 'The request needs authentication' },
   insufficient_scope: { status: 403, title: 'The token lacks a scope' },
   forbidden: { status: 403, title: 'The caller may not do this' },
-  not_found: { status: 404, title: 'There is no such entity' },
-  route_not_found: { status: 404, title: 'There is no such route' },
-  method_not_allowed: { status: 405, title: 'The route does not take this method' },
-  not_acceptable: { status: 406, title: 'No representation that the client accepts' },
+  not_found: { status: 404, title: 'The resource does not exist' },
+  route_not_found: { status: 404, title: 'No route has this path' },
+  method_not_allowed: { status: 405, title: 'The path does not take this method' },
+  not_acceptable: { status: 406, title: 'The route has no representation that the client accepts' },
   request_timeout: { status: 408, title: 'The request did not arrive in time' },
-  already_exists: { status: 409, title: 'The entity exists already' },
-  conflict: { status: 409, title: 'Another write stood in the way' },
-  cursor_expired: { status: 410, title: 'What the cursor leads to has been removed' },
-  version_mismatch: { status: 412, title: 'A precondition of the request is not met' },
-  payload_too_large: { status: 413, title: 'The body is too large' },
-  unsupported_media_type: {
-    status: 415,
-    title: 'The body is of a type that the route does not read',
+  already_exists: { status: 409, title: 'The resource exists already' },
+  conflict: {
+    status: 409,
+    title: 'The request conflicts with another one or with the current state',
   },
+  cursor_expired: { status: 410, title: 'The cursor has expired' },
+  version_mismatch: { status: 412, title: 'The resource is not at the version that is required' },
+  payload_too_large: { status: 413, title: 'The body is too large' },
+  unsupported_media_type: { status: 415, title: 'The route does not read this type of body' },
   expectation_failed: { status: 417, title: 'The expectation cannot be met' },
-  idempotency_key_reused: { status: 422, title: 'The key belongs to another request' },
-  too_many_requests: { status: 429, title: 'Too many requests' },
+  idempotency_key_reused: {
+    status: 422,
+    title: 'The Idempotency-Key belongs to another request',
+  },
+  too_many_requests: { status: 429, title: 'The caller sent too many requests' },
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal_error: { status: 500, title: 'The service failed' },
   statement_timeout: { status: 503, title: 'The database took too long' },
-  pool_exhausted: { status: 503, title: 'The service is busy' },
+  pool_exhausted: { status: 503, title: 'All database connections are busy' },
   database_unavailable: { status: 503, title: 'The database is not available' },
   overloaded: { status: 503, title: 'The service has too many requests' },
   authentication_unavailable: { status: 503, title: 'Callers cannot be recognised at the moment' },
   not_ready: { status: 503, title: 'The service is not ready' },
+  ...STATUS_KINDS,
 } as const satisfies Record<string, Kind> & Record<DataErrorCode, Kind>;
 
 export type ProblemCode = keyof typeof PROBLEMS;
@@ -61,9 +66,11 @@ interface ProblemExtra {
   /** How many rows of a file met which end. */
   counts?: Record<string, number>;
   headers?: Record<string, string>;
+  /** Default: the status of the code. */
+  status?: number;
 }
 
-/** Thrown by what handles a request; the problem filter turns it into the answer. `detail` is for the client to read. */
+/** The error of a request. ProblemFilter turns it into the answer; the client reads `detail`. */
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly status: number;
@@ -74,8 +81,25 @@ export class Problem extends Error {
     readonly extra: ProblemExtra = {},
   ) {
     super(detail);
-    this.status = PROBLEMS[code].status;
+    this.status = extra.status ?? PROBLEMS[code].status;
   }
+}
+
+const CODES = new Map<number, ProblemCode>([
+  ...Object.entries(STATUS_KINDS).map(
+    ([code, { status }]) => [status, code as ProblemCode] as const,
+  ),
+  ...Object.entries(CODES_BY_STATUS).map(([status, code]) => [Number(status), code] as const),
+]);
+
+/** A problem with this status, and its code; what is no status of a failure is `internal_error`. */
+export function problemOfStatus(status: number, detail?: string): Problem {
+  const isFailure = Number.isInteger(status) && status >= 400 && status < 600;
+  const code = !isFailure
+    ? 'internal_error'
+    : (CODES.get(status) ?? (status < 500 ? 'client_error' : 'server_error'));
+  const extra = isFailure ? { status } : {};
+  return new Problem(code, detail ?? `${PROBLEMS[code].title}.`, extra);
 }
 
 /** The most that a problem names. */

@@ -6,8 +6,8 @@ import { Problem } from '../problems/problem.js';
 export const JSON_MEDIA_TYPES = ['application/json', 'application/merge-patch+json'];
 
 /**
- * Reads JSON bodies up to `limit` (such as `1mb`) and refuses bytes that are not UTF-8 instead of
- * replacing them. Any JSON value is read: which a route takes is for the route to say.
+ * Reads JSON bodies up to `limit` (such as `1mb`), and refuses bytes that are not UTF-8 instead of
+ * replacing them. It reads any JSON value: the route decides which of them it takes.
  */
 export function jsonBody(limit: string): RequestHandler {
   const maxBytes = bytesOf(limit);
@@ -18,6 +18,8 @@ export function jsonBody(limit: string): RequestHandler {
     verify: requireUtf8,
   });
   return (req, res, next) => {
+    const type = req.headers['content-type'];
+    if (type) req.headers['content-type'] = type.replace(UTF8_ALIAS, '$1utf-8');
     // The parser would answer only when all of it has come.
     const tooLarge =
       Number(req.headers['content-length']) > maxBytes && Boolean(req.is(JSON_MEDIA_TYPES));
@@ -27,10 +29,15 @@ export function jsonBody(limit: string): RequestHandler {
   };
 }
 
+/** What many clients call UTF-8, though it is no registered name. */
+const UTF8_ALIAS = /(;\s*charset\s*=\s*"?)utf8(?=["\s;]|$)/i;
+
 const UNITS = { b: 1, kb: 1024, mb: 1024 ** 2 };
 
 function bytesOf(limit: string): number {
-  const [, count, unit = 'b'] = /^(\d+)(b|kb|mb)?$/.exec(limit.toLowerCase())!;
+  const match = /^([1-9]\d*)(b|kb|mb)?$/.exec(limit.toLowerCase());
+  if (!match) throw new Error(`The limit of a body must be a size such as 500kb or 1mb: ${limit}`);
+  const [, count, unit = 'b'] = match;
   return Number(count) * UNITS[unit as keyof typeof UNITS];
 }
 

@@ -1,0 +1,77 @@
+import { HttpException } from '@nestjs/common';
+import type { Request } from 'express';
+import { asDataError } from '../../db/errors.js';
+import { allowedMethods, isRouted } from '../contract/allowed-methods.js';
+import { Problem, problemOfStatus } from './problem.js';
+
+/** The problem that answers an exception. The status of an HttpException is kept; its message may hold anything. */
+export function toProblem(exception: unknown, req: Request): Problem {
+  if (exception instanceof HttpException) return ofHttpException(exception, req);
+  const dataError = asDataError(exception);
+  if (dataError) return new Problem(dataError.code, dataError.message);
+  return ofMiddleware(exception) ?? new Problem('internal_error', FAILED);
+}
+
+const FAILED = 'The service failed. The request id names it in the log.';
+
+function ofHttpException(exception: HttpException, req: Request): Problem {
+  // Nest wraps what Express, its router and its body parser throw.
+  const wrapped = ofMiddleware(exception.cause);
+  if (wrapped) return wrapped;
+  const status = exception.getStatus();
+  if (status === 404 && !isRouted(req)) return noRoute(req);
+  return problemOfStatus(status, status === 500 ? FAILED : undefined);
+}
+
+/** What Express, its router, its parsers or a middleware threw; their messages may repeat the request. */
+function ofMiddleware(exception: unknown): Problem | undefined {
+  if (exception instanceof Problem) return exception;
+  if (exception instanceof URIError) return badPercent();
+  const { type, status } = (exception ?? {}) as { type?: unknown; status?: unknown };
+  if (type === 'entity.parse.failed')
+    return new Problem('invalid_json', 'The body is not valid JSON.');
+  if (type === 'charset.unsupported' || type === 'encoding.unsupported') return unreadable();
+  if (typeof status !== 'number' || status < 400 || status > 599) return undefined;
+  return problemOfStatus(status, DETAILS[status]);
+}
+
+const DETAILS: Record<number, string> = {
+  400: 'The request cannot be understood.',
+  408: 'The request did not arrive in time.',
+  413: 'The body is larger than the service takes.',
+  500: FAILED,
+};
+
+function unreadable(): Problem {
+  return new Problem(
+    'unsupported_media_type',
+    'The charset or the encoding of the body is not one that the route reads.',
+    { headers: { 'Accept-Encoding': 'gzip, deflate, br' } },
+  );
+}
+
+function badPercent(): Problem {
+  return new Problem(
+    'invalid_encoding',
+    'The path holds a percent sign that is not followed by two hexadecimal digits of UTF-8.',
+  );
+}
+
+function noRoute(req: Request): Problem {
+  try {
+    decodeURIComponent(req.path);
+  } catch {
+    return badPercent();
+  }
+  const allowed = allowedMethods(req);
+  // A route that takes the method and was not chosen serves another version or another host.
+  const isOther = req.method !== 'OPTIONS' && allowed.includes(req.method);
+  if (allowed.length > 0 && !isOther) return methodNotAllowed(allowed);
+  return new Problem('route_not_found', 'No route has this path.');
+}
+
+/** For a path that takes other methods alone. */
+export function methodNotAllowed(allowed: string[]): Problem {
+  const Allow = allowed.join(', ');
+  return new Problem('method_not_allowed', `This path takes ${Allow}.`, { headers: { Allow } });
+}
