@@ -15,8 +15,11 @@ interface Source {
 }
 
 const OUTSIDE_DATABASE = /^src\/(?!db\/)/;
-/** The folders that serve any entity, in the order of imports: each may use those before it. */
-const GENERIC = ['config', 'process', 'db', 'http', 'changes'];
+/**
+ * The folders that serve any entity and any host, in the order of imports: each may use those before
+ * it. None looks for an Environment.
+ */
+const GENERIC = ['db', 'http', 'changes'];
 const ENVIRONMENT_READERS = [
   /^src\/config\//,
   /^test\//,
@@ -132,7 +135,7 @@ function importFaults(file: string, { specifier, typeOnly }: Import): string[] {
 /** Of a generic folder: uses one that comes after it, or a feature. */
 function isLaterFolder(file: string, target: string): boolean {
   const [own, used] = [file, target].map((name) => /^src\/(\w+)/.exec(name)?.[1]);
-  if (!used || own === 'config' || !GENERIC.includes(own!)) return false;
+  if (!used || !GENERIC.includes(own!)) return false;
   return !GENERIC.slice(0, GENERIC.indexOf(own!) + 1).includes(used);
 }
 
