@@ -2,9 +2,10 @@ FROM node:24-bookworm-slim AS build
 WORKDIR /service
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
-COPY tsconfig.json tsconfig.build.json nest-cli.json ./
+COPY .swcrc tsconfig.json tsconfig.build.json ./
+COPY scripts ./scripts
 COPY src ./src
-RUN npm run build
+RUN node scripts/build.js
 
 FROM node:24-bookworm-slim AS dependencies
 WORKDIR /service

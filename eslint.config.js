@@ -3,7 +3,7 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  globalIgnores(['dist', 'coverage', '.data']),
+  globalIgnores(['dist', '.build', 'coverage', '.data']),
   js.configs.recommended,
   {
     files: ['**/*.ts'],
@@ -23,7 +23,7 @@ export default defineConfig(
     files: ['**/*.js'],
     languageOptions: {
       globals: Object.fromEntries(
-        'process console URL URLSearchParams Buffer fetch performance AbortController AbortSignal TextDecoder'
+        'process console setTimeout clearTimeout URL URLSearchParams Buffer fetch performance AbortController AbortSignal TextDecoder'
           .split(' ')
           .map((name) => [name, 'readonly']),
       ),

@@ -1,4 +1,4 @@
-import { ConsoleLogger, Logger, type LogLevel } from '@nestjs/common';
+import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import express, { type Express, type RequestHandler } from 'express';
@@ -16,6 +16,7 @@ import { allowJsonText } from './http/answers/json-text.js';
 import { ProblemFilter } from './http/problems/problem.filter.js';
 import { requestId } from './http/server/request-id.js';
 import { requestLog } from './http/server/request-log.js';
+import { createLogger } from './observability/logger.js';
 
 /** The service, ready to listen; connects to nothing yet. */
 export async function createApplication(environment: Environment): Promise<NestExpressApplication> {
@@ -69,21 +70,4 @@ function createExpress(): Express {
   Object.defineProperty(app.request, 'fresh', { value: false });
   allowJsonText(app);
   return app;
-}
-
-const LEVELS: Record<Environment['LOG_LEVEL'], LogLevel> = {
-  fatal: 'fatal',
-  error: 'error',
-  warn: 'warn',
-  info: 'log',
-  debug: 'debug',
-  verbose: 'verbose',
-};
-
-function createLogger({ LOG_LEVEL, LOG_FORMAT }: Environment): ConsoleLogger {
-  return new ConsoleLogger({
-    json: LOG_FORMAT === 'json',
-    // Nest takes a level to include all that are more severe.
-    logLevels: [LEVELS[LOG_LEVEL]],
-  });
 }

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { ChangeStreams } from './changes/change-streams.js';
 import { databaseServer } from './config/database-server.js';
 import { type Environment, readEnvironment } from './config/environment.js';
+import { isStartedByNpm } from './config/npm.js';
 import { Readiness } from './health/readiness.js';
 import { createApplication } from './application.js';
 import { drainable } from './http/server/drain.js';
@@ -17,6 +18,7 @@ try {
   const starting = start(environment);
   stopOnSignals({
     timeoutMs: environment.SHUTDOWN_TIMEOUT_MS,
+    endWithParent: isStartedByNpm(),
     stop: async () => {
       await starting; // or the PostgreSQL that is just being started would be left behind
       await closeAll();
@@ -36,6 +38,7 @@ async function start(environment: Environment): Promise<void> {
   opened.push(() => postgres.stop());
   const app = await createApplication({ ...environment, DATABASE_URL: postgres.url });
   opened.push(() => app.close());
+  if (postgres.notice) new Logger('Database').warn(postgres.notice);
   if (environment.METRICS_PORT !== undefined)
     opened.push(await serveMetrics(app.get(Metrics), environment.METRICS_PORT, HOST));
   const drain = drainable(app.getHttpServer());

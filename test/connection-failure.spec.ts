@@ -25,8 +25,11 @@ import {
   until,
 } from './support/connections.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
+import { withProgram } from './support/needs.js';
 import { runOnPlainDriver, type PlainRun } from './support/plain-driver.js';
 import { startProxy } from './support/proxy.js';
+
+const openssl = withProgram('openssl');
 
 let database: TestDatabase;
 let url: string;
@@ -301,55 +304,67 @@ describe('with a server of its own', () => {
     expect(await db.execute(sql`select from marks`)).toHaveLength(0);
   });
 
-  it('TLS is spoken, checked when asked for, and as sound when a backend is ended', async () => {
-    const [key, certificate] = ['server.key', 'server.crt'].map((name) =>
-      path.join(directory, name),
-    );
-    const made = await promisify(execFile)('openssl', [
-      ...['req', '-x509', '-nodes', '-newkey', 'rsa:2048', '-subj', '/CN=localhost', '-days', '1'],
-      ...['-keyout', key!, '-out', certificate!],
-    ]).then(
-      () => true,
-      () => false,
-    );
-    if (!made) return console.warn('Skipped: there is no openssl here to make a certificate with.');
-    const { uid, gid } = await stat(path.join(directory, 'data'));
-    await Promise.all([key!, certificate!].map((file) => chown(file, uid, gid)));
-    await chmod(key!, 0o600);
-    const admin = connectPlainly(server.url);
-    for (const [name, value] of Object.entries({ ssl_cert_file: certificate, ssl_key_file: key })) {
-      await admin.unsafe(`alter system set ${name} = '${value}'`);
-    }
-    await admin.unsafe('alter system set ssl = on');
-    await admin`select pg_reload_conf()`;
-    await until(async () => (await admin`show ssl`)[0]!.ssl === 'on');
+  openssl.it(
+    'TLS is spoken, checked when asked for, and as sound when a backend is ended',
+    async () => {
+      const [key, certificate] = ['server.key', 'server.crt'].map((name) =>
+        path.join(directory, name),
+      );
+      await promisify(execFile)(openssl.file, [
+        ...[
+          'req',
+          '-x509',
+          '-nodes',
+          '-newkey',
+          'rsa:2048',
+          '-subj',
+          '/CN=localhost',
+          '-days',
+          '1',
+        ],
+        ...['-keyout', key!, '-out', certificate!],
+      ]);
+      const { uid, gid } = await stat(path.join(directory, 'data'));
+      await Promise.all([key!, certificate!].map((file) => chown(file, uid, gid)));
+      await chmod(key!, 0o600);
+      const admin = connectPlainly(server.url);
+      for (const [name, value] of Object.entries({
+        ssl_cert_file: certificate,
+        ssl_key_file: key,
+      })) {
+        await admin.unsafe(`alter system set ${name} = '${value}'`);
+      }
+      await admin.unsafe('alter system set ssl = on');
+      await admin`select pg_reload_conf()`;
+      await until(async () => (await admin`show ssl`)[0]!.ssl === 'on');
 
-    const proxy = await openProxy(server.url);
-    const { db, stats } = connect({
-      url: `${proxy.url}?sslmode=require`,
-      max: 2,
-      statement_timeout_ms: 100,
-    });
-    const [row] = await db.execute(sql`select ssl from pg_stat_ssl where pid = pg_backend_pid()`);
-    expect(row).toEqual({ ssl: true });
-    const transaction = codeOf(
-      db.transaction(async (tx) => {
-        const pid = await backendOf(tx);
-        await codeOf(db.execute(sql`select pg_terminate_backend(${pid})`));
-        await sleep(50);
-        await query(tx);
-      }),
-    );
-    expect(await transaction).toBe('database_unavailable');
-    expect(await codeOf(query(db))).toBe('none');
+      const proxy = await openProxy(server.url);
+      const { db, stats } = connect({
+        url: `${proxy.url}?sslmode=require`,
+        max: 2,
+        statement_timeout_ms: 100,
+      });
+      const [row] = await db.execute(sql`select ssl from pg_stat_ssl where pid = pg_backend_pid()`);
+      expect(row).toEqual({ ssl: true });
+      const transaction = codeOf(
+        db.transaction(async (tx) => {
+          const pid = await backendOf(tx);
+          await codeOf(db.execute(sql`select pg_terminate_backend(${pid})`));
+          await sleep(50);
+          await query(tx);
+        }),
+      );
+      expect(await transaction).toBe('database_unavailable');
+      expect(await codeOf(query(db))).toBe('none');
 
-    proxy.freeze();
-    expect(await codeOf(query(db))).toBe('database_unavailable');
-    await until(() => proxy.connections() === stats().open + stats().opening);
-    proxy.thaw();
-    expect(await codeOf(query(db))).toBe('none');
+      proxy.freeze();
+      expect(await codeOf(query(db))).toBe('database_unavailable');
+      await until(() => proxy.connections() === stats().open + stats().opening);
+      proxy.thaw();
+      expect(await codeOf(query(db))).toBe('none');
 
-    const strict = connect({ url: `${server.url}?sslmode=verify-full` });
-    expect(await codeOf(query(strict.db))).toBe('database_unavailable');
-  });
+      const strict = connect({ url: `${server.url}?sslmode=verify-full` });
+      expect(await codeOf(query(strict.db))).toBe('database_unavailable');
+    },
+  );
 });

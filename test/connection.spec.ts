@@ -14,6 +14,7 @@ import {
   timeOf,
   until,
 } from './support/connections.js';
+import { built } from './support/built.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { runOnPlainDriver } from './support/plain-driver.js';
 
@@ -237,6 +238,7 @@ describe('closing', () => {
   });
 
   it('lets the process end by itself', async () => {
+    await built();
     const script = `
       import { createDatabaseConnection } from './dist/db/connection.js';
       import { sql } from 'drizzle-orm';

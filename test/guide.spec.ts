@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   cpSync,
@@ -31,9 +31,9 @@ beforeAll(() => {
     'scripts',
     'test/support',
     'package.json',
+    '.swcrc',
     'tsconfig.json',
     'tsconfig.build.json',
-    'nest-cli.json',
     'drizzle.config.ts',
     'jest.config.js',
   ];
@@ -98,13 +98,14 @@ function addToList(target: string): void {
   writeFileSync(full, `import { ${name} } from '${module}';\n${added}`);
 }
 
-/** Without this run's own settings, as in a terminal. */
+/** Without this run's own settings, as in a terminal. Throws with all that the command has printed. */
 function run(command: string): string {
   const { PATH, HOME } = process.env;
-  return execFileSync('sh', ['-c', command], {
+  const { status, stdout, stderr } = spawnSync('sh', ['-c', command], {
     cwd: copy,
     env: { PATH, HOME },
     encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  if (status !== 0) throw new Error(`${command}\n${stdout}${stderr}`);
+  return stdout;
 }

@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import postgres from 'postgres';
 import request from 'supertest';
 import { aProject } from './support/builders.js';
+import { built } from './support/built.js';
 import { until } from './support/connections.js';
 import { createEmptyDatabase, type TestDatabase } from './support/database.js';
 import { openEvents } from './support/event-client.js';
@@ -111,6 +112,7 @@ let folder: string;
 /** What the compiler says of the host application; nothing when all is well. */
 let compiled: Promise<string>;
 beforeAll(async () => {
+  await built('--declarations');
   folder = await mkdtemp(path.join(tmpdir(), 'host application '));
   await run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: root });
   const [tarball] = await readdir(folder);

@@ -1,6 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { hash } from 'node:crypto';
 import { startService } from './support/service.js';
+import { built } from './support/built.js';
+
+beforeAll(() => built());
 
 function createKey(...words: string[]) {
   return spawnSync(process.execPath, ['dist/cli/main.js', 'key', 'create', ...words], {

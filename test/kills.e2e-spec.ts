@@ -1,3 +1,4 @@
+import { built } from './support/built.js';
 import { createFolder, killServices } from './support/process.js';
 import { prove } from './soak/proof.js';
 
@@ -10,6 +11,7 @@ interface Proof {
 afterAll(killServices);
 
 it('writers that retry lose nothing and do nothing twice while service and database are killed', async () => {
+  await built();
   const directory = await createFolder();
   const proof = (await prove({ directory, writers: 4, kills: 2 })) as Proof;
   expect(proof.faults).toEqual([]);

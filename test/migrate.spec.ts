@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { migrate } from '../src/db/migrate.js';
 import { MigrationError, migrationStatus } from '../src/db/migration-status.js';
+import { built } from './support/built.js';
 import { atEnd, connect, connectPlainly, endEachTest } from './support/connections.js';
 import { copyOfMigrations, emptyDatabase, MIGRATIONS } from './support/migrations.js';
 
@@ -49,6 +50,7 @@ it.each([
 ])(
   'eight processes that start at once on an empty database with %j all succeed, and each migration is applied once',
   async (settings) => {
+    await built();
     const url = await emptyDatabase();
     await changeDatabase(url, settings);
     const { folder, add } = await copyOfMigrations();

@@ -62,8 +62,12 @@ describe('at its start', () => {
     const url = await service.url;
     await request(url).get('/api/projects?limit=2').set('X-Request-Id', 'of-the-test').expect(200);
     expect(await stopped(service)).toBe(0);
-    const lines = service.output().trim().split('\n');
-    const messages = lines.map((line) => JSON.parse(line).message);
+    const lines = service
+      .output()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const messages = lines.map(({ message }) => message);
     expect(messages).toContainEqual(expect.stringContaining(`listens on ${url},`));
     expect(messages).toContainEqual({
       method: 'GET',
@@ -73,6 +77,15 @@ describe('at its start', () => {
       actor: '',
       requestId: 'of-the-test',
     });
+    for (const { level, timestamp } of lines) {
+      expect(level).toBe('info');
+      expect(timestamp).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    }
+    // What Nest says of each module and route is for LOG_LEVEL=debug.
+    const contexts = lines.map(({ context }) => context);
+    expect(contexts.filter((name) => !['Http', 'Migrations', 'Service'].includes(name))).toEqual(
+      [],
+    );
   });
 
   it('stopped while it starts its PostgreSQL, stops that too', async () => {

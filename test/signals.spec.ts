@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { built } from './support/built.js';
+
+beforeAll(() => built());
 
 const SIGNALS = new URL('../dist/process/signals.js', import.meta.url).href;
 

@@ -1,18 +1,11 @@
 import { hash } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { withProgram } from './support/needs.js';
 import { startService, type TestService } from './support/service.js';
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-const executablePath = CHROMIUM.find((file) => existsSync(file));
-const isNeeded = Boolean(process.env.CI);
-if (!executablePath && !isNeeded) {
-  process.stderr.write(
-    'skipped: the Swagger UI in a browser, for there is no Chromium in /usr/bin\n',
-  );
-}
+const browserProgram = withProgram('chromium');
 
-(executablePath || isNeeded ? describe : describe.skip)('the Swagger UI', () => {
+browserProgram.describe('the Swagger UI', () => {
   let service: TestService;
   let browser: Browser;
   /** What the browser complained of: blocked by the content-security policy, errors, failed requests. */
@@ -20,9 +13,8 @@ if (!executablePath && !isNeeded) {
   let page: Page;
 
   beforeAll(async () => {
-    if (!executablePath) throw new Error('CI has no Chromium: apt-get install chromium');
     service = await startService();
-    browser = await chromium.launch({ executablePath, args: QUIET });
+    browser = await chromium.launch({ executablePath: browserProgram.file, args: QUIET });
   });
   afterAll(async () => {
     await browser?.close();

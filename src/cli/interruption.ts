@@ -1,6 +1,7 @@
+import { isStartedByNpm } from '../config/npm.js';
 import { exitCodeOf, onSignal } from '../process/signals.js';
 
-/** By Ctrl-C or SIGTERM. */
+/** A Ctrl-C or a SIGTERM came. */
 class Interrupted extends Error {
   override readonly name = 'Interrupted';
 
@@ -10,13 +11,15 @@ class Interrupted extends Error {
 }
 
 /**
- * Runs the work of the process, which a Ctrl-C or SIGTERM ends by the signal given to it, so that it
- * can clean up, in its own time; a second one ends the process. Rejects with why it was ended,
- * whatever the work then rejects with.
+ * Runs the work of the process. A Ctrl-C or a SIGTERM aborts the signal that the work is given, so that it can clean
+ * up in its own time; a second one ends the process. When aborted, rejects with `Interrupted` and the exit code,
+ * whatever the work rejects with.
  */
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const interruption = new AbortController();
-  onSignal((signal) => interruption.abort(new Interrupted(exitCodeOf(signal))));
+  onSignal((signal) => interruption.abort(new Interrupted(exitCodeOf(signal))), {
+    endWithParent: isStartedByNpm(),
+  });
   try {
     return await work(interruption.signal);
   } catch (error) {

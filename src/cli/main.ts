@@ -117,6 +117,7 @@ async function onDatabase(work: Work<TDatabaseConfig>): Promise<void> {
   await interruptible(async (signal) => {
     const environment = await readEnvironment();
     const server = await databaseServer(environment);
+    if (server.notice) console.error(server.notice);
     try {
       signal.throwIfAborted();
       const config = databaseConfig({ ...environment, DATABASE_URL: server.url });

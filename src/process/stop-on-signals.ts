@@ -1,10 +1,10 @@
-import { onSignal } from './signals.js';
+import { onSignal, type SignalOptions } from './signals.js';
 
 /** What happens between a signal and the end of the process. */
-export interface Stopping {
-  /** Longest time until the process is gone. */
+export interface Stopping extends SignalOptions {
+  /** The longest time until the process has ended. */
   timeoutMs: number;
-  /** Takes no more work and finishes what runs; then closes what was opened. */
+  /** Refuses new work, finishes what is running, then closes what was opened. */
   stop: () => Promise<void>;
 }
 
@@ -12,7 +12,7 @@ export interface Stopping {
  * On SIGTERM or SIGINT stops, and exits with 0, or with 1 when it has not stopped within the limit.
  * A second signal exits at once.
  */
-export function stopOnSignals({ timeoutMs, stop }: Stopping): void {
+export function stopOnSignals({ timeoutMs, stop, ...options }: Stopping): void {
   onSignal(() => {
     setTimeout(() => {
       console.error(`The service did not stop within ${timeoutMs} ms.`);
@@ -25,5 +25,5 @@ export function stopOnSignals({ timeoutMs, stop }: Stopping): void {
         process.exit(1);
       },
     );
-  });
+  }, options);
 }

@@ -2,9 +2,15 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import postgres from 'postgres';
-import { startEmbeddedPostgres } from '../../dist/db/embedded/embedded-postgres.js';
-import { migrate } from '../../dist/db/migrate.js';
+import { tsImport } from 'tsx/esm/api';
 import { EMPTY_TEMPLATE, MIGRATED_TEMPLATE } from './templates.js';
+
+// From source, so that a test file runs without a build. Jest compiles what tests import, but not this file's imports.
+const { startEmbeddedPostgres } = await tsImport(
+  '../../src/db/embedded/embedded-postgres.ts',
+  import.meta.url,
+);
+const { migrate } = await tsImport('../../src/db/migrate.ts', import.meta.url);
 
 /** One PostgreSQL for the whole run, with a migrated template to clone: that of TEST_SERVER_URL, or one of its own. */
 export default async function globalSetup() {
@@ -46,6 +52,7 @@ async function startServer() {
       max_connections: '400',
     },
   });
+  if (server.notice) console.error(server.notice);
   return {
     url: server.url,
     stop: async () => {

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,18 +7,14 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { until } from './connections.js';
 
-/** Where Debian puts it. */
-const PGBOUNCER = '/usr/sbin/pgbouncer';
-export const hasPgbouncer = existsSync(PGBOUNCER);
-
 export interface Pgbouncer {
   /** The URL of the same database through the pooler. */
   through(databaseUrl: string): string;
   stop(): Promise<void>;
 }
 
-/** A pgbouncer in transaction mode before the PostgreSQL of the tests, with so many connections to each database. */
-export async function startPgbouncer(connections: number): Promise<Pgbouncer> {
+/** Starts pgbouncer in transaction mode before the PostgreSQL of the tests, with so many connections to each database. */
+export async function startPgbouncer(program: string, connections: number): Promise<Pgbouncer> {
   const server = new URL(process.env.TEST_DATABASE_URL!);
   const [user, password] = [server.username, server.password].map(decodeURIComponent);
   const port = await freePort();
@@ -40,7 +35,7 @@ default_pool_size = ${connections}
 `,
   );
   const asNobody = process.getuid?.() === 0 ? ['--user', 'nobody'] : []; // it refuses to be root
-  const child = spawn(PGBOUNCER, ['--quiet', ...asNobody, file]);
+  const child = spawn(program, ['--quiet', ...asNobody, file]);
   const said = text(child.stderr);
   await until(async () => {
     if (child.exitCode !== null) throw new Error(`pgbouncer ended: ${await said}`);

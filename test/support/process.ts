@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { built, ROOT } from './built.js';
 
-const MAIN = path.resolve(import.meta.dirname, '../../dist/main.js');
+const MAIN = path.join(ROOT, 'dist/main.js');
 
 /** The built service as a process of its own. */
 export interface ServiceProcess {
@@ -39,6 +40,7 @@ export async function startProcess(
   variables: Record<string, string | undefined> = {},
   folder?: string,
 ): Promise<ServiceProcess> {
+  await built();
   const { PATH, HOME } = process.env;
   const child = spawn(process.execPath, [MAIN], {
     cwd: folder ?? (await createFolder()),

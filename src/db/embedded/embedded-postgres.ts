@@ -1,9 +1,12 @@
 import { mkdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
-import { openCluster, openPrograms, type PostgresPrograms } from './binaries.js';
+import { openPrograms, type PostgresPrograms } from './binaries.js';
+import { openCluster } from './cluster.js';
+import { type Place, placeOf, SHARED_DIRECTORY } from './places.js';
+import { explained } from './refused-access.js';
 import { exclusively, hasUsers, identityOf, readIfAny, registerUse } from './users.js';
 
 const START_TIMEOUT_MS = 60_000;
@@ -18,6 +21,8 @@ const NO_PROCESS = String(2 ** 31 - 1);
 export interface EmbeddedPostgres {
   /** The database `projects` on 127.0.0.1, password included. */
   readonly url: string;
+  /** Says where the files are, when they could not be where they were wanted. */
+  readonly notice?: string;
   /** Ends this use; the last user's stop also stops the server. The data stay. May be called again. */
   stop(): Promise<void>;
 }
@@ -25,6 +30,8 @@ export interface EmbeddedPostgres {
 export interface EmbeddedPostgresOptions {
   /** Created when missing. */
   directory: string;
+  /** Where the files of root's PostgreSQL are kept when its system user cannot reach `directory`. */
+  shared?: string;
   /** Server settings such as `{ fsync: 'off' }`, a `port` among them; a server that already runs keeps its own. */
   settings?: Record<string, string>;
 }
@@ -37,15 +44,30 @@ export interface EmbeddedPostgresOptions {
  * The directory holds `data/` (the cluster), `password` (0600), `postgres.log` (since the server's last start),
  * `users/` (a file for each use) and `lock.N`; `initdb-*` is a cluster that was never finished.
  *
+ * PostgreSQL does not run as root: for root it runs as the owner of `data/` or as the system user `postgres`. What
+ * that user cannot reach, such as the home of root, is kept in `shared`, and `notice` says so.
+ *
  * Rejects with the reason, in the words of initdb or the server where they gave one.
  */
-export async function startEmbeddedPostgres({
+export async function startEmbeddedPostgres(
+  options: EmbeddedPostgresOptions,
+): Promise<EmbeddedPostgres> {
+  try {
+    return await start(options);
+  } catch (error) {
+    throw await explained(error as Error, resolve(options.directory));
+  }
+}
+
+async function start({
   directory: path,
+  shared = SHARED_DIRECTORY,
   settings = {},
 }: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  await mkdir(join(path, 'users'), { recursive: true });
-  const directory = await realpath(path);
-  const programs = await openPrograms(directory);
+  const place = await placeOf(path, shared);
+  await mkdir(join(place.directory, 'users'), { recursive: true });
+  const directory = await realpath(place.directory);
+  const programs = await openPrograms({ ...place, directory }, shared);
   const use = await registerUse(directory);
   try {
     const url = await exclusively(directory, use, async () => {
@@ -53,12 +75,26 @@ export async function startEmbeddedPostgres({
       return await openDatabase(password, () => runServer(programs, directory, settings));
     });
     let left: Promise<void> | undefined;
-    return { url, stop: () => (left ??= endUse(programs, directory, use)) };
+    const notice = noticeOf(resolve(path), place, programs);
+    return { url, notice, stop: () => (left ??= endUse(programs, directory, use)) };
   } catch (error) {
     // Why it did not start says more than why it may not stop either.
     await endUse(programs, directory, use).catch(() => undefined);
     throw error;
   }
+}
+
+function noticeOf(
+  wanted: string,
+  { directory, user }: Place,
+  { copiedTo }: PostgresPrograms,
+): string | undefined {
+  const moved = [
+    directory !== wanted && `the files of ${wanted} are in ${directory}`,
+    copiedTo !== undefined && `the programs are in ${copiedTo}`,
+  ].filter(Boolean);
+  if (moved.length === 0) return undefined;
+  return `PostgreSQL runs as user ${user.uid}, who cannot reach everything of root: ${moved.join(', ')}.`;
 }
 
 async function endUse(programs: PostgresPrograms, directory: string, use: string): Promise<void> {

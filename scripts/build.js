@@ -1,0 +1,133 @@
+// node scripts/build.js [--declarations]: compiles src/ into dist/, or does nothing when dist/ is up to date.
+//
+// `npm start`, `npm test` and `npm run cli` call it each time, so it has to be quick and must not disturb a
+// service that runs from dist/:
+// - swc compiles the JavaScript in about a second. `--declarations` (npm run build) also has tsc check the
+//   types and write the .d.ts files that host applications compile against.
+// - A file is written beside the old one and renamed over it. No path in dist/ ever disappears: files that are
+//   no longer made stay until the build after next, for processes that may still load them.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { takeLock } from './lock.js';
+
+process.chdir(path.resolve(import.meta.dirname, '..'));
+
+const STAMP = '.build.json';
+const TYPES = '.build/types';
+const CONFIGURATION = [
+  '.swcrc',
+  'package.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  ...filesIn('scripts'),
+];
+
+const kinds = process.argv.includes('--declarations') ? ['code', 'declarations'] : ['code'];
+if (!isCurrent()) {
+  await takeLock('.build/lock');
+  if (!isCurrent()) await build();
+}
+
+function isCurrent() {
+  const stamp = readStamp();
+  const inputs = hashOf([...CONFIGURATION, ...filesIn('src')]);
+  const isThere = (file) => fs.existsSync(path.join('dist', file));
+  return kinds.every((kind) => stamp[kind]?.inputs === inputs && stamp[kind].files.every(isThere));
+}
+
+async function build() {
+  const stamp = readStamp();
+  const inputs = hashOf([...CONFIGURATION, ...filesIn('src')]);
+  const makers = { code: compile, declarations: declare };
+  const made = [];
+  for (const kind of kinds) made.push([kind, await makers[kind]()]);
+  for (const [kind, files] of made) {
+    for (const [file, content] of files) place(file, content);
+    stamp[kind] = { inputs, files: files.map(([file]) => file), before: stamp[kind]?.files ?? [] };
+  }
+  place(STAMP, JSON.stringify(stamp));
+  removeOld(stamp);
+}
+
+/** JavaScript with source maps, and whatever else lies in src/, such as the migrations. */
+async function compile() {
+  const files = filesIn('src').map((file) => path.relative('src', file));
+  const { transformFile } = await import('@swc/core'); // not needed when dist/ is up to date
+  const made = files.map((file) =>
+    file.endsWith('.ts') ? compileFile(file, transformFile) : copyOf(file),
+  );
+  try {
+    return (await Promise.all(made)).flat();
+  } catch (error) {
+    console.error(error.message.split('\n\nCaused by')[0]); // the file and the place in it, without swc's own stack
+    process.exit(1);
+  }
+}
+
+function copyOf(file) {
+  return [[file, fs.readFileSync(path.join('src', file))]];
+}
+
+async function compileFile(file, transformFile) {
+  const output = file.replace(/\.ts$/, '.js');
+  const { code, map } = await transformFile(path.join('src', file), { sourceMaps: true });
+  const link = `//# sourceMappingURL=${path.basename(output)}.map\n`;
+  return [
+    [`${output}.map`, map],
+    [output, code + link],
+  ];
+}
+
+/** Type declarations. When the types do not hold, the process ends with 1 and dist/ stays as it was. */
+function declare() {
+  const options = ['--emitDeclarationOnly', '--noEmitOnError', '--incremental', '--outDir', TYPES];
+  const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'];
+  try {
+    execFileSync(process.execPath, [...tsc, ...options], { stdio: 'inherit' });
+  } catch {
+    process.exit(1); // tsc has printed the faults
+  }
+  return filesIn('src')
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => path.relative('src', file).replace(/\.ts$/, '.d.ts'))
+    .map((file) => [file, fs.readFileSync(path.join(TYPES, file))]);
+}
+
+function place(file, content) {
+  const target = path.join('dist', file);
+  const next = Buffer.from(content);
+  if (readIfAny(target)?.equals(next)) return;
+  fs.mkdirSync(path.dirname(target), { recursive: true });
+  fs.writeFileSync(`${target}.${process.pid}`, next);
+  fs.renameSync(`${target}.${process.pid}`, target);
+}
+
+/** Removes what neither this build nor the one before it made, and what a killed one left half written. */
+function removeOld(stamp) {
+  const made = Object.values(stamp).flatMap(({ files, before }) => [...files, ...before]);
+  const kept = new Set([STAMP, ...made].map((file) => path.join('dist', file)));
+  for (const file of filesIn('dist')) if (!kept.has(file)) fs.rmSync(file);
+}
+
+function readStamp() {
+  return JSON.parse(readIfAny(path.join('dist', STAMP)) ?? '{}');
+}
+
+function readIfAny(file) {
+  return fs.existsSync(file) ? fs.readFileSync(file) : undefined;
+}
+
+function hashOf(files) {
+  const hash = createHash('sha256');
+  for (const file of files.sort()) hash.update(`${file}\0`).update(fs.readFileSync(file));
+  return hash.digest('hex');
+}
+
+function filesIn(folder) {
+  return fs
+    .readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name));
+}

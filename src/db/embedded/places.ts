@@ -1,0 +1,83 @@
+import { existsSync } from 'node:fs';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import { closedTo, type SystemUser, systemUser } from './system-user.js';
+
+/** Where root's PostgreSQL keeps what its system user cannot reach in its own place. */
+export const SHARED_DIRECTORY = '/var/lib/embedded-postgres';
+
+/** Where the files of an embedded PostgreSQL are, and who it runs as. */
+export interface Place {
+  directory: string;
+  user: SystemUser;
+}
+
+/**
+ * The wanted directory, or one below `shared` when this process is root and the system user cannot enter the wanted
+ * one. Created when missing. A cluster is never left behind: one that exists in either place is used there, and when
+ * the system user cannot reach it, rejects and says what to do.
+ */
+export async function placeOf(path: string, shared: string): Promise<Place> {
+  const wanted = resolve(path);
+  const user = await systemUser(join(wanted, 'data'));
+  const closed = await closedTo(user, wanted);
+  const moved = join(shared, 'data', relative('/', wanted));
+  const isMoved = user.uid !== undefined && existsSync(join(moved, 'data'));
+  if (!closed && !(isMoved && !existsSync(join(wanted, 'data')))) {
+    await mkdir(wanted, { recursive: true });
+    return { directory: wanted, user };
+  }
+  if (existsSync(join(wanted, 'data'))) throw unreachable(wanted, closed!, user);
+  await makeOpen(shared, moved);
+  return { directory: moved, user: await systemUser(join(moved, 'data')) };
+}
+
+function unreachable(wanted: string, closed: string, { uid }: SystemUser): Error {
+  return new Error(
+    `The embedded PostgreSQL runs as the system user with id ${uid}, since it may not run as root, and this user ` +
+      `cannot enter ${closed} on the way to ${wanted}: let it in (chmod o+x '${closed}'), work as an ordinary ` +
+      'user, set EMBEDDED_POSTGRES_DIR to another directory, or set DATABASE_URL',
+  );
+}
+
+/**
+ * The directory of the programs: the package's own, or a copy below `shared` when the system user cannot enter that.
+ * The copy is made once for each version.
+ */
+export async function reachablePrograms(
+  packageRoot: string,
+  user: SystemUser,
+  shared: string,
+): Promise<string> {
+  const native = join(packageRoot, 'native');
+  if (!(await closedTo(user, join(native, 'bin')))) return native;
+  const { version } = JSON.parse(await readFile(join(packageRoot, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const programs = join(shared, 'programs');
+  const copy = join(programs, `${basename(packageRoot)}-${version}`);
+  if (existsSync(copy)) return copy;
+  await makeOpen(shared, programs);
+  const unfinished = await mkdtemp(join(programs, '.copy-'));
+  await cp(native, unfinished, { recursive: true, verbatimSymlinks: true });
+  await openToAll(unfinished);
+  // Another process may have been faster.
+  await rename(unfinished, copy).catch(() => rm(unfinished, { recursive: true }));
+  return copy;
+}
+
+/** Makes the directory and lets everyone enter it and those above, up to `shared`, whatever the umask. */
+async function makeOpen(shared: string, directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  for (let way = directory; way.startsWith(shared); way = dirname(way)) await chmod(way, 0o755);
+}
+
+async function openToAll(directory: string): Promise<void> {
+  await chmod(directory, 0o755);
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    if (entry.isSymbolicLink()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const { mode } = await stat(path);
+    await chmod(path, mode | (mode & 0o100 ? 0o555 : 0o444));
+  }
+}
