@@ -6,11 +6,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
-import {
-  openCluster,
-  openPrograms,
-  type PostgresPrograms,
-} from '../../src/db/embedded/binaries.js';
+import { openPrograms, type PostgresPrograms } from '../../src/db/embedded/binaries.js';
+import { openCluster } from '../../src/db/embedded/cluster.js';
+import { placeOf } from '../../src/db/embedded/places.js';
 import { until } from './connections.js';
 
 export type Member = 'primary' | 'standby';
@@ -35,9 +33,11 @@ const SETTINGS = { fsync: 'off', synchronous_commit: 'off', listen_addresses: '1
 
 /** `settings` are for both servers. Takes about two seconds. */
 export async function startCluster(settings: Record<string, string> = {}): Promise<Cluster> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'projects-service-cluster-'));
-  await chmod(directory, 0o755); // under root the servers run as another user
-  const programs = await openPrograms(directory);
+  const folder = await mkdtemp(path.join(tmpdir(), 'projects-service-cluster-'));
+  await chmod(folder, 0o755); // under root the servers run as another user
+  const place = await placeOf(folder);
+  const { directory } = place;
+  const programs = await openPrograms(place);
   const password = await openCluster(programs, directory, { fsync: 'off' });
   const data = { primary: path.join(directory, 'data'), standby: path.join(directory, 'standby') };
   await promisify(execFile)('cp', ['-a', data.primary, data.standby]);

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { output } from './output.js';
-import { type Place, reachablePrograms } from './places.js';
+import { type Place, reachablePrograms, SHARED_DIRECTORY } from './places.js';
 
 type ProgramPaths = Record<'postgres' | 'initdb' | 'pg_ctl', string>;
 
@@ -29,7 +29,7 @@ export interface PostgresPrograms {
  */
 export async function openPrograms(
   { directory, user }: Place,
-  shared: string,
+  shared = SHARED_DIRECTORY,
 ): Promise<PostgresPrograms> {
   const installed = await findPrograms();
   const native = await reachablePrograms(installed.packageRoot, user, shared);

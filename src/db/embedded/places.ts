@@ -17,7 +17,7 @@ export interface Place {
  * one. Created when missing. A cluster is never left behind: one that exists in either place is used there, and when
  * the system user cannot reach it, rejects and says what to do.
  */
-export async function placeOf(path: string, shared: string): Promise<Place> {
+export async function placeOf(path: string, shared = SHARED_DIRECTORY): Promise<Place> {
   const wanted = resolve(path);
   const user = await systemUser(join(wanted, 'data'));
   const closed = await closedTo(user, wanted);
