@@ -12,6 +12,21 @@ export async function fillCatalogue(sql, size) {
   await sql.unsafe('vacuum analyze');
 }
 
+/**
+ * Makes `plain`: the table as the design document has it, with a primary key, an index on created_at and
+ * GIN on technologies, which is what a user would have instead.
+ */
+export async function makePlainTable(sql) {
+  await sql.unsafe(`
+    drop table if exists plain;
+    create table plain (
+      id uuid primary key default gen_random_uuid(), name varchar(255) not null, description text not null,
+      technologies jsonb not null, created_at timestamptz(3) not null default now(),
+      updated_at timestamptz(3) not null default now());
+    create index on plain (created_at);
+    create index on plain using gin (technologies)`);
+}
+
 /** The id of the n-th project. */
 export function idOf(n) {
   return `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
