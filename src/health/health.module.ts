@@ -1,10 +1,11 @@
 import { Module } from '@nestjs/common';
+import { DatabaseProbe } from './database-probe.js';
 import { HealthController } from './health.controller.js';
 import { Readiness } from './readiness.js';
 import { StartupMigrations } from './startup-migrations.js';
 
 @Module({
   controllers: [HealthController],
-  providers: [Readiness, StartupMigrations],
+  providers: [DatabaseProbe, Readiness, StartupMigrations],
 })
 export class HealthModule {}

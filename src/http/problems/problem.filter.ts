@@ -7,6 +7,7 @@ import {
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { errorCodeOf } from '../../db/errors.js';
+import { explainError } from '../../db/explain-error.js';
 import { type Problem, PROBLEM_MEDIA_TYPE, problemBody, problemHeaders } from './problem.js';
 import { requestIdOf } from '../server/request-id.js';
 import { toProblem } from './to-problem.js';
@@ -26,7 +27,9 @@ export class ProblemFilter implements ExceptionFilter {
     }
     const problem = toProblem(exception, req);
     const requestId = requestIdOf(req, res);
-    if (problem.status >= 500) this.log(problem, exception, requestId);
+    // Why the service is not ready is logged when it changes, and not for every probe.
+    const isOurs = problem.status >= 500 && problem.code !== 'not_ready';
+    if (isOurs) this.log(problem, exception, requestId);
     // An answer that has begun cannot become a problem. It is cut, so that it does not pass for a whole one.
     if (res.headersSent) return void res.destroy();
     const headers = problemHeaders(problem);
@@ -43,7 +46,10 @@ export class ProblemFilter implements ExceptionFilter {
   /** Messages of database errors hold SQL and values, so their code is logged and where they came from. */
   private log(problem: Problem, exception: unknown, requestId: string): void {
     const cause = errorCodeOf(problem.cause ?? exception);
-    if (problem.status === 503) return this.logger.warn({ code: problem.code, cause, requestId });
+    if (problem.status === 503) {
+      const { reason, remedy } = explainError(problem.cause ?? exception) ?? {};
+      return this.logger.warn({ code: problem.code, cause, requestId, reason, remedy });
+    }
     const error = rootOf(exception);
     this.logger.error({
       code: problem.code,

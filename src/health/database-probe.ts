@@ -1,0 +1,104 @@
+import { setTimeout } from 'node:timers/promises';
+import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { databaseConfig, migrationJournal } from '../config/database-config.js';
+import { Environment } from '../config/environment.js';
+import { createDatabaseConnection } from '../db/connection.js';
+import { asDataError, errorCodeOf } from '../db/errors.js';
+import { describeError, describeErrorPublicly } from '../db/explain-error.js';
+import { describeFaults, migrationStatus } from '../db/migration-status.js';
+import { ping } from '../db/ping.js';
+import type { Fault } from '../http/problems/problem.js';
+
+/** Longest wait for an answer of the probe; platforms give up after a few seconds. */
+const ANSWER_WITHIN_MS = 2500;
+/** A server that is slower than this is busy, one that does not answer a second later is lost. */
+const STATEMENT_TIMEOUT_MS = 1000;
+/** Longer than the usual interval between two probes, so that each finds the connection open. */
+const IDLE_TIMEOUT_SECONDS = 60;
+const TOO_MANY_CONNECTIONS = '53300';
+
+/**
+ * Asks whether the database can be used, on a connection of its own: a pool whose connections are all
+ * in use says nothing about the database. Any number of callers share one question.
+ */
+@Injectable()
+export class DatabaseProbe implements OnApplicationShutdown {
+  private readonly logger = new Logger('Database');
+  private readonly connection;
+  #asking: Promise<Fault[]> | undefined;
+  /** The faults when the database last answered. */
+  #known: Fault[] | undefined;
+  #reported = '';
+
+  constructor(@Inject(Environment) private readonly environment: Environment) {
+    this.connection = createDatabaseConnection({
+      ...databaseConfig(environment),
+      max: 1,
+      idle_timeout: IDLE_TIMEOUT_SECONDS,
+      statement_timeout_ms: STATEMENT_TIMEOUT_MS,
+      acquire_timeout_ms: 0, // until it is connected or refused; callers wait no longer than above
+      application_name: 'projects-service health',
+    });
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.connection.close(0);
+  }
+
+  /** The reasons why the database cannot be used; none when it can. Resolves within 2.5 seconds. */
+  async faults(): Promise<Fault[]> {
+    this.#asking ??= this.ask().finally(() => (this.#asking = undefined));
+    const answered = new AbortController();
+    const timeout = setTimeout(ANSWER_WITHIN_MS, NO_ANSWER, { signal: answered.signal });
+    timeout.catch(() => undefined);
+    return await Promise.race([this.#asking, timeout]).finally(() => answered.abort());
+  }
+
+  private async ask(): Promise<Fault[]> {
+    try {
+      this.#known = await this.migrationFaults().catch((error) => this.onceMore(error));
+      this.report(this.#known.map(({ message }) => message).join('; '));
+      return this.#known;
+    } catch (error) {
+      if (isBusy(error) && this.#known) return this.#known;
+      this.report(describeError(error));
+      return [{ path: 'database', message: describeErrorPublicly(error) }];
+    }
+  }
+
+  /** The connection may have been lost since the last probe: that says nothing about the database now. */
+  private async onceMore(error: unknown): Promise<Fault[]> {
+    if (asDataError(error)?.code !== 'database_unavailable' || isBusy(error)) throw error;
+    return await this.migrationFaults();
+  }
+
+  private async migrationFaults(): Promise<Fault[]> {
+    const { db } = this.connection;
+    if (this.environment.MIGRATIONS === 'off') {
+      await ping(db);
+      return [];
+    }
+    const status = await migrationStatus(db, { journal: migrationJournal(this.environment) });
+    return describeFaults(status).map((message) => ({ path: 'migrations', message }));
+  }
+
+  /** Logs each change once. Before the first success StartupMigrations reports the same reasons. */
+  private report(reason: string): void {
+    const isReportedElsewhere = this.environment.MIGRATIONS === 'apply' && !this.#known;
+    if (reason === this.#reported || (isReportedElsewhere && reason)) return;
+    if (reason) this.logger.warn(`not ready: ${reason}`);
+    else if (this.#reported) this.logger.log('ready again');
+    this.#reported = reason;
+  }
+}
+
+const NO_ANSWER: Fault[] = [
+  { path: 'database', message: `The database did not answer within ${ANSWER_WITHIN_MS} ms.` },
+];
+
+/** The server itself says that it has too much to do, so it is there. */
+function isBusy(error: unknown): boolean {
+  return (
+    asDataError(error)?.code === 'statement_timeout' || errorCodeOf(error) === TOO_MANY_CONNECTIONS
+  );
+}

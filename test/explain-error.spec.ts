@@ -1,0 +1,130 @@
+import { spawnSync } from 'node:child_process';
+import { sql } from 'drizzle-orm';
+import request from 'supertest';
+import { createApplication } from '../src/application.js';
+import { validateEnvironment } from '../src/config/environment.js';
+import { asDataError, DataError } from '../src/db/errors.js';
+import { describeError, describeErrorPublicly } from '../src/db/explain-error.js';
+import { atEnd, connect, connectPlainly, endEachTest } from './support/connections.js';
+import { emptyDatabase } from './support/migrations.js';
+
+const ROLE = `told_${process.pid}`;
+const PASSWORD = 'secret-of-the-role';
+
+endEachTest();
+beforeAll(() => onServer(`create role ${ROLE} login password '${PASSWORD}'`));
+afterAll(() => onServer(`drop role ${ROLE}`));
+
+async function onServer(statement: string): Promise<void> {
+  await connectPlainly(process.env.TEST_DATABASE_URL!).unsafe(statement);
+}
+
+async function urlWith(change: (url: URL) => void): Promise<string> {
+  const url = new URL(await emptyDatabase());
+  url.username = ROLE;
+  url.password = PASSWORD;
+  change(url);
+  return url.href;
+}
+
+function cli(url: string, command: string) {
+  const { status, stderr } = spawnSync(process.execPath, ['dist/cli/main.js', command], {
+    env: { PATH: process.env.PATH, DATABASE_URL: url },
+    encoding: 'utf8',
+  });
+  return { status, stderr };
+}
+
+/** What /health/ready says of the database. */
+async function readinessOf(url: string): Promise<string> {
+  const app = await createApplication(
+    validateEnvironment({ DATABASE_URL: url, MIGRATIONS: 'verify', LOG_LEVEL: 'fatal' }),
+  );
+  atEnd(() => app.close());
+  await app.listen(0, '127.0.0.1');
+  const { body } = await request(await app.getUrl())
+    .get('/health/ready')
+    .expect(503);
+  return (body.errors as { message: string }[]).map(({ message }) => message).join();
+}
+
+describe.each([
+  [
+    'the wrong password',
+    (url: URL) => void (url.password = 'wrong-secret'),
+    '28P01',
+    'Check user and password',
+  ],
+  [
+    'a role that does not exist',
+    (url: URL) => void (url.username = 'nobody_at_all'),
+    '28P01',
+    'Check user and password',
+  ],
+  [
+    'a database that does not exist',
+    (url: URL) => void (url.pathname = 'nowhere'),
+    '3D000',
+    'Create it',
+  ],
+  [
+    'a port where nothing listens',
+    (url: URL) => void (url.port = '1'),
+    'ECONNREFUSED',
+    'Check host and port',
+  ],
+])('with %s', (_name, change, code, remedy) => {
+  it('the CLI and readiness say the code and what to do, and no secret', async () => {
+    const url = await urlWith(change);
+    const { status, stderr } = cli(url, 'migrate');
+    const ready = await readinessOf(url);
+    expect(status).toBe(1);
+    for (const text of [stderr, ready]) {
+      expect(text).toContain(code);
+      expect(text).toContain(remedy);
+      expect(text).not.toMatch(/secret|Failed query|select|insert/i);
+    }
+    expect(ready).not.toMatch(new RegExp(`${ROLE}|nobody_at_all|nowhere|127\\.0\\.0\\.1`));
+  });
+});
+
+it('a role without rights is told which right it lacks, and for which migration', async () => {
+  const url = await urlWith(() => {});
+  const { status, stderr } = cli(url, 'migrate');
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^permission denied for schema public \(42501\)\. Grant it .*Roles/m);
+  expect(stderr).not.toContain('create table');
+});
+
+it.each([
+  ['create extension nosuch', /"nosuch" is not available \(0A000\)\. Install the extensions/],
+  [
+    'create table t (a text); create index on t using gin (a nosuch_ops)',
+    /operator class "nosuch_ops" does not exist .*\(42704\)\. .*pg_trgm/,
+  ],
+  ["select 'hidden words'::int", /^invalid input syntax for type integer: "…" \(22P02\)\.$/],
+  [
+    "do $$ begin raise exception 'hidden words'; end $$",
+    /^The database reported an error \(P0001\)\.$/,
+  ],
+  ["select to_tsquery('hidden words')", /^syntax error in tsquery: "…" \(42601\)\.$/],
+  ['selec 1', /^syntax error at or near "selec" \(42601\)\.$/],
+])('%s is told without the statement and its values', async (statement, expected) => {
+  const { db } = connect({ url: await emptyDatabase() });
+  const error: unknown = await db.execute(sql.raw(statement)).catch((reason: unknown) => reason);
+  expect(describeError(error)).toMatch(expected);
+  expect(describeErrorPublicly(error)).not.toMatch(/nosuch|hidden words|selec/);
+});
+
+it('what has no code of the database is told by its message', () => {
+  const busy = new DataError('pool_exhausted', 'All database connections are busy.');
+  const failed = new Error('Failed query: select', { cause: busy });
+  expect(describeError(failed)).toBe('All database connections are busy.');
+  const missing = Object.assign(new Error('ENOENT: no such file'), {
+    code: 'ENOENT',
+    syscall: 'open',
+  });
+  expect(describeError(missing)).toBe('ENOENT: no such file');
+  expect(asDataError(missing)).toBeUndefined();
+  expect(describeError('text')).toBe('text');
+});
