@@ -11,6 +11,7 @@ import { serveDocs } from './openapi.js';
 import { LeanExpressAdapter } from './http/server/express-adapter.js';
 import { Metrics } from './observability/metrics.js';
 import { metricsEndpoint } from './observability/metrics-endpoint.js';
+import { isTracing, requestSpans } from './observability/spans.js';
 import { type OnAnswered, observeAnswers } from './http/server/answered.js';
 import { allowJsonText } from './http/answers/json-text.js';
 import { ProblemFilter } from './http/problems/problem.filter.js';
@@ -31,6 +32,7 @@ export async function createApplication(environment: Environment): Promise<NestE
     },
   );
   app.use(requestId);
+  if (isTracing()) app.use(requestSpans());
   const metrics = app.get(Metrics);
   const observers: OnAnswered[] = [(answered) => metrics.observe(answered)];
   if (Logger.isLevelEnabled('log')) observers.push(requestLog(environment.LOG_FORMAT));

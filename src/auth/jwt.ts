@@ -1,3 +1,4 @@
+import { context, propagation } from '@opentelemetry/api';
 import {
   createRemoteJWKSet,
   customFetch,
@@ -24,6 +25,10 @@ const ALGORITHMS = [
   ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
 ];
 const CLOCK_SKEW_S = 5;
+/** The trace goes on at the issuer. */
+const SET_HEADER = {
+  set: (headers: Headers, name: string, value: string) => headers.set(name, value),
+};
 /** How soon a key that the issuer has removed is forgotten, as long as the issuer answers. */
 const RELOAD_MS = 10 * 60_000;
 /** An issuer that does not answer is not asked again by every request. */
@@ -63,9 +68,10 @@ export function bearerTokens(options: TokenOptions): AuthOptions {
 function remoteKeys(url: URL): { find: JWTVerifyGetKey; close: () => void } {
   let pausedUntil = 0;
   let outage: unknown;
-  const fetchKeys: FetchImplementation = async (...request) => {
+  const fetchKeys: FetchImplementation = async (address, init) => {
     if (performance.now() < pausedUntil) throw outage;
-    return await fetch(...request);
+    propagation.inject(context.active(), init.headers, SET_HEADER);
+    return await fetch(address, init);
   };
   const keys = createRemoteJWKSet(url, {
     cacheMaxAge: Infinity,

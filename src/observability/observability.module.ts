@@ -1,7 +1,8 @@
 import { Module } from '@nestjs/common';
 import { Metrics } from './metrics.js';
 import { SlowStatements } from './slow-statements.js';
+import { StatementSpans } from './spans.js';
 
-/** What an operator sees of the service: metrics and slow statements. */
-@Module({ providers: [Metrics, SlowStatements] })
+/** What an operator sees of the service: metrics, spans and slow statements. */
+@Module({ providers: [Metrics, SlowStatements, StatementSpans] })
 export class ObservabilityModule {}

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
   type CryptoKey,
@@ -27,6 +27,7 @@ export interface Issuer {
   variables: Record<'AUTH_MODE' | 'AUTH_JWKS_URL' | 'AUTH_ISSUER' | 'AUTH_AUDIENCE', string>;
   /** How often its keys have been asked for. */
   requests: number;
+  lastHeaders?: IncomingHttpHeaders;
   keys: SigningKey[];
   /** Instead of its keys. */
   answer: ((res: ServerResponse) => void) | undefined;
@@ -39,7 +40,8 @@ export async function createSigningKey(kid: string, alg = 'ES256'): Promise<Sign
 }
 
 export async function startIssuer(...keys: SigningKey[]): Promise<Issuer> {
-  const server = createServer((_req, res) => {
+  const server = createServer((req, res) => {
+    issuer.lastHeaders = req.headers;
     issuer.requests++;
     if (issuer.answer) return issuer.answer(res);
     res.setHeader('Content-Type', 'application/json');

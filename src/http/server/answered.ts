@@ -25,11 +25,10 @@ export function observeAnswers(observers: readonly OnAnswered[]): RequestHandler
   return (req: Request, res: Response, next: NextFunction) => {
     const startedAt = performance.now();
     res.once('close', () => {
-      const { path: route = 'none' } = (req.route ?? {}) as { path?: string };
       const traceId = traceIdOf(req);
       const answered: Answered = {
         method: METHODS.has(req.method) ? req.method : 'other',
-        route,
+        route: routeOf(req),
         status: res.writableFinished ? res.statusCode : 'aborted',
         ms: performance.now() - startedAt,
         actor: callerOf(req),
@@ -40,4 +39,9 @@ export function observeAnswers(observers: readonly OnAnswered[]): RequestHandler
     });
     next();
   };
+}
+
+/** The pattern of the route that a request was for; `none` where none matched. */
+export function routeOf(req: Request): string {
+  return (req.route as { path?: string } | undefined)?.path ?? 'none';
 }

@@ -23,9 +23,18 @@ export function requestIdOf(req: IncomingMessage & { [ID]?: string }, res: Serve
   return id;
 }
 
-export function traceIdOf(req: IncomingMessage): string | undefined {
+const TRACE_ID = Symbol('trace id');
+
+/** The trace that a request belongs to: of its span where one is made, else of its `traceparent`. */
+export function traceIdOf(req: IncomingMessage & { [TRACE_ID]?: string }): string | undefined {
+  if (req[TRACE_ID] !== undefined) return req[TRACE_ID];
   const { traceparent } = req.headers;
   return typeof traceparent === 'string' ? TRACEPARENT.exec(traceparent)?.[1] : undefined;
+}
+
+/** Notes the trace of the span that was made for a request. */
+export function noteTraceId(req: IncomingMessage & { [TRACE_ID]?: string }, id: string): void {
+  req[TRACE_ID] = id;
 }
 
 /** Gives every answer its X-Request-Id, those of unknown routes and unreadable bodies included. */
