@@ -1,10 +1,13 @@
 import { hash } from 'node:crypto';
+import { Logger } from '@nestjs/common';
+import { jest } from '@jest/globals';
 import request from 'supertest';
 import { PROBLEM_MEDIA_TYPE } from '../src/http/problems/problem.js';
 import { createOpenApiDocument } from '../src/openapi.js';
 import { aProject } from './support/builders.js';
 import { operationsOf } from './support/contract.js';
-import { exchangeOne, head } from './support/raw-http.js';
+import { forgeRequest } from './support/hostile-requests.js';
+import { exchange, exchangeOne, head } from './support/raw-http.js';
 import { routesOf } from './support/route-audit.js';
 import { startService, type TestService } from './support/service.js';
 
@@ -146,6 +149,36 @@ describe('the credentials', () => {
       expect(answer.headers['www-authenticate']).toBe(`${LACKING}, error="invalid_request"`);
     }
   });
+});
+
+describe('hostile requests', () => {
+  // HOSTILE_REQUESTS=10000 sends as many as were sent for docs/security.md.
+  const count = Number(process.env.HOSTILE_REQUESTS ?? 300);
+
+  it('get no 5xx and leave no key in the log, with credentials and without', async () => {
+    const lines: unknown[] = [];
+    const methods = ['log', 'warn', 'error', 'debug'] as const;
+    for (const method of methods)
+      jest
+        .spyOn(Logger.prototype, method)
+        .mockImplementation((line: unknown) => void lines.push(line));
+    jest.spyOn(Logger, 'isLevelEnabled').mockReturnValue(true);
+    const logged = await startService({ AUTH_MODE: 'api-key', AUTH_API_KEYS, LOG_FORMAT: 'json' });
+    const item = '/api/projects/00000000-0000-4000-8000-000000000001';
+    const faults: string[] = [];
+    for (let seed = 0; seed < count; seed++) {
+      const { head: text, body } = forgeRequest(seed, item);
+      const withKey = text.replace('\r\n', `\r\nAuthorization: Bearer ${KEYS.ci}\r\n`);
+      for (const sent of seed % 2 ? [withKey] : [text])
+        for (const { status } of await exchange(logged.url, sent, body))
+          if (status >= 500) faults.push(`${status} to ${seed}`);
+    }
+    expect(faults).toEqual([]);
+    expect(lines.length).toBeGreaterThan(count / 2);
+    expect(JSON.stringify(lines)).not.toContain(KEYS.ci);
+    jest.restoreAllMocks();
+    await logged.close();
+  }, 900_000);
 });
 
 describe('the caller', () => {

@@ -3,7 +3,8 @@ import { jest } from '@jest/globals';
 import { type CryptoKey, exportSPKI, importJWK } from 'jose';
 import request from 'supertest';
 import { aProject } from './support/builders.js';
-import { sleep } from './support/connections.js';
+import { sleep, until } from './support/connections.js';
+import { openEvents } from './support/event-client.js';
 import {
   aToken,
   createSigningKey,
@@ -203,6 +204,14 @@ describe('a token', () => {
     expect((await ask(token)).status).toBe(401);
     expect(verify).toHaveBeenCalledTimes(1);
   });
+});
+
+it('ends a stream of changes when the token expires that it was opened with', async () => {
+  const token = await aToken(key, { exp: now() + 3 });
+  const headers = { Authorization: `Bearer ${token}` };
+  const stream = await openEvents(`${service.url}/api/projects/changes`, headers);
+  expect([stream.response.statusCode, stream.hasEnded]).toEqual([200, false]);
+  await until(() => stream.hasEnded);
 });
 
 const PAUSE_MS = 1100;

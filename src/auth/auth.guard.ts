@@ -77,6 +77,7 @@ export class AuthGuard implements CanActivate {
       return this.refuse(res, 'insufficient_scope', `This needs the scope ${scope}.`, parameters);
     }
     (req as Request & { user: Caller }).user = caller;
+    endStreamAtExpiry(caller, req, res);
     return true;
   }
 
@@ -107,6 +108,20 @@ export class AuthGuard implements CanActivate {
     res.setHeader('WWW-Authenticate', parameters ? `${realm}, ${parameters}` : realm);
     throw asHttpException(new Problem(code, detail));
   }
+}
+
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** Clocks differ: a token may have expired a moment before its stream begins. */
+const SHORTEST_STREAM_MS = 5000;
+
+/** A stream of events may outlive the token that it was opened with: it ends then, and its client comes back with a new one. */
+function endStreamAtExpiry({ expiresAt }: Caller, req: Request, res: Response): void {
+  if (expiresAt === undefined || !req.headers.accept?.includes('text/event-stream')) return;
+  const timer = setTimeout(
+    () => res.headersSent && res.end(),
+    Math.min(Math.max(expiresAt - Date.now(), SHORTEST_STREAM_MS), LONGEST_TIMER_MS),
+  ).unref();
+  res.once('close', () => clearTimeout(timer));
 }
 
 /** A host's own routes may be without the ProblemFilter: Nest answers this one with its status there. */
