@@ -246,13 +246,6 @@ describe('several hosts', () => {
     expect(await codeOf(query(db))).toBe('none');
     expect(new Set(await many(db))).toEqual(new Set(['none']));
   });
-
-  it('of which none is the one wanted are told at once', async () => {
-    const { port } = new URL(url);
-    const { db } = connect({ url: hosts(1, port) + '?target_session_attrs=standby' });
-    expect(await codeOf(query(db))).toBe('database_unavailable');
-    expect(await timeOf(query(db))).toBeLessThan(500);
-  });
 });
 
 describe('with a server of its own', () => {

@@ -13,7 +13,8 @@ import {
   ValidateBy,
   validateSync,
 } from 'class-validator';
-import { createDatabaseConnection } from '../db/connection.js';
+import { parseDatabaseUrl } from '../db/driver/database-url.js';
+import { DatabaseUrlError } from '../db/driver/url-error.js';
 import { parseApiKeys } from './api-keys.js';
 
 const NODE_ENVS = ['development', 'test', 'production'] as const;
@@ -47,10 +48,13 @@ function WholeNumber(min: number, max: number): PropertyDecorator {
 
 /** The message does not repeat the URL: it may hold a password. */
 function DatabaseUrl(): PropertyDecorator {
-  return ValidateBy(
-    { name: 'databaseUrl', validator: { validate: isDatabaseUrl } },
-    { message: 'must be a URL such as postgres://user:password@host:5432/database' },
-  );
+  return ValidateBy({
+    name: 'databaseUrl',
+    validator: {
+      validate: (value) => faultOf(value) === undefined,
+      defaultMessage: (args) => faultOf(args?.value) ?? '',
+    },
+  });
 }
 
 function ApiKeys(): PropertyDecorator {
@@ -101,13 +105,13 @@ export function rateLimitOf({ RATE_LIMIT }: Environment) {
   return { requests, seconds };
 }
 
-function isDatabaseUrl(value: unknown): boolean {
-  if (typeof value !== 'string' || !/^postgres(ql)?:\/\//.test(value)) return false;
+function faultOf(value: unknown): string | undefined {
   try {
-    createDatabaseConnection({ url: value }); // which connects at the first query, not before
-    return true;
-  } catch {
-    return false;
+    parseDatabaseUrl(value);
+    return undefined;
+  } catch (error) {
+    if (error instanceof DatabaseUrlError) return error.fault;
+    throw error;
   }
 }
 

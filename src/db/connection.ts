@@ -6,11 +6,13 @@ import { PooledDriver, type TransactionLimits } from './driver/driver.js';
 import type { DrizzleOptions } from './driver/pending-query.js';
 import { Pool, type PoolStats } from './driver/pool.js';
 import * as schema from './schema.js';
-import { type Listen, targetsOf } from './driver/session.js';
+import { parseDatabaseUrl } from './driver/database-url.js';
+import type { Listen } from './driver/session.js';
+import { timerMs } from './driver/timer.js';
 
 /** Only `url` is required. Times are seconds where the names are the driver's, milliseconds where they say so. */
 export type TDatabaseConfig = {
-  /** postgres://user:password@host:port/database */
+  /** postgres://user:password@host:port/database, as libpq reads it (docs/configuration.md). */
   url: string;
   /** Most connections at once; default 10. */
   max?: number;
@@ -56,7 +58,8 @@ const APPLICATION_NAME = 'projects-service';
 const CLOSE_TIMEOUT_MS = 5000;
 
 /**
- * drizzle on a pool of connections to PostgreSQL. Connects at the first query, not before.
+ * drizzle on a pool of connections to PostgreSQL. Connects at the first query, not before. Throws
+ * DatabaseUrlError for a URL that is missing or cannot be used.
  *
  * What its callers may rely on, beyond postgres.js (see docs/database/overview.md, "Connection"):
  * the wait for a connection is bounded and ends in `pool_exhausted`; a server that stops answering
@@ -106,22 +109,23 @@ export function listenBeside(
 }
 
 function open(config: TDatabaseConfig, listen?: Listen): DatabaseConnection {
-  const {
-    statement_timeout_ms: statementTimeoutMs = 5000,
-    transaction_timeout_ms: transactionTimeoutMs = 15_000,
-  } = config;
+  checkNumbers(config);
+  const url = parseDatabaseUrl(config.url);
+  const statementTimeoutMs = timerMs(config.statement_timeout_ms ?? 5000);
+  const transactionTimeoutMs = timerMs(config.transaction_timeout_ms ?? 15_000);
   const { prepare = true } = config;
   const options: DrizzleOptions = { parsers: {}, serializers: {} };
   const pool = new Pool({
-    url: config.url,
-    targets: targetsOf(config.url),
+    url,
     max: config.max || DEFAULT_MAX,
     idleTimeoutMs: (config.idle_timeout ?? 20) * 1000,
-    connectTimeoutMs: (config.connect_timeout || 10) * 1000,
-    acquireTimeoutMs: config.acquire_timeout_ms ?? 2000,
+    connectTimeoutMs: timerMs(
+      (url.connectTimeoutMs ?? (config.connect_timeout || 10) * 1000) || Infinity,
+    ),
+    acquireTimeoutMs: timerMs(config.acquire_timeout_ms ?? 2000),
     maxWaiting: MAX_WAITING,
     statementTimeoutMs,
-    deadlineMs: statementTimeoutMs > 0 ? statementTimeoutMs + ANSWER_GRACE_MS : 0,
+    deadlineMs: statementTimeoutMs > 0 ? timerMs(statementTimeoutMs + ANSWER_GRACE_MS) : 0,
     idleInTransactionTimeoutMs: transactionTimeoutMs,
     acceptStandby: config.accept_standby ?? false,
     prepare,
@@ -135,6 +139,14 @@ function open(config: TDatabaseConfig, listen?: Listen): DatabaseConnection {
     stats: () => pool.stats,
     close: (timeoutMs = CLOSE_TIMEOUT_MS) => pool.close(timeoutMs),
   };
+}
+
+function checkNumbers(config: TDatabaseConfig): void {
+  for (const [name, value] of Object.entries(config)) {
+    if (typeof value === 'number' && !(value >= 0)) {
+      throw new RangeError(`The database setting ${name} must be a number from 0.`);
+    }
+  }
 }
 
 /**

@@ -6,6 +6,7 @@ import { observeStatement } from '../observed.js';
 import type { Pool } from './pool.js';
 import type { Rows } from './postgres-js.js';
 import type { Session } from './session.js';
+import { timerMs } from './timer.js';
 import { ended, type Execute, TransactionDriver } from './transaction-driver.js';
 
 /** In milliseconds; 0 is no limit. */
@@ -105,7 +106,8 @@ export class PooledDriver {
    */
   async begin<T>(work: (transaction: Sql) => Promise<T>): Promise<T> {
     const session = await this.#pool.acquire();
-    const { transactionTimeoutMs, idleInTransactionTimeoutMs: idleMs } = this.#settings;
+    const { idleInTransactionTimeoutMs: idleMs } = this.#settings;
+    const transactionTimeoutMs = timerMs(this.#settings.transactionTimeoutMs);
     const timer =
       transactionTimeoutMs > 0
         ? setTimeout(() => session.destroy(tooLong(transactionTimeoutMs)), transactionTimeoutMs)
@@ -161,7 +163,7 @@ export class PooledDriver {
 }
 
 function limitIdling(timeoutMs: number): string {
-  return `set local idle_in_transaction_session_timeout = ${timeoutMs}`;
+  return `set local idle_in_transaction_session_timeout = ${timerMs(timeoutMs)}`;
 }
 
 function leftOpen(): TypeError {

@@ -5,8 +5,6 @@ import type { Target } from './socket.js';
 
 export interface PoolSettings extends SessionSettings {
   max: number;
-  /** The servers that the URL names; each is tried. */
-  targets: Target[];
   connectTimeoutMs: number;
   idleTimeoutMs: number;
   /** The longest wait for a session; 0 waits for ever. */
@@ -166,7 +164,8 @@ export class Pool {
   }
 
   async #open(): Promise<void> {
-    const { targets, connectTimeoutMs } = this.#settings;
+    const { connectTimeoutMs } = this.#settings;
+    const { targets } = this.#settings.url;
     const first = this.#preferred;
     let failure = closedError();
     for (let tried = 0; tried < targets.length && !this.#closed; tried++) {
@@ -214,7 +213,7 @@ export class Pool {
 
   /** The idle sessions of a server that is silent lead to the same machine, and each would cost a deadline. */
   #leave(target: Target): void {
-    const { targets } = this.#settings;
+    const { targets } = this.#settings.url;
     if (targets[this.#preferred] === target) {
       this.#preferred = (this.#preferred + 1) % targets.length;
     }

@@ -1,6 +1,8 @@
 import type net from 'node:net';
 import type { Readable } from 'node:stream';
 import postgres from 'postgres';
+import type { DatabaseUrl } from './database-url.js';
+import type { Target } from './socket.js';
 
 /**
  * Everything that this library leans on inside postgres.js 3.4.9, beyond what its README promises. Each
@@ -17,11 +19,14 @@ import postgres from 'postgres';
  *    sent: both may be changed after the client was made.
  * 6. A text without parameters goes by the simple protocol, with all its statements at once. Its result
  *    is cut into several at row descriptions only.
- * 7. `fetch_types: false` spares a look-up whose failure nobody can catch.
- * 8. A prepared statement that the server can no longer use is prepared again, with the same parameters.
+ * 7. Where the URL says nothing, user, password and database come from PGUSER, PGPASSWORD and PGDATABASE
+ *    or the user of the system.
+ * 8. `fetch_types: false` spares a look-up whose failure nobody can catch.
+ * 9. A prepared statement that the server can no longer use is prepared again, with the same parameters.
  */
 export interface ClientSettings {
-  url: string;
+  url: DatabaseUrl;
+  target: Target;
   prepare: boolean;
   /** Startup parameters. */
   connection: Record<string, string>;
@@ -33,8 +38,13 @@ export interface ClientSettings {
 
 /** A client of one connection, which connects at its first statement and never again. */
 export function createClient(settings: ClientSettings): postgres.Sql {
-  const { prepare, connection, onNotify, onClose } = settings;
-  const client = postgres(settings.url, {
+  const { url, target, prepare, connection, onNotify, onClose } = settings;
+  const client = postgres({
+    host: [target.host],
+    port: [target.port],
+    user: url.user,
+    pass: url.password,
+    database: url.database,
     max: 1,
     idle_timeout: 0,
     max_lifetime: null,
@@ -47,7 +57,7 @@ export function createClient(settings: ClientSettings): postgres.Sql {
     onnotify: onNotify,
     onclose: onClose,
     socket: settings.openSocket,
-  } as postgres.Options<Record<string, never>>);
+  } as unknown as postgres.Options<Record<string, never>>);
   Object.assign(client.options.parsers, settings.parsers);
   client.options.serializers = {}; // all parameters are text
   return client;

@@ -1,7 +1,8 @@
 import type net from 'node:net';
 import type { Stream } from 'node:stream';
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import { asDataError, DataError, errorCodeOf } from '../errors.js';
+import type { DatabaseUrl } from './database-url.js';
 import {
   createClient,
   freeParameters,
@@ -11,12 +12,12 @@ import {
   type Rows,
 } from './postgres-js.js';
 import { ProtocolState } from './protocol-state.js';
-import { openSocket, type Target, type TlsSettings } from './socket.js';
+import { openSocket, type Target } from './socket.js';
 import { parseArray, toText } from './text-format.js';
 
 /** What every session of a pool is opened with. Times in milliseconds; 0 is no limit. */
 export interface SessionSettings {
-  url: string;
+  url: DatabaseUrl;
   applicationName: string;
   /** Ends a statement at the server. */
   statementTimeoutMs: number;
@@ -108,6 +109,7 @@ export class Session {
     this.#settings = settings;
     this.#client = createClient({
       url: settings.url,
+      target,
       prepare: settings.prepare,
       connection: startupParameters(settings),
       parsers: settings.parsers,
@@ -331,34 +333,6 @@ export class Session {
   }
 }
 
-/**
- * The servers that a URL names. Throws for one that the driver cannot use, with a message that does
- * not repeat it: it may hold a password.
- */
-export function targetsOf(url: string): Target[] {
-  try {
-    const { host, port, path, ssl } = postgres(url, { max: 1 }).options as unknown as UrlOptions;
-    const tls = tlsSettings(ssl);
-    return host.map((name, i) => ({ host: name, port: port[i]!, path: path || undefined, tls }));
-  } catch (error) {
-    // eslint-disable-next-line preserve-caught-error -- it holds the URL
-    throw new Error(`The database URL cannot be used: ${(error as Error).message}`);
-  }
-}
-
-interface UrlOptions {
-  host: string[];
-  port: number[];
-  path?: string | false;
-  ssl: string | false;
-}
-
-function tlsSettings(ssl: string | false): TlsSettings {
-  if (!ssl) return { mode: 'disable' };
-  const rejectUnauthorized = !['require', 'allow', 'prefer'].includes(ssl);
-  return { mode: ssl === 'prefer' ? 'prefer' : 'require', options: { rejectUnauthorized } };
-}
-
 function startupParameters(settings: SessionSettings): Record<string, string> {
   const { applicationName, prepare, statementTimeoutMs, idleInTransactionTimeoutMs } = settings;
   return {
@@ -370,6 +344,7 @@ function startupParameters(settings: SessionSettings): Record<string, string> {
       statement_timeout: String(statementTimeoutMs),
       idle_in_transaction_session_timeout: String(idleInTransactionTimeoutMs),
     }),
+    ...settings.url.settings,
   };
 }
 

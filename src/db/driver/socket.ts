@@ -79,7 +79,7 @@ async function encrypt(
   }
   if (answer !== SSL_ACCEPTED) return socket;
   const servername = net.isIP(host) ? undefined : host;
-  const secured = tls.connect({ socket, servername, ...options });
+  const secured = tls.connect({ socket, host, servername, ...options });
   onSocket(secured);
   await next(secured, 'secureConnect');
   return secured;

@@ -1,0 +1,112 @@
+import type { Target } from './socket.js';
+import { DatabaseUrlError } from './url-error.js';
+import { checkParameters, sessionSettings } from './url-parameters.js';
+import { tlsOf } from './url-tls.js';
+
+/** What a database URL says. The driver finds user, password and database itself where it says nothing. */
+export interface DatabaseUrl {
+  targets: Target[];
+  user?: string;
+  password?: string;
+  database?: string;
+  /** Startup parameters. */
+  settings: Record<string, string>;
+  /** `connect_timeout`; 0 waits for ever. */
+  connectTimeoutMs?: number;
+}
+
+const EXAMPLE = 'postgres://user:password@host:5432/database';
+const DEFAULT_PORT = '5432';
+
+/**
+ * Reads a URL like libpq does (PostgreSQL documentation, "Connection URIs"): several hosts, Unix sockets
+ * as `%2Fdirectory` or `?host=/directory`, IPv6 in brackets, every part percent-decoded. What cannot be
+ * kept as it is meant throws DatabaseUrlError, whose message repeats no value.
+ *
+ * pg-connection-string was weighed: it takes one host only, and lets unknown parameters pass.
+ */
+export function parseDatabaseUrl(url: unknown): DatabaseUrl {
+  if (typeof url !== 'string' || url === '') {
+    throw new DatabaseUrlError(`is missing: it must be a URL such as ${EXAMPLE}`);
+  }
+  const [, text] = /^postgres(?:ql)?:\/\/(.*)$/s.exec(url) ?? [];
+  if (text === undefined) throw new DatabaseUrlError(`must be a URL such as ${EXAMPLE}`);
+  const [, userInfo, hosts, path = '', query = ''] = partsOf(text);
+  const [, user, password] = /^([^:]*):?(.*)$/s.exec(userInfo ?? '')!;
+  const parameters = parametersOf(query);
+  checkParameters(parameters);
+  return {
+    targets: targetsOf(hosts!, parameters),
+    user: parameters.user ?? (decode(user!, 'user') || undefined),
+    password: parameters.password ?? (decode(password!, 'password') || undefined),
+    database: parameters.dbname ?? (decode(path, 'database') || undefined),
+    settings: sessionSettings(parameters),
+    connectTimeoutMs: parameters.connect_timeout && Number(parameters.connect_timeout) * 1000,
+  } as DatabaseUrl;
+}
+
+/** User and password, hosts, path and query. */
+function partsOf(text: string): string[] {
+  const parts = /^(?:([^/@]*)@)?([^/?@]*)(?:\/([^?@]*))?(?:\?([^@]*))?$/s.exec(text);
+  if (parts) return parts;
+  throw new DatabaseUrlError(
+    'cannot be read: in user, password and values, write @ as %40, / as %2F, ? as %3F and % as %25',
+  );
+}
+
+function parametersOf(query: string): Record<string, string> {
+  const pairs = query.split('&').filter((pair) => pair !== '');
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const [, name, value] = /^([^=]*)=?(.*)$/s.exec(pair)!;
+      return [decode(name!, 'parameters'), decode(value!, 'parameters')];
+    }),
+  );
+}
+
+function targetsOf(authority: string, parameters: Record<string, string>): Target[] {
+  const named = authority.split(',').map(hostAndPort);
+  const hosts = parameters.host?.split(',') ?? named.map(({ host }) => host);
+  const ports = parameters.port?.split(',') ?? named.map(({ port }) => port);
+  if (hosts.some((host) => host === '')) {
+    throw new DatabaseUrlError(
+      `names no host: write ${EXAMPLE}, or ?host=/var/run/postgresql for a Unix socket`,
+    );
+  }
+  if (ports.length > 1 && ports.length !== hosts.length) {
+    throw new DatabaseUrlError('must give one port for all hosts, or one for each');
+  }
+  return hosts.map((host, index) => {
+    const port = portOf(ports[index] ?? ports[0]!);
+    const directory = host.startsWith('@') ? `\0${host.slice(1)}` : host;
+    return /^[/@]/.test(host)
+      ? { host, port, path: `${directory}/.s.PGSQL.${port}`, tls: { mode: 'disable' } }
+      : { host, port, tls: tlsOf(parameters) };
+  });
+}
+
+function hostAndPort(text: string): { host: string; port: string } {
+  const [, bracketed, name, port] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/s.exec(text) ?? [];
+  if (bracketed === undefined && name === undefined) {
+    throw new DatabaseUrlError('has a host that cannot be read: write IPv6 addresses in brackets');
+  }
+  return { host: decode(bracketed ?? name!, 'host'), port: port ?? '' };
+}
+
+function portOf(text: string): number {
+  const port = Number(text || DEFAULT_PORT);
+  if (/^\d*$/.test(text) && port >= 1 && port <= 65_535) return port;
+  throw new DatabaseUrlError(
+    'has a port that is no number from 1 to 65535: in a password, write / as %2F and @ as %40',
+  );
+}
+
+function decode(text: string, part: string): string {
+  try {
+    const decoded = decodeURIComponent(text);
+    if (!decoded.includes('\0')) return decoded;
+  } catch {
+    // It is told below, without the text.
+  }
+  throw new DatabaseUrlError(`has a % in its ${part} that begins no character: write % as %25`);
+}

@@ -1,0 +1,93 @@
+import { DatabaseUrlError } from './url-error.js';
+
+type Parameters = Record<string, string>;
+
+/** Read by parseDatabaseUrl and tlsOf. */
+const READ = new Set(
+  `host port user password dbname connect_timeout application_name fallback_application_name options
+   ssl sslmode sslrootcert sslcert sslkey sslcrl sslpassword`.split(/\s+/),
+);
+
+/** Parameters of libpq with the values that mean what is done anyway. */
+const WITHOUT_EFFECT = new Map(
+  Object.entries({
+    channel_binding: ['prefer', 'disable'],
+    gssencmode: ['prefer', 'disable'],
+    client_encoding: ['utf8', 'UTF8', 'utf-8', 'UTF-8', 'auto'],
+    target_session_attrs: ['primary', 'read-write'],
+    load_balance_hosts: ['disable'],
+    sslnegotiation: ['postgres'],
+    sslcompression: ['0'],
+    sslcertmode: ['allow'],
+    sslsni: ['1'],
+    keepalives: ['1'],
+    uselibpqcompat: ['true'],
+  }),
+);
+
+/** Settings of the server that a session may begin with; those of extensions have a dot in their names. */
+const SETTINGS = new Set(
+  `search_path role lock_timeout transaction_timeout default_transaction_isolation
+   default_transaction_read_only default_transaction_deferrable synchronous_commit work_mem
+   maintenance_work_mem temp_buffers hash_mem_multiplier jit plan_cache_mode row_security
+   idle_session_timeout session_replication_role default_text_search_config log_statement
+   log_min_duration_statement effective_io_concurrency max_parallel_workers_per_gather`.split(
+    /\s+/,
+  ),
+);
+
+/** What to do instead, for parameters and values that people have and that cannot be kept. */
+const INSTEAD = new Map(
+  Object.entries({
+    schema: 'write search_path in its place',
+    currentSchema: 'write search_path in its place',
+    pgbouncer: 'remove it and set DATABASE_PREPARE=false (prepare: false in code)',
+    prepare: 'remove it and set DATABASE_PREPARE (prepare in code)',
+    connection_limit: 'remove it and set DATABASE_MAX_CONNECTIONS (max in code)',
+    max: 'remove it and set DATABASE_MAX_CONNECTIONS (max in code)',
+    pool_timeout: 'remove it and set DATABASE_ACQUIRE_TIMEOUT_MS (acquire_timeout_ms in code)',
+    idle_timeout: 'remove it and set DATABASE_IDLE_TIMEOUT (idle_timeout in code)',
+    statement_timeout:
+      'remove it and set DATABASE_STATEMENT_TIMEOUT_MS (statement_timeout_ms in code)',
+    idle_in_transaction_session_timeout: 'remove it and set transaction_timeout_ms in code',
+    sslaccept: 'write sslmode=no-verify or sslmode=verify-full in its place',
+    channel_binding: 'remove it; sslmode=verify-full makes sure of the server',
+    gssencmode: 'remove it and write sslmode=require',
+    client_encoding: 'remove it: the encoding is always UTF8',
+    target_session_attrs:
+      'remove it or write primary: only a server that takes writes is used (accept_standby in code)',
+    load_balance_hosts: 'remove it: the hosts are tried in their order',
+    hostaddr: 'write the address as the host',
+    passfile: 'write the password into the URL or into PGPASSWORD',
+    service: 'write its host, user and database into the URL',
+  }),
+);
+
+/** Throws DatabaseUrlError, by name, for a parameter that would be dropped or mean something else. */
+export function checkParameters(parameters: Parameters): void {
+  for (const [name, value] of Object.entries(parameters)) {
+    if (!/^[A-Za-z_][\w.]{0,62}$/.test(name)) {
+      throw new DatabaseUrlError('has a parameter without a name: write & in a value as %26');
+    }
+    if (WITHOUT_EFFECT.get(name)?.includes(value)) continue;
+    if (READ.has(name) || SETTINGS.has(name) || name.includes('.')) continue;
+    const what = WITHOUT_EFFECT.has(name) ? `a value of "${name}"` : `a parameter "${name}"`;
+    const instead =
+      INSTEAD.get(name) ??
+      `remove it, or write options=-c%20${name}%3Dvalue for a setting of the server`;
+    throw new DatabaseUrlError(`has ${what} that cannot be kept: ${instead}`);
+  }
+  const { connect_timeout: timeout } = parameters;
+  if (timeout !== undefined && !/^\d+$/.test(timeout)) {
+    throw new DatabaseUrlError('has a connect_timeout that is no number of seconds');
+  }
+}
+
+/** What a session begins with at the server, by the names of the server. */
+export function sessionSettings(parameters: Parameters): Record<string, string> {
+  const name = parameters.application_name ?? parameters.fallback_application_name;
+  const settings = Object.entries(parameters).filter(
+    ([key]) => key === 'options' || SETTINGS.has(key) || key.includes('.'),
+  );
+  return { ...Object.fromEntries(settings), ...(name && { application_name: name }) };
+}

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import type tls from 'node:tls';
+import type { TlsSettings } from './socket.js';
+import { DatabaseUrlError } from './url-error.js';
+
+type Parameters = Record<string, string>;
+
+const MODES = ['disable', 'allow', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full'];
+
+/**
+ * TLS as the parameters `ssl…` ask for it (PostgreSQL documentation, "SSL Support"). Two differences to
+ * libpq: without `sslmode` there is no TLS, and `verify-full` without `sslrootcert` trusts the authorities
+ * that Node trusts. `allow` means `prefer`; `no-verify`, which other drivers have, means `require`.
+ */
+export function tlsOf(parameters: Parameters): TlsSettings {
+  const mode = modeOf(parameters);
+  if (mode === 'disable') return { mode };
+  const files = filesOf(parameters);
+  if (mode === 'allow' || mode === 'prefer') {
+    return { mode: 'prefer', options: { ...files, rejectUnauthorized: false } };
+  }
+  if (mode === 'no-verify' || (mode === 'require' && !files.ca)) {
+    return { mode: 'require', options: { ...files, rejectUnauthorized: false } };
+  }
+  if (mode === 'verify-full') {
+    return { mode: 'require', options: { ...files, rejectUnauthorized: true } };
+  }
+  if (!files.ca) {
+    throw new DatabaseUrlError('has sslmode=verify-ca, which needs sslrootcert, a file');
+  }
+  const checkServerIdentity = () => undefined; // the authority alone is checked
+  return { mode: 'require', options: { ...files, rejectUnauthorized: true, checkServerIdentity } };
+}
+
+function modeOf({ sslmode, ssl, sslrootcert }: Parameters): string {
+  const fromSsl = ssl === undefined ? undefined : isOn(ssl) ? 'require' : 'disable';
+  const mode = sslmode ?? fromSsl ?? (sslrootcert === 'system' ? 'verify-full' : 'disable');
+  if (!MODES.includes(mode)) {
+    throw new DatabaseUrlError(`has an sslmode that is none of ${MODES.join(', ')}`);
+  }
+  if (sslrootcert === 'system' && mode !== 'verify-full') {
+    throw new DatabaseUrlError('has sslrootcert=system, which needs sslmode=verify-full');
+  }
+  return mode;
+}
+
+function isOn(ssl: string): boolean {
+  if (['true', '1'].includes(ssl)) return true;
+  if (['false', '0'].includes(ssl)) return false;
+  throw new DatabaseUrlError('has a parameter "ssl" that is neither true nor false: write sslmode');
+}
+
+function filesOf(parameters: Parameters): tls.ConnectionOptions {
+  const { sslrootcert, sslpassword } = parameters;
+  const read = (name: string) => {
+    if (!parameters[name]) return undefined;
+    try {
+      return readFileSync(parameters[name]);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+
+      throw new DatabaseUrlError(`names in ${name} a file that cannot be read (${code})`);
+    }
+  };
+  return {
+    ...(sslrootcert && sslrootcert !== 'system' && { ca: read('sslrootcert') }),
+    ...(parameters.sslcert && { cert: read('sslcert') }),
+    ...(parameters.sslkey && { key: read('sslkey') }),
+    ...(parameters.sslcrl && { crl: read('sslcrl') }),
+    ...(sslpassword && { passphrase: sslpassword }),
+  };
+}
