@@ -21,7 +21,7 @@ import { createLogger } from './observability/logger.js';
 
 /** The service, ready to listen; connects to nothing yet. */
 export async function createApplication(environment: Environment): Promise<NestExpressApplication> {
-  const adapter = new LeanExpressAdapter(createExpress());
+  const adapter = new LeanExpressAdapter(createExpress(environment));
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.forRoot(environment),
     adapter,
@@ -62,14 +62,21 @@ function metricsAt(metrics: Metrics): RequestHandler {
 }
 
 /** One URL for each resource, and ETags from versions instead of a hash of every answer. Set before Nest makes the router. */
-function createExpress(): Express {
+function createExpress({ TRUST_PROXY }: Environment): Express {
   const app = express()
     .set('case sensitive routing', true)
     .set('strict routing', true)
     .set('etag', false)
+    .set('trust proxy', trustedProxies(TRUST_PROXY))
     .disable('x-powered-by');
   // What is not modified the routes say: Express would answer 304 to `If-None-Match: *` on any of them.
   Object.defineProperty(app.request, 'fresh', { value: false });
   allowJsonText(app);
   return app;
+}
+
+/** The value in the form that Express takes. */
+function trustedProxies(value: string): boolean | number | string {
+  if (value === 'true' || value === 'false') return value === 'true';
+  return /^\d+$/.test(value) ? Number(value) : value;
 }

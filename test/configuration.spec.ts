@@ -44,6 +44,7 @@ const ALL_WRONG = {
   LOG_LEVEL: 'trace',
   LOG_FORMAT: 'xml',
   BODY_LIMIT: '1 mb',
+  TRUST_PROXY: 'yes',
   SHUTDOWN_TIMEOUT_MS: '0',
 };
 
@@ -71,6 +72,7 @@ const ALL_FAULTS = [
   'LOG_LEVEL must be fatal or error or warn or info or debug or verbose',
   'LOG_FORMAT must be pretty or json',
   'BODY_LIMIT must be a size such as 500kb or 1mb',
+  'TRUST_PROXY must be true, false, a number of proxies, or addresses such as 10.0.0.0/8,loopback',
   'SHUTDOWN_TIMEOUT_MS must be a whole number from 1 to 3600000',
 ];
 
@@ -106,6 +108,7 @@ describe('the environment', () => {
       LOG_LEVEL: 'info',
       LOG_FORMAT: process.stdout.isTTY ? 'pretty' : 'json',
       BODY_LIMIT: '1mb',
+      TRUST_PROXY: 'false',
       SHUTDOWN_TIMEOUT_MS: 10_000,
     });
   });

@@ -324,6 +324,130 @@ describe('Accept', () => {
   });
 });
 
+describe('an Accept with parameters', () => {
+  const accepting = async (path: string, accept: string) => {
+    const { status, headers } = await api.get(path).set('Accept', accept);
+    return [status, headers['content-type']?.split(';', 1)[0]];
+  };
+  const NDJSON = 'application/x-ndjson';
+  const PROBLEM = 'application/problem+json';
+
+  it.each([
+    ['text/csv; charset=utf-8', 200, 'text/csv'],
+    ['text/csv;charset="UTF-8"; header=present', 200, 'text/csv'],
+    ['text/csv; charset=utf8', 200, 'text/csv'],
+    ['text/csv; header=absent', 406, PROBLEM],
+    ['text/csv; charset=utf-16', 406, PROBLEM],
+    ['text/csv;q=0.9, application/x-ndjson;q=0.1', 200, 'text/csv'],
+    ['text/csv; charset=utf-8;q=0.1, application/x-ndjson;q=0.9', 200, NDJSON],
+    ['application/x-ndjson; charset=utf-8', 200, NDJSON],
+    ['text/*;q=0.5', 200, 'text/csv'],
+    ['text/csv;q=0, */*', 200, NDJSON],
+    ['application/x-ndjson;q=0, */*;q=0.1', 200, 'text/csv'],
+    ['application/json', 406, PROBLEM],
+  ])('chooses the file: %s', async (accept, status, type) => {
+    expect(await accepting(`${LIST}/export`, accept)).toEqual([status, type]);
+  });
+
+  it.each([
+    ['application/json;charset=utf-8, text/event-stream;q=0.1', 200, 'application/json'],
+    ['application/json;q=0.2, */*;q=0.1', 200, 'application/json'],
+    ['application/json; charset=utf8', 200, 'application/json'],
+    ['text/event-stream;q=0, */*', 200, 'application/json'],
+    ['application/json;q=0, text/html', 406, PROBLEM],
+  ])('chooses the page of changes: %s', async (accept, status, type) => {
+    expect(await accepting(`${LIST}/changes`, accept)).toEqual([status, type]);
+  });
+
+  it.each([
+    'text/event-stream;charset=utf-8',
+    'text/event-stream, application/json;q=0.9',
+    'application/json;charset=utf-8;q=0.1, text/event-stream',
+    'application/json;q=0, */*',
+  ])('chooses the stream of changes: %s', async (accept) => {
+    const ending = new AbortController();
+    const { signal } = ending;
+    const url = `${service.url}${LIST}/changes?after=now`;
+    const { headers } = await fetch(url, { headers: { accept }, signal });
+    expect(headers.get('content-type')).toBe('text/event-stream');
+    ending.abort();
+  });
+});
+
+describe('every answer of the API', () => {
+  it.each([
+    ['GET', LIST, 200],
+    ['GET', `${LIST}/export`, 200],
+    ['GET', `${LIST}/42`, 400],
+    ['GET', '/api/nothing', 404],
+    ['POST', LIST, 415],
+    ['PUT', `${LIST}/export`, 405],
+    ['OPTIONS', LIST, 204],
+    ['TRACE', LIST, 405],
+  ])('says nosniff and how to cache it: %s %s', async (method, path, status) => {
+    const length = method === 'POST' ? ['Content-Length: 1'] : [];
+    const request = head(`${method} ${path} HTTP/1.1`, ...length);
+    const answer = await exchangeOne(service.url, request, length.length > 0 ? 'x' : '');
+    expect(answer.status).toBe(status);
+    expect(answer.headers).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'private, no-cache',
+    });
+  });
+
+  it('says so too where nothing has been modified, and where the request is no HTTP', async () => {
+    const same = await api.get(ITEM).set('If-None-Match', '*').expect(304);
+    expect(same.headers).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'private, no-cache',
+    });
+    const broken = await exchangeOne(service.url, 'garbage\r\n\r\n');
+    expect(broken.headers['x-content-type-options']).toBe('nosniff');
+  });
+});
+
+describe('a whole URL as the target', () => {
+  it('names no other host in Link and Location, and is the same request again', async () => {
+    for (let i = 0; i < 2; i++) await api.post(LIST).send(aProject()).expect(201);
+    const whole = 'http://evil.example/api/projects';
+    const list = await exchangeOne(service.url, head(`GET ${whole}?limit=1 HTTP/1.1`));
+    expect(list.headers.link).toMatch(/^<\/api\/projects\?limit=1&after=[^>]+>; rel="next"$/);
+    const created = aProject();
+    const body = JSON.stringify(created);
+    const post = (target: string) =>
+      exchangeOne(
+        service.url,
+        head(
+          `POST ${target} HTTP/1.1`,
+          'Content-Type: application/json',
+          'Idempotency-Key: whole',
+          `Content-Length: ${body.length}`,
+        ),
+        body,
+      );
+    const first = await post(whole);
+    expect(first.headers.location).toMatch(/^\/api\/projects\/[0-9a-f-]{36}$/);
+    const again = await post(LIST);
+    expect([again.status, again.headers['idempotency-replayed']]).toEqual([201, 'true']);
+  });
+});
+
+it('says how a plus is written where a technology ends in white space', async () => {
+  const { body } = await api.get(`${LIST}?technology=C++`).expect(400);
+  expect(body.errors).toEqual([
+    {
+      path: 'technology',
+      message: 'must have no white space at their ends (a + is written %2B)',
+    },
+  ]);
+  await api
+    .post(LIST)
+    .send(aProject({ technologies: ['C++', 'Plus'] }))
+    .expect(201);
+  const found = await api.get(`${LIST}?technology=C%2B%2B&technology=Plus`).expect(200);
+  expect(found.body.data).toHaveLength(1);
+});
+
 describe('a body', () => {
   const json = JSON.stringify(aProject());
 

@@ -6,6 +6,7 @@ import type { ChangesFactory } from '../db/entity/changes.factory.js';
 import { ApiResourceProblems, ApiSuccess } from '../http/contract/api-answers.js';
 import { type Success, success } from '../http/answers/envelope.js';
 import { EVENT_STREAM } from '../http/streams/event-stream.js';
+import { preferredType } from '../http/contract/accept.js';
 import { Id } from '../http/contract/id.decorator.js';
 import { nextLink, PageMetaDto } from '../http/answers/page.js';
 import { ResourceController } from '../http/contract/resource-controller.js';
@@ -121,5 +122,5 @@ export function ChangesController<Factory>(entity: TrackedEntity<Factory>): Type
 }
 
 function prefersEvents(req: Request): boolean {
-  return req.accepts(['application/json', EVENT_STREAM]) === EVENT_STREAM;
+  return preferredType(req, ['application/json', EVENT_STREAM]) === EVENT_STREAM;
 }

@@ -1,4 +1,4 @@
-import { isIPv4 } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { ConfigModule } from '@nestjs/config';
 import { plainToInstance, Transform } from 'class-transformer';
 import {
@@ -66,6 +66,28 @@ function ApiKeys(): PropertyDecorator {
     {
       message:
         'must be entries such as name:read+write:<SHA-256 of the key, 64 hex digits>, separated by commas, each name and key once; npm run cli -- key create NAME makes one',
+    },
+  );
+}
+
+/** As Express's setting `trust proxy` takes it. */
+function TrustedProxies(): PropertyDecorator {
+  const isProxy = (proxy: string) => {
+    const [address, bits = '0'] = proxy.trim().split('/');
+    const isNetwork = isIP(address!) > 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= 128;
+    return isNetwork || ['loopback', 'linklocal', 'uniquelocal'].includes(proxy.trim());
+  };
+  return ValidateBy(
+    {
+      name: 'trustedProxies',
+      validator: {
+        validate: (value) =>
+          typeof value === 'string' &&
+          (/^(true|false|\d{1,2})$/.test(value) || value.split(',').every(isProxy)),
+      },
+    },
+    {
+      message: 'must be true, false, a number of proxies, or addresses such as 10.0.0.0/8,loopback',
     },
   );
 }
@@ -218,6 +240,9 @@ export class Environment {
 
   @Matches(/^[1-9]\d*(b|kb|mb)?$/i, { message: 'must be a size such as 500kb or 1mb' })
   BODY_LIMIT: string = '1mb';
+
+  @TrustedProxies()
+  TRUST_PROXY: string = 'false';
 
   @WholeNumber(1, 3_600_000)
   SHUTDOWN_TIMEOUT_MS: number = 10_000;

@@ -9,6 +9,7 @@ import { versionMismatch } from '../db/entity/versioned-rows.js';
 import { type Success, success } from '../http/answers/envelope.js';
 import { areNamed, etagOf, preconditionsOf } from '../http/answers/etag.js';
 import { once } from '../http/answers/idempotency.js';
+import { publicPathOf } from '../http/answers/public-path.js';
 import { nextLink, PageMetaDto } from '../http/answers/page.js';
 import { authorOf } from '../http/contract/author.js';
 import { Endpoint } from '../http/contract/endpoint.js';
@@ -113,7 +114,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       return await once(this.db, { req, res }, async (tx) => {
         const rows = tx ? this.rows.on(tx) : this.rows;
         const row = await rows.create(body, authorOf(req, res));
-        const Location = `${req.baseUrl}${req.path.replace(/\/$/, '')}/${row.id}`;
+        const Location = `${publicPathOf(req).replace(/\/$/, '')}/${row.id}`;
         return { headers: { Location, ETag: etagOf(row.version) }, body: success(row) };
       });
     }
@@ -143,7 +144,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       const options = { ...preconditionsOf(headers), by: authorOf(req, res) };
       const { row, created } = await this.rows.put(id, body, options);
       // The one path of the row, however its id was written in the request.
-      if (created) res.status(201).location(`${req.baseUrl}${req.path}`.replace(/[^/]*$/, row.id));
+      if (created) res.status(201).location(publicPathOf(req).replace(/[^/]*$/, row.id));
       return withETag(res, row);
     }
 

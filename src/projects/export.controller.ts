@@ -7,6 +7,7 @@ import {
   exportProjects,
 } from '../db/factories/projects/project-export.js';
 import { writePart } from '../http/streams/answer-stream.js';
+import { preferredType } from '../http/contract/accept.js';
 import { ApiFile, ApiResourceProblems } from '../http/contract/api-answers.js';
 import { Problem } from '../http/problems/problem.js';
 import { ResourceController } from '../http/contract/resource-controller.js';
@@ -69,7 +70,8 @@ A file that is not whole ends with a broken connection. A reader that takes noth
 /** Throws `not_acceptable` if the client does not accept what it asks for. */
 function formatOf(req: Request, asked: ExportFormat | undefined): ExportFormat {
   const formats = asked ? [asked] : EXPORT_FORMATS;
-  const accepted = req.accepts(formats.map((format) => MEDIA_TYPES[format]));
+  const types = formats.map((format) => MEDIA_TYPES[format]);
+  const accepted = preferredType(req, types);
   const format = formats.find((known) => MEDIA_TYPES[known] === accepted);
   if (!format) throw new Problem('not_acceptable', `This format is ${MEDIA_TYPES[asked!]}.`);
   return format;
@@ -84,5 +86,5 @@ function describeFile(res: Response, format: ExportFormat): Response {
       format === 'csv' ? `${MEDIA_TYPES.csv}; charset=utf-8; header=present` : MEDIA_TYPES.ndjson,
     )
     .set('Content-Disposition', `attachment; filename="projects-${moment}.${format}"`)
-    .set('Vary', 'Accept');
+    .vary('Accept');
 }

@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import type { Position, ProjectListQuery } from '../db/factories/projects/project-list-query.js';
 import type { ProjectPage } from '../db/factories/projects/project-list.js';
+import { targetOf } from '../http/answers/public-path.js';
 import { decodeCursor, encodeCursor } from '../http/answers/cursor.js';
 import { notValid } from '../http/problems/problem.js';
 import { isUuid } from '../db/driver/text-format.js';
@@ -78,7 +79,7 @@ function boundTo(parameters: ListProjectsQuery): string {
 
 /** `id` asks for certain projects, so nothing is left to filter, to sort or to page. */
 export function refuseBesideIds(req: Request): void {
-  const given = new URL(req.originalUrl, 'http://service').searchParams.keys();
+  const given = new URL(`http://service${targetOf(req)}`).searchParams.keys();
   const others = [...new Set(given)].filter((name) => !['id', 'fields'].includes(name));
   if (others.length > 0)
     throw notValid(others.map((path) => ({ path, message: 'does not go with id' })));

@@ -35,6 +35,7 @@ import { areNamed, etagOf, preconditionsOf } from '../http/answers/etag.js';
 import { Id } from '../http/contract/id.decorator.js';
 import { jsonData } from '../http/answers/json-text.js';
 import { ApiIdempotencyKey, KEY_PROBLEMS, once } from '../http/answers/idempotency.js';
+import { publicPathOf } from '../http/answers/public-path.js';
 import { nextLink } from '../http/answers/page.js';
 import { notValid, Problem } from '../http/problems/problem.js';
 import { ResourceController } from '../http/contract/resource-controller.js';
@@ -153,7 +154,7 @@ export class ProjectsController {
     return await once(this.db, { req, res }, async (tx) => {
       const projects = tx ? createProjectsFactory(tx) : this.projects;
       const project = await projects.createProject(body, authorOf(req, res));
-      const Location = `${req.baseUrl}${req.path.replace(/\/$/, '')}/${project.id}`;
+      const Location = `${publicPathOf(req).replace(/\/$/, '')}/${project.id}`;
       return { headers: { Location, ETag: etagOf(project.version) }, body: success(project) };
     });
   }
@@ -186,8 +187,7 @@ export class ProjectsController {
     const options = { ...preconditionsOf(headers), by: authorOf(req, res) };
     const { project, created } = await this.projects.putProject(id, body, options);
     // The one path of the project, however its id was written in the request.
-    if (created)
-      res.status(201).location(`${req.baseUrl}${req.path}`.replace(/[^/]*$/, project.id));
+    if (created) res.status(201).location(publicPathOf(req).replace(/[^/]*$/, project.id));
     return withETag(res, project);
   }
 

@@ -4,6 +4,7 @@ import type { Db } from '../db/connection.js';
 import { getDatabaseToken } from '../db/database.module.js';
 import { createProjectsFactory } from '../db/factories/projects/projects.factory.js';
 import { BODY_LIMIT } from '../http/contract/body.guard.js';
+import { hostCheck } from '../http/contract/host-check.js';
 import { BatchController } from './batch.controller.js';
 import { ExportController } from './export.controller.js';
 import { ImportController } from './import.controller.js';
@@ -53,6 +54,7 @@ export class ProjectsModule {
 function providers(options: ProjectsModuleOptions = {}, database?: string): Provider[] {
   const inject = [PROJECTS_DATABASE];
   return [
+    hostCheck(() => ProjectsModule),
     { provide: PROJECTS_DATABASE, useExisting: getDatabaseToken(database) },
     {
       provide: PROJECTS_FACTORY,

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import type { Db } from '../db/connection.js';
 import { DATABASE } from '../db/database.module.js';
 import { createTechnologiesFactory } from '../db/factories/technologies.factory.js';
+import { hostCheck } from '../http/contract/host-check.js';
 import { TechnologiesController } from './technologies.controller.js';
 import { TECHNOLOGIES_FACTORY } from './technologies.tokens.js';
 
@@ -9,6 +10,7 @@ import { TECHNOLOGIES_FACTORY } from './technologies.tokens.js';
 @Module({
   controllers: [TechnologiesController],
   providers: [
+    hostCheck(() => TechnologiesModule),
     {
       provide: TECHNOLOGIES_FACTORY,
       inject: [DATABASE],

@@ -10,6 +10,7 @@ import {
 } from '../../db/factories/idempotency.factory.js';
 import { inTransaction } from '../../db/transaction.js';
 import { callerOf } from '../contract/author.js';
+import { targetOf } from './public-path.js';
 import { Problem, type ProblemCode } from '../problems/problem.js';
 
 /** What the work of a route answers, written to the response when all of it has been committed. */
@@ -119,7 +120,7 @@ function keyIn(header: string | string[]): string {
 
 async function fingerprintOf({ req, bodyDigest }: Exchange): Promise<string> {
   const body = bodyDigest ? await bodyDigest() : digest(canonical(req.body));
-  return digest(`${req.method} ${req.originalUrl} ${body}`);
+  return digest(`${req.method} ${targetOf(req)} ${body}`);
 }
 
 function digest(text: string): string {

@@ -3,6 +3,7 @@ import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { IsOptional } from 'class-validator';
 import type { Request } from 'express';
 import { MAX_CURSOR_LENGTH } from './cursor.js';
+import { forwardedPrefixOf, targetOf } from './public-path.js';
 import { TextParameter, WholeNumberParameter } from '../contract/validators.js';
 
 /** The most rows that one page of any list holds. */
@@ -53,12 +54,12 @@ export class PageMetaDto {
 /** A URL of characters that stand for themselves, in a header too. */
 const PLAIN_URL = /^[\w/.~?&=,:-]+$/;
 
-/** The Link header's value for the next page (RFC 8288): the request's own URL with another cursor. */
+/** The Link header's value for the next page (RFC 8288): the path and the query of the request, with another cursor. */
 export function nextLink(req: Request, cursor: string): string {
-  const { originalUrl } = req;
-  if (!originalUrl.includes('after') && PLAIN_URL.test(originalUrl))
-    return `<${originalUrl}${originalUrl.includes('?') ? '&' : '?'}after=${cursor}>; rel="next"`;
-  const url = new URL(originalUrl, 'http://service');
+  const target = forwardedPrefixOf(req) + targetOf(req);
+  if (!target.includes('after') && PLAIN_URL.test(target))
+    return `<${target}${target.includes('?') ? '&' : '?'}after=${cursor}>; rel="next"`;
+  const url = new URL(`http://service${target}`);
   url.searchParams.set('after', cursor);
   return `<${url.pathname}${url.search}>; rel="next"`;
 }

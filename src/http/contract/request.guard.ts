@@ -3,14 +3,15 @@ import type { Request, Response } from 'express';
 import { methodsOfNamedPath } from './allowed-methods.js';
 import { methodNotAllowed } from '../problems/to-problem.js';
 import { notValid, Problem } from '../problems/problem.js';
+import { setApiHeaders } from '../answers/api-headers.js';
+import { withUtf8 } from '../server/body-parser.js';
 import { requestIdOf } from '../server/request-id.js';
+import { preferredType } from './accept.js';
 import { acceptsQuery, answerTypesOf } from './route-metadata.js';
 
 const MAX_DEPTH = 32;
 /** Of one object. Many more than any DTO has, and few enough to be refused one by one. */
 const MAX_FIELDS = 100;
-/** What clients that ask for a charset send; JSON has none (RFC 8259 11). */
-const JSON_WITH_CHARSET = 'application/json; charset=utf-8';
 
 /**
  * Checks the request line and the headers: the method, what the client accepts, and the query. It is a
@@ -23,7 +24,9 @@ const JSON_WITH_CHARSET = 'application/json; charset=utf-8';
 export class RequestGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const req = context.switchToHttp().getRequest<Request>();
-    requestIdOf(req, context.switchToHttp().getResponse<Response>());
+    const res = context.switchToHttp().getResponse<Response>();
+    requestIdOf(req, res);
+    setApiHeaders(res);
     const named = methodsOfNamedPath(req);
     if (named) throw methodNotAllowed(named);
     checkAccept(req, answerTypesOf(context.getHandler()));
@@ -36,8 +39,8 @@ export class RequestGuard implements CanActivate {
 function checkAccept(req: Request, types: readonly string[]): void {
   const { accept } = req.headers;
   if (accept === undefined || accept === '*/*' || accept === types[0]) return;
-  const isJson = types.includes('application/json');
-  if (!req.accepts([...types, ...(isJson ? [JSON_WITH_CHARSET] : [])])) {
+  req.headers.accept = withUtf8(accept);
+  if (!preferredType(req, types)) {
     throw new Problem('not_acceptable', `This route answers ${types.join(' or ')}.`);
   }
 }

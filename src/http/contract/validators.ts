@@ -83,6 +83,9 @@ function listFault(value: unknown, { maxItems, maxLength }: ListLimits): string 
   if (!value.every((item) => isText(item, 1, maxLength))) {
     return `each of them must be text of 1 to ${maxLength} characters`;
   }
+  if (value.some((item: string) => item !== item.trim())) {
+    return 'must have no white space at their ends (a + is written %2B)';
+  }
   return new Set(value).size < value.length ? 'must not name one twice' : undefined;
 }
 

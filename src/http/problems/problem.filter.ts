@@ -9,6 +9,8 @@ import type { Request, Response } from 'express';
 import { errorCodeOf } from '../../db/errors.js';
 import { explainError } from '../../db/explain-error.js';
 import { type Problem, PROBLEM_MEDIA_TYPE, problemBody, problemHeaders } from './problem.js';
+import { setApiHeaders } from '../answers/api-headers.js';
+import { publicPathOf } from '../answers/public-path.js';
 import { requestIdOf } from '../server/request-id.js';
 import { toProblem } from './to-problem.js';
 
@@ -32,12 +34,13 @@ export class ProblemFilter implements ExceptionFilter {
     if (isOurs) this.log(problem, exception, requestId);
     // An answer that has begun cannot become a problem. It is cut, so that it does not pass for a whole one.
     if (res.headersSent) return void res.destroy();
+    setApiHeaders(res);
     const headers = problemHeaders(problem);
     if (res.hasHeader('Retry-After')) delete headers['Retry-After'];
     if (problem.code === 'method_not_allowed' && req.method === 'OPTIONS') {
       return void res.set(headers).status(204).end();
     }
-    const body = problemBody(problem, `${req.baseUrl}${req.path}`, requestId);
+    const body = problemBody(problem, publicPathOf(req), requestId);
     // Express would add a charset, which this type does not have.
     res.status(problem.status).set(headers).setHeader('Content-Type', PROBLEM_MEDIA_TYPE);
     res.send(Buffer.from(JSON.stringify(body)));

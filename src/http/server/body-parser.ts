@@ -19,7 +19,7 @@ export function jsonBody(limit: string): RequestHandler {
   });
   return (req, res, next) => {
     const type = req.headers['content-type'];
-    if (type) req.headers['content-type'] = type.replace(UTF8_ALIAS, '$1utf-8');
+    if (type) req.headers['content-type'] = withUtf8(type);
     // The parser would answer only when all of it has come.
     const tooLarge =
       Number(req.headers['content-length']) > maxBytes && Boolean(req.is(JSON_MEDIA_TYPES));
@@ -29,8 +29,12 @@ export function jsonBody(limit: string): RequestHandler {
   };
 }
 
-/** What many clients call UTF-8, though it is no registered name. */
-const UTF8_ALIAS = /(;\s*charset\s*=\s*"?)utf8(?=["\s;]|$)/i;
+const UTF8_ALIAS = /(;\s*charset\s*=\s*"?)utf8(?=["\s;,]|$)/gi;
+
+/** A header with UTF-8 by its registered name: many clients call it `utf8`. */
+export function withUtf8(header: string): string {
+  return header.replace(UTF8_ALIAS, '$1utf-8');
+}
 
 const UNITS = { b: 1, kb: 1024, mb: 1024 ** 2 };
 

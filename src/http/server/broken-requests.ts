@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
+import { API_HEADERS } from '../answers/api-headers.js';
 import { isStreamed } from '../streams/body-stream.js';
 import { Problem, PROBLEM_MEDIA_TYPE, problemBody, type ProblemCode } from '../problems/problem.js';
 import { requestIdOf } from './request-id.js';
@@ -96,6 +97,7 @@ function answerTo(problem: Problem, instance: string, requestId: string) {
     'Content-Type': PROBLEM_MEDIA_TYPE,
     'Content-Length': String(Buffer.byteLength(body)),
     Connection: 'close',
+    ...API_HEADERS,
   };
   return { status: problem.status, headers, body };
 }

@@ -29,12 +29,30 @@ export function isStreamed(req: IncomingMessage): boolean {
  * a body that is cut short or is no gzip.
  */
 export function bodyStream(req: Request, options: BodyStreamOptions): AsyncGenerator<Uint8Array> {
-  if (req.readableDidRead) throw new Error('Something in front of the route has read the body.');
+  if (req.readableDidRead) return alreadyRead(req, options);
   streamed.add(req);
   requireUtf8(req);
   const unpack = isPacked(req);
   const bytes = received(req, options);
   return unpack ? gunzipped(bytes) : bytes;
+}
+
+/** The body as a parser of the application has left it, which has unpacked and decoded it. */
+// eslint-disable-next-line @typescript-eslint/require-await -- a generator like the other ways to read
+async function* alreadyRead(
+  req: Request,
+  { onBytes }: BodyStreamOptions,
+): AsyncGenerator<Uint8Array> {
+  const body: unknown = req.body;
+  if (typeof body !== 'string' && !Buffer.isBuffer(body)) {
+    throw new Problem(
+      'unsupported_media_type',
+      'A parser of the application has read the body before the route, and left neither text nor bytes.',
+    );
+  }
+  const bytes = Buffer.from(body as string);
+  onBytes?.(bytes);
+  yield bytes;
 }
 
 /** RFC 9110 8.3.2: of the charsets only the one that a file like this has. */

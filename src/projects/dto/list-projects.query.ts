@@ -52,7 +52,7 @@ export class ListProjectsQuery {
   @ApiPropertyOptional({
     ...TECHNOLOGIES,
     description:
-      'Only projects that use this technology, written exactly so; given several times, all of them. The same one given twice is refused.',
+      'Only projects that use this technology, written exactly so. In a URL a `+` is written `%2B`: `C%2B%2B` is C++. Given several times, a project must use all of them; the same one given twice is refused.',
   })
   @IsOptional()
   @Repeatable()
@@ -63,7 +63,7 @@ export class ListProjectsQuery {
   @ApiPropertyOptional({
     ...TECHNOLOGIES,
     description:
-      'Only projects that use this technology, written exactly so; given several times, one of them. The same one given twice is refused.',
+      'Only projects that use this technology, written exactly so. In a URL a `+` is written `%2B`: `C%2B%2B` is C++. Given several times, a project must use one of them; the same one given twice is refused.',
   })
   @IsOptional()
   @Repeatable()
