@@ -12,7 +12,7 @@ export { Public } from './auth/public.decorator.js';
 export { ChangesController } from './changes/changes.controller.js';
 export { changesProviders } from './changes/changes.providers.js';
 export type { TrackedEntity } from './changes/tracked-entity.js';
-export { type Author, noteAuthor } from './db/entity/author.js';
+export { type Author, setAuditContext } from './db/entity/author.js';
 export {
   createDatabaseConnection,
   type DatabaseConnection,

@@ -10,6 +10,8 @@ import { type ChangesFactory, createChangesFactory } from '../src/db/entity/chan
 import * as schema from '../src/db/schema.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 
+/** Commits of another entity, which come first. */
+const OTHERS = 200_000;
 const SINGLE = 100_000;
 const IN_ONE = 100_000;
 const LIMIT = 50;
@@ -22,6 +24,9 @@ let connection: DatabaseConnection;
 let client: Sql;
 let db: Db;
 let changes: ChangesFactory;
+let others: ChangesFactory;
+/** Of every commit. */
+let commitTime: number;
 beforeAll(async () => {
   database = await createTestDatabase();
   connection = createDatabaseConnection({ url: database.url, statement_timeout_ms: 60_000 });
@@ -29,38 +34,44 @@ beforeAll(async () => {
   const logger = { logQuery: (text: string, params: unknown[]) => sent.push({ text, params }) };
   db = drizzle(client, { schema, logger });
   changes = createChangesFactory(db, 'project');
+  others = createChangesFactory(db, 'skill');
   // Many small transactions, one that is as large as all of them, and many small ones again.
   const document = `'{"name":"x"}'`;
   for (const statement of [
     'alter table changes disable trigger user',
     `insert into changes (change_set, entity, entity_id, version, action, after)
-      select case when n between ${SINGLE / 2 + 1} and ${SINGLE / 2 + IN_ONE} then ${SINGLE / 2 + 1} else n end,
+      select n, 'skill', lpad(to_hex(n % 997), 32, '0')::uuid, 1, 'created', ${document}
+      from generate_series(1, ${OTHERS}) as n`,
+    `insert into changes (change_set, entity, entity_id, version, action, after)
+      select ${OTHERS} + case when n between ${SINGLE / 2 + 1} and ${SINGLE / 2 + IN_ONE} then ${SINGLE / 2 + 1} else n end,
         'project', lpad(to_hex(n % 997), 32, '0')::uuid, 1, 'created', ${document}
       from generate_series(1, ${SINGLE + IN_ONE}) as n`,
-    `insert into change_commits (change_set, at)
-      select change_set, now() - interval '2 days' from changes where sequence = change_set order by sequence`,
+    `insert into change_commits (change_set, entity, at)
+      select change_set, entity, now() - interval '2 days' from changes where sequence = change_set order by sequence`,
     'alter table changes enable trigger user',
     'vacuum analyze',
   ])
     await connection.db.execute(statement);
+  const [row] = await connection.db.execute<{ time: string }>(
+    'select (extract(epoch from max(at)) * 1000)::bigint as time from change_commits',
+  );
+  commitTime = Number(row!.time);
 }, 60_000);
 afterAll(async () => {
   await connection.close();
   await database.drop();
 });
 
-const LARGE = SINGLE / 2 + 1;
+const LARGE = OTHERS + SINGLE / 2 + 1;
+const at = (position: number, sequence: number) => ({ after: { position, sequence, commitTime } });
 const cases: Record<string, () => Promise<unknown>> = {
-  'the first page of the feed': () => changes.getFeedPage(),
-  'a page far on': () =>
-    changes.getFeedPage({ after: { position: LARGE - 100, sequence: LARGE - 100 } }),
-  'a page that enters a large transaction': () =>
-    changes.getFeedPage({ after: { position: LARGE - 5, sequence: LARGE - 5 } }),
-  'a page deep in a large transaction': () =>
-    changes.getFeedPage({ after: { position: LARGE, sequence: LARGE + IN_ONE / 2 } }),
-  'the last page': () =>
-    changes.getFeedPage({ after: { position: SINGLE, sequence: SINGLE + IN_ONE - 9 } }),
-  'nothing new': () => changes.getFeedPage({ after: { position: SINGLE + 2, sequence: 0 } }),
+  'the first page of the feed, behind the changes of another entity': () => changes.getFeedPage(),
+  'a page far on': () => changes.getFeedPage(at(LARGE - 100, LARGE - 100)),
+  'a page that enters a large transaction': () => changes.getFeedPage(at(LARGE - 5, LARGE - 5)),
+  'a page deep in a large transaction': () => changes.getFeedPage(at(LARGE, LARGE + IN_ONE / 2)),
+  'the last page': () => changes.getFeedPage(at(OTHERS + SINGLE, OTHERS + SINGLE + IN_ONE - 9)),
+  'nothing new': () => changes.getFeedPage(at(OTHERS + SINGLE + 2, 0)),
+  'nothing new behind the changes of another entity': () => others.getFeedPage(at(OTHERS, OTHERS)),
   'the end': () => changes.getFeedEnd(),
   'a history': () => changes.getHistory('00000000-0000-0000-0000-000000000007'),
   'a history far on': () =>
@@ -78,7 +89,13 @@ it('removing what has expired: by indexes, no more rows than the step', async ()
   const most = 100;
   for (let step = 0; step < 8; step++)
     expect(await rowsRead(() => removeExpiredChanges(db, 1, most))).toBeLessThanOrEqual(most * 10);
-  expect((await changes.getFeedPage()).changes[0]!.position).toBeGreaterThan(most);
+  expect((await others.getFeedPage()).changes[0]!.position).toBeGreaterThan(most);
+});
+
+it('a reader of an entity that others overtake moves on to the end, past all their changes', async () => {
+  const { changes: found, next } = await others.getFeedPage(at(OTHERS, OTHERS));
+  expect(found).toEqual([]);
+  expect(next).toEqual(await others.getFeedEnd());
 });
 
 it('this test sees a plan that reads too much', async () => {

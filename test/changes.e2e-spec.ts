@@ -139,12 +139,9 @@ describe('GET /api/projects/changes', () => {
       'nonsense',
       ofProjects,
       ofHistory,
-      encodeCursor(['1', '0'], 'changes of project'),
-      encodeCursor([1.5, 0], 'changes of project'),
-      encodeCursor([-1, 0], 'changes of project'),
-      encodeCursor([], 'changes of project'),
-      encodeCursor([1], 'changes of project'),
-      encodeCursor([1, 0, 0], 'changes of project'),
+      ...[['1', '0', '0'], [1.5, 0, 0], [-1, 0, 0], [], [1], [1, 0], [1, 0, 0, 0]].map((keys) =>
+        encodeCursor(keys, 'changes of project'),
+      ),
       '',
       encodeCursor({ length: 2 } as never, 'changes of project'),
     ];

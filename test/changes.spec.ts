@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
 import { createDatabaseConnection, type DatabaseConnection } from '../src/db/connection.js';
 import type { FeedChange, FeedPosition } from '../src/db/entity/change-feed.js';
+import { setAuditContext } from '../src/db/entity/author.js';
 import { removeExpiredChanges } from '../src/db/entity/change-expiry.js';
 import { type ChangesFactory, createChangesFactory } from '../src/db/entity/changes.factory.js';
 import {
@@ -10,6 +11,7 @@ import {
   type ProjectsFactory,
 } from '../src/db/factories/projects/projects.factory.js';
 import type { Project } from '../src/db/schema.js';
+import { importProjects } from '../src/projects/transfer/import-projects.js';
 import { aProject } from './support/builders.js';
 import { codeOf } from './support/connections.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
@@ -46,6 +48,10 @@ async function readOn(after?: FeedPosition, limit = 50): Promise<FeedChange[]> {
   return found;
 }
 
+async function* lines(...rows: object[]) {
+  for (const row of rows) yield Buffer.from(`${JSON.stringify(row)}\n`);
+}
+
 const nameOf = ({ before, after }: FeedChange) => ((after ?? before) as Project).name;
 const namesOf = (found: FeedChange[]) => found.map(nameOf);
 
@@ -59,6 +65,30 @@ async function held(work: (tx: postgres.ISql) => Promise<unknown>) {
     tx.release();
   };
   return { commit: () => end('commit'), rollBack: () => end('rollback') };
+}
+
+/** Keeps what a backup has. The function returned brings the database back to it, sequences included. */
+async function backup() {
+  const kept = ['changes', 'change_commits', 'change_expiry', 'projects'];
+  for (const table of kept) await sql.unsafe(`create table backup_${table} as table ${table}`);
+  const sequences = ['changes_sequence_seq', 'change_commits_position_seq'];
+  const last = await Promise.all(
+    sequences.map((name) => sql.unsafe(`select last_value from ${name}`)),
+  );
+  return async () => {
+    for (const table of kept) {
+      const columns = (
+        await sql`select column_name from information_schema.columns
+          where table_name = ${table} and is_generated = 'NEVER' order by ordinal_position`
+      ).map(({ column_name }) => `"${column_name}"`);
+      await sql.unsafe(`alter table ${table} disable trigger user; delete from ${table};
+        insert into ${table} (${columns.join()}) overriding system value
+          select ${columns.join()} from backup_${table};
+        alter table ${table} enable trigger user`);
+    }
+    for (const [i, name] of sequences.entries())
+      await sql`select setval(${name}, ${last[i]![0]!.last_value})`;
+  };
 }
 
 describe('The triggers of changes', () => {
@@ -79,6 +109,42 @@ describe('The triggers of changes', () => {
     ]);
     expect(rows.map(({ before }) => before)).toEqual([null, created, updated, deleted]);
     expect(rows.map(({ after }) => after)).toEqual([created, updated, deleted, null]);
+  });
+
+  it('record the author of the transaction for every write that names none of its own', async () => {
+    await connection.db.transaction(async (tx) => {
+      const within = createProjectsFactory(tx);
+      const created = await within.createProject(aProject({ name: 'nobody' }));
+      await setAuditContext(tx, { actor: 'ada', requestId: 'r-1' });
+      await within.createProject(aProject({ name: 'context' }));
+      await within.updateProject(created.id, { name: 'own' }, { by: { actor: 'eve' } });
+      await within.writeProjects([{ op: 'create', project: aProject({ name: 'batch' }) }]);
+      await within.writeProjects([{ op: 'create', project: aProject({ name: 'own batch' }) }], {
+        actor: 'bob',
+        requestId: 'r-2',
+      });
+      await importProjects(tx, lines({ ...aProject({ name: 'import' }) }), { format: 'ndjson' });
+      await within.putProject(randomUUID(), aProject({ name: 'put' }));
+      await setAuditContext(tx, { requestId: 'r-3' });
+      await tx.execute(
+        `insert into projects (name, description, technologies) values ('raw', '', '[]')`,
+      );
+      await within.deleteProject(created.id);
+    });
+    await insert('another transaction');
+    const rows = await readOn();
+    expect(rows.map((row) => [nameOf(row), row.actor, row.requestId])).toEqual([
+      ['nobody', '', ''],
+      ['context', 'ada', 'r-1'],
+      ['own', 'eve', 'r-1'],
+      ['batch', 'ada', 'r-1'],
+      ['own batch', 'bob', 'r-2'],
+      ['import', 'ada', 'r-1'],
+      ['put', 'ada', 'r-1'],
+      ['raw', 'ada', 'r-3'],
+      ['own', 'ada', 'r-3'],
+      ['another transaction', '', ''],
+    ]);
   });
 
   it('write what a session of psql does: a new id, TRUNCATE, and many rows at once', async () => {
@@ -207,7 +273,7 @@ describe('The feed', () => {
       const { changes: page, next } = await reading;
       expect(namesOf(page)).toEqual(['before']);
       expect(namesOf((await changes.getFeedPage({ after: next })).changes)).toEqual([]);
-      expect(await changes.getFeedEnd()).toEqual({ position: from + 1, sequence: 0 });
+      expect(await changes.getFeedEnd()).toMatchObject({ position: from + 1, sequence: 0 });
       await slow.commit();
       const rest = namesOf(await readOn(next, 1));
       expect(rest[0]).toBe('slow');
@@ -224,7 +290,7 @@ describe('The feed', () => {
     await insert('before');
     await sql
       .begin(async (tx) => {
-        await tx`select note_author('unlucky', '')`;
+        await tx`select set_audit_context('unlucky', '')`;
         await insert('failed', tx);
       })
       .catch(() => undefined);
@@ -260,9 +326,34 @@ describe('The feed', () => {
     expect(namesOf(await readOn(end))).toEqual(['three']);
   });
 
-  it('refuses to go on from where the database has not come to: it was set back', async () => {
-    const ahead = { position: 100, sequence: 1 };
-    expect(await codeOf(changes.getFeedPage({ after: ahead }))).toBe('cursor_expired');
+  it.each([0, 1, 2, 4])(
+    'refuses to go on from a history that a restore has replaced, after %i new commits',
+    async (commits) => {
+      for (const name of ['1', '2', '3']) await insert(name);
+      const third = (await changes.getFeedPage()).changes.at(-1)!;
+      const restored = await backup();
+      for (const name of ['lost 4', 'lost 5']) await insert(name);
+      const { changes: read, next } = await changes.getFeedPage();
+      const end = await changes.getFeedEnd();
+      await restored();
+      const after = Array.from({ length: commits }, (_, i) => `new ${i + 4}`);
+      for (const name of after) await insert(name);
+      // Three readers have seen what is lost, and one has not.
+      for (const lost of [read.at(-1)!, next, end])
+        expect(await codeOf(changes.getFeedPage({ after: lost }))).toBe('cursor_expired');
+      expect(namesOf(await readOn(third))).toEqual(after);
+    },
+  );
+
+  it('goes on in a restored history from what that has, in the middle of a transaction too', async () => {
+    await sql`insert into projects (name, description, technologies)
+      select n, '', '[]' from generate_series(1, 4) as n`;
+    const [first] = (await changes.getFeedPage({ limit: 1 })).changes;
+    const restored = await backup();
+    await insert('lost');
+    await restored();
+    await insert('new');
+    expect(namesOf(await readOn(first))).toEqual(['2', '3', '4', 'new']);
   });
 });
 

@@ -1,9 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { createDatabaseConnection, type DatabaseConnection } from '../src/db/connection.js';
+import { createChangesFactory } from '../src/db/entity/changes.factory.js';
+import type { ProjectOperation } from '../src/db/factories/projects/project-batch.js';
 import { createProjectsFactory } from '../src/db/factories/projects/projects.factory.js';
 import { inTransaction } from '../src/db/transaction.js';
 import { aProject } from './support/builders.js';
 import { built } from './support/built.js';
+import { codeOf } from './support/connections.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 
 let database: TestDatabase;
@@ -79,6 +82,44 @@ describe('createProjectsFactory', () => {
       { status: 'rejected', reason: { code: 'invalid_value' } },
       { status: 'fulfilled', value: { id } },
     ]);
+  });
+
+  it('takes ids in capitals everywhere, and refuses what is no UUID', async () => {
+    const { db } = connection;
+    const projects = createProjectsFactory(db);
+    const changes = createChangesFactory(db, 'project');
+    const { id } = await projects.createProject(aProject());
+    const capitals = id.toUpperCase();
+    const named = { name: 'named' };
+    expect((await projects.getProject(capitals)).id).toBe(id);
+    expect(await projects.getProjectsById([capitals], ['id'])).toEqual([{ id }]);
+    expect(await projects.updateProject(capitals, named)).toMatchObject({ id, version: 2 });
+    const put = await projects.putProject(capitals, aProject());
+    expect(put).toMatchObject({ created: false, project: { id, version: 3 } });
+    const replace: ProjectOperation = {
+      op: 'replace',
+      id: capitals,
+      project: aProject(),
+      versions: [3],
+    };
+    expect(await projects.writeProjects([replace])).toMatchObject([
+      { op: 'replace', created: false, project: { id, version: 4 } },
+    ]);
+    expect((await changes.getHistory(capitals)).changes).toHaveLength(4);
+    expect(await projects.writeProjects([{ op: 'delete', id: capitals }])).toMatchObject([
+      { op: 'delete', project: { id, version: 4 } },
+    ]);
+    for (const wrong of ['7', id.replaceAll('-', ''), `{${id}}`])
+      for (const call of [
+        () => projects.getProject(wrong),
+        () => projects.getProjectsById([wrong]),
+        () => projects.updateProject(wrong, named),
+        () => projects.putProject(wrong, aProject()),
+        () => projects.deleteProject(wrong),
+        () => projects.writeProjects([{ op: 'delete', id: wrong }]),
+        () => changes.getHistory(wrong),
+      ])
+        expect(await codeOf(call())).toBe('invalid_value');
   });
 
   it('works in a plain script, without Nest', async () => {

@@ -218,9 +218,9 @@ it('exports what a host may import and nothing more, and does nothing when it is
     'jsonBody',
     'migrate',
     'migrationStatus',
-    'noteAuthor',
     'oneOf',
     'projects',
+    'setAuditContext',
   ]);
 });
 

@@ -80,7 +80,11 @@ describe('What is read live', () => {
 
     const late = new Keeper(start);
     const later = new Keeper(first.kept[2]!);
-    const ahead = new Keeper({ position: first.kept[4]!.position + 2, sequence: 0 });
+    const ahead = new Keeper({
+      position: first.kept[4]!.position + 2,
+      sequence: 0,
+      commitTime: 0,
+    });
     for (const follower of [late, later, ahead]) expect(live.join(follower)).toBe(true);
     expect([late.sequences, later.sequences, ahead.sequences]).toEqual([
       [1, 2, 3, 4, 5],

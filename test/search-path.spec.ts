@@ -54,7 +54,7 @@ it('writes work with an empty search path', async () => {
 it('a setting of the session hides no change from the feed', async () => {
   const sql = connectPlainly(await database());
   await write(sql);
-  await sql`select set_config('projects.change_set', (select min(change_set)::text from changes), false)`;
+  await sql`select set_config('changes.set_' || encode('project', 'hex'), (select min(change_set)::text from changes), false)`;
   await write(sql);
   expect(
     await sql`select from changes where change_set not in (select change_set from change_commits)`,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import request from 'supertest';
 import { aProject } from './support/builders.js';
+import { until } from './support/connections.js';
 import { startService, type TestService } from './support/service.js';
 import { onDatabase } from './support/transfer.js';
 
@@ -120,6 +121,105 @@ describe('without If-Match', () => {
     expect(counts).toEqual({ 201: 1, 200: WRITERS - 1 });
     expect(answers.filter(({ headers }) => headers.location === path)).toHaveLength(1);
     expect(await versionAt(path)).toBe(WRITERS);
+  });
+});
+
+describe('An ETag', () => {
+  const row = (id: string, values: object = {}) =>
+    JSON.stringify({ id, ...aProject({ name: 'another' }), ...values });
+  const CREATES: [string, (id: string) => PromiseLike<request.Response>][] = [
+    ['PUT', (id) => api.put(`/api/projects/${id}`).send(aProject({ name: 'another' }))],
+    [
+      'a batch',
+      (id) =>
+        api.post('/api/projects/batch').send({
+          operations: [{ op: 'replace', id, project: aProject({ name: 'another' }) }],
+        }),
+    ],
+    ...['', '?onError=skip'].map((query): (typeof CREATES)[number] => [
+      `an import ${query}`,
+      (id) => api.post(`/api/projects/import${query}`).type('application/x-ndjson').send(row(id)),
+    ]),
+    [
+      'an import that gives a version',
+      (id) =>
+        api
+          .post('/api/projects/import')
+          .type('application/x-ndjson')
+          .send(row(id, { version: 2 })),
+    ],
+  ];
+
+  /** A PATCH is open, a DELETE waits behind it, and then comes `create`: the actions, in their order. */
+  async function race(create: (id: string) => PromiseLike<request.Response>): Promise<string> {
+    const path = await created();
+    const id = path.split('/').at(-1)!;
+    return await onDatabase(service.database.url, async (sql) => {
+      const waiting = (count: number) =>
+        until(async () => {
+          const rows = await sql`select from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'`;
+          return rows.length >= count;
+        });
+      await sql`begin`;
+      await sql`update projects set name = 'patched' where id = ${id}`;
+      const removing = api.delete(path).then((answer) => answer);
+      await waiting(1);
+      const creating = Promise.resolve(create(id));
+      await waiting(2);
+      await sql`commit`;
+      expect((await removing).status).toBe(200);
+      expect((await creating).status).toBeLessThan(300);
+      const history = await sql`select action, version from changes
+        where entity_id = ${id} order by sequence`;
+      expect(history.map(({ version }) => version)).toEqual([1, 2, 3, 4]);
+      return history.map(({ action }) => action as string).join();
+    });
+  }
+
+  it.each(CREATES)(
+    'names one project only, whatever a PATCH, a DELETE and %s wait for',
+    async (_, create) => {
+      // Who comes first of the two that wait is up to the database.
+      let actions = '';
+      for (let round = 0; round < 50 && actions !== 'created,updated,deleted,created'; round++)
+        actions = await race(create);
+      expect(actions).toBe('created,updated,deleted,created');
+    },
+  );
+
+  it('comes back only with the project that it named: a deleted one, imported exactly as it was', async () => {
+    const path = await created();
+    await api.patch(path).send({ name: 'second' }).expect(200);
+    const { data } = (await api.delete(path).expect(200)).body;
+    const importOf = (values: object) =>
+      api
+        .post('/api/projects/import')
+        .type('application/x-ndjson')
+        .send(JSON.stringify({ ...data, ...values }))
+        .expect(200);
+    await importOf({ name: 'edited' });
+    expect((await api.get(path)).headers.etag).toBe('"4"');
+    const edited = (await api.delete(path).expect(200)).body.data;
+    await importOf(edited);
+    expect((await api.get(path)).body.data).toEqual(edited);
+  });
+
+  it('cannot come back by hand: a session of psql is told which version to give', async () => {
+    const path = await created();
+    const id = path.split('/').at(-1)!;
+    await api.delete(path).expect(200);
+    await onDatabase(service.database.url, async (sql) => {
+      const insert = (version: number) =>
+        sql`insert into projects (id, name, description, technologies, version)
+          values (${id}, 'x', '', '[]', ${version})`;
+      await expect(insert(1)).rejects.toMatchObject({
+        code: '40001',
+        message: `The history of the project ${id} goes up to version 2 already.`,
+      });
+      await insert(3);
+    });
+    expect(await versionAt(path)).toBe(3);
   });
 });
 

@@ -19,7 +19,7 @@ export class ChangeStream implements Follower {
     after: FeedPosition | undefined,
   ) {
     const start = changes.length === 0 ? next : after;
-    this.seen = start ?? { position: 0, sequence: 0 };
+    this.seen = start ?? { position: 0, sequence: 0, commitTime: 0 };
     this.#events = new EventStream(res, start && feedCursor(entity, start));
   }
 

@@ -17,9 +17,9 @@ const BATCH_BYTES = 64 * 1024;
 
 /** The name of the event is the action, its id the cursor. */
 export function toFeedEvent(change: FeedChange): FeedEvent {
-  const { position, sequence } = change;
+  const { position, sequence, commitTime } = change;
   const data = toChangeDto(change);
-  return { position, sequence, bytes: eventBytes(data.cursor, data.action, data) };
+  return { position, sequence, commitTime, bytes: eventBytes(data.cursor, data.action, data) };
 }
 
 export function toBatch(events: FeedEvent[]): FeedBatch {

@@ -8,15 +8,22 @@ function scopeOf(entity: string): string {
   return `changes of ${entity}`;
 }
 
-export function feedCursor(entity: string, { position, sequence }: FeedPosition): string {
-  return encodeCursor([position, sequence], scopeOf(entity));
+export function feedCursor(
+  entity: string,
+  { position, sequence, commitTime }: FeedPosition,
+): string {
+  return encodeCursor([position, sequence, commitTime], scopeOf(entity));
 }
 
 /** The position of a cursor. `from` names the place of the cursor in the request. Throws `invalid_cursor`. */
 export function feedPosition(entity: string, cursor: string, from?: string): FeedPosition {
-  const are = areNumbers<[number, number]>(2);
-  const [position, sequence] = decodeCursor(cursor, { list: scopeOf(entity), are, from });
-  return { position, sequence };
+  const are = areNumbers<[number, number, number]>(3);
+  const [position, sequence, commitTime] = decodeCursor(cursor, {
+    list: scopeOf(entity),
+    are,
+    from,
+  });
+  return { position, sequence, commitTime };
 }
 
 export function toChangeDto(change: FeedChange): ChangeDto {

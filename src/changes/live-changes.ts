@@ -44,7 +44,7 @@ export class LiveChanges {
   /** Each with the milliseconds that the others have waited for it. */
   readonly #followers = new Map<Follower, number>();
   readonly #wakeUp = new WakeUp();
-  #recent = new RecentEvents({ position: 0, sequence: 0 });
+  #recent = new RecentEvents({ position: 0, sequence: 0, commitTime: 0 });
   #isReading = false;
   #isAway = false;
   #ended: Promise<unknown> = Promise.resolve();

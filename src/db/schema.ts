@@ -169,7 +169,7 @@ export const changes = pgTable(
   {
     /** The order of the writes to one row. Across transactions it is not the order of the commits. */
     sequence: bigint('sequence', { mode: 'number' }).notNull().generatedAlwaysAsIdentity(),
-    /** The `sequence` of the first change of the transaction. */
+    /** The `sequence` of the transaction's first change to the entity. */
     changeSet: bigint('change_set', { mode: 'number' }).notNull(),
     /** What changed, such as `project`. */
     entity: text('entity').notNull(),
@@ -179,7 +179,7 @@ export const changes = pgTable(
     action: text('action', { enum: CHANGE_ACTIONS }).notNull(),
     before: json('before'),
     after: json('after'),
-    /** Who and by which request, as `note_author` was told in the transaction; else empty. */
+    /** Who and by which request, as `setAuditContext` or the write itself said; else empty. */
     actor: text('actor').notNull().default(''),
     requestId: text('request_id').notNull().default(''),
     at: moment('at')
@@ -192,15 +192,24 @@ export const changes = pgTable(
   ],
 );
 
-/** The transactions that changed something, in the order of their commits. */
-export const changeCommits = pgTable('change_commits', {
-  position: bigint('position', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
-  changeSet: bigint('change_set', { mode: 'number' }).notNull(),
-  /** Not of the beginning of the transaction: retention goes by it, in the order of the positions. */
-  at: moment('at')
-    .notNull()
-    .default(sql`clock_timestamp()`),
-});
+/** The transactions in the order of their commits, one row for each entity that they changed. */
+export const changeCommits = pgTable(
+  'change_commits',
+  {
+    position: bigint('position', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    changeSet: bigint('change_set', { mode: 'number' }).notNull(),
+    /** So that a page of one entity does not read the commits of others. */
+    entity: text('entity').notNull(),
+    /**
+     * The time of the commit, not of the beginning of the transaction. Retention goes by it, and
+     * cursors carry it: after a restore the same position has another time.
+     */
+    at: moment('at')
+      .notNull()
+      .default(sql`clock_timestamp()`),
+  },
+  (table) => [index('change_commits_entity_position_index').on(table.entity, table.position)],
+);
 
 /** How far retention has come: one row. What it names, and all before, is removed or about to be. */
 export const changeExpiry = pgTable(
@@ -211,6 +220,8 @@ export const changeExpiry = pgTable(
     position: bigint('position', { mode: 'number' }).notNull().default(0),
     /** Of its last change. */
     sequence: bigint('sequence', { mode: 'number' }).notNull().default(0),
+    /** Its time. */
+    at: moment('at'),
   },
   (table) => [check('change_expiry_only_check', sql`${table.only}`)],
 );

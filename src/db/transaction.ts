@@ -1,3 +1,5 @@
+import { is } from 'drizzle-orm';
+import { PgTransaction } from 'drizzle-orm/pg-core';
 import type { Db } from './connection.js';
 import { asDataError } from './errors.js';
 
@@ -10,12 +12,24 @@ const MAX_ATTEMPTS = 5;
  * have no effect outside the database.
  */
 export async function inTransaction<T>(db: Db, work: (tx: Db) => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
+  return await retryOnConflict(() => db.transaction(work));
+}
+
+/**
+ * Runs one statement, again after a conflict as `inTransaction` does. In an open transaction it runs
+ * once: a failed statement ends that transaction, and its owner runs it again.
+ */
+export async function retryStatement<T>(db: Db, statement: () => Promise<T>): Promise<T> {
+  return is(db, PgTransaction) ? await statement() : await retryOnConflict(statement);
+}
+
+async function retryOnConflict<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let attempts = 1; ; attempts++) {
     try {
-      return await db.transaction(work);
+      return await attempt();
     } catch (error) {
-      if (attempt === MAX_ATTEMPTS || asDataError(error)?.code !== 'conflict') throw error;
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * 2 ** attempt * 5));
+      if (attempts === MAX_ATTEMPTS || asDataError(error)?.code !== 'conflict') throw error;
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 2 ** attempts * 5));
     }
   }
 }

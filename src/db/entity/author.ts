@@ -1,26 +1,38 @@
 import { sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 
-/** Who writes, and by which request, for the history; a session that says nothing leaves both empty. */
+/** Who writes, and by which request, for the history. What is not given, the history takes from `setAuditContext`. */
 export interface Author {
   actor?: string;
   requestId?: string;
 }
 
 /**
- * For the RETURNING of a single statement that writes: notes its author in the same round trip, from
- * the placeholders that `authorValues` fills. The triggers that write the history run when the rows
- * have been returned.
+ * For the RETURNING clause of a write of one statement: names the author of that write in the same
+ * round trip, from the placeholders that `authorValues` fills. The triggers that record the history
+ * run after it.
  */
-export const NOTING = {
-  noted: sql`note_author(${sql.placeholder('actor')}, ${sql.placeholder('requestId')})`,
+export const WRITE_AUTHOR = {
+  author: sql`set_write_author(${sql.placeholder('actor')}, ${sql.placeholder('requestId')})`,
 };
 
-export function authorValues({ actor = '', requestId = '' }: Author) {
-  return { actor, requestId };
+export function authorValues({ actor, requestId }: Author) {
+  return { actor: actor ?? null, requestId: requestId ?? null };
 }
 
-/** Notes the author of what follows in the transaction `tx`. */
-export async function noteAuthor(tx: Db, { actor = '', requestId = '' }: Author): Promise<void> {
-  await tx.execute(sql`select note_author(${actor}, ${requestId})`);
+/**
+ * Names the author of all writes in the rest of the transaction `tx`, those of other tables and raw
+ * SQL included. A write that is given a `by` of its own is recorded with that one. What is not given
+ * here stays as it was.
+ */
+export async function setAuditContext(tx: Db, { actor, requestId }: Author): Promise<void> {
+  await tx.execute(
+    sql`select set_audit_context(${actor ?? null}::text, ${requestId ?? null}::text)`,
+  );
+}
+
+/** The same for the writes of several statements that are one to their caller. Ends with the next factory write. */
+export async function setWriteAuthor(tx: Db, by: Author): Promise<void> {
+  const { actor, requestId } = authorValues(by);
+  await tx.execute(sql`select set_write_author(${actor}::text, ${requestId}::text)`);
 }

@@ -47,16 +47,16 @@ async function expire(db: Db, days: number, most: number): Promise<number> {
   return await rowsOf(
     db,
     sql`with oldest as (
-        select position, change_set, at < now() - ${days} * interval '1 day' as is_old
+        select position, change_set, at, at < now() - ${days} * interval '1 day' as is_old
         from change_commits
         where position > (select position from change_expiry) and position <= ${settled}
         order by position limit ${most}
       ), last as (
-        select position, change_set from oldest
+        select position, change_set, at from oldest
         where position < coalesce((select min(position) from oldest where not is_old), ${settled} + 1)
         order by position desc limit 1
       )
-      update change_expiry set position = last.position,
+      update change_expiry set position = last.position, at = last.at,
         -- Whose changes somebody may have removed by hand.
         sequence = coalesce((select max(sequence) from changes where change_set = last.change_set), 0)
       from last`,

@@ -1,16 +1,20 @@
-import { sql } from 'drizzle-orm';
+import { type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
-import { DataError } from '../errors.js';
+import { DataError, errorCodeOf } from '../errors.js';
 import type { Change } from '../schema.js';
 import { CHANGE_COLUMNS, type ChangeRow, isCut, pageOf, toChange } from './change-page.js';
 
-/**
- * A place in the order of all changes, behind the change that has these two: `position` is the one
- * of its transaction in the order of the commits.
- */
+/** A place in the order of all changes: after the change that has this `position` and `sequence`. */
 export interface FeedPosition {
+  /** The place of the change's transaction in the order of the commits. */
   position: number;
   sequence: number;
+  /**
+   * The time of the last commit up to this place, in milliseconds since 1970; 0 before the first. It
+   * tells whether the database still has the history that the reader has seen: after a restore from
+   * a backup another commit has the same position, at another time.
+   */
+  commitTime: number;
 }
 
 export interface FeedQuery {
@@ -24,100 +28,151 @@ export type FeedChange = FeedPosition & Change;
 
 export interface FeedPage {
   changes: FeedChange[];
-  /** Where to go on: behind the last change; if there was none, behind all that has been committed, and never before `after`. */
+  /** Where to continue: after the last change; if there was none, after all that has been committed, and never before `after`. */
   next: FeedPosition;
   /** Whether more has been committed already. */
   hasMore: boolean;
 }
 
-export function isBefore(a: FeedPosition, b: FeedPosition): boolean {
+type Place = Pick<FeedPosition, 'position' | 'sequence'>;
+
+export function isBefore(a: Place, b: Place): boolean {
   return a.position < b.position || (a.position === b.position && a.sequence < b.sequence);
 }
 
-/** Behind everything that has been committed. */
+/** After everything that has been committed. */
 export async function readFeedEnd(db: Db): Promise<FeedPosition> {
-  return behind(await settledPosition(db));
+  const settled = await settledPosition(db);
+  const [row] = await db.execute<{ time: string }>(
+    sql`select ${commitTimeAt(settled)} as time from change_expiry as expiry`,
+  );
+  return after(settled, row!.time);
 }
 
 /**
  * The changes to one kind of entity in the order of their commits, those of one transaction in the
- * order in which it made them. Who goes on from `next`, page after page, meets every change once.
- * For the pool: in a transaction that keeps its snapshot, what was committed after that is skipped.
+ * order in which it made them. A reader that continues from `next`, page after page, gets every change
+ * once. For the pool: in a transaction that keeps its snapshot, later commits would be skipped.
  *
- * Throws `cursor_expired` when retention has removed what comes next, or when the database was set
- * back to before `after`.
+ * Throws `cursor_expired` when retention has removed what comes next, or when the database was
+ * restored to a state before `after`; `database_unavailable` on a standby.
  */
 export async function readFeedPage(db: Db, entity: string, query: FeedQuery): Promise<FeedPage> {
-  const { after } = query;
   const settled = await settledPosition(db);
-  // A statement of its own, so that it sees all up to what the one before has told.
+  // A statement of its own, so that it sees everything up to the position that the one before returned.
   const rows = await db.execute<Row>(pageQuery(entity, query, settled));
-  const { expired_position, expired_sequence } = rows[0]!;
-  const expired = { position: Number(expired_position), sequence: Number(expired_sequence) };
-  // Not behind what is settled: that goes back by what a transaction has taken that is slow to commit.
-  const last = behind(Number(rows[0]!.last_position));
-  if (after && (isBefore(after, expired) || isBefore(last, after))) throw cursorExpired();
+  const expired = {
+    position: Number(rows[0]!.expired_position),
+    sequence: Number(rows[0]!.expired_sequence),
+    commitTime: Number(rows[0]!.expired_time),
+  };
+  if (query.after) requireSameHistory(query.after, expired, rows[0]!);
   const found = rows.filter((row) => row.position !== null);
-  const page = found.map((row) => ({ position: Number(row.position), ...toChange(row) }));
+  const page = found.map((row) => ({
+    position: Number(row.position),
+    commitTime: Number(row.commit_time),
+    ...toChange(row),
+  }));
   return {
     changes: page,
-    next: page.at(-1) ?? later(after ?? expired, behind(settled)),
+    next: page.at(-1) ?? later(query.after ?? expired, after(settled, rows[0]!.settled_time)),
     hasMore: isCut(found),
   };
 }
 
+/** Throws `cursor_expired` unless the database has what comes after the place, and what came before it. */
+function requireSameHistory(place: FeedPosition, expired: Place, row: Row): void {
+  // Compared with the last position, not with the settled one: that goes back when a transaction that
+  // has looked up its position is slow to commit.
+  const last = after(Number(row.last_position));
+  const isSame = Number(row.after_time) === place.commitTime;
+  if (isSame && !isBefore(place, expired) && !isBefore(last, place)) return;
+  throw new DataError(
+    'cursor_expired',
+    'Changes after this cursor have been removed, or the database was restored to a state before it.',
+  );
+}
+
 /**
- * Up to which every transaction has ended: a statement that begins later sees what they did. It may be
- * less than it was before: whoever begins to commit is seen from the position on that it has looked up.
+ * A position up to which every transaction has ended: a statement that begins later sees what they
+ * did. It may be less than before, when a transaction that begins to commit has looked up its position
+ * earlier. Throws `database_unavailable` on a standby.
  */
 export async function settledPosition(db: Db): Promise<number> {
-  const [row] = await db.execute<{ settled: string }>(sql`select changes_settled() as settled`);
-  return Number(row!.settled);
+  try {
+    const [row] = await db.execute<{ settled: string }>(sql`select changes_settled() as settled`);
+    return Number(row!.settled);
+  } catch (error) {
+    if (errorCodeOf(error) !== '25006') throw error;
+    throw new DataError(
+      'database_unavailable',
+      'The change feed can be read on the primary only; this database server is a standby.',
+      { cause: error },
+    );
+  }
 }
 
 /** Before the first change of the next commit. */
-function behind(position: number): FeedPosition {
-  return { position: position + 1, sequence: 0 };
+function after(position: number, commitTime: number | string = 0): FeedPosition {
+  return { position: position + 1, sequence: 0, commitTime: Number(commitTime) };
 }
 
 function later(a: FeedPosition, b: FeedPosition): FeedPosition {
   return isBefore(a, b) ? b : a;
 }
 
-function cursorExpired(): DataError {
-  return new DataError('cursor_expired', 'Changes behind this cursor have been removed.');
-}
-
-/** Without a change all but the expiry is null. */
+/** Without a change, the columns of the change are null. */
 interface Row extends ChangeRow {
   expired_position: string;
   expired_sequence: string;
+  expired_time: string;
   /** Of the last commit, settled or not. */
   last_position: string;
+  /** The `commitTime` of `after` in the history of this database. */
+  after_time: string;
+  settled_time: string;
   position: string | null;
+  commit_time: string | null;
+}
+
+/** The `commitTime` of a place up to this position. `expiry` stands for the last commit that was removed. */
+function commitTimeAt(position: number): SQL {
+  return milliseconds(sql`coalesce(
+    (select at from change_commits where position <= ${position} order by position desc limit 1),
+    expiry.at)`);
+}
+
+function milliseconds(moment: SQL): SQL {
+  return sql`coalesce((extract(epoch from ${moment}) * 1000)::bigint, 0)`;
 }
 
 /**
- * One row with the expiry at least, of the same snapshot as the changes. The commits are walked by
- * their index from the cursor on, and of each the changes by theirs, so that a page costs the same
- * however long the feed or one transaction in it is.
+ * At least one row, with the expiry, of the same snapshot as the changes. The commits of the entity
+ * are walked by their index from the cursor on, and the changes of each by theirs, so a page costs the
+ * same however long the feed or a transaction is, and whatever other entities have changed.
  */
-function pageQuery(entity: string, { after, limit = 50 }: FeedQuery, settled: number) {
-  const position = sql`coalesce(${after?.position ?? null}::bigint, expiry.position)`;
-  const sequence = sql`coalesce(${after?.sequence ?? null}::bigint, expiry.sequence)`;
+function pageQuery(entity: string, { after: place, limit = 50 }: FeedQuery, settled: number) {
+  const position = sql`coalesce(${place?.position ?? null}::bigint, expiry.position)`;
+  const sequence = sql`coalesce(${place?.sequence ?? null}::bigint, expiry.sequence)`;
+  // Compared as rows, or the planner could walk all positions and filter by the entity.
   const found = sql`
-    select commits.position, of_commit.*
+    select commits.position, ${milliseconds(sql`commits.at`)} as commit_time, of_commit.*
     from change_commits as commits cross join lateral (
       select ${CHANGE_COLUMNS} from changes
-      where change_set = commits.change_set and entity = ${entity}
+      where change_set = commits.change_set
         and sequence > case when commits.position = ${position} then ${sequence} else 0 end
       order by sequence limit ${limit + 1}
     ) as of_commit
-    where commits.position >= ${position} and commits.position <= ${settled}
-    order by commits.position, of_commit.sequence limit ${limit + 1}`;
+    where (commits.entity, commits.position) >= (${entity}, ${position})
+      and (commits.entity, commits.position) <= (${entity}, ${settled})
+    order by commits.entity, commits.position, of_commit.sequence limit ${limit + 1}`;
+  // A place at sequence 0 comes before its commit, which the reader has not seen.
+  const seen = place && place.position - (place.sequence === 0 ? 1 : 0);
   return sql`
     select expiry.position as expired_position, expiry.sequence as expired_sequence,
+      ${milliseconds(sql`expiry.at`)} as expired_time,
       (select case when is_called then last_value else 0 end from change_commits_position_seq) as last_position,
+      ${commitTimeAt(seen ?? 0)} as after_time, ${commitTimeAt(settled)} as settled_time,
       page.*
     from change_expiry as expiry
     left join lateral (${pageOf(found, { order: sql`position, sequence`, limit })}) as page on true

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm';
+import { checkedId } from './checked-id.js';
 import type { Db } from '../connection.js';
 import type { Change } from '../schema.js';
 import {
@@ -32,7 +33,7 @@ export function createChangesFactory(db: Db, entity: string) {
     const { limit = 50, before } = query;
     const found = sql`
       select ${CHANGE_COLUMNS} from changes
-      where entity_id = ${id} and entity = ${entity}
+      where entity_id = ${checkedId(id)} and entity = ${entity}
         and sequence < coalesce(${before ?? null}::bigint, ${Number.MAX_SAFE_INTEGER})
       order by sequence desc limit ${limit + 1}`;
     const page = await db.execute<ChangeRow>(pageOf(found, { order: sql`sequence desc`, limit }));

@@ -1,10 +1,11 @@
 import { and, eq, not, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
-import { type Author, authorValues, NOTING } from './author.js';
+import { type Author, authorValues, WRITE_AUTHOR } from './author.js';
 import { batchedRead } from '../query/batched-read.js';
 import { keptStatements, prepareOnce, withPlainRows } from '../query/prepared.js';
-import { isUuid } from '../driver/text-format.js';
+import { retryStatement } from '../transaction.js';
+import { checkedId } from './checked-id.js';
 import type { Entity, EntityRow } from './entity.js';
 import { firstVersion, WAS_INSERTED } from './first-version.js';
 
@@ -71,7 +72,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     db
       .insert(table)
       .values(placeholders(entity, written) as never)
-      .returning({ ...columns, ...NOTING })
+      .returning({ ...columns, ...WRITE_AUTHOR })
       .prepare(`${entity.name} insert`),
   );
 
@@ -106,10 +107,11 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
           set: set as never,
           setWhere: notVersions && not(isAt(entity, notVersions, 'notVersions')),
         })
-        .returning({ ...columns, ...NOTING, created: WAS_INSERTED });
+        .returning({ ...columns, ...WRITE_AUTHOR, created: WAS_INSERTED });
       return withPlainRows(upsert.prepare(`${entity.name} put`), ['created']);
     });
-    const [found] = await statement.execute({ ...values, ...valuesOf(id, options) });
+    const given = { ...values, ...valuesOf(id, options) };
+    const [found] = await retryStatement(db, () => statement.execute(given));
     if (!found) return versionMismatch(entity);
     const { created, ...row } = found as Record<string, unknown>;
     return { row: row as unknown as Row, created: created as boolean };
@@ -136,7 +138,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
           .update(table)
           .set(placeholders(entity, names) as never)
           .where(matching(entity, options))
-          .returning({ ...columns, ...NOTING })
+          .returning({ ...columns, ...WRITE_AUTHOR })
           .prepare(`${entity.name} update`),
       ),
     );
@@ -151,7 +153,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
         db
           .delete(table)
           .where(matching(entity, options))
-          .returning({ ...columns, ...NOTING })
+          .returning({ ...columns, ...WRITE_AUTHOR })
           .prepare(`${entity.name} delete`),
       ),
     );
@@ -167,12 +169,6 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
   }
 
   return { get, getMany, create, put, update, remove };
-}
-
-/** In lower case, as the database answers it. A wrong id would fail the whole batch of reads. */
-function checkedId(id: string): string {
-  if (isUuid(id)) return id.toLowerCase();
-  throw new DataError('invalid_value', 'The id is not a UUID.');
 }
 
 /** Placeholders for the values of columns, each with the column's own encoding. */

@@ -1,19 +1,20 @@
--- Gives every change of a transaction the same change_set, which is the sequence of the first change,
--- and the author that note_author was given. The setting names the transaction that it belongs to:
--- a value from anywhere else would hide changes from the feed.
+-- Completes a change. The changes to one entity in one transaction share a change_set, the sequence of
+-- the first of them. The setting that holds it names the transaction: a value from anywhere else would
+-- hide changes from the feed. The author is the one of this write, or else the one of the transaction.
 CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
+  set_name text := 'changes.set_' || encode(convert_to(NEW.entity, 'UTF8'), 'hex');
   own text := pg_current_xact_id()::text || ':';
-  noted text := current_setting('projects.change_set', true);
+  known text := current_setting(set_name, true);
 BEGIN
-  IF starts_with(noted, own) THEN
-    NEW.change_set := substr(noted, length(own) + 1)::bigint;
+  IF starts_with(known, own) THEN
+    NEW.change_set := substr(known, length(own) + 1)::bigint;
   ELSE
     NEW.change_set := NEW.sequence;
-    PERFORM set_config('projects.change_set', own || NEW.sequence, true);
+    PERFORM set_config(set_name, own || NEW.sequence, true);
   END IF;
-  NEW.actor := coalesce(current_setting('projects.actor', true), '');
-  NEW.request_id := coalesce(current_setting('projects.request_id', true), '');
+  NEW.actor := coalesce(nullif(current_setting('audit.write_actor', true), ''), current_setting('audit.actor', true), '');
+  NEW.request_id := coalesce(nullif(current_setting('audit.write_request_id', true), ''), current_setting('audit.request_id', true), '');
   RETURN NEW;
 END
 $$;

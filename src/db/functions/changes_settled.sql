@@ -6,6 +6,9 @@
 -- Why this holds: a transaction takes its lock before its position. When last_position is read, each
 -- transaction with a position up to it has ended or still holds a lock whose name is smaller than its
 -- position, and the query below sees that lock.
+--
+-- Only on the primary. A standby shows a sequence up to 32 values ahead and none of the primary's locks,
+-- so its answer would make a reader skip changes.
 CREATE OR REPLACE FUNCTION changes_settled() RETURNS bigint LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
@@ -13,6 +16,11 @@ DECLARE
   deadline timestamptz := clock_timestamp() + interval '100 milliseconds';
   behind bigint;
 BEGIN
+  IF pg_is_in_recovery() THEN
+    RAISE read_only_sql_transaction USING
+      MESSAGE = 'The change feed cannot be read on a standby: this server is in recovery.',
+      HINT = 'Read the feed on the primary.';
+  END IF;
   LOOP
     SELECT max((last_position - objid::bigint) & 4294967295) INTO behind FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 2 AND classid = (hashtext('changes')::bigint & 4294967295)::oid

@@ -1,15 +1,21 @@
--- Gives a transaction its place in the order of commits, as the last step before it commits. Until
--- the transaction ends it holds a shared lock, named by (the last 32 bits of) a position before its
--- own, which changes_settled reads in pg_locks. Nobody ever waits for that lock. When several
--- transactions commit at once, only one of them notifies, because NOTIFY serializes commits.
+-- Gives a transaction its place in the order of commits, as the last step before it commits: one
+-- position for each entity that it changed. Until the transaction ends it holds a shared lock, named by
+-- (the last 32 bits of) a position before its own, which changes_settled reads in pg_locks. Nobody ever
+-- waits for that lock.
+--
+-- When several transactions commit at once, only one of them notifies, because NOTIFY serializes
+-- commits. None does where the server takes PREPARE TRANSACTION, which fails after a NOTIFY; readers
+-- then look once a second.
 CREATE OR REPLACE FUNCTION changes_take_position() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(hashtext('changes'),
     (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM change_commits_position_seq)::bit(32)::integer);
-  INSERT INTO change_commits (change_set) VALUES (NEW.change_set);
-  IF pg_try_advisory_xact_lock(hashtext('changes notify'), 0) THEN
-    PERFORM pg_notify('changes', '');
+  INSERT INTO change_commits (change_set, entity) VALUES (NEW.change_set, NEW.entity);
+  IF current_setting('max_prepared_transactions')::integer = 0 THEN
+    IF pg_try_advisory_xact_lock(hashtext('changes notify'), 0) THEN
+      PERFORM pg_notify('changes', '');
+    END IF;
   END IF;
   RETURN NULL;
 END

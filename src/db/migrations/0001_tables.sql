@@ -1,6 +1,7 @@
 CREATE TABLE "change_commits" (
 	"position" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "change_commits_position_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"change_set" bigint NOT NULL,
+	"entity" text NOT NULL,
 	"at" timestamp (3) with time zone DEFAULT clock_timestamp() NOT NULL
 );
 --> statement-breakpoint
@@ -8,6 +9,7 @@ CREATE TABLE "change_expiry" (
 	"only" boolean PRIMARY KEY DEFAULT true NOT NULL,
 	"position" bigint DEFAULT 0 NOT NULL,
 	"sequence" bigint DEFAULT 0 NOT NULL,
+	"at" timestamp (3) with time zone,
 	CONSTRAINT "change_expiry_only_check" CHECK ("change_expiry"."only")
 );
 --> statement-breakpoint
@@ -79,6 +81,7 @@ CREATE TABLE "technology_counts" (
 	"projects" bigint NOT NULL
 );
 --> statement-breakpoint
+CREATE INDEX "change_commits_entity_position_index" ON "change_commits" USING btree ("entity","position");--> statement-breakpoint
 CREATE INDEX "changes_entity_id_sequence_index" ON "changes" USING btree ("entity_id","sequence");--> statement-breakpoint
 CREATE INDEX "idempotency_keys_created_at_index" ON "idempotency_keys" USING btree ("created_at");--> statement-breakpoint
 CREATE INDEX "name_words_trigram_index" ON "name_words" USING gin ("word" gin_trgm_ops);--> statement-breakpoint

@@ -9,23 +9,58 @@ CREATE OR REPLACE FUNCTION api_moment(moment timestamptz) RETURNS text LANGUAGE 
   SELECT to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 $$;
 --> statement-breakpoint
+-- functions/next_version.sql
+-- The version after this one. After the last number that an integer holds comes 1, so that a row stays
+-- writable and removable at any version.
+CREATE OR REPLACE FUNCTION next_version(version integer) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN version = 2147483647 THEN 1 ELSE version + 1 END
+$$;
+--> statement-breakpoint
+-- functions/changes_check_version.sql
+-- A row that is created goes on from the version of the last row that had its id, or one ETag would name
+-- two rows. The writer's own look at the history may be too early: while its INSERT waits for another
+-- transaction, that one may write and delete the row. This function runs after the wait and sees what
+-- was committed. 40001 (serialization_failure) tells the caller that a retry succeeds. A deleted row may
+-- come back exactly as it was, for then its ETag names the same content.
+CREATE OR REPLACE FUNCTION changes_check_version() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
+DECLARE
+  last record;
+BEGIN
+  SELECT version, action, before INTO last FROM changes
+    WHERE entity_id = NEW.entity_id AND entity = NEW.entity ORDER BY sequence DESC LIMIT 1;
+  IF last.version >= NEW.version AND NEW.version <> next_version(last.version)
+    AND NOT (last.action = 'deleted' AND last.version = next_version(NEW.version) AND last.before::text = NEW.after::text)
+  THEN
+    RAISE serialization_failure USING
+      MESSAGE = format('The history of the %s %s goes up to version %s already.', NEW.entity, NEW.entity_id, last.version),
+      HINT = 'Try again. If you give the version yourself, give a later one.';
+  END IF;
+  RETURN NEW;
+END
+$$;
+--> statement-breakpoint
+CREATE OR REPLACE TRIGGER changes_check_version BEFORE INSERT ON changes
+FOR EACH ROW WHEN (NEW.action = 'created') EXECUTE FUNCTION changes_check_version();
+--> statement-breakpoint
 -- functions/changes_join_set.sql
--- Gives every change of a transaction the same change_set, which is the sequence of the first change,
--- and the author that note_author was given. The setting names the transaction that it belongs to:
--- a value from anywhere else would hide changes from the feed.
+-- Completes a change. The changes to one entity in one transaction share a change_set, the sequence of
+-- the first of them. The setting that holds it names the transaction: a value from anywhere else would
+-- hide changes from the feed. The author is the one of this write, or else the one of the transaction.
 CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
+  set_name text := 'changes.set_' || encode(convert_to(NEW.entity, 'UTF8'), 'hex');
   own text := pg_current_xact_id()::text || ':';
-  noted text := current_setting('projects.change_set', true);
+  known text := current_setting(set_name, true);
 BEGIN
-  IF starts_with(noted, own) THEN
-    NEW.change_set := substr(noted, length(own) + 1)::bigint;
+  IF starts_with(known, own) THEN
+    NEW.change_set := substr(known, length(own) + 1)::bigint;
   ELSE
     NEW.change_set := NEW.sequence;
-    PERFORM set_config('projects.change_set', own || NEW.sequence, true);
+    PERFORM set_config(set_name, own || NEW.sequence, true);
   END IF;
-  NEW.actor := coalesce(current_setting('projects.actor', true), '');
-  NEW.request_id := coalesce(current_setting('projects.request_id', true), '');
+  NEW.actor := coalesce(nullif(current_setting('audit.write_actor', true), ''), current_setting('audit.actor', true), '');
+  NEW.request_id := coalesce(nullif(current_setting('audit.write_request_id', true), ''), current_setting('audit.request_id', true), '');
   RETURN NEW;
 END
 $$;
@@ -42,6 +77,9 @@ FOR EACH ROW EXECUTE FUNCTION changes_join_set();
 -- Why this holds: a transaction takes its lock before its position. When last_position is read, each
 -- transaction with a position up to it has ended or still holds a lock whose name is smaller than its
 -- position, and the query below sees that lock.
+--
+-- Only on the primary. A standby shows a sequence up to 32 values ahead and none of the primary's locks,
+-- so its answer would make a reader skip changes.
 CREATE OR REPLACE FUNCTION changes_settled() RETURNS bigint LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
@@ -49,6 +87,11 @@ DECLARE
   deadline timestamptz := clock_timestamp() + interval '100 milliseconds';
   behind bigint;
 BEGIN
+  IF pg_is_in_recovery() THEN
+    RAISE read_only_sql_transaction USING
+      MESSAGE = 'The change feed cannot be read on a standby: this server is in recovery.',
+      HINT = 'Read the feed on the primary.';
+  END IF;
   LOOP
     SELECT max((last_position - objid::bigint) & 4294967295) INTO behind FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 2 AND classid = (hashtext('changes')::bigint & 4294967295)::oid
@@ -63,18 +106,24 @@ END
 $$;
 --> statement-breakpoint
 -- functions/changes_take_position.sql
--- Gives a transaction its place in the order of commits, as the last step before it commits. Until
--- the transaction ends it holds a shared lock, named by (the last 32 bits of) a position before its
--- own, which changes_settled reads in pg_locks. Nobody ever waits for that lock. When several
--- transactions commit at once, only one of them notifies, because NOTIFY serializes commits.
+-- Gives a transaction its place in the order of commits, as the last step before it commits: one
+-- position for each entity that it changed. Until the transaction ends it holds a shared lock, named by
+-- (the last 32 bits of) a position before its own, which changes_settled reads in pg_locks. Nobody ever
+-- waits for that lock.
+--
+-- When several transactions commit at once, only one of them notifies, because NOTIFY serializes
+-- commits. None does where the server takes PREPARE TRANSACTION, which fails after a NOTIFY; readers
+-- then look once a second.
 CREATE OR REPLACE FUNCTION changes_take_position() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(hashtext('changes'),
     (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM change_commits_position_seq)::bit(32)::integer);
-  INSERT INTO change_commits (change_set) VALUES (NEW.change_set);
-  IF pg_try_advisory_xact_lock(hashtext('changes notify'), 0) THEN
-    PERFORM pg_notify('changes', '');
+  INSERT INTO change_commits (change_set, entity) VALUES (NEW.change_set, NEW.entity);
+  IF current_setting('max_prepared_transactions')::integer = 0 THEN
+    IF pg_try_advisory_xact_lock(hashtext('changes notify'), 0) THEN
+      PERFORM pg_notify('changes', '');
+    END IF;
   END IF;
   RETURN NULL;
 END
@@ -118,21 +167,6 @@ BEGIN
   SELECT count(*) INTO folded FROM notes;
   DELETE FROM technology_counts WHERE projects = 0;
   RETURN folded;
-END
-$$;
---> statement-breakpoint
--- functions/next_version.sql
--- The version after this one. After the last number that an integer holds comes 1, so that a row stays
--- writable and removable at any version.
-CREATE OR REPLACE FUNCTION next_version(version integer) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT CASE WHEN version = 2147483647 THEN 1 ELSE version + 1 END
-$$;
---> statement-breakpoint
--- functions/note_author.sql
--- Sets the actor and the request id that the history records for the rest of this transaction.
-CREATE OR REPLACE FUNCTION note_author(actor text, request_id text) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM set_config('projects.actor', actor, true), set_config('projects.request_id', request_id, true);
 END
 $$;
 --> statement-breakpoint
@@ -386,6 +420,27 @@ BEGIN
   RETURN coalesce(query, '')
     && coalesce(technologies_query(all_of, ' & '), '')
     && coalesce(technologies_query(any_of, ' | '), '');
+END
+$$;
+--> statement-breakpoint
+-- functions/set_write_author.sql
+-- Sets the author of one write, in its RETURNING clause, which runs before the triggers that record the
+-- history. What is null falls back to set_audit_context.
+CREATE OR REPLACE FUNCTION set_write_author(actor text, request_id text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('audit.write_actor', coalesce(actor, ''), true),
+    set_config('audit.write_request_id', coalesce(request_id, ''), true);
+END
+$$;
+--> statement-breakpoint
+-- functions/set_audit_context.sql
+-- Sets the actor and the request id that the history records for the rest of this transaction. What is
+-- null stays as it is. It also ends what set_write_author has set.
+CREATE OR REPLACE FUNCTION set_audit_context(actor text, request_id text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('audit.actor', actor, true) WHERE actor IS NOT NULL;
+  PERFORM set_config('audit.request_id', request_id, true) WHERE request_id IS NOT NULL;
+  PERFORM set_write_author(NULL, NULL);
 END
 $$;
 --> statement-breakpoint

@@ -1,4 +1,4 @@
-import { type Author, noteAuthor } from '../../db/entity/author.js';
+import { type Author, setWriteAuthor } from '../../db/entity/author.js';
 import type { Db } from '../../db/connection.js';
 import { asDataError, DataError } from '../../db/errors.js';
 import type { ExportFormat } from '../../db/factories/projects/project-export.js';
@@ -97,7 +97,7 @@ async function writeAll(db: Db, batches: Batches, by: Author): Promise<ImportCou
   const refused = new Error('rolled back');
   try {
     return await db.transaction(async (tx) => {
-      await noteAuthor(tx, by);
+      await setWriteAuthor(tx, by);
       const counts = await writeBatches(tx, first, batches);
       if (batches.isOver) throw refused;
       return counts;

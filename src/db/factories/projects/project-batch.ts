@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'drizzle-orm';
-import { type Author, noteAuthor } from '../../entity/author.js';
+import { type Author, setWriteAuthor } from '../../entity/author.js';
+import { checkedId } from '../../entity/checked-id.js';
 import type { Db } from '../../connection.js';
 import { DataError } from '../../errors.js';
 import { withPlainRows } from '../../query/prepared.js';
 import { type NewProject, type Project, projects } from '../../schema.js';
 import { inTransaction } from '../../transaction.js';
-import { firstVersion, WAS_INSERTED } from './first-version.js';
+import { firstVersion, WAS_INSERTED } from '../../entity/first-version.js';
 import { normalized } from './normalized.js';
 import { PROJECT_COLUMNS } from './project-list-query.js';
 
@@ -60,8 +61,11 @@ export async function writeProjects(
   by: Author = {},
 ): Promise<OperationResult[]> {
   return await inTransaction(db, async (tx) => {
-    await noteAuthor(tx, by);
-    const rows = operations.map((operation) => ({ id: randomUUID(), ...operation }));
+    await setWriteAuthor(tx, by);
+    const rows = operations.map((operation) => ({
+      ...operation,
+      id: operation.op === 'create' ? randomUUID() : checkedId(operation.id),
+    }));
     await refuseUnmet(tx, rows);
     const written = [
       ...(await put(
@@ -115,7 +119,7 @@ async function put(tx: Db, rows: { id: string; project: Values }[]): Promise<Wri
     .insert(projects)
     // drizzle names every column of such an insert, those with a default too.
     .select(
-      sql`select id, name, description, technologies, now(), now(), ${firstVersion(sql`given.id`)}
+      sql`select id, name, description, technologies, now(), now(), ${firstVersion('project', sql`given.id`)}
         from json_to_recordset(${given}::json)
           as given (id uuid, name text, description text, technologies jsonb)
         order by id`,

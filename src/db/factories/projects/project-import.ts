@@ -1,13 +1,17 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../../connection.js';
-import { firstVersion, WAS_INSERTED } from './first-version.js';
+import { WAS_INSERTED } from '../../entity/first-version.js';
 import { nfc } from './normalized.js';
 import type { ProjectValues } from './projects.factory.js';
 
 /** One project of an import: with an id it replaces the project, or is created under that id. */
 export interface ProjectRow extends ProjectValues {
   id?: string;
-  /** What a project that is created begins with: by default now, now and `firstVersion`. One that is there keeps its own. */
+  /**
+   * What a project that is created begins with: by default now, now and the first version after its
+   * history. A version that the history has already is raised in the same way, unless the row brings
+   * back a deleted project exactly as it was. A project that exists keeps its own.
+   */
   createdAt?: string;
   updatedAt?: string;
   version?: number;
@@ -25,12 +29,16 @@ export interface ImportCounts {
  * `conflict`, `statement_timeout`.
  */
 export async function importRows(db: Db, rows: ProjectRow[]): Promise<ImportCounts> {
+  await lockRows(db, rows);
   const [counted] = await db.execute<Written>(sql`
     with written as (
       insert into projects as known (id, name, description, technologies, created_at, updated_at, version)
-      select coalesce(id, gen_random_uuid()), name, description, technologies,
-        coalesce(created_at, now()), coalesce(updated_at, now()), coalesce(version, ${firstVersion(sql`given.id`)})
-      from ${given(rows)}
+      select coalesce(given.id, gen_random_uuid()), name, description, technologies,
+        coalesce(created_at, now()), coalesce(updated_at, now()), ${FIRST_VERSION}
+      from ${given(rows)} left join lateral (
+        select version, action, before from changes where entity_id = given.id and entity = 'project'
+        order by sequence desc limit 1
+      ) as last on true
       on conflict (id) do update
         set name = excluded.name, description = excluded.description, technologies = excluded.technologies
         where ${differs(sql`excluded`)}
@@ -41,6 +49,28 @@ export async function importRows(db: Db, rows: ProjectRow[]): Promise<ImportCoun
     from written`);
   return countsOf(rows, counted!);
 }
+
+/**
+ * Waits for whoever writes these projects now, so that the next statement sees what they did to the
+ * history. In the order of the ids, so that two imports do not deadlock.
+ */
+async function lockRows(db: Db, rows: ProjectRow[]): Promise<void> {
+  const ids = rows.flatMap(({ id }) => id ?? []);
+  if (ids.length === 0) return;
+  await db.execute(
+    sql`select from projects where id = any(${sql.param(ids)}::uuid[]) order by id for update`,
+  );
+}
+
+/** Of a row of `given`, where `last` is the last change under its id. */
+const FIRST_VERSION = sql`case
+  when last.version is null then coalesce(given.version, 1)
+  when given.version > last.version then given.version
+  when last.action = 'deleted' and last.version = next_version(given.version) and last.before::text = project_document(
+      given.id, name, description, technologies, created_at, updated_at, given.version)::text
+    then given.version
+  else next_version(last.version)
+end`;
 
 /** What `importRows` would count if each id came once; writes nothing and locks nothing. */
 export async function compareRows(db: Db, rows: ProjectRow[]): Promise<ImportCounts> {

@@ -1,12 +1,13 @@
 import { and, desc, eq, not, type SQL, sql } from 'drizzle-orm';
-import { type Author, authorValues, NOTING } from '../../entity/author.js';
+import { type Author, authorValues, WRITE_AUTHOR } from '../../entity/author.js';
+import { checkedId } from '../../entity/checked-id.js';
 import { batchedRead } from '../../query/batched-read.js';
 import type { Db } from '../../connection.js';
 import { DataError } from '../../errors.js';
 import { keptStatements, prepareOnce, withPlainRows } from '../../query/prepared.js';
 import { type NewProject, type Project, projects } from '../../schema.js';
-import { isUuid } from '../../driver/text-format.js';
-import { firstVersion, WAS_INSERTED } from './first-version.js';
+import { retryStatement } from '../../transaction.js';
+import { firstVersion, WAS_INSERTED } from '../../entity/first-version.js';
 import { normalized } from './normalized.js';
 import { type ProjectOperation, writeProjects } from './project-batch.js';
 import { PROJECT_COLUMNS, PROJECT_FIELDS } from './project-list-query.js';
@@ -61,13 +62,14 @@ export function createProjectsFactory(db: Db) {
     ids: string[],
     fields: (keyof Project)[] = PROJECT_FIELDS,
   ): Promise<Partial<Project>[]> {
+    const checked = ids.map(checkedId);
     const found = await db
       .select(PROJECT_COLUMNS)
       .from(projects)
-      .where(sql`${projects.id} = any(${sql.param(ids)}::uuid[])`);
+      .where(sql`${projects.id} = any(${sql.param(checked)}::uuid[])`);
     const byId = new Map(found.map((project) => [project.id, project]));
-    return ids
-      .map((id) => byId.get(id.toLowerCase()))
+    return checked
+      .map((id) => byId.get(id))
       .filter((project) => project !== undefined)
       .map((project) => pick(project, fields));
   }
@@ -86,8 +88,8 @@ export function createProjectsFactory(db: Db) {
 
   /** Throws `not_found`. */
   async function getProject(id: string): Promise<Project> {
-    if (!isUuid(id)) throw new DataError('invalid_value', 'The id is not a UUID.'); // or it would fail the others'
-    return (await readById(id.toLowerCase())) ?? notFound();
+    // Checked first, since a wrong id would fail the whole batch of reads.
+    return (await readById(checkedId(id))) ?? notFound();
   }
 
   const insert = prepareOnce(() =>
@@ -98,7 +100,7 @@ export function createProjectsFactory(db: Db) {
         description: sql.placeholder('description'),
         technologies: sql.placeholder('technologies'),
       })
-      .returning({ ...PROJECT_COLUMNS, ...NOTING })
+      .returning({ ...PROJECT_COLUMNS, ...WRITE_AUTHOR })
       .prepare('insert'),
   );
 
@@ -125,22 +127,20 @@ export function createProjectsFactory(db: Db) {
           .values({
             id: sql.placeholder('id'),
             ...written,
-            version: firstVersion(sql`${sql.placeholder('id')}`),
+            version: firstVersion('project', sql`${sql.placeholder('id')}`),
           })
           .onConflictDoUpdate({
             target: projects.id,
             set: written,
             setWhere: notVersions && not(isAt(notVersions, 'notVersions')),
           })
-          .returning({ ...PROJECT_COLUMNS, ...NOTING, created: WAS_INSERTED })
+          .returning({ ...PROJECT_COLUMNS, ...WRITE_AUTHOR, created: WAS_INSERTED })
           .prepare('put'),
         ['created'],
       );
     });
-    const [written] = await statement.execute({
-      ...normalized(values),
-      ...valuesOf(id, options),
-    });
+    const placed = { ...normalized(values), ...valuesOf(id, options) };
+    const [written] = await retryStatement(db, () => statement.execute(placed));
     if (!written) return versionMismatch();
     const { created, ...project } = written;
     return { project, created };
@@ -167,7 +167,7 @@ export function createProjectsFactory(db: Db) {
           .update(projects)
           .set(placeholders(names))
           .where(matching(options))
-          .returning({ ...PROJECT_COLUMNS, ...NOTING })
+          .returning({ ...PROJECT_COLUMNS, ...WRITE_AUTHOR })
           .prepare('update'),
       ),
     );
@@ -185,7 +185,7 @@ export function createProjectsFactory(db: Db) {
         db
           .delete(projects)
           .where(matching(options))
-          .returning({ ...PROJECT_COLUMNS, ...NOTING })
+          .returning({ ...PROJECT_COLUMNS, ...WRITE_AUTHOR })
           .prepare('delete'),
       ),
     );
@@ -231,7 +231,7 @@ function shapeOf({ versions, notVersions }: WriteCondition): string {
 
 function valuesOf(id: string, { versions, notVersions, by = {} }: WriteOptions) {
   return {
-    id,
+    id: checkedId(id),
     versions: `{${String(versions)}}`,
     notVersions: `{${String(notVersions)}}`,
     ...authorValues(by),
