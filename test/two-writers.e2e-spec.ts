@@ -54,7 +54,7 @@ async function countStatuses(sent: PromiseLike<request.Response>[]) {
 const mismatch = {
   success: false,
   type: 'urn:problem-type:version_mismatch',
-  title: 'A precondition of the request is not met',
+  title: 'The resource is not at the version that is required',
   status: 412,
   detail: 'The project is not at the version that the request names.',
   code: 'version_mismatch',
