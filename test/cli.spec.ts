@@ -22,11 +22,13 @@ import { createDatabaseConnection } from '../src/db/connection.js';
 import { createProjectsFactory } from '../src/db/factories/projects/projects.factory.js';
 import { forTransfer } from '../src/projects/transfer/limits.js';
 import { aProject } from './support/builders.js';
+import { built } from './support/built.js';
 import { sleep, until } from './support/connections.js';
 import { createEmptyDatabase, type TestDatabase } from './support/database.js';
 import { onDatabase } from './support/transfer.js';
 
 const MAIN = 'dist/cli/main.js';
+beforeAll(() => built());
 
 let database: TestDatabase;
 beforeEach(async () => (database = await createEmptyDatabase()));
@@ -160,7 +162,16 @@ describe('files', () => {
       expect.stringMatching(/^[0-9a-f-]{36},"One","'=1\+1","\[""TypeScript"", ""PostgreSQL""\]",/),
       '',
     ]);
-    const sorted = cli('export', '-', '--technology', 'TypeScript', 'PostgreSQL', '--sort', 'name');
+    const sorted = cli(
+      'export',
+      '-',
+      '--technology',
+      'TypeScript',
+      '--technology',
+      'PostgreSQL',
+      '--sort',
+      'name',
+    );
     expect(sorted.stdout).toMatch(/^\{"id":"[^"]+","name":"One"[^\n]*\n$/);
     const wrong = cli('export', '--sort', 'size');
     expect(wrong).toMatchObject({ status: 1, stdout: '' });
@@ -259,6 +270,62 @@ describe('files', () => {
       (sql) => sql`insert into projects (name, description, technologies)
         select i, repeat('x', 20000), '[]' from generate_series(1, ${count}::integer) as i`,
     );
+
+  it('are named behind options that may be repeated, and keep the permissions that they had', async () => {
+    cliWith(lines(...rows), 'import', '-');
+    const target = await file('out.ndjson', 'before');
+    await chmod(target, 0o600);
+    const exported = cli('export', '--technology', 'TypeScript', target);
+    expect(exported).toEqual({ status: 0, stdout: '', stderr: '1 projects exported\n' });
+    expect(await readFile(target, 'utf8')).toMatch(/^\{"id":"[^"]+","name":"One"[^\n]*\n$/);
+    expect((await stat(target)).mode & 0o777).toBe(0o600);
+    expect(
+      cli('export', '--any-technology', 'C', '--any-technology', 'PostgreSQL', target).stderr,
+    ).toBe('1 projects exported\n');
+    expect(cli('export', '--technology', 'A', target, 'more')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('too many arguments'),
+    });
+  });
+
+  it('that hold control characters show them written out, on standard error and on a terminal', async () => {
+    const escape = '\u001b[31m\u009b2J\u202e';
+    const shown = '\\u001b[31m\\u009b2J\\u202e';
+    const field = `col${escape}\nline 9: forged`;
+    const { stderr } = cli('import', await file('a.ndjson', lines({ ...rows[1], [field]: 1 })));
+    expect(stderr).toContain(`line 1: col${shown}\\u000aline 9: forged `);
+    expect(cli('import', await file('a.csv', `"${escape}"\n1\n`)).stderr).toContain(shown);
+    expect(cli('import', path.join(folder, escape)).stderr).toContain(`${shown}'`);
+
+    cliWith(lines({ ...rows[1], name: escape }), 'import', '-');
+    expect(cli('export', '--format', 'csv').stdout).toContain(`"${escape}"`);
+    const terminal = onTerminal('export', '--format', 'csv');
+    expect(terminal).toContain(`"${shown}"`);
+    expect(terminal).not.toContain('\u001b[31m');
+  });
+
+  it.each([
+    ['a pipe that nobody reads', '| true', 'Nobody reads the output any more.\n'],
+    ['nothing, for it is closed', '>&-', 'The standard output is closed.\n'],
+    ['a full device', '>/dev/full', expect.stringContaining('ENOSPC')],
+  ])('that go to %s are not called exported', (_what, redirection, said) => {
+    const { status, stderr } = shell(`"$@" export --format csv ${redirection}`);
+    expect({ status, stderr }).toEqual({ status: 1, stderr: said });
+  });
+
+  it('say that what they report could not be written', () => {
+    for (const redirection of ['| true', '>/dev/full'])
+      expect(shell(`"$@" status ${redirection}`).status).toBe(1);
+  });
+
+  function shell(script: string) {
+    const command = ['--norc', '-c', `set -o pipefail; ${script}`, 'bash', process.execPath, MAIN];
+    return spawnSync('bash', command, {
+      env: environment(),
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  }
 
   it('that are pipes, devices or links are written to as they are', async () => {
     cliWith(lines(...rows), 'import', '-');

@@ -14,8 +14,9 @@ import { createProjectsFactory } from '../db/factories/projects/projects.factory
 import { validated } from '../http/contract/validation.js';
 import { ExportProjectsQuery } from '../projects/dto/export-projects.query.js';
 import { orderOf } from '../projects/project-list.js';
-import { formatOf, isPacked, isReplaceable, openFile, STANDARD } from './files.js';
+import { createLike, formatOf, isPacked, isReplaceable, openFile, STANDARD } from './files.js';
 import { isProgressDrawn, startProgress } from './progress.js';
+import { complain, forTerminal, isOutputClosed, outputFailure } from './terminal.js';
 
 /** Named as the parameters of the route; the format by default as the file's name says. */
 export type ExportFileOptions = { format?: ExportFormat } & Record<string, unknown>;
@@ -38,7 +39,7 @@ export async function exportFile(
 ): Promise<void> {
   const selected = { query: await queryOf(options), format, signal };
   const rows = await exportAs(db, file, selected);
-  console.error(`${rows} projects exported`);
+  complain(`${rows} projects exported`);
 }
 
 async function queryOf(options: Record<string, unknown>): Promise<ExportQuery> {
@@ -47,17 +48,29 @@ async function queryOf(options: Record<string, unknown>): Promise<ExportQuery> {
 }
 
 async function exportAs(db: Db, file: string, selected: Selected): Promise<number> {
-  if (file === STANDARD) return await exportTo(db, process.stdout, selected);
+  if (file === STANDARD) return await exportToOutput(db, selected);
   const packed = { ...selected, isPacked: isPacked(file) };
   return (await isReplaceable(file))
     ? await exportWhole(db, file, packed)
     : await exportInto(db, file, packed);
 }
 
+async function exportToOutput(db: Db, selected: Selected): Promise<number> {
+  if (isOutputClosed()) throw new Error('The standard output is closed.');
+  const { stdout } = process;
+  const rows = await exportTo(db, stdout, selected);
+  await new Promise<void>((resolve, reject) => {
+    stdout.write('', (error) => (error ? reject(new Error(outputFailure(error))) : resolve()));
+  });
+  return rows;
+}
+
 type Packed = Selected & { isPacked: boolean };
 
 async function exportWhole(db: Db, file: string, selected: Packed): Promise<number> {
   const partial = `${file}.${process.pid}.partial`;
+  await rm(partial, { force: true });
+  await createLike(file, partial);
   try {
     const rows = await exportInto(db, partial, selected);
     await rename(partial, file);
@@ -87,8 +100,9 @@ async function exportInto(db: Db, file: string, selected: Packed): Promise<numbe
 
 async function exportTo(db: Db, out: Writable, { signal, query, format }: Selected) {
   const failed = new AbortController();
-  out.on('error', (error: NodeJS.ErrnoException) => failed.abort(outputError(error)));
+  out.on('error', (error: NodeJS.ErrnoException) => failed.abort(new Error(outputFailure(error))));
   const ended = AbortSignal.any([signal, failed.signal]);
+  const shown = out === process.stdout && process.stdout.isTTY ? forTerminal() : undefined;
   const progress = startProgress(isProgressDrawn() ? await countOf(db, query) : undefined);
   try {
     return await exportProjects(db, {
@@ -97,7 +111,7 @@ async function exportTo(db: Db, out: Writable, { signal, query, format }: Select
       write: async (part, rows) => {
         ended.throwIfAborted();
         progress.show(rows, rows);
-        if (!out.write(part)) await once(out, 'drain', { signal: ended });
+        if (!out.write(shown?.(part) ?? part)) await once(out, 'drain', { signal: ended });
       },
     });
   } catch (error) {
@@ -117,8 +131,4 @@ async function countOf(db: Db, query: ExportQuery): Promise<number | undefined> 
     if (asDataError(error)?.code !== 'statement_timeout') throw error;
     return (await listProjects({ ...query, limit: 1, count: 'estimated' })).total;
   }
-}
-
-function outputError({ code, message }: NodeJS.ErrnoException): Error {
-  return new Error(code === 'EPIPE' ? 'Nobody reads the output any more.' : message);
 }

@@ -23,10 +23,23 @@ export async function isReplaceable(file: string): Promise<boolean> {
   return !found || found.isFile();
 }
 
-/** Rejects with a plain error: the codes of some of the system's could be those of a lost database. */
-export async function openFile(file: string, flags: 'r' | 'w') {
+/** Creates an empty file to take the place of `file`, with its permissions and, where this process may, its owner. */
+export async function createLike(file: string, path: string): Promise<void> {
+  const old = await lstat(file).catch(() => undefined);
+  const created = await openFile(path, 'wx', old ? 0o600 : 0o666);
   try {
-    return await open(file, flags);
+    if (!old) return;
+    await created.chown(old.uid, old.gid).catch(() => undefined);
+    await created.chmod(old.mode & 0o777); // after chown, which would take some of them away
+  } finally {
+    await created.close();
+  }
+}
+
+/** Rejects with a plain error: the codes of some of the system's could be those of a lost database. */
+export async function openFile(file: string, flags: 'r' | 'w' | 'wx', mode?: number) {
+  try {
+    return await open(file, flags, mode);
   } catch (error) {
     // eslint-disable-next-line preserve-caught-error -- see above
     throw new Error((error as Error).message);

@@ -11,6 +11,7 @@ import {
 import { forTransfer } from '../projects/transfer/limits.js';
 import { formatOf, isPacked, LIMITS, openFile, STANDARD } from './files.js';
 import { startProgress } from './progress.js';
+import { complain, print } from './terminal.js';
 
 /** The format by default as the file's name says. */
 export type ImportFileOptions = Partial<Pick<ImportOptions, 'format' | 'onError' | 'dryRun'>>;
@@ -30,7 +31,7 @@ export async function importFile(db: Db, file: string, options: Interruptible): 
   } catch (error) {
     if (!(error instanceof ImportRefused)) throw error;
     printFaults(error.report.errors);
-    console.error(error.message);
+    complain(error.message);
     return false;
   }
 }
@@ -72,11 +73,11 @@ function unpacked(source: Readable): Readable {
 function printCounts({ created, replaced, unchanged, refused }: ImportReport): void {
   const counts = { created, replaced, unchanged, refused };
   const said = Object.entries(counts).map(([name, count]) => `${count} ${name}`);
-  console.log(said.join(', '));
+  print(said.join(', '));
 }
 
 function printFaults(faults: Fault[]): void {
   for (const { line, path, message } of faults) {
-    console.error(`line ${line}: ${path ? `${path} ` : ''}${message}`);
+    complain(`line ${line}: ${path ? `${path} ` : ''}${message}`);
   }
 }

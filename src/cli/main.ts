@@ -16,10 +16,13 @@ import { importFile, type ImportFileOptions } from './import.js';
 import { interruptible } from './interruption.js';
 import { KEY_SCOPES, printNewKey } from './key.js';
 import { seed } from './seed.js';
+import { complain, failWhenOutputFails, print, visible } from './terminal.js';
 
 const program = new Command('projects-service').description(
   'The commands beside the service. They use DATABASE_URL, or the embedded PostgreSQL without it.',
 );
+program.configureOutput({ outputError: (text, write) => write(`${visible(text.trimEnd())}\n`) });
+failWhenOutputFails();
 
 program
   .command('migrate')
@@ -37,6 +40,9 @@ program
   .command('seed')
   .description('put a demonstration catalogue into the database; twice changes nothing')
   .action(() => onDatabase(plantCatalogue));
+
+/** Of an option that may be given several times: one that took several values would take the file's name too. */
+const repeated = (value: string, others: string[] = []) => [...others, value];
 
 const formatOption = () =>
   new Option('--format <format>', 'what the file is; else its name says, or it is ndjson').choices(
@@ -65,8 +71,8 @@ program
   .description('export projects to a file, with the filters and the order of the list')
   .argument('[file]', 'where to; - is the standard output', '-')
   .addOption(formatOption())
-  .option('--technology <name...>', 'only projects that use all of these')
-  .option('--any-technology <name...>', 'only projects that use one of these')
+  .option('--technology <name>', 'only projects that use it; repeated: all of them', repeated)
+  .option('--any-technology <name>', 'only projects that use it; repeated: one of them', repeated)
   .option('--q <words>', 'only projects with these words')
   .option('--created-from <moment>')
   .option('--created-to <moment>')
@@ -92,7 +98,7 @@ program
   .command('openapi')
   .description('write the OpenAPI document, as JSON and YAML')
   .argument('[directory]', 'where to', 'docs')
-  .action(async (directory: string) => console.log((await writeOpenApi(directory)).join('\n')));
+  .action(async (directory: string) => print(...(await writeOpenApi(directory))));
 
 program
   .command('diagram')
@@ -100,13 +106,13 @@ program
   .argument('[file]', 'where to', 'docs/assets/database-diagram.png')
   .action(async (file: string) => {
     await writeFile(file, await drawDiagram());
-    console.log(file);
+    print(file);
   });
 
 try {
   await program.parseAsync();
 } catch (error) {
-  console.error(error instanceof Problem ? describeProblem(error) : describeError(error));
+  complain(...(error instanceof Problem ? problemLines(error) : describeError(error).split('\n')));
   process.exitCode = (error as { exitCode?: number }).exitCode ?? 1;
 }
 
@@ -117,7 +123,7 @@ async function onDatabase(work: Work<TDatabaseConfig>): Promise<void> {
   await interruptible(async (signal) => {
     const environment = await readEnvironment();
     const server = await databaseServer(environment);
-    if (server.notice) console.error(server.notice);
+    if (server.notice) complain(server.notice);
     try {
       signal.throwIfAborted();
       const config = databaseConfig({ ...environment, DATABASE_URL: server.url });
@@ -145,15 +151,15 @@ async function applyMigrations(
   environment: Environment,
 ): Promise<void> {
   const applied = await migrate(config, { journal: migrationJournal(environment), signal });
-  console.log(applied.length > 0 ? `applied ${applied.join(', ')}` : 'nothing to apply');
+  print(applied.length > 0 ? `applied ${applied.join(', ')}` : 'nothing to apply');
 }
 
 async function printStatus(db: Db, _signal: AbortSignal, environment: Environment): Promise<void> {
   const status = await migrationStatus(db, { journal: migrationJournal(environment) });
   const faults = describeFaults(status);
-  console.log(`applied: ${status.applied.join(', ') || 'none'}`);
-  for (const fault of faults) console.log(fault);
-  process.exitCode = faults.length > 0 ? 1 : 0;
+  print(`applied: ${status.applied.join(', ') || 'none'}`);
+  print(...faults);
+  if (faults.length > 0) process.exitCode = 1;
 }
 
 async function plantCatalogue(
@@ -165,13 +171,13 @@ async function plantCatalogue(
   const { db, close } = createDatabaseConnection(config);
   try {
     const { created, present } = await seed(db);
-    console.log(`${created} projects created, ${present} were there`);
+    print(`${created} projects created, ${present} were there`);
   } finally {
     await close();
   }
 }
 
-function describeProblem({ detail, extra }: Problem): string {
+function problemLines({ detail, extra }: Problem): string[] {
   const faults = (extra.errors ?? []).map(({ path, message }) => `  ${path} ${message}`.trimEnd());
-  return [detail, ...faults].join('\n');
+  return [detail, ...faults];
 }
