@@ -181,6 +181,21 @@ describe('hostile requests', () => {
   }, 900_000);
 });
 
+it('does not read the body of a stranger', async () => {
+  for (const body of ['{"name":', `"${'x'.repeat(2_000_000)}"`]) {
+    const response = await fetch(`${service.url}/api/projects`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body,
+    });
+    expect(response.status).toBe(401);
+  }
+  const huge = 'Content-Length: 1000000000';
+  const type = 'Content-Type: application/json';
+  const answer = await exchangeOne(service.url, head('POST /api/projects HTTP/1.1', type, huge));
+  expect(answer.status).toBe(401);
+});
+
 describe('the caller', () => {
   it('is the actor in the history and in the feed', async () => {
     const created = await request(service.url)

@@ -113,10 +113,10 @@ function rates(name, label, keep = () => true) {
 function quantile(name, q, title, is = () => true) {
   const points = windows(([from, to]) => {
     const edges = labelValues(`${name}_bucket`, 'le')
-      .map(Number)
+      .map(edgeOf)
       .sort((a, b) => a - b);
     const below = (edge) => {
-      const here = (labels) => Number(labels.le) === edge && is(labels);
+      const here = (labels) => edgeOf(labels.le) === edge && is(labels);
       return sum(to, `${name}_bucket`, here) - sum(from, `${name}_bucket`, here);
     };
     const total = below(Infinity);
@@ -142,6 +142,10 @@ function gauges(name, label) {
 function labelValues(name, label) {
   const samples = scrapes.at(-1).samples.filter((sample) => sample.name === name);
   return [...new Set(samples.map(({ labels }) => labels[label]))].sort();
+}
+
+function edgeOf(text) {
+  return text === '+Inf' ? Infinity : Number(text);
 }
 
 /** Of five seconds each, as Grafana's rate interval is longer than a scrape. */
@@ -178,7 +182,7 @@ async function draw() {
   const drawn = panels.map((panel) => chart(panel, series[panel.title])).join('');
   const executablePath = ['/usr/bin/chromium', '/usr/bin/google-chrome'].find(exists);
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
-  const page = await browser.newPage({ viewport: { width: 1240, height: 1400 } });
+  const page = await browser.newPage({ viewport: { width: 1240, height: 1150 } });
   await page.setContent(`<style>body{margin:16px;font:13px sans-serif;color:#333}h1{font-size:18px}
     main{display:grid;grid-template-columns:1fr 1fr;gap:12px}section{border:1px solid #ddd;padding:8px}
     h2{font-size:14px;margin:0 0 4px}span{margin-right:12px}</style><h1>${title}</h1><main>${drawn}</main>`);
