@@ -15,6 +15,7 @@ import { isTracing, requestSpans } from './observability/spans.js';
 import { type OnAnswered, observeAnswers } from './http/server/answered.js';
 import { allowJsonText } from './http/answers/json-text.js';
 import { ProblemFilter } from './http/problems/problem.filter.js';
+import { handlePipelinedInTurn } from './http/server/pipelining.js';
 import { requestId } from './http/server/request-id.js';
 import { requestLog } from './http/server/request-log.js';
 import { createLogger } from './observability/logger.js';
@@ -48,6 +49,7 @@ export async function createApplication(environment: Environment): Promise<NestE
   serveDocs(app);
   app.useGlobalFilters(new ProblemFilter());
   answerBrokenRequests(app.getHttpServer());
+  handlePipelinedInTurn(app.getHttpServer());
   return app;
 }
 

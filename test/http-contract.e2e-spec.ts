@@ -518,7 +518,7 @@ describe('a body', () => {
     expect(refused.headers['accept-encoding']).toBe('gzip, deflate, br');
     expectProblem(
       await post('gzip', Buffer.from(json)),
-      problem('bad_request', 'The request cannot be understood.', LIST),
+      problem('bad_request', 'The body is not packed as Content-Encoding says.', LIST),
     );
     const bomb = gzipSync(Buffer.alloc(20_000_000, ' '));
     expect((await post('gzip', bomb)).status).toBe(413);

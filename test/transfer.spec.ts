@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { checkRow, plainRow } from '../src/projects/transfer/check-row.js';
+import { parse } from 'csv-parse/sync';
+import { checkRow, plainRow, rowIfValid } from '../src/projects/transfer/check-row.js';
+import { cellsOf } from '../src/projects/transfer/csv-cells.js';
 import { readCsv, restored } from '../src/projects/transfer/csv.js';
 import type { FileRow } from '../src/projects/transfer/file-row.js';
 import { readNdjson } from '../src/projects/transfer/ndjson.js';
@@ -139,10 +141,10 @@ describe('CSV', () => {
     [`${HEADER},colour`, [['colour']]],
     [`${HEADER},name`, [['name']]],
     [`Name,description,technologies`, [['name'], ['Name']]],
-    [`${HEADER},`, [['']]],
+    [`${HEADER},,x`, [[''], ['x']]],
     [
-      HEADER.replaceAll(',', ';'),
-      [['name'], ['description'], ['technologies'], [HEADER.replaceAll(',', ';')]],
+      HEADER.replaceAll(',', '|'),
+      [['name'], ['description'], ['technologies'], [HEADER.replaceAll(',', '|')]],
     ],
     [`"name,description,technologies`, [['']]],
   ])('has the header %j refused by its columns', async (header, paths) => {
@@ -156,17 +158,21 @@ describe('CSV', () => {
   });
 
   it('has rows refused that are no CSV, too long, not UTF-8 or of other columns, and reads those around', async () => {
-    const quotes = 'its quotes are not those of CSV (RFC 4180)';
+    const quotes =
+      'its quotes are not those of CSV (RFC 4180): a cell with a quote in it stands in quotes, and each quote in it is doubled';
+    const cells = (count: number) =>
+      `has ${count} cells for the 3 columns: a cell with the delimiter in it stands in quotes`;
+    const noList = 'must be a JSON list such as ["C", "SQL"], which CSV writes "[""C"", ""SQL""]"';
     const rows: [Buffer | string, unknown][] = [
       ['good,1,[]', value('good', '1')],
       ['a"b,2,[]', quotes],
       ['"a"b,3,[]', quotes],
       ['good,4,[]', value('good', '4')],
-      ['a,b', 'has 2 cells for the 3 columns'],
-      ['a,b,[],', 'has 4 cells for the 3 columns'],
+      ['a,b', cells(2)],
+      ['a,b,[],x', cells(4)],
       [Buffer.from('\xff,b,[]', 'latin1'), 'is not valid UTF-8'],
       [`"${'x'.repeat(2_000_000)}",b,[]`, `is longer than ${MAX_RECORD_BYTES} bytes`],
-      ['good,9,nonsense', value('good', '9', 'nonsense')],
+      ['good,9,nonsense', noList],
       ['"open,10,[]', quotes],
     ];
     const file = Buffer.concat(
@@ -179,6 +185,49 @@ describe('CSV', () => {
       expect(told(await read(readCsv, file, [size]))).toEqual(
         rows.map(([, expected], i) => [i + 2, expected]),
       );
+  });
+
+  const ROW = `"a;b","c,d","[""C""]"`;
+  const BY_SEMICOLONS = ROW.replaceAll('","', '";"');
+
+  it.each([
+    ['semicolons', `name;description;technologies\n"a;b";c,d;"[""C""]"\n`],
+    ['semicolons in quotes', `"name";"description";"technologies"\n${BY_SEMICOLONS}\n`],
+    ['tabs', `name\tdescription\ttechnologies\na;b\tc,d\t"[""C""]"\n`],
+    ['commas named by sep=', `\ufeffsep=,\r\n${HEADER}\r\n${ROW}\r\n`],
+    ['semicolons named by sep=', `sep=;\n${HEADER.replaceAll(',', ';')}\n${BY_SEMICOLONS}\n`],
+    ['empty last columns', `${HEADER},,\n${ROW},,\n`],
+    ['empty rows', `${HEADER}\n,,\n\n"","",\n${ROW}\n,,,,\n`],
+    ['optional last cells left out', `${HEADER},id,version\n${ROW}\n`],
+    [
+      'all of this at once',
+      `sep=;\r\n${HEADER.replaceAll(',', ';')};;\r\n;;;;\r\n${BY_SEMICOLONS};;\r\n;;;;\r\n`,
+    ],
+  ])('is read as spreadsheets write it, with %s', async (_what, file) => {
+    for (const size of [1, 5, 1000]) {
+      const rows = await read(readCsv, file, [size]);
+      expect(rows.map((row) => row.value ?? row)).toEqual([value('a;b', 'c,d', ['C'])]);
+    }
+  });
+
+  it('is read with the delimiter that is given, whatever its first row looks like', async () => {
+    const file = 'name;description;technologies\na,b;c;[]\n';
+    const reader: Reader = (source) => readCsv(source, { delimiter: ';' });
+    expect(told(await read(reader, file))).toEqual([[2, value('a,b', 'c')]]);
+    const wrong: Reader = (source) => readCsv(source, { delimiter: ',' });
+    await expect(read(wrong, file)).rejects.toMatchObject({
+      code: 'validation_failed',
+      detail: expect.stringContaining('commas, semicolons or tabs'),
+    });
+  });
+
+  it('has a header of thousands of columns refused by its first hundred', async () => {
+    const header = 'x,'.repeat(8000) + 'name,'.repeat(6000);
+    const failed = await read(readCsv, `${header}\n`).catch((error: unknown) => error);
+    expect((failed as { extra: { errors: unknown[] } }).extra.errors).toHaveLength(100);
+    await expect(read(readCsv, `${header.repeat(5)}\n`)).rejects.toMatchObject({
+      extra: { errors: [{ message: 'has more than 16384 cells' }] },
+    });
   });
 
   it('counts the lines of a row that is passed over', async () => {
@@ -201,6 +250,31 @@ describe('CSV', () => {
     ["'＝1", '＝1'],
     ['', ''],
   ])('the cell %j is the text %j', (cell, text) => expect(restored(cell)).toBe(text));
+});
+
+describe('the cells of a row', () => {
+  const pieces = ['"', '""', ',', ';', 'a', ' ', '\n', '\r', "'", 'é'];
+  const rowsOf = (length: number): string[] =>
+    length === 0 ? [''] : rowsOf(length - 1).flatMap((row) => pieces.map((piece) => row + piece));
+
+  it('are those that csv-parse finds, or refused where it refuses them', () => {
+    const rows = [...rowsOf(4), '"a,""b""",c;d', '"",""', 'a,"b\r\nc",'];
+    for (const delimiter of [',', ';'] as const) {
+      for (const row of rows) {
+        const cells = cellsOf(row, delimiter);
+        const found = Array.isArray(cells) ? cells : 'refused';
+        expect([row, found]).toEqual([row, parsed(row, delimiter)]);
+      }
+    }
+  });
+
+  function parsed(row: string, delimiter: string): string[] | 'refused' {
+    try {
+      return parse(row, { delimiter, record_delimiter: '\0' })[0]!;
+    } catch {
+      return 'refused';
+    }
+  }
 });
 
 describe('the short way to check a row', () => {
@@ -292,6 +366,8 @@ describe('the short way to check a row', () => {
     }
     let plain = 0;
     for (const row of rows) {
+      const checked = await checkRow(structuredClone(row));
+      expect({ ...rowIfValid(structuredClone(row)) }).toEqual({ ...checked.row });
       const short = plainRow(structuredClone(row));
       if (!short) continue;
       plain++;

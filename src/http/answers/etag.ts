@@ -43,6 +43,8 @@ const TAG = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
 const MAX_TAGS = 100;
 /** Versions are columns of the type integer. */
 const MAX_VERSION = 2 ** 31 - 1;
+/** A hundred tags, with room to spare. */
+const MAX_LENGTH = 4096;
 
 function versionsOf(name: string, header: string | undefined, tag: RegExp): Versions | undefined {
   if (header === undefined) return undefined;
@@ -52,6 +54,7 @@ function versionsOf(name: string, header: string | undefined, tag: RegExp): Vers
 }
 
 function versionsIn(value: string, tag: RegExp): Versions | undefined {
+  if (value.length > MAX_LENGTH) return undefined;
   if (value.trim() === '*') return 'any';
   const tags = value.match(TAG) ?? [];
   if (tags.length === 0 || tags.length > MAX_TAGS || !isList(value)) return undefined;

@@ -129,11 +129,16 @@ function digest(text: string): string {
 
 /** The same text for the same JSON value, in whatever order its fields came. */
 function canonical(value: unknown): string {
-  return (
-    JSON.stringify(value, (_key, part: unknown) =>
-      typeof part === 'object' && part !== null && !Array.isArray(part)
-        ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-        : part,
-    ) ?? ''
-  );
+  if (Array.isArray(value)) {
+    return value.some(isObject) ? `[${value.map(canonical).join()}]` : JSON.stringify(value);
+  }
+  if (!isObject(value)) return JSON.stringify(value) ?? '';
+  const fields = Object.entries(value)
+    .filter(([, part]) => part !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${fields.map(([name, part]) => `${JSON.stringify(name)}:${canonical(part)}`).join()}}`;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }

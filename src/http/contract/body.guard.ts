@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer';
 import { setTimeout } from 'node:timers/promises';
 import {
   type CanActivate,
@@ -9,7 +8,7 @@ import {
 } from '@nestjs/common';
 import type { Request, RequestHandler, Response } from 'express';
 import { notValid, Problem } from '../problems/problem.js';
-import { JSON_MEDIA_TYPES, jsonBody } from '../server/body-parser.js';
+import { JSON_MEDIA_TYPES, jsonBody, jsonIn } from '../server/body-parser.js';
 import { checkContent } from './request.guard.js';
 import { mediaTypesOf, readsBodyItself } from './route-metadata.js';
 
@@ -42,7 +41,8 @@ export class BodyGuard implements CanActivate {
     isOfType(req, mediaTypes.length > 0 ? mediaTypes : JSON_MEDIA_TYPES, mediaTypes);
     if (req.body === undefined) return this.read(req, res).then(() => isAllowed(req, mediaTypes));
     // A parser of the application may have left it as text or as bytes.
-    if (typeof req.body === 'string' || Buffer.isBuffer(req.body)) req.body = parsed(req.body);
+    if (typeof req.body === 'string' || Buffer.isBuffer(req.body))
+      req.body = jsonIn(Buffer.from(req.body as string));
     return isAllowed(req, mediaTypes);
   }
 
@@ -114,14 +114,4 @@ function isAllowed(req: Request, mediaTypes: readonly string[]): true {
     throw notValid([{ path: name, message: 'this route takes no such field' }]);
   }
   return true;
-}
-
-function parsed(body: string | Buffer): unknown {
-  if (typeof body !== 'string' && !isUtf8(body))
-    throw new Problem('invalid_encoding', 'The body is not valid UTF-8.');
-  try {
-    return JSON.parse(body.toString());
-  } catch {
-    throw new Problem('invalid_json', 'The body is not valid JSON.');
-  }
 }

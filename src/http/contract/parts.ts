@@ -1,6 +1,7 @@
 import type { Type } from '@nestjs/common';
 import { Allow } from 'class-validator';
 import { type Fault, MAX_FAULTS } from '../problems/problem.js';
+import { Turn } from '../server/turns.js';
 
 /** Makes an instance of the class of an object and says what is wrong with it, below the path `parent`. */
 type CheckObject = (
@@ -51,7 +52,9 @@ export function ListOf({ maxItems, by, types }: ListOfOptions): PropertyDecorato
       return fault(path, `must be a list of 1 to ${maxItems}`);
     const instance: unknown[] = [];
     const faults: Fault[] = [];
+    const turn = new Turn();
     for (const [i, item] of list.entries()) {
+      if (turn.isOver) await turn.next();
       const at = `${path}.${i}`;
       const checked = !isObject(item)
         ? fault(at, 'must be an object')

@@ -16,8 +16,7 @@ const rulesOfClasses = new WeakMap<Type, Map<string, Rules> | 'unknown'>();
  * kinds of rules and what is wrong: that takes five times as long (docs/performance.md, "Validation").
  */
 export function isPlainlyValid<T extends object>(type: Type<T>, instance: T): boolean {
-  let rules = rulesOfClasses.get(type);
-  if (rules === undefined) rulesOfClasses.set(type, (rules = rulesOf(type)));
+  const rules = knownRules(type);
   if (rules === 'unknown') return false;
   for (const name of Object.keys(instance)) if (!rules.has(name)) return false;
   for (const [name, { applies, holds }] of rules) {
@@ -26,6 +25,17 @@ export function isPlainlyValid<T extends object>(type: Type<T>, instance: T): bo
     if (!holds.every((holdsFor) => holdsFor(value, instance) === true)) return false;
   }
   return true;
+}
+
+/** Whether `isPlainlyValid` knows every rule of a DTO class, so that its false means not valid. */
+export function hasPlainRules(type: Type): boolean {
+  return knownRules(type) !== 'unknown';
+}
+
+function knownRules(type: Type): Map<string, Rules> | 'unknown' {
+  let rules = rulesOfClasses.get(type);
+  if (rules === undefined) rulesOfClasses.set(type, (rules = rulesOf(type)));
+  return rules;
 }
 
 /** 'unknown' for a class that has a rule of a kind that is not one value's own. */

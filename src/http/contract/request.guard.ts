@@ -8,10 +8,9 @@ import { withUtf8 } from '../server/body-parser.js';
 import { requestIdOf } from '../server/request-id.js';
 import { preferredType } from './accept.js';
 import { acceptsQuery, answerTypesOf } from './route-metadata.js';
+import { MAX_FIELDS } from './size.js';
 
 const MAX_DEPTH = 32;
-/** Of one object. Many more than any DTO has, and few enough to be refused one by one. */
-const MAX_FIELDS = 100;
 
 /**
  * Checks the request line and the headers: the method, what the client accepts, and the query. It is a

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { createGunzip, type Gunzip } from 'node:zlib';
 import type { Request } from 'express';
 import { Problem } from '../problems/problem.js';
+import { requireUtf8 } from '../server/charset.js';
 
 export interface BodyStreamOptions {
   /** Longest time in which nothing comes. */
@@ -53,14 +54,6 @@ async function* alreadyRead(
   const bytes = Buffer.from(body as string);
   onBytes?.(bytes);
   yield bytes;
-}
-
-/** RFC 9110 8.3.2: of the charsets only the one that a file like this has. */
-function requireUtf8(req: Request): void {
-  const charset = /;\s*charset="?([^";\s]*)/i.exec(req.headers['content-type'] ?? '')?.[1];
-  if (charset !== undefined && !/^utf-?8$/i.test(charset)) {
-    throw new Problem('unsupported_media_type', 'The body is read as UTF-8 only.');
-  }
 }
 
 function isPacked(req: Request): boolean {

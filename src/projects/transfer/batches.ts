@@ -1,6 +1,7 @@
 import type { ProjectRow } from '../../db/factories/projects/project-import.js';
 import { answerable, type Fault } from '../../http/problems/problem.js';
-import { type Checked, checkRow, plainRow } from './check-row.js';
+import { Turn } from '../../http/server/turns.js';
+import { type Checked, checkRow, plainRow, rowIfValid } from './check-row.js';
 import type { FileRow } from './file-row.js';
 
 /** Rows that are written together: their ids differ. */
@@ -11,7 +12,7 @@ export interface Batch {
 }
 
 interface BatchesOptions {
-  /** Whether rows count for something once one was refused. */
+  /** Keep the valid rows when others are refused. */
   skip: boolean;
   onProgress?: (rows: number) => void;
 }
@@ -67,8 +68,10 @@ export class Batches {
   }
 
   async *#collect(rows: AsyncIterable<FileRow[]>): AsyncGenerator<Batch> {
+    const turn = new Turn();
     for await (const block of rows) {
       for (const row of block) {
+        if (turn.isOver) await turn.next();
         const project = (row.value && plainRow(row.value)) ?? (await this.#check(row));
         this.read++;
         if (!project) {
@@ -84,14 +87,18 @@ export class Batches {
     if (!this.isOver && this.#collected.rows.length > 0) yield this.#take();
   }
 
-  async #check({ line, value, faults }: FileRow): Promise<ProjectRow | undefined> {
+  /** The row, or undefined for one that is refused. After the first hundred the reason is not looked for. */
+  async #check({ line, value, faults = [] }: FileRow): Promise<ProjectRow | undefined> {
+    if (this.refused >= MOST_REFUSED_ROWS) {
+      const row = value && rowIfValid(value);
+      if (!row) this.refused++;
+      return row;
+    }
     const checked: Checked = value ? await checkRow(value) : { faults };
     if (checked.row) return checked.row;
     this.refused++;
-    if (this.refused <= MOST_REFUSED_ROWS) {
-      const told = checked.faults.slice(0, MOST_FAULTS_OF_A_ROW);
-      this.errors.push(...told.map((fault) => ({ line, ...answerable(fault) })));
-    }
+    const told = checked.faults.slice(0, MOST_FAULTS_OF_A_ROW);
+    this.errors.push(...told.map((fault) => ({ line, ...answerable(fault) })));
     return undefined;
   }
 

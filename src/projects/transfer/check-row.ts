@@ -3,7 +3,8 @@ import type { ProjectRow } from '../../db/factories/projects/project-import.js';
 import { PROJECT_LIMITS } from '../../db/schema.js';
 import { type Fault, Problem } from '../../http/problems/problem.js';
 import { checkContent } from '../../http/contract/request.guard.js';
-import { check } from '../../http/contract/validation.js';
+import { sizeFault } from '../../http/contract/size.js';
+import { check, instanceIfValid } from '../../http/contract/validation.js';
 import { isUuid } from '../../db/driver/text-format.js';
 import { ImportRowDto, MAX_VERSION } from '../dto/import-row.dto.js';
 
@@ -19,7 +20,14 @@ export async function checkRow(value: object): Promise<Checked> {
   return found.length > 0 ? { faults: found } : { row: instance };
 }
 
+/** The row that `checkRow` would give, at a tenth of its cost; undefined for one that it refuses. */
+export function rowIfValid(value: object): ProjectRow | undefined {
+  return contentFaults(value).length === 0 ? instanceIfValid(ImportRowDto, value) : undefined;
+}
+
 function contentFaults(value: object): Fault[] {
+  const fault = sizeFault(value);
+  if (fault) return [fault];
   return Object.entries(value).flatMap(([path, content]: [string, unknown]) => {
     try {
       checkContent({ [path]: content });
@@ -36,8 +44,8 @@ function inField(detail: string): string {
 }
 
 /**
- * The row, if it is plainly one that `checkRow` would take as it is; else undefined, and that has to
- * say. class-validator takes ten times as long, and almost every row of almost every file is plain.
+ * The row, if `checkRow` would plainly take it as it is; otherwise undefined, and `checkRow` decides.
+ * That takes ten times as long, and almost every row of almost every file is plain.
  */
 export function plainRow(value: object): ProjectRow | undefined {
   for (const field in value) if (!FIELDS.has(field)) return undefined;

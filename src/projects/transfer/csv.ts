@@ -1,109 +1,136 @@
-import { parse } from 'csv-parse/sync';
 import { PROJECT_FIELDS } from '../../db/factories/projects/project-list-query.js';
-import { type Fault, notValid } from '../../http/problems/problem.js';
-import type { FileRow } from './file-row.js';
+import { answerable, type Fault, MAX_FAULTS, Problem } from '../../http/problems/problem.js';
+import { mapInTurns } from '../../http/server/turns.js';
+import { cellsOf, type Delimiter, DELIMITERS } from './csv-cells.js';
+import { type FileRow, refused } from './file-row.js';
+import { parseJson } from './ndjson.js';
 import { type FileRecord, recordsOf } from './records.js';
 
 const REQUIRED = ['name', 'description', 'technologies'];
+const KNOWN = new Set<string>(PROJECT_FIELDS);
 /** An empty cell of these is one that is not there. */
-const OPTIONAL = PROJECT_FIELDS.filter((field) => !REQUIRED.includes(field));
+const OPTIONAL = new Set(PROJECT_FIELDS.filter((field) => !REQUIRED.includes(field)) as string[]);
 
-/**
- * The rows of a CSV file (RFC 4180), some at a time. Its first row names the columns, in any order;
- * `technologies` is a JSON list. Throws `validation_failed`, before any row, when a column is
- * missing, unknown or there twice.
- */
-export async function* readCsv(source: AsyncIterable<Uint8Array>): AsyncGenerator<FileRow[]> {
-  let columns: string[] | undefined;
-  for await (const records of recordsOf(source, { quotes: true })) {
-    if (!columns && records.length > 0) columns = columnsOf(records.shift()!);
-    if (columns) yield rowsOf(records, columns);
-  }
-  if (!columns) throw wrongColumns(REQUIRED.map((path) => ({ path, message: 'is missing' })));
+export interface CsvOptions {
+  /** Default: the one that the first row uses. */
+  delimiter?: Delimiter;
 }
 
-function columnsOf({ bytes, fault }: FileRecord): string[] {
-  const names = fault ? undefined : cellsOf([bytes])?.[0];
-  if (!names) throw wrongColumns([{ path: '', message: fault ?? NOT_CSV }]);
-  const faults: Fault[] = [
-    ...REQUIRED.filter((name) => !names.includes(name)).map((path) => ({
-      path,
-      message: 'is missing',
-    })),
-    ...names.flatMap((path, i) => {
-      if (!(PROJECT_FIELDS as string[]).includes(path)) {
-        return { path, message: 'there is no such column' };
-      }
-      return names.indexOf(path) < i ? { path, message: 'is there twice' } : [];
-    }),
-  ];
+/** What the first row says. */
+interface Header {
+  columns: string[];
+  delimiter: Delimiter;
+}
+
+/**
+ * The rows of a CSV file (RFC 4180), some at a time. The first row names the columns, in any order;
+ * `technologies` is a JSON list. A row such as `sep=;` before it, which Excel writes, names the
+ * delimiter. Rows without any content and empty last columns are passed over.
+ *
+ * Throws `validation_failed`, before any row, when a column is missing, unknown or there twice.
+ */
+export async function* readCsv(
+  source: AsyncIterable<Uint8Array>,
+  options: CsvOptions = {},
+): AsyncGenerator<FileRow[]> {
+  let { delimiter } = options;
+  const delimiterIn = (row: Buffer) => (delimiter ??= delimiterOf(row.toString())).charCodeAt(0);
+  let header: Header | undefined;
+  for await (const records of recordsOf(source, { delimiterIn })) {
+    if (!header && records[0] && SEPARATOR.test(records[0].bytes.toString())) records.shift();
+    const first = header ? undefined : records.shift();
+    if (first) header = { delimiter: delimiter!, columns: columnsOf(first, delimiter!) };
+    const known = header;
+    if (known) yield* mapInTurns(records, (record) => rowOf(record, known));
+  }
+  if (!header) throw wrongColumns(MISSING);
+}
+
+const SEPARATOR = /^sep=([,;\t])$/i;
+
+/** The one that `sep=` names, or else the one that gives most of the columns. */
+function delimiterOf(firstRow: string): Delimiter {
+  const named = SEPARATOR.exec(firstRow)?.[1] as Delimiter | undefined;
+  const columnsBy = (delimiter: Delimiter) => {
+    const cells = cellsOf(firstRow, delimiter);
+    return Array.isArray(cells) ? cells.filter((cell) => KNOWN.has(cell)).length : 0;
+  };
+  return named ?? DELIMITERS.reduce((a, b) => (columnsBy(b) > columnsBy(a) ? b : a));
+}
+
+function columnsOf({ bytes, fault }: FileRecord, delimiter: Delimiter): string[] {
+  const cells = fault === undefined ? cellsOf(bytes.toString(), delimiter) : { fault };
+  if (!Array.isArray(cells)) throw wrongColumns([{ path: '', message: cells.fault }]);
+  const names = withoutLast(cells, 0);
+  const seen = new Set<string>();
+  const faults = MISSING.filter(({ path }) => !names.includes(path));
+  for (const path of names) {
+    if (!KNOWN.has(path)) faults.push({ path, message: 'there is no such column' });
+    else if (seen.has(path)) faults.push({ path, message: 'is there twice' });
+    seen.add(path);
+    if (faults.length >= MAX_FAULTS) break;
+  }
   if (faults.length > 0) throw wrongColumns(faults);
   return names;
 }
 
-function wrongColumns(faults: Fault[]) {
-  return notValid(faults.map(({ path, message }) => ({ line: 1, path, message })));
+const MISSING: Fault[] = REQUIRED.map((path) => ({ path, message: 'is missing' }));
+
+function wrongColumns(faults: Fault[]): Problem {
+  const errors = faults.map((fault) => ({ line: 1, ...answerable(fault) }));
+  return new Problem(
+    'validation_failed',
+    `The first row of the file must name its columns: ${REQUIRED.join(', ')} and, where they are given, ${[...OPTIONAL].join(', ')}. Between them stand commas, semicolons or tabs, and the text is UTF-8 ("CSV UTF-8" in Excel). errors says what is wrong.`,
+    { errors },
+  );
 }
 
-/** The rows of a block at once, as long as all of them are CSV; else each by itself. */
-function rowsOf(records: FileRecord[], columns: string[]): FileRow[] {
-  const readable = records.filter(({ fault }) => !fault);
-  const cells = cellsOf(readable.map(({ bytes }) => bytes));
-  if (cells?.length !== readable.length) {
-    return records.map((record) => rowOf(record, cellsOf([record.bytes])?.[0], columns));
+/** Without its empty last cells, as far as there are more than `least`. */
+function withoutLast(cells: string[], least: number): string[] {
+  let { length } = cells;
+  while (length > least && cells[length - 1] === '') length--;
+  return cells.slice(0, length);
+}
+
+/** Undefined for a row without any content. */
+function rowOf({ line, bytes, fault }: FileRecord, header: Header): FileRow | undefined {
+  if (fault !== undefined) return refused(line, '', fault);
+  const found = cellsOf(bytes.toString(), header.delimiter);
+  if (!Array.isArray(found)) return refused(line, '', found.fault);
+  const { columns } = header;
+  const cells = found.length > columns.length ? withoutLast(found, columns.length) : found;
+  if (cells.every((cell) => cell === '')) return undefined;
+  const left = columns.slice(cells.length);
+  if (cells.length > columns.length || !left.every((column) => OPTIONAL.has(column))) {
+    const counts = `has ${cells.length} cells for the ${columns.length} columns`;
+    return refused(line, '', `${counts}: a cell with the delimiter in it stands in quotes`);
   }
-  let next = 0;
-  return records.map((record) => rowOf(record, record.fault ? undefined : cells[next++], columns));
+  return valuesOf(line, cells, columns);
 }
 
-const LINE_BREAK = Buffer.from('\n');
-
-/** Undefined if the quotes are not those of CSV. */
-function cellsOf(rows: Buffer[]): string[][] | undefined {
-  const bytes = Buffer.concat(rows.flatMap((row) => [row, LINE_BREAK]));
-  try {
-    return parse(bytes, { record_delimiter: '\n', relax_column_count: true });
-  } catch {
-    return undefined;
-  }
-}
-
-const NOT_CSV = 'its quotes are not those of CSV (RFC 4180)';
-
-function rowOf(
-  { line, fault }: FileRecord,
-  cells: string[] | undefined,
-  columns: string[],
-): FileRow {
-  const message =
-    fault ??
-    (cells === undefined
-      ? NOT_CSV
-      : cells.length === columns.length
-        ? undefined
-        : `has ${cells.length} cells for the ${columns.length} columns`);
-  if (message) return { line, faults: [{ path: '', message }] };
+function valuesOf(line: number, cells: string[], columns: string[]): FileRow {
   const value: Record<string, unknown> = {};
-  columns.forEach((column, i) => {
-    const content = valueOf(column, cells![i]!);
-    if (content !== undefined) value[column] = content;
-  });
+  for (const [i, cell] of cells.entries()) {
+    const column = columns[i]!;
+    if (column === 'technologies') {
+      const list = listIn(cell);
+      if (!list) return refused(line, column, NO_LIST);
+      value[column] = list;
+    } else if (cell !== '' || !OPTIONAL.has(column)) value[column] = valueOf(column, cell);
+  }
   return { line, value };
 }
 
-function valueOf(column: string, cell: string): unknown {
-  if (cell === '' && (OPTIONAL as string[]).includes(column)) return undefined;
-  if (column === 'technologies') return jsonOf(cell);
-  if (column === 'version') return /^\d{1,15}$/.test(cell) ? Number(cell) : cell;
-  return column === 'name' || column === 'description' ? restored(cell) : cell;
+const NO_LIST = 'must be a JSON list such as ["C", "SQL"], which CSV writes "[""C"", ""SQL""]"';
+
+function listIn(cell: string): unknown[] | undefined {
+  const parsed = parseJson(cell);
+  return 'value' in parsed && Array.isArray(parsed.value) ? parsed.value : undefined;
 }
 
-function jsonOf(cell: string): unknown {
-  try {
-    return JSON.parse(cell);
-  } catch {
-    return cell;
-  }
+function valueOf(column: string, cell: string): unknown {
+  if (column === 'version') return /^\d{1,15}$/.test(cell) ? Number(cell) : cell;
+  return column === 'name' || column === 'description' ? restored(cell) : cell;
 }
 
 /** Takes off the apostrophe that the export has put before what a spreadsheet would run (project-export.ts). */

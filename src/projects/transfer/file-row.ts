@@ -4,3 +4,7 @@ import type { Fault } from '../../http/problems/problem.js';
 export type FileRow = { line: number } & (
   { value: object; faults?: undefined } | { value?: undefined; faults: Fault[] }
 );
+
+export function refused(line: number, path: string, message: string): FileRow {
+  return { line, faults: [{ path, message }] };
+}

@@ -10,10 +10,13 @@ import {
 import type { Fault } from '../../http/problems/problem.js';
 import { type Batch, Batches } from './batches.js';
 import { readCsv } from './csv.js';
+import type { Delimiter } from './csv-cells.js';
 import { readNdjson } from './ndjson.js';
 
 export interface ImportOptions {
   format: ExportFormat;
+  /** Of a CSV file; default: the one that its first row uses. */
+  delimiter?: Delimiter;
   /** What becomes of the others when a row is refused; default 'abort': nothing is written. */
   onError?: 'abort' | 'skip';
   /** Writes nothing and says what would be. An id that comes again in the file counts as if it were there once. */
@@ -59,8 +62,8 @@ export async function importProjects(
   source: AsyncIterable<Uint8Array>,
   options: ImportOptions,
 ): Promise<ImportReport> {
-  const { format, onError = 'abort', dryRun = false, by = {}, onProgress } = options;
-  const rows = { ndjson: readNdjson, csv: readCsv }[format](source);
+  const { format, delimiter, onError = 'abort', dryRun = false, by = {}, onProgress } = options;
+  const rows = { ndjson: readNdjson, csv: readCsv }[format](source, { delimiter });
   const batches = new Batches(rows, { skip: onError === 'skip' || dryRun, onProgress });
   const counts = await importAll(db, batches, { dryRun, by }).finally(() => batches.close());
   const { refused, errors, read } = batches;

@@ -1,23 +1,38 @@
+import { type JsonLimits, jsonSizeFault } from '../../http/server/json-size.js';
+import type { Fault } from '../../http/problems/problem.js';
+import { mapInTurns } from '../../http/server/turns.js';
 import { type FileRecord, recordsOf } from './records.js';
-import type { FileRow } from './file-row.js';
+import { type FileRow, refused } from './file-row.js';
+
+/** More than any row has. A smaller text is parsed in a few milliseconds, whatever it holds. */
+const LIMITS: JsonLimits = { depth: 32, fields: 1000, values: 2000 };
+const LARGE_BYTES = 32 * 1024;
 
 /** The rows of newline-delimited JSON, some at a time. */
 export async function* readNdjson(source: AsyncIterable<Uint8Array>): AsyncGenerator<FileRow[]> {
-  for await (const records of recordsOf(source, { quotes: false })) yield records.map(rowOf);
+  for await (const records of recordsOf(source)) yield* mapInTurns(records, rowOf);
 }
 
 function rowOf({ line, bytes, fault }: FileRecord): FileRow {
-  if (fault) return refused(line, fault);
-  let value: unknown;
-  try {
-    value = JSON.parse(bytes.toString());
-  } catch {
-    return refused(line, 'is not valid JSON');
-  }
+  if (fault) return refused(line, '', fault);
+  const parsed = parseJson(bytes);
+  if ('fault' in parsed) return { line, faults: [parsed.fault] };
+  const { value } = parsed;
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-  return isObject ? { line, value: value as object } : refused(line, 'must be a JSON object');
+  return isObject ? { line, value } : refused(line, '', 'must be a JSON object');
 }
 
-function refused(line: number, message: string): FileRow {
-  return { line, faults: [{ path: '', message }] };
+/** A value of a file, or what is wrong with its text. */
+export function parseJson(json: Buffer | string): { value: unknown } | { fault: Fault } {
+  const fault = json.length > LARGE_BYTES ? sizeFault(json) : undefined;
+  if (fault) return { fault };
+  try {
+    return { value: JSON.parse(json.toString()) };
+  } catch {
+    return { fault: { path: '', message: 'is not valid JSON' } };
+  }
+}
+
+function sizeFault(json: Buffer | string): Fault | undefined {
+  return jsonSizeFault(typeof json === 'string' ? Buffer.from(json) : json, LIMITS);
 }

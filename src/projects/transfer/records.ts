@@ -9,8 +9,11 @@ export interface FileRecord {
 }
 
 interface Options {
-  /** Whether a line break within quotes belongs to the row (RFC 4180). */
-  quotes: boolean;
+  /**
+   * For CSV, where a line break within quotes belongs to the row (RFC 4180): says by the first row
+   * which byte stands between two cells.
+   */
+  delimiterIn?: (firstRow: Buffer) => number;
 }
 
 /** Twice what a project can take, written as lavishly as JSON allows. */
@@ -21,17 +24,18 @@ const BLOCK_BYTES = 64 * 1024;
 const LF = 0x0a;
 const CR = 0x0d;
 const QUOTE = 0x22;
-const COMMA = 0x2c;
+/** Comma, semicolon, tab: each may stand between two cells of the first row. */
+const DELIMITERS = [0x2c, 0x3b, 0x09];
 const BOM = Buffer.from('\ufeff');
 
 /**
- * The rows of a file, a block of them at a time. Lines end with LF or CRLF, a byte order mark is
- * passed over, and so are empty lines. Holds no more than a row and a block: a longer row is told as
- * a fault, and the next one begins at the next line.
+ * The rows of a file, a block of them at a time. Lines end with LF or CRLF; a byte order mark and
+ * empty lines are passed over. Holds no more than a row and a block: a longer row gives a fault, and
+ * the next one begins at the next line.
  */
 export async function* recordsOf(
   source: AsyncIterable<Uint8Array>,
-  options: Options,
+  options: Options = {},
 ): AsyncGenerator<FileRecord[]> {
   const splitter = new Splitter(options);
   for await (const block of blocksOf(source)) yield splitter.push(block);
@@ -55,7 +59,8 @@ async function* blocksOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buff
 }
 
 class Splitter {
-  readonly #quotes: boolean;
+  readonly #delimiterIn: Options['delimiterIn'];
+  #delimiters = DELIMITERS;
   #line = 1;
   /** What has been read of the row that is not whole yet, and how much of that was looked at. */
   #rest: Buffer = Buffer.alloc(0);
@@ -63,10 +68,15 @@ class Splitter {
   #quoted = false;
   #tooLong = false;
   #linesPassedOver = 0;
-  #first = true;
+  #isFirstBlock = true;
+  #isFirstRow = true;
 
-  constructor({ quotes }: Options) {
-    this.#quotes = quotes;
+  constructor({ delimiterIn }: Options) {
+    this.#delimiterIn = delimiterIn;
+  }
+
+  get #quotes(): boolean {
+    return this.#delimiterIn !== undefined;
   }
 
   push(block: Buffer): FileRecord[] {
@@ -74,15 +84,16 @@ class Splitter {
   }
 
   end(): FileRecord[] {
-    const rest = this.#rest;
+    const records: FileRecord[] = [];
+    if (this.#tooLong || this.#rest.length > 0) this.#record(this.#rest, records);
     this.#rest = Buffer.alloc(0);
-    return this.#tooLong || rest.length > 0 ? this.#record(rest) : [];
+    return records;
   }
 
   #withRest(block: Buffer): Buffer {
     const bytes = this.#rest.length > 0 ? Buffer.concat([this.#rest, block]) : block;
-    const hasBom = this.#first && bytes.subarray(0, BOM.length).equals(BOM);
-    this.#first = false;
+    const hasBom = this.#isFirstBlock && bytes.subarray(0, BOM.length).equals(BOM);
+    this.#isFirstBlock = false;
     return hasBom ? bytes.subarray(BOM.length) : bytes;
   }
 
@@ -90,14 +101,21 @@ class Splitter {
     const records: FileRecord[] = [];
     let start = 0;
     for (let end = this.#endIn(bytes, 0); end >= 0; end = this.#endIn(bytes, start)) {
-      records.push(...this.#record(bytes.subarray(start, end)));
+      if (this.#isEmpty(bytes, start, end)) this.#line++;
+      else this.#record(bytes.subarray(start, end), records);
       start = this.#seen = end + 1;
     }
     this.#keep(bytes.subarray(start), start);
     return records;
   }
 
-  /** Of a row that is too long only what says where it ends: a quote, and whether it begins a cell. */
+  /** Tells most empty lines at once: a block may hold nothing else. */
+  #isEmpty(bytes: Buffer, start: number, end: number): boolean {
+    const isBlank = end === start || (end === start + 1 && bytes[start] === CR);
+    return isBlank && !this.#tooLong && this.#linesPassedOver === 0;
+  }
+
+  /** Keeps of a row that is too long only what tells where it ends: a quote, and whether it begins a cell. */
   #keep(rest: Buffer, start: number): void {
     this.#tooLong ||= rest.length > MAX_RECORD_BYTES;
     const passedOver = this.#tooLong ? Math.max(0, rest.length - 2) : 0;
@@ -119,7 +137,7 @@ class Splitter {
       if (byte === LF && !this.#quoted) return at;
       if (byte !== QUOTE) continue;
       // Only at the beginning of a cell does a quote open one.
-      if (!this.#quoted) this.#quoted = at === start || bytes[at - 1] === COMMA;
+      if (!this.#quoted) this.#quoted = at === start || this.#delimiters.includes(bytes[at - 1]!);
       else if (at + 1 === bytes.length) break;
       else if (bytes[at + 1] === QUOTE) at++;
       else this.#quoted = false;
@@ -128,8 +146,8 @@ class Splitter {
     return -1;
   }
 
-  /** One, or none for an empty line. */
-  #record(row: Buffer): FileRecord[] {
+  /** Adds the row, unless it is an empty line. */
+  #record(row: Buffer, records: FileRecord[]): void {
     const line = this.#line;
     this.#line += 1 + this.#linesPassedOver + (this.#quotes ? linesIn(row) : 0);
     this.#linesPassedOver = 0;
@@ -137,14 +155,17 @@ class Splitter {
     const tooLong = this.#tooLong || row.length > MAX_RECORD_BYTES;
     this.#tooLong = false;
     const bytes = row.at(-1) === CR ? row.subarray(0, -1) : row;
-    if (tooLong) return [{ line, bytes, fault: `is longer than ${MAX_RECORD_BYTES} bytes` }];
-    if (bytes.length === 0) return [];
-    return isUtf8(bytes) ? [{ line, bytes }] : [{ line, bytes, fault: 'is not valid UTF-8' }];
+    if (bytes.length === 0) return;
+    if (this.#isFirstRow && this.#delimiterIn) this.#delimiters = [this.#delimiterIn(bytes)];
+    this.#isFirstRow = false;
+    if (tooLong) records.push({ line, bytes, fault: `is longer than ${MAX_RECORD_BYTES} bytes` });
+    else if (isUtf8(bytes)) records.push({ line, bytes });
+    else records.push({ line, bytes, fault: 'is not valid UTF-8' });
   }
 }
 
 function linesIn(row: Buffer): number {
   let lines = 0;
-  for (let at = row.indexOf(LF); at >= 0; at = row.indexOf(LF, at + 1)) lines++;
+  for (let at = 0; at < row.length; at++) if (row[at] === LF) lines++;
   return lines;
 }

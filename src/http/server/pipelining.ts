@@ -1,0 +1,35 @@
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** A connection with more requests waiting is not read. */
+const MAX_WAITING = 16;
+
+/**
+ * Handles the requests of one connection one after the other, each in its own round of the event
+ * loop. Node reads a thousand pipelined requests at once, and would handle them all before anything
+ * else. Call it once all listeners for requests are there.
+ */
+export function handlePipelinedInTurn(server: Server): void {
+  const handlers = server.listeners('request') as RequestListener[];
+  const handle: RequestListener = (req, res) => {
+    for (const handler of handlers) handler.call(server, req, res);
+  };
+  const waiting = new WeakMap<Socket, number>();
+  const wait = (req: IncomingMessage, res: ServerResponse) => {
+    const { socket } = req;
+    const count = (waiting.get(socket) ?? 0) + 1;
+    waiting.set(socket, count);
+    if (count >= MAX_WAITING) socket.pause();
+    // Node gives the connection to an answer when the one before it has ended.
+    res.once('socket', () => {
+      const left = waiting.get(socket)! - 1;
+      waiting.set(socket, left);
+      if (left === 0) socket.resume();
+      setImmediate(handle, req, res);
+    });
+  };
+  server.removeAllListeners('request').on('request', (req, res) => {
+    if (res.socket) handle(req, res);
+    else wait(req, res);
+  });
+}

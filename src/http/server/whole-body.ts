@@ -1,0 +1,85 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import { Problem } from '../problems/problem.js';
+import { Turn } from './turns.js';
+
+const UNPACKERS = {
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+};
+
+/**
+ * Reads a body to its end, unpacked. Rejects with `payload_too_large`, `unsupported_media_type`, and
+ * `bad_request` for one that is cut short or not packed as it says; what is left of it is dropped.
+ */
+export async function wholeBody(req: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  if (Number(req.headers['content-length']) > maxBytes) throw tooLarge();
+  const body = unpacked(req);
+  try {
+    return await collected(body, maxBytes);
+  } finally {
+    if (body !== req) {
+      req.unpipe();
+      body.destroy();
+    }
+    req.resume();
+  }
+}
+
+function unpacked(req: IncomingMessage): Readable {
+  const encoding = (req.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
+  if (encoding === 'identity') return req;
+  if (!Object.hasOwn(UNPACKERS, encoding)) {
+    const known = Object.keys(UNPACKERS).filter((name) => name !== 'x-gzip');
+    throw new Problem(
+      'unsupported_media_type',
+      `The body is read as it is, or packed with ${known.join(', ')}.`,
+      { headers: { 'Accept-Encoding': known.join(', ') } },
+    );
+  }
+  const unpack = UNPACKERS[encoding as keyof typeof UNPACKERS]();
+  req.on('close', () => req.complete || unpack.destroy(cutShort()));
+  return req.pipe(unpack);
+}
+
+/**
+ * One buffer that grows: a list of the parts would cost a hundred bytes for each, however small.
+ * Reading stops for a turn now and then, since a body may come in a million parts.
+ */
+function collected(body: Readable, maxBytes: number): Promise<Buffer> {
+  const turn = new Turn();
+  let bytes = Buffer.allocUnsafe(Math.min(4096, maxBytes));
+  let length = 0;
+  return new Promise((resolve, reject) => {
+    body.on('data', (part: Buffer) => {
+      if (length + part.length > maxBytes) return reject(tooLarge());
+      if (length + part.length > bytes.length) {
+        const larger = Buffer.allocUnsafe(Math.min(maxBytes, 2 * (length + part.length)));
+        bytes.copy(larger, 0, 0, length);
+        bytes = larger;
+      }
+      length += part.copy(bytes, length);
+      if (!turn.isOver || body.isPaused()) return;
+      body.pause();
+      void turn.next().then(() => body.resume());
+    });
+    body.once('end', () => resolve(bytes.subarray(0, length)));
+    body.once('error', (error) => reject(error instanceof Problem ? error : notPacked()));
+    body.once('close', () => reject(cutShort()));
+  });
+}
+
+function tooLarge(): Problem {
+  return new Problem('payload_too_large', 'The body is larger than the service takes.');
+}
+
+function cutShort(): Problem {
+  return new Problem('bad_request', 'The body ended before it was whole.');
+}
+
+function notPacked(): Problem {
+  return new Problem('bad_request', 'The body is not packed as Content-Encoding says.');
+}
