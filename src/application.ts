@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -10,7 +11,7 @@ import { overloadProtection } from './http/server/overload.js';
 import { serveDocs } from './openapi.js';
 import { LeanExpressAdapter } from './http/server/express-adapter.js';
 import { Metrics } from './observability/metrics.js';
-import { metricsEndpoint } from './observability/metrics-endpoint.js';
+import { metricsEndpoint, serveMetrics } from './observability/metrics-endpoint.js';
 import { isTracing, requestSpans } from './observability/spans.js';
 import { type OnAnswered, observeAnswers } from './http/server/answered.js';
 import { allowJsonText } from './http/answers/json-text.js';
@@ -21,8 +22,11 @@ import { requestLog } from './http/server/request-log.js';
 import { createLogger } from './observability/logger.js';
 
 /** The service, ready to listen; connects to nothing yet. */
-export async function createApplication(environment: Environment): Promise<NestExpressApplication> {
-  const adapter = new LeanExpressAdapter(createExpress(environment));
+export async function createApplication(
+  environment: Environment,
+  { graceMs = 0 } = {},
+): Promise<NestExpressApplication> {
+  const adapter = new LeanExpressAdapter(createExpress(environment), { graceMs });
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.forRoot(environment),
     adapter,
@@ -50,6 +54,7 @@ export async function createApplication(environment: Environment): Promise<NestE
   app.useGlobalFilters(new ProblemFilter());
   answerBrokenRequests(app.getHttpServer());
   handlePipelinedInTurn(app.getHttpServer());
+  keepConnections(app.getHttpServer(), environment.KEEP_ALIVE_TIMEOUT_MS);
   return app;
 }
 
@@ -61,6 +66,40 @@ function metricsAt(metrics: Metrics): RequestHandler {
     if (isRight) answer(req, res, next);
     else next();
   };
+}
+
+/** Keeps idle connections longer than gateways do, which would answer 502 for a request that meets a closed one. */
+function keepConnections(server: Server, idleMs: number): void {
+  server.keepAliveTimeout = idleMs;
+  server.headersTimeout = Math.max(server.headersTimeout, idleMs + 1000);
+  server.requestTimeout = Math.max(server.requestTimeout, server.headersTimeout);
+}
+
+/** Listens and returns the URL. */
+export async function listen(
+  app: NestExpressApplication,
+  { HOST, PORT }: Environment,
+): Promise<string> {
+  try {
+    await app.listen(PORT, HOST);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason =
+      code === 'EADDRINUSE'
+        ? 'the port is in use. Set PORT to another one, or to 0 for any that is free.'
+        : message;
+    throw new Error(`Cannot listen on ${HOST}:${PORT}: ${reason}`, { cause: error });
+  }
+  return await app.getUrl();
+}
+
+/** Serves /metrics on METRICS_PORT, where that is set; resolves with what closes it. */
+export async function openMetrics(
+  app: NestExpressApplication,
+  { METRICS_PORT, HOST }: Environment,
+): Promise<() => void> {
+  if (METRICS_PORT === undefined) return () => undefined;
+  return await serveMetrics(app.get(Metrics), METRICS_PORT, HOST);
 }
 
 /** One URL for each resource, and ETags from versions instead of a hash of every answer. Set before Nest makes the router. */

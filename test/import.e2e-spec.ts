@@ -371,19 +371,20 @@ describe('a sender', () => {
   afterEach(() => opened.splice(0).forEach((sender) => sender.destroy()));
 
   /** Sends so much and then nothing. */
-  function send(url: string, text: string): http.ClientRequest {
+  function send(url: string, text: string, headers = {}): http.ClientRequest {
     const sender = http.request(url + IMPORT, {
       method: 'POST',
-      headers: { 'Content-Type': NDJSON },
+      headers: { 'Content-Type': NDJSON, ...headers },
     });
+    sender.flushHeaders();
     sender.on('error', () => {});
     sender.write(text);
     opened.push(sender);
     return sender;
   }
 
-  const transactions = () =>
-    onDatabase(service.database.url, async (sql) => {
+  const transactions = ({ database } = service) =>
+    onDatabase(database.url, async (sql) => {
       const open = await sql`select from pg_stat_activity where datname = current_database()
         and xact_start is not null and pid <> pg_backend_pid() and backend_type = 'client backend'`;
       return open.length;
@@ -430,19 +431,48 @@ describe('a sender', () => {
     expect(await count()).toBe(20);
   });
 
-  it('is one of a few at once, so that other requests find a connection', async () => {
+  it('that has sent nothing yet, or little, keeps no import and no export out', async () => {
+    for (let i = 0; i < 12; i++) send(service.url, i % 2 ? '' : ndjson(...rows(10)));
+    const keyed = { 'Idempotency-Key': randomUUID() };
+    send(service.url, ndjson(...rows(10)), keyed);
+    await sleep(300);
+    expect(await transactions()).toBe(0);
+    await post(ndjson(aProject())).expect(200);
+    await api.get('/api/projects/export').expect(200);
+  });
+
+  it('is one of a few at once, so that exports and other requests find a connection', async () => {
     const { limits } = service.app.get(Transfers);
-    for (let i = 0; i < limits.atOnce; i++) send(service.url, ndjson(...rows(10)));
+    for (let i = 0; i < limits.ofAKind; i++) send(service.url, ndjson(...rows(5000)));
     await until(async () => (await post(ndjson(aProject()))).status === 503);
-    const { body } = await api.get('/api/projects/export');
+    const { body } = await post(ndjson(aProject()));
     expect(body).toMatchObject({
       status: 503,
       code: 'pool_exhausted',
-      detail: 'Too many imports and exports are under way.',
+      detail: 'Too many imports are under way. Try again later.',
     });
+    await api.get('/api/projects/export').expect(200);
     await api.get('/api/projects').expect(200);
     opened.splice(0).forEach((sender) => sender.destroy());
     await until(async () => (await post(ndjson(aProject()))).status === 200);
+  });
+
+  it('that trickles is given up, though it is never silent', async () => {
+    const { limits } = service.app.get(Transfers);
+    const { silenceMs, minBytesPerSecond } = limits;
+    Object.assign(limits, { silenceMs: 500, minBytesPerSecond: 1000 });
+    const sender = send(service.url, '{');
+    const dripping = setInterval(() => sender.write(' '), 50);
+    try {
+      const began = performance.now();
+      const [answer] = (await once(sender, 'response')) as [http.IncomingMessage];
+      expect(answer.statusCode).toBe(408);
+      expect(performance.now() - began).toBeLessThan(5000);
+      answer.resume();
+    } finally {
+      clearInterval(dripping);
+      Object.assign(limits, { silenceMs, minBytesPerSecond });
+    }
   });
 
   it('that sends less than a batch holds no transaction while it waits', async () => {
@@ -521,7 +551,8 @@ describe('a sender', () => {
     const small = await startService({ DATABASE_MAX_CONNECTIONS: '2' });
     try {
       send(small.url, ndjson(...rows(5000)));
-      await until(async () => (await fetch(`${small.url}/api/projects/export`)).status === 503);
+      await until(async () => (await transactions(small)) === 1);
+      expect((await fetch(`${small.url}/api/projects/export`)).status).toBe(503);
       expect((await fetch(`${small.url}/api/projects`)).status).toBe(200);
     } finally {
       opened.splice(0).forEach((sender) => sender.destroy());

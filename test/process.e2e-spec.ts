@@ -129,6 +129,7 @@ describe('on SIGTERM', () => {
   it('fails no request of 500 keep-alive clients under load, and is gone within the limit', async () => {
     const service = await onDatabase({
       DATABASE_ACQUIRE_TIMEOUT_MS: '20000',
+      MAX_CONCURRENT_REQUESTS: '1000',
       SHUTDOWN_TIMEOUT_MS: '20000',
     });
     const url = new URL(await service.url);
@@ -220,6 +221,68 @@ describe('on SIGTERM', () => {
     service.send('SIGINT');
     expect(await service.ended).toBe(0);
     expect(await sessions()).toEqual([]);
+  });
+});
+
+describe('on SIGTERM with transfers under way', () => {
+  const row = `${JSON.stringify(aProject({ description: 'x'.repeat(15_000) }))}\n`;
+
+  function startImport(url: string) {
+    const headers = { 'Content-Type': 'application/x-ndjson' };
+    const sender = http.request(`${url}/api/projects/import`, { method: 'POST', headers });
+    sender.on('error', () => {});
+    sender.write(row.repeat(200));
+    return sender;
+  }
+
+  it('answers an import that trickles, cuts an export that is not read, and leaves with 0', async () => {
+    const folder = await createFolder();
+    const service = await startProcess({}, folder);
+    const url = await service.url;
+    await readyAt(url);
+    const filled = startImport(url);
+    filled.end(row.repeat(1000));
+    const [ready] = (await once(filled, 'response')) as [http.IncomingMessage];
+    expect(ready.resume().statusCode).toBe(200);
+
+    const sender = startImport(url);
+    const dripping = setInterval(() => sender.write(' '), 100);
+    const reader = net.connect(Number(new URL(url).port), '127.0.0.1');
+    reader.on('error', () => {}).pause();
+    reader.write('GET /api/projects/export HTTP/1.1\r\nHost: test\r\n\r\n');
+    await sleep(1000);
+
+    const signalled = performance.now();
+    service.send('SIGTERM');
+    const [answer] = (await once(sender, 'response')) as [http.IncomingMessage];
+    let body = '';
+    for await (const part of answer) body += part;
+    clearInterval(dripping);
+    expect(JSON.parse(body)).toMatchObject({
+      status: 503,
+      code: 'not_ready',
+      detail: 'The service is shutting down. Nothing of the file was written: send it again.',
+    });
+    expect(answer.headers.connection).toBe('close');
+    expect(await service.ended).toBe(0);
+    expect(performance.now() - signalled).toBeLessThan(8000);
+    expect(service.errors()).toBe('');
+    expect(existsSync(postmasterPid(folder))).toBe(false);
+    reader.destroy();
+  });
+
+  it('stops its PostgreSQL too when a request does not end within the limit', async () => {
+    const folder = await createFolder();
+    const service = await startProcess({ SHUTDOWN_TIMEOUT_MS: '300' }, folder);
+    const url = await service.url;
+    await readyAt(url);
+    const sender = startImport(url);
+    await sleep(500);
+    service.send('SIGTERM');
+    expect(await service.ended).toBe(1);
+    expect(service.errors()).toContain('The service did not stop within 300 ms.');
+    expect(existsSync(postmasterPid(folder))).toBe(false);
+    sender.destroy();
   });
 });
 

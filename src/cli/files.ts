@@ -6,7 +6,11 @@ import type { TransferLimits } from '../projects/transfer/limits.js';
 export const STANDARD = '-';
 
 /** None: who sits before a terminal ends what takes too long, and may look at a part of it for long. */
-export const LIMITS: TransferLimits = { silenceMs: 0, durationMs: 0 };
+export const LIMITS: TransferLimits = {
+  silenceMs: 0,
+  minBytesPerSecond: 0,
+  durationMs: 0,
+};
 
 /** By its name; NDJSON if that does not say. */
 export function formatOf(file: string): ExportFormat {

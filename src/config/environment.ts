@@ -245,6 +245,9 @@ export class Environment {
   TRUST_PROXY: string = 'false';
 
   @WholeNumber(1, 3_600_000)
+  KEEP_ALIVE_TIMEOUT_MS: number = 65_000;
+
+  @WholeNumber(1, 3_600_000)
   SHUTDOWN_TIMEOUT_MS: number = 10_000;
 }
 

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import type { Fault } from '../http/problems/problem.js';
 import { DatabaseProbe } from './database-probe.js';
 
@@ -7,7 +7,7 @@ import { DatabaseProbe } from './database-probe.js';
  * MIGRATIONS is off, while its migrations are not those of this code.
  */
 @Injectable()
-export class Readiness {
+export class Readiness implements OnModuleDestroy {
   #stopping = false;
   #hasStarted = false;
 
@@ -19,7 +19,7 @@ export class Readiness {
   }
 
   /** From now on the service is not ready: it is about to stop. */
-  stop(): void {
+  onModuleDestroy(): void {
     this.#stopping = true;
   }
 

@@ -6,20 +6,24 @@ export interface Stopping extends SignalOptions {
   timeoutMs: number;
   /** Refuses new work, finishes what is running, then closes what was opened. */
   stop: () => Promise<void>;
+  /** Ends what would outlive the process, after it has not stopped within the limit. */
+  giveUp: () => Promise<unknown>;
 }
 
 /**
  * On SIGTERM or SIGINT stops, and exits with 0, or with 1 when it has not stopped within the limit.
  * A second signal exits at once.
  */
-export function stopOnSignals({ timeoutMs, stop, ...options }: Stopping): void {
+export function stopOnSignals({ timeoutMs, stop, giveUp, ...options }: Stopping): void {
   onSignal(() => {
+    let isLate = false;
     setTimeout(() => {
+      isLate = true;
       console.error(`The service did not stop within ${timeoutMs} ms.`);
-      process.exit(1);
+      void giveUp().finally(() => process.exit(1));
     }, timeoutMs);
     stop().then(
-      () => process.exit(0),
+      () => isLate || process.exit(0),
       (error: unknown) => {
         console.error(error);
         process.exit(1);

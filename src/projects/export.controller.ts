@@ -55,8 +55,9 @@ A file that is not whole ends with a broken connection. A reader that takes noth
     const describe = () => describeFile(res, format);
     if (req.method === 'HEAD') return void describe().end();
     const { silenceMs, durationMs } = this.transfers.limits;
-    const limits = { silenceMs, endsAt: performance.now() + durationMs };
-    await this.transfers.run((db) =>
+    const { signal } = this.transfers;
+    const limits = { silenceMs, endsAt: performance.now() + durationMs, signal };
+    await this.transfers.run('export', (db) =>
       exportProjects(db, {
         query: { ...filters, ...orderOf(sort) },
         format,

@@ -11,7 +11,7 @@ import { Problem } from '../http/problems/problem.js';
 import { ResourceController } from '../http/contract/resource-controller.js';
 import { StreamedBody } from '../http/contract/route-metadata.js';
 import { ImportProjectsQuery, ImportReportDto } from './dto/import-projects.dto.js';
-import { ImportRefused, importProjects } from './transfer/import-projects.js';
+import { FileImport, ImportRefused } from './transfer/import-projects.js';
 import { formatOf, MEDIA_TYPES } from './transfer/media-types.js';
 import { Transfers } from './transfer/transfers.js';
 
@@ -59,16 +59,22 @@ A sender that is silent for 30 seconds is answered 408, and an import may take a
   ): Promise<Success<ImportReportDto>> {
     const hash = createHash('sha256');
     const onBytes = (bytes: Uint8Array) => hash.update(bytes);
-    const body = bodyStream(req, { ...this.transfers.limits, onBytes });
+    const { limits, signal } = this.transfers;
+    const body = bodyStream(req, { ...limits, signal, onBytes });
     const bodyDigest = () => digestOf(body, hash);
-    const options = { format: formatOf(req.headers['content-type']!), onError, dryRun };
-    return await this.transfers.run((db) =>
-      once(db, { req, res, bodyDigest }, async (tx = db) => {
-        const by = authorOf(req, res);
-        const report = await importProjects(tx, body, { ...options, by }).catch(throwAsProblem);
-        return { body: success(report) };
-      }),
-    );
+    const format = formatOf(req.headers['content-type']!);
+    const file = new FileImport(body, { format, onError, dryRun, by: authorOf(req, res) });
+    try {
+      // A client that only connects, or sends slowly, holds no connection to the database.
+      await this.transfers.beginning(() => file.begin());
+      return await this.transfers.run('import', (db) =>
+        once(db, { req, res, bodyDigest }, async (tx = db) => {
+          return { body: success(await file.write(tx).catch(throwAsProblem)) };
+        }),
+      );
+    } finally {
+      file.close();
+    }
   }
 }
 

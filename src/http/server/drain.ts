@@ -12,11 +12,11 @@ const SWEEP_MS = 50;
 const LONGEST_HOLD_MS = 5000;
 
 /**
- * Watches a server from its start, and gives what ends it without failing a request. That makes
- * every answer say `Connection: close`, goes on serving new connections for `graceMs`, so that
- * whoever routes requests here learns that it is not ready, then refuses them, closes connections
- * with nothing under way, and resolves when none is left. A client whose connection has been idle
- * may send a request in the moment that it is closed, and has to send it again (RFC 9112, 9.5).
+ * Watches a server from its start and returns a function that ends it without failing a request.
+ * Every answer then says `Connection: close`. New connections are served for `graceMs`, so that load
+ * balancers learn that the service is not ready, and are refused after that. Connections without a
+ * request under way are closed; the function resolves when none is left. A client may send a request
+ * at the moment when its idle connection is closed, and has to send it again (RFC 9112, 9.5).
  */
 export function drainable(server: HttpServer): (options: { graceMs: number }) => Promise<void> {
   const connections = new Set<Connection>();

@@ -4,6 +4,7 @@ import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express, { type Express, type Response } from 'express';
 import { jsonOf } from '../answers/json-text.js';
+import { drainable } from './drain.js';
 
 /**
  * Nest's ExpressAdapter, with Express's router, middleware and API as they are, and two costs of
@@ -21,10 +22,14 @@ import { jsonOf } from '../answers/json-text.js';
  */
 export class LeanExpressAdapter extends ExpressAdapter {
   readonly #classes: ReturnType<typeof classesOf>;
+  readonly #graceMs: number;
+  #drain?: ReturnType<typeof drainable>;
 
-  constructor(app: Express = express()) {
+  /** For the first `graceMs` of a shutdown new connections are still served. */
+  constructor(app: Express = express(), { graceMs = 0 } = {}) {
     super(app);
     this.#classes = classesOf(app);
+    this.#graceMs = graceMs;
   }
 
   override initHttpServer(options: NestApplicationOptions): void {
@@ -35,6 +40,13 @@ export class LeanExpressAdapter extends ExpressAdapter {
       ? https.createServer({ ...httpsOptions, ...this.#classes }, app)
       : http.createServer(this.#classes, app);
     if (forceCloseConnections) (this as unknown as Tracking).trackOpenConnections();
+    else this.#drain = drainable(this.httpServer);
+  }
+
+  /** Finishes every request that has come, and refuses new connections (drain.ts). */
+  override async close(): Promise<void> {
+    if (this.httpServer?.listening && this.#drain) await this.#drain({ graceMs: this.#graceMs });
+    else await super.close();
   }
 
   /** The same bytes as Express's for a JSON object of which neither settings, headers nor middleware want more. */

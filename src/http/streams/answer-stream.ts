@@ -6,6 +6,8 @@ interface ReaderLimits {
   silenceMs: number;
   /** By performance.now(), when it is too late for another part. */
   endsAt: number;
+  /** Ends the answer. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -13,8 +15,8 @@ interface ReaderLimits {
  * the reader has gone, or is too slow for the limits.
  */
 export async function writePart(res: Response, part: Buffer, limits: ReaderLimits): Promise<void> {
-  const { silenceMs, endsAt } = limits;
-  if (res.closed || res.destroyed || performance.now() > endsAt) throw gone();
+  const { silenceMs, endsAt, signal } = limits;
+  if (res.closed || res.destroyed || signal?.aborted || performance.now() > endsAt) throw gone();
   if (part.length === 0 || res.write(part)) return;
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => end(() => reject(gone())), silenceMs);
@@ -23,9 +25,11 @@ export async function writePart(res: Response, part: Buffer, limits: ReaderLimit
     const end = (settle: () => void) => {
       clearTimeout(timer);
       res.off('drain', onDrain).off('close', onClose);
+      signal?.removeEventListener('abort', onClose);
       settle();
     };
     res.once('drain', onDrain).once('close', onClose);
+    signal?.addEventListener('abort', onClose);
   });
 }
 

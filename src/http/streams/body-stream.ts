@@ -8,8 +8,12 @@ import { requireUtf8 } from '../server/charset.js';
 export interface BodyStreamOptions {
   /** Longest time in which nothing comes. */
   silenceMs: number;
+  /** The time spent waiting for a sender that is slower than this may add up to `silenceMs`. */
+  minBytesPerSecond: number;
   /** Longest time until all of it has come, from now on. */
   durationMs: number;
+  /** Ends the reading with its reason. */
+  signal?: AbortSignal;
   /** Is given every byte as it came, before it is unpacked. */
   onBytes?: (bytes: Uint8Array) => void;
 }
@@ -75,14 +79,18 @@ async function* received(req: Request, options: BodyStreamOptions): AsyncGenerat
 
 /** Not `for await (… of req)`: that destroys the connection, with the answer, when it is left early. */
 async function* read(req: Request, options: BodyStreamOptions): AsyncGenerator<Buffer> {
-  const { silenceMs, durationMs } = options;
+  const { silenceMs, minBytesPerSecond, durationMs, signal } = options;
   const endsAt = performance.now() + durationMs;
+  let spareMs = silenceMs;
   const chunks = (req as Readable).iterator({ destroyOnReturn: false }) as AsyncGenerator<Buffer>;
   try {
     for (;;) {
-      const leftMs = Math.min(silenceMs, endsAt - performance.now());
-      const next: IteratorResult<Buffer, unknown> = await within(leftMs, chunks.next());
+      const began = performance.now();
+      const leftMs = Math.min(silenceMs, spareMs, endsAt - began);
+      const next: IteratorResult<Buffer, unknown> = await within(leftMs, chunks.next(), signal);
       if (next.done) return;
+      // Only the time spent waiting here counts, not that in which nothing was asked for.
+      spareMs += (next.value.length / minBytesPerSecond) * 1000 - (performance.now() - began);
       yield next.value;
     }
   } finally {
@@ -92,15 +100,20 @@ async function* read(req: Request, options: BodyStreamOptions): AsyncGenerator<B
   }
 }
 
-async function within<T>(timeoutMs: number, next: Promise<T>): Promise<T> {
+async function within<T>(timeoutMs: number, next: Promise<T>, signal?: AbortSignal): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<never>((_, reject) => {
+  let onAbort: () => void = () => undefined;
+  const givenUp = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(tooSlow()), timeoutMs);
+    onAbort = () => reject(signal!.reason as Error);
+    if (signal?.aborted) onAbort();
+    signal?.addEventListener('abort', onAbort);
   });
   try {
-    return await Promise.race([next.catch(cutShort), silence]);
+    return await Promise.race([next.catch(cutShort), givenUp]);
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
   }
 }
 
@@ -137,7 +150,7 @@ function roomIn(gunzip: Gunzip): Promise<void> {
 }
 
 function tooSlow(): Problem {
-  return new Problem('request_timeout', 'The body did not come in time.', {
+  return new Problem('request_timeout', 'The body did not come in time, or too slowly.', {
     headers: { Connection: 'close' },
   });
 }

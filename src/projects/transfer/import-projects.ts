@@ -45,6 +45,23 @@ export class ImportRefused extends Error {
   }
 }
 
+/** Opens a file, imports it whole and closes it, as FileImport describes. */
+export async function importProjects(
+  db: Db,
+  source: AsyncIterable<Uint8Array>,
+  options: ImportOptions,
+): Promise<ImportReport> {
+  const file = new FileImport(source, options);
+  try {
+    await file.begin();
+    return await file.write(db);
+  } finally {
+    file.close();
+  }
+}
+
+const NONE: ImportCounts = { created: 0, replaced: 0, unchanged: 0 };
+
 /**
  * Writes the projects of a file as it is read, in one transaction: all rows, or with `skip` all that
  * are not refused; nothing when reading or writing fails. While the database writes, one more batch is
@@ -53,61 +70,70 @@ export class ImportRefused extends Error {
  * A row whose id exists replaces the project, unless that has the same name, description and
  * technologies; any other creates one, with the id, times and version that it gives. Rows take effect
  * in the order of the file.
- *
- * Throws ImportRefused, what the source throws, `validation_failed` for the header of a CSV file, and
- * `conflict`, `invalid_value`, `statement_timeout`, `pool_exhausted`, `database_unavailable`.
  */
-export async function importProjects(
-  db: Db,
-  source: AsyncIterable<Uint8Array>,
-  options: ImportOptions,
-): Promise<ImportReport> {
-  const { format, delimiter, onError = 'abort', dryRun = false, by = {}, onProgress } = options;
-  const rows = { ndjson: readNdjson, csv: readCsv }[format](source, { delimiter });
-  const batches = new Batches(rows, { skip: onError === 'skip' || dryRun, onProgress });
-  const counts = await importAll(db, batches, { dryRun, by }).finally(() => batches.close());
-  const { refused, errors, read } = batches;
-  const report = { ...(counts ?? NONE), refused, errors };
-  if (!counts) throw new ImportRefused(report, read);
-  return report;
-}
+export class FileImport {
+  readonly #batches: Batches;
+  readonly #options: ImportOptions;
+  #first: Batch | undefined;
 
-async function importAll(
-  db: Db,
-  batches: Batches,
-  { dryRun, by }: { dryRun: boolean; by: Author },
-): Promise<ImportCounts | undefined> {
-  const counts = dryRun ? await compareAll(db, batches) : await writeAll(db, batches, by);
-  await batches.finish();
-  return counts;
-}
-
-const NONE: ImportCounts = { created: 0, replaced: 0, unchanged: 0 };
-
-async function compareAll(db: Db, batches: Batches): Promise<ImportCounts> {
-  const counts = { ...NONE };
-  for (let batch = await batches.next(); batch; batch = await batches.next()) {
-    add(counts, await compareRows(db, batch.rows));
+  constructor(source: AsyncIterable<Uint8Array>, options: ImportOptions) {
+    const { format, delimiter, onError, dryRun, onProgress } = options;
+    const rows = { ndjson: readNdjson, csv: readCsv }[format](source, { delimiter });
+    this.#batches = new Batches(rows, { skip: onError === 'skip' || dryRun === true, onProgress });
+    this.#options = options;
   }
-  return counts;
-}
 
-/** Undefined when a row was refused that must not be. */
-async function writeAll(db: Db, batches: Batches, by: Author): Promise<ImportCounts | undefined> {
-  // A client that only connects holds no transaction.
-  const first = await batches.next();
-  if (!first) return batches.isOver ? undefined : { ...NONE };
-  const refused = new Error('rolled back');
-  try {
-    return await db.transaction(async (tx) => {
-      await setWriteAuthor(tx, by);
-      const counts = await writeBatches(tx, first, batches);
-      if (batches.isOver) throw refused;
-      return counts;
-    });
-  } catch (error) {
-    if (error === refused) return undefined;
-    throw error;
+  /**
+   * Reads the first batch, for which no connection is needed. Throws what the source throws, and
+   * `validation_failed` for the header of a CSV file.
+   */
+  async begin(): Promise<void> {
+    this.#first = await this.#batches.next();
+  }
+
+  /**
+   * Writes all batches. Throws ImportRefused, what the source throws, and `conflict`,
+   * `invalid_value`, `statement_timeout`, `pool_exhausted`, `database_unavailable`.
+   */
+  async write(db: Db): Promise<ImportReport> {
+    const { dryRun = false, by = {} } = this.#options;
+    const counts = dryRun ? await this.#compareAll(db) : await this.#writeAll(db, by);
+    await this.#batches.finish();
+    const { refused, errors, read } = this.#batches;
+    const report = { ...(counts ?? NONE), refused, errors };
+    if (!counts) throw new ImportRefused(report, read);
+    return report;
+  }
+
+  /** Reads no more of the source. */
+  close(): void {
+    this.#batches.close();
+  }
+
+  async #compareAll(db: Db): Promise<ImportCounts> {
+    const counts = { ...NONE };
+    for (let batch = this.#first; batch; batch = await this.#batches.next()) {
+      add(counts, await compareRows(db, batch.rows));
+    }
+    return counts;
+  }
+
+  /** Undefined when a row was refused that must not be. */
+  async #writeAll(db: Db, by: Author): Promise<ImportCounts | undefined> {
+    const first = this.#first;
+    if (!first) return this.#batches.isOver ? undefined : { ...NONE };
+    const refused = new Error('rolled back');
+    try {
+      return await db.transaction(async (tx) => {
+        await setWriteAuthor(tx, by);
+        const counts = await writeBatches(tx, first, this.#batches);
+        if (this.#batches.isOver) throw refused;
+        return counts;
+      });
+    } catch (error) {
+      if (error === refused) return undefined;
+      throw error;
+    }
   }
 }
 

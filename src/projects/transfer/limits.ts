@@ -4,11 +4,17 @@ import { type Db, withTransactionLimits } from '../../db/connection.js';
 export interface TransferLimits {
   /** Longest time in which a sender sends nothing, or a reader takes nothing. */
   silenceMs: number;
+  /** A sender that is slower, beyond `silenceMs`, is given up. */
+  minBytesPerSecond: number;
   /** Longest import or export. */
   durationMs: number;
 }
 
-export const DEFAULT_LIMITS: TransferLimits = { silenceMs: 30_000, durationMs: 3_600_000 };
+export const DEFAULT_LIMITS: TransferLimits = {
+  silenceMs: 30_000,
+  minBytesPerSecond: 4096,
+  durationMs: 3_600_000,
+};
 
 /** The database for a transaction that waits for a client again and again. */
 export function forTransfer(db: Db, { silenceMs, durationMs }: TransferLimits): Db {

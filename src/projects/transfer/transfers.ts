@@ -1,29 +1,74 @@
+import { setMaxListeners } from 'node:events';
+import type { OnModuleDestroy } from '@nestjs/common';
 import { type Db, mostConnections } from '../../db/connection.js';
 import { DataError } from '../../db/errors.js';
+import { Problem } from '../../http/problems/problem.js';
 import { DEFAULT_LIMITS, forTransfer, type TransferLimits } from './limits.js';
 
-const MOST_AT_ONCE = 4;
+/** Of each kind, so that imports cannot keep exports out, nor exports imports. */
+const MAX_OF_A_KIND = 3;
+/** Imports whose first rows are still coming hold memory, but no connection. */
+const MAX_BEGINNING = 32;
+/** After the beginning of a shutdown, so that short transfers can finish. */
+const END_AFTER_MS = 1000;
+
+type Kind = 'import' | 'export';
 
 /** The imports and exports under way, each of which holds a connection for as long as its client takes. */
-export class Transfers {
-  readonly limits: TransferLimits & { atOnce: number };
-  #underWay = 0;
+export class Transfers implements OnModuleDestroy {
+  readonly limits: TransferLimits & { ofAKind: number; atOnce: number };
+  readonly #underWay = { import: 0, export: 0, beginning: 0 };
+  readonly #ending = new AbortController();
 
   constructor(private readonly db: Db) {
-    const atOnce = Math.min(MOST_AT_ONCE, Math.max(1, mostConnections(db) - 1));
-    this.limits = { ...DEFAULT_LIMITS, atOnce };
+    const spare = Math.max(1, mostConnections(db) - 1);
+    const ofAKind = Math.min(MAX_OF_A_KIND, Math.max(1, Math.floor(spare / 3)));
+    setMaxListeners(0, this.signal); // each transfer listens
+    this.limits = { ...DEFAULT_LIMITS, ofAKind, atOnce: Math.min(spare, 2 * ofAKind) };
+  }
+
+  /** Aborts when a shutdown no longer waits for transfers. */
+  get signal(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  /** For the time until an import has its first rows. Throws `pool_exhausted` when too many are there. */
+  async beginning<T>(work: () => Promise<T>): Promise<T> {
+    return await this.#counted('beginning', MAX_BEGINNING, work);
   }
 
   /** Throws `pool_exhausted` when as many are under way as may be, so that other requests find a connection. */
-  async run<T>(work: (db: Db) => Promise<T>): Promise<T> {
-    if (this.#underWay >= this.limits.atOnce) {
-      throw new DataError('pool_exhausted', 'Too many imports and exports are under way.');
+  async run<T>(kind: Kind, work: (db: Db) => Promise<T>): Promise<T> {
+    const { ofAKind, atOnce } = this.limits;
+    const others = this.#underWay[kind === 'import' ? 'export' : 'import'];
+    const most = Math.min(ofAKind, atOnce - others);
+    return await this.#counted(kind, most, () => work(forTransfer(this.db, this.limits)));
+  }
+
+  async #counted<T>(what: Kind | 'beginning', most: number, work: () => Promise<T>): Promise<T> {
+    if (this.signal.aborted) throw shuttingDown();
+    if (this.#underWay[what] >= most) {
+      const kind = what === 'export' ? 'exports' : 'imports';
+      throw new DataError('pool_exhausted', `Too many ${kind} are under way. Try again later.`);
     }
-    this.#underWay++;
+    this.#underWay[what]++;
     try {
-      return await work(forTransfer(this.db, this.limits));
+      return await work();
     } finally {
-      this.#underWay--;
+      this.#underWay[what]--;
     }
   }
+
+  /** Ends what is still under way a second later. The server waits for the answers before it closes. */
+  onModuleDestroy(): void {
+    setTimeout(() => this.#ending.abort(shuttingDown()), END_AFTER_MS).unref();
+  }
+}
+
+function shuttingDown(): Problem {
+  return new Problem(
+    'not_ready',
+    'The service is shutting down. Nothing of the file was written: send it again.',
+    { headers: { Connection: 'close' } },
+  );
 }
