@@ -109,6 +109,7 @@ describe('the environment', () => {
       LOG_FORMAT: process.stdout.isTTY ? 'pretty' : 'json',
       BODY_LIMIT: '1mb',
       TRUST_PROXY: 'false',
+      KEEP_ALIVE_TIMEOUT_MS: 65_000,
       SHUTDOWN_TIMEOUT_MS: 10_000,
     });
   });
