@@ -40,9 +40,7 @@ async function createSchemas(url: string, ...names: string[]): Promise<void> {
 }
 
 function onPath(url: string, searchPath: string): string {
-  const other = new URL(url);
-  other.searchParams.set('search_path', searchPath);
-  return other.href;
+  return `${url}?search_path=${encodeURIComponent(searchPath)}`; // where libpq takes + for itself
 }
 
 async function startOn(url: string) {
@@ -107,9 +105,11 @@ it('two schemas of one database are migrated and judged each by itself', async (
 
   await migrate({ url: second });
   await api.get('/health/ready').expect(200);
-  const project = { name: 'In the second', description: '', technologies: ['C'] };
+  const project = { name: 'The second database', description: '', technologies: ['C'] };
   await api.post('/api/projects').send(project).expect(201);
-  expect((await api.get('/api/projects?q=second').expect(200)).body.data).toHaveLength(1);
+  for (const q of ['second', 'databse']) {
+    expect((await api.get(`/api/projects?q=${q}`).expect(200)).body.data).toHaveLength(1);
+  }
   expect((await api.get('/api/technologies').expect(200)).body.data).toHaveLength(1);
 
   const other = await startOn(first);

@@ -130,8 +130,11 @@ describe('the log', () => {
     expect(waiting.map(({ message }) => message)).toEqual([
       expect.stringMatching(/^waiting for the database: .*ECONNREFUSED.*Check host and port/),
     ]);
-    const failed = lines.find(({ message }) => typeof message === 'object');
-    expect(failed!.message).toMatchObject({
+    const failed = lines
+      .map(({ message }) => message as { code?: string })
+      .filter(({ code }) => code);
+    expect(failed).toHaveLength(1);
+    expect(failed[0]).toMatchObject({
       code: 'database_unavailable',
       cause: 'ECONNREFUSED',
       remedy: expect.stringContaining('Check host and port'),
