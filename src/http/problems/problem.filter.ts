@@ -11,6 +11,7 @@ import { explainError } from '../../db/explain-error.js';
 import { type Problem, PROBLEM_MEDIA_TYPE, problemBody, problemHeaders } from './problem.js';
 import { setApiHeaders } from '../answers/api-headers.js';
 import { publicPathOf } from '../answers/public-path.js';
+import { linger } from '../server/linger.js';
 import { requestIdOf } from '../server/request-id.js';
 import { toProblem } from './to-problem.js';
 
@@ -40,6 +41,7 @@ export class ProblemFilter implements ExceptionFilter {
     if (problem.code === 'method_not_allowed' && req.method === 'OPTIONS') {
       return void res.set(headers).status(204).end();
     }
+    linger(req);
     const body = problemBody(problem, publicPathOf(req), requestId);
     // Express would add a charset, which this type does not have.
     res.status(problem.status).set(headers).setHeader('Content-Type', PROBLEM_MEDIA_TYPE);

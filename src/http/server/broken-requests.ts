@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { API_HEADERS } from '../answers/api-headers.js';
 import { isStreamed } from '../streams/body-stream.js';
 import { Problem, PROBLEM_MEDIA_TYPE, problemBody, type ProblemCode } from '../problems/problem.js';
+import { linger } from './linger.js';
 import { requestIdOf } from './request-id.js';
 
 type Handle = (req: IncomingMessage, res: ServerResponse, next?: () => void) => void;
@@ -46,6 +47,7 @@ function refuse(req: IncomingMessage, res: ServerResponse, code: ProblemCode, de
     path,
     requestIdOf(req, res),
   );
+  linger(req);
   res.writeHead(status, headers).end(body);
 }
 
