@@ -55,7 +55,8 @@ describe('a server that does not answer', () => {
   it('is given up at the deadline and leaves no socket, where plain postgres.js waits for ever', async () => {
     const proxy = await openProxy();
     const before = sockets().length;
-    const { db, stats } = connect({ url: proxy.url, max: 3, statement_timeout_ms: 100 });
+    const config = { url: proxy.url, max: 3, statement_timeout_ms: 100, connect_timeout: 2 };
+    const { db, stats } = connect(config);
     const plain = connectPlainly(proxy.url, { connection: { statement_timeout: 100 } });
     await until(async () => (await many(db)).length > 0 && stats().idle === 3);
     await plain`select 1`;
@@ -356,8 +357,19 @@ describe('with a server of its own', () => {
       proxy.thaw();
       expect(await codeOf(query(db))).toBe('none');
 
-      const strict = connect({ url: `${server.url}?sslmode=verify-full` });
-      expect(await codeOf(query(strict.db))).toBe('database_unavailable');
+      const named = server.url.replace('127.0.0.1', 'localhost');
+      const authority = `sslrootcert=${encodeURIComponent(certificate!)}`;
+      for (const [target, search, code] of [
+        [named, 'sslmode=verify-full', 'database_unavailable'],
+        [named, `sslmode=verify-full&${authority}`, 'none'],
+        [server.url, `sslmode=verify-full&${authority}`, 'database_unavailable'],
+        [server.url, `sslmode=verify-ca&${authority}`, 'none'],
+        [server.url, 'sslmode=no-verify', 'none'],
+        [server.url, 'sslmode=prefer', 'none'],
+      ] as const) {
+        const checked = connect({ url: `${target}?${search}` });
+        expect([search, await codeOf(query(checked.db))]).toEqual([search, code]);
+      }
     },
   );
 });

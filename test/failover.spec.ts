@@ -1,3 +1,7 @@
+import dns from 'node:dns';
+import { once } from 'node:events';
+import net from 'node:net';
+import { jest } from '@jest/globals';
 import { sql } from 'drizzle-orm';
 import type { Db } from '../src/db/connection.js';
 import { type Cluster, startCluster } from './support/cluster.js';
@@ -17,6 +21,19 @@ let cluster: Cluster;
 endEachTest();
 
 const write = (db: Db, n: number) => db.execute(sql`insert into writes values (${n})`);
+/** Listens on an address and forwards to a server; resolves to the port. */
+async function forwardFrom(address: string, port: number, url: string): Promise<number> {
+  const server = net.createServer((client) => {
+    const upstream = net.connect(Number(new URL(url).port), '127.0.0.1');
+    client.pipe(upstream).pipe(client);
+    client.on('error', () => upstream.destroy());
+    upstream.on('error', () => client.destroy());
+  });
+  atEnd(() => server.close());
+  await once(server.listen(port, address), 'listening');
+  return (server.address() as net.AddressInfo).port;
+}
+
 const inRecovery = async (db: Db) =>
   (await db.execute(sql`select pg_is_in_recovery() as standby`))[0]!.standby;
 
@@ -39,6 +56,26 @@ describe('a primary and its standby', () => {
     const codes = Array.from({ length: 20 }, (_, i) => codeOf(write(db, i)));
     expect(new Set(await Promise.all(codes))).toEqual(new Set(['none']));
     expect(await inRecovery(db)).toBe(false);
+  });
+
+  it('writes go to the primary when one name stands for both', async () => {
+    if (process.platform !== 'linux') return console.warn('Skipped: only Linux has 127.0.0.2.');
+    const toStandby = await forwardFrom('127.0.0.1', 0, cluster.standby);
+    await forwardFrom('127.0.0.2', toStandby, cluster.primary);
+    const addresses = ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 }));
+    const lookup = jest
+      .spyOn(dns, 'lookup')
+      .mockImplementation(((_: string, __: object, onResult: (e: null, all: object[]) => void) =>
+        setImmediate(onResult, null, addresses)) as never);
+    atEnd(() => lookup.mockRestore());
+    const url = new URL(cluster.primary);
+    url.host = `pair.test:${toStandby}`;
+    const { db } = connect({ url: url.href });
+    expect(await codeOf(write(db, 400))).toBe('none');
+    addresses.pop();
+    const alone = connect({ url: url.href });
+    expect(await codeOf(write(alone.db, 401))).toBe('database_unavailable');
+    expect(await timeOf(write(alone.db, 401))).toBeLessThan(500);
   });
 
   it('standbys alone are refused at once, and taken for a connection that only reads', async () => {

@@ -1,3 +1,4 @@
+import net from 'node:net';
 import { DataError, errorCodeOf } from '../errors.js';
 import { observeAcquire } from '../observed.js';
 import { Session, type SessionSettings, TOO_MANY_CONNECTIONS } from './session.js';
@@ -164,30 +165,46 @@ export class Pool {
   }
 
   async #open(): Promise<void> {
-    const { connectTimeoutMs } = this.#settings;
     const { targets } = this.#settings.url;
     const first = this.#preferred;
     let failure = closedError();
     for (let tried = 0; tried < targets.length && !this.#closed; tried++) {
       const index = (first + tried) % targets.length;
-      const session = new Session(this.#settings, targets[index]!);
-      this.#opening.add(session);
-      try {
-        await session.connect(connectTimeoutMs / targets.length);
-        this.#preferred = index;
-        return this.#admit(session);
-      } catch (error) {
-        failure = error as DataError;
-      } finally {
-        this.#opening.delete(session);
+      const opened = await this.#openTo(targets[index]!);
+      if (!(opened instanceof Session)) {
+        failure = opened;
+        continue;
       }
+      this.#preferred = index;
+      return this.#admit(opened);
     }
     this.#failedToOpen(failure);
   }
 
+  /** Tries every address of the host while standbys answer. */
+  async #openTo(target: Target): Promise<Session | DataError> {
+    const deadlineMs = this.#settings.connectTimeoutMs / this.#settings.url.targets.length;
+    const standbys = new Set<string>();
+    let failure: DataError | undefined;
+    for (;;) {
+      const session = new Session(this.#settings, target, standbys);
+      this.#opening.add(session);
+      try {
+        await session.connect(deadlineMs);
+        return session; // still counted as opening, until it is admitted
+      } catch (error) {
+        this.#opening.delete(session);
+        failure ??= error as DataError;
+        const { standbyAt } = session;
+        if (!standbyAt || standbys.has(standbyAt) || net.isIP(target.host)) return failure;
+        standbys.add(standbyAt);
+      }
+    }
+  }
+
   #admit(session: Session): void {
-    if (this.#closed) return this.#retire(session);
     this.#opening.delete(session);
+    if (this.#closed) return this.#retire(session);
     this.#sessions.add(session);
     session.onLost = () => this.#forget(session);
     this.#reaper ??= setInterval(() => this.#reap(), 1000).unref();

@@ -79,6 +79,8 @@ export class Session {
   lost: Error | undefined;
   /** Lost because nothing came from the server within the deadline. */
   isSilent = false;
+  /** The address of a standby, when it was refused for being one. */
+  standbyAt: string | undefined;
   /** By performance.now(), as is `idleSince`. */
   readonly openedAt = performance.now();
   idleSince = 0;
@@ -101,10 +103,11 @@ export class Session {
   #isCopying = false;
   #hasOwnTimeout = false;
 
-  /** Connects to the given server at the first statement. */
+  /** Connects to the given server, at none of the refused addresses, at the first statement. */
   constructor(
     settings: SessionSettings,
     readonly target: Target,
+    private readonly refused: ReadonlySet<string> = new Set(),
   ) {
     this.#settings = settings;
     this.#client = createClient({
@@ -136,7 +139,10 @@ export class Session {
     try {
       const types = await this.query(FIRST_QUERY, []);
       this.#backend = types.state.pid;
-      if (types[0]?.standby && !this.#settings.acceptStandby) throw isStandby();
+      if (types[0]?.standby && !this.#settings.acceptStandby) {
+        this.standbyAt = this.#socket?.remoteAddress;
+        throw isStandby();
+      }
       for (const { oid, typarray, typdelim } of types) {
         parsers[typarray as number] ??= (text: string) =>
           parseArray(text, typdelim as string, parsers[oid as number]);
@@ -324,7 +330,11 @@ export class Session {
   async #openSocket(): Promise<net.Socket> {
     try {
       if (this.#socket) throw connectionLost();
-      const socket = await openSocket(this.target, (opened) => (this.#socket = opened));
+      const socket = await openSocket(
+        this.target,
+        this.refused,
+        (opened) => (this.#socket = opened),
+      );
       return socket.on('data', (bytes: Buffer) => this.#state.read(bytes));
     } catch (error) {
       this.#end(asDataError(error) ?? connectionLost(error)); // the driver does not always tell

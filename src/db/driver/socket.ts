@@ -1,3 +1,4 @@
+import dns from 'node:dns';
 import net from 'node:net';
 import tls from 'node:tls';
 
@@ -26,19 +27,33 @@ const SSL_ACCEPTED = 'S';
 
 /**
  * Opens a socket to a server, encrypted if the target asks for it. `onSocket` gets each socket that is
- * made on the way: destroying the latest ends the attempt. Rejects with the error of the socket.
+ * made on the way: destroying the latest ends the attempt. `refused` are addresses of the host that are
+ * not tried. Rejects with the error of the socket.
  */
 export async function openSocket(
   target: Target,
+  refused: ReadonlySet<string>,
   onSocket: (socket: net.Socket) => void,
 ): Promise<net.Socket> {
+  const { host, port, path } = target;
+  const lookup = refused.size > 0 ? lookupWithout(refused) : undefined;
   for (;;) {
-    const { host, port, path } = target;
-    const socket = net.connect(path ? { path } : { host, port, noDelay: true });
+    const socket = net.connect(path ? { path } : { host, port, noDelay: true, lookup });
     onSocket(socket);
     if (!(await isHeard(socket))) continue;
     return target.tls.mode === 'disable' ? socket : await encrypt(socket, target, onSocket);
   }
+}
+
+/** A name may stand for a primary and its standbys. */
+function lookupWithout(refused: ReadonlySet<string>): net.LookupFunction {
+  return (name, options, onResult) =>
+    dns.lookup(name, { ...options, all: true }, (error, all) => {
+      const [first, ...others] = error ? [] : all.filter(({ address }) => !refused.has(address));
+      if (!first) return onResult(error ?? new Error('The name has no other address.'), []);
+      if (options.all) onResult(null, [first, ...others]);
+      else onResult(null, first.address, first.family);
+    });
 }
 
 /** Resolves when connected; to false, with the socket destroyed, when a second brought no answer. */
