@@ -35,7 +35,9 @@ export function complain(...lines: string[]): void {
 /** Makes the process end with 1 when what it prints on standard output cannot be written, as to a pipe that is closed. */
 export function failWhenOutputFails(): void {
   let failure: Error | undefined;
-  process.stdout.on('error', (error) => (failure ??= error));
+  process.stdout.on('error', (error: Error) => {
+    failure ??= error;
+  });
   process.on('exit', () => {
     if (!failure || process.exitCode) return; // a command that failed has said why
     complain(outputFailure(failure));
