@@ -152,7 +152,7 @@ describe('the credentials', () => {
 });
 
 describe('hostile requests', () => {
-  // HOSTILE_REQUESTS=10000 sends as many as were sent for docs/security.md.
+  // HOSTILE_REQUESTS=10000 sends more of them.
   const count = Number(process.env.HOSTILE_REQUESTS ?? 300);
 
   it('get no 5xx and leave no key in the log, with credentials and without', async () => {

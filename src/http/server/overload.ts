@@ -20,8 +20,8 @@ type Counted = ServerResponse & { [FREE]?: () => void };
 
 /**
  * Bounds the requests in flight and refuses the others with 503 `overloaded`. A refusal is held
- * back: a client that is refused at once comes back at once, and to refuse it again and again costs
- * more than to serve it (docs/performance.md, "Overload").
+ * back: a client that is refused at once comes back at once, and refusing it again and again costs
+ * more than serving it.
  */
 export function overloadProtection({ maxConcurrent, holdMs }: OverloadOptions): RequestHandler {
   let inFlight = 0;
