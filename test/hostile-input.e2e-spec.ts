@@ -431,7 +431,7 @@ describe('a fault of the service', () => {
       .expect(201);
     const forged = head(`GET ${LIST} HTTP/1.1`, `X-Request-Id: ${MARKER} ${MARKER}`);
     await exchangeOne(broken.url, forged);
-    expect(logged()).toContain(`POST ${LIST} 201`);
+    expect(logged()).toContain(`"method":"POST","route":"${LIST}","status":201`);
     expect(logged()).not.toContain(MARKER);
   });
 });

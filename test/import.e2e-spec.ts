@@ -444,7 +444,7 @@ describe('a sender', () => {
   it('is one of a few at once, so that exports and other requests find a connection', async () => {
     const { limits } = service.app.get(Transfers);
     for (let i = 0; i < limits.ofAKind; i++) send(service.url, ndjson(...rows(5000)));
-    await until(async () => (await post(ndjson(aProject()))).status === 503);
+    await until(async () => (await transactions()) === limits.ofAKind);
     const { body } = await post(ndjson(aProject()));
     expect(body).toMatchObject({
       status: 503,

@@ -442,7 +442,7 @@ describe('the database itself', () => {
     ['technologies', 'null', '23514'],
     ['technologies', '[1]', '23514'],
     ['technologies', '[""]', '23514'],
-    ['technologies', '["C","C"]', '23514'],
+    ['technologies', '["C","C"]', '23505'], // by the key of project_technologies
     ['technologies', JSON.stringify(['x'.repeat(101)]), '23514'],
     ['technologies', JSON.stringify(Array.from({ length: 101 }, (_, i) => `${i}`)), '23514'],
     ['version', '0', '23514'],

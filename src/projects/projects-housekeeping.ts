@@ -7,7 +7,7 @@ import type { Db } from '../db/connection.js';
 import { asDataError, errorCodeOf } from '../db/errors.js';
 import { removeExpiredChanges } from '../db/entity/change-expiry.js';
 import { createIdempotencyFactory } from '../db/factories/idempotency.factory.js';
-import { createTechnologiesFactory } from '../db/factories/technologies.factory.js';
+import { createTechnologiesFactory, MOST_NOTES } from '../db/factories/technologies.factory.js';
 import { type Housekeeping, type HousekeepingTask, startHousekeeping } from '../db/housekeeping.js';
 
 /** Removes what has expired, for as long as the application runs. */
@@ -48,7 +48,11 @@ const OF_KEYS: HousekeepingTask = {
 
 const OF_TECHNOLOGIES: HousekeepingTask = {
   name: 'technologies',
-  step: (tx) => createTechnologiesFactory(tx).foldChanges(),
+  // A part of the most is all there was: else each write of a busy service would bring a fold of its own.
+  step: async (tx) => {
+    const folded = await createTechnologiesFactory(tx).foldChanges();
+    return folded < MOST_NOTES ? 0 : folded;
+  },
 };
 
 function ofHistory(days: number): HousekeepingTask {

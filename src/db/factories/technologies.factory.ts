@@ -14,6 +14,9 @@ export type TechnologiesFactory = ReturnType<typeof createTechnologiesFactory>;
 const PREFIX = sql`${sql.placeholder('prefix')}::text`;
 const LIMIT = sql.placeholder('limit');
 
+/** The most notes that one fold adds to the counts. */
+export const MOST_NOTES = 10_000;
+
 /** What writers have noted and no fold has added to the counts yet. */
 const NOTED = sql`
   select technology, sum(change)::bigint as change
@@ -40,7 +43,7 @@ export function createTechnologiesFactory(db: Db) {
   /** Adds what writers have noted to the counts, a part at a time; resolves with how many notes that were. */
   async function foldChanges(): Promise<number> {
     const [row] = await db.execute<{ folded: number }>(
-      sql`select fold_technology_changes() as folded`,
+      sql`select fold_technology_changes(${MOST_NOTES}) as folded`,
     );
     return row!.folded;
   }

@@ -140,6 +140,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
     detail: 'The request is not valid; errors says where.',
     errors: [{ path: 'name', message: 'must be text of 1 to 255 characters' }],
   },
+  bad_request: { detail: 'The body is not packed as Content-Encoding says.' },
   import_refused: {
     detail: '1 of 1 rows were refused, so nothing was written.',
     instance: '/api/projects/import',
@@ -158,7 +159,8 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
     instance: ITEM,
   },
   cursor_expired: {
-    detail: 'Changes behind this cursor have been removed.',
+    detail:
+      'Changes after this cursor have been removed, or the database was restored to a state before it.',
     instance: '/api/projects/changes',
   },
   version_mismatch: {
@@ -167,7 +169,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
   },
   payload_too_large: { detail: 'The body is larger than the service takes.' },
   request_timeout: {
-    detail: 'The body did not come in time.',
+    detail: 'The body did not come in time, or too slowly.',
     instance: '/api/projects/import',
   },
   unsupported_media_type: { detail: 'This route reads application/json.' },
