@@ -551,8 +551,8 @@ describe('a sender', () => {
     const small = await startService({ DATABASE_MAX_CONNECTIONS: '2' });
     try {
       send(small.url, ndjson(...rows(5000)));
-      await until(async () => (await transactions(small)) === 1);
-      expect((await fetch(`${small.url}/api/projects/export`)).status).toBe(503);
+      // A transaction may be one of the housekeeping; an export that is let in ends at once.
+      await until(async () => (await fetch(`${small.url}/api/projects/export`)).status === 503);
       expect((await fetch(`${small.url}/api/projects`)).status).toBe(200);
     } finally {
       opened.splice(0).forEach((sender) => sender.destroy());
