@@ -82,6 +82,7 @@ export { EntityDto } from './entities/entity.dto.js';
 export { entityModule } from './entities/entity.module.js';
 export { type EntityResource, entityResource } from './entities/entity-resource.js';
 export { jsonBody } from './http/server/body-parser.js';
+export { completeOpenApiDocument } from './http/contract/openapi-components.js';
 export { EnumField, IntegerField, TextField } from './http/contract/fields.js';
 export { Endpoint, type EndpointOptions } from './http/contract/endpoint.js';
 export type { Success } from './http/answers/envelope.js';

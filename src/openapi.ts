@@ -2,6 +2,7 @@ import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swag
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import helmet from 'helmet';
 import { KEY_LIFETIME_HOURS } from './db/factories/idempotency.factory.js';
+import { HEADERS } from './http/contract/openapi-components.js';
 import { problemExamples } from './http/problems/problem.dto.js';
 import { PROBLEM_MEDIA_TYPE, PROBLEMS } from './http/problems/problem.js';
 
@@ -96,82 +97,6 @@ const BEARER = {
   scheme: 'bearer',
   description:
     'An API key, or a token of the issuer that the service trusts. Needed if the operator has set `AUTH_MODE`.',
-} as const;
-
-const HEADERS = {
-  'X-Request-Id': {
-    description: "Names the request in the log; the caller's own where it sent one.",
-    required: true,
-    schema: { type: 'string' },
-    example: '0b6f3c9e-6d0f-4c8e-8f0c-3a1d5b7e9f21',
-  },
-  ETag: {
-    description: 'The version of the project, in quotes.',
-    required: true,
-    schema: { type: 'string', pattern: '^"[1-9][0-9]*"$' },
-    example: '"1"',
-  },
-  Location: {
-    description: 'The path of the project.',
-    required: true,
-    schema: { type: 'string', format: 'uri-reference' },
-    example: '/api/projects/0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10',
-  },
-  Link: {
-    description: 'The next page, with `rel="next"` (RFC 8288); absent on the last.',
-    required: false,
-    schema: { type: 'string' },
-    example:
-      '</api/projects?after=WyIyMDI2LTAxLTMxVDEyOjAwOjAwLjAwMFoiXQ.2NuTjZDh0HGfWX8Tn0lzdA>; rel="next"',
-  },
-  'Idempotency-Replayed': {
-    description:
-      'On an answer that was given before, to the first request with this `Idempotency-Key`.',
-    required: false,
-    schema: { type: 'string', pattern: '^true$' },
-    example: 'true',
-  },
-  'Retry-After': {
-    description: 'Seconds to wait before the request is tried again.',
-    required: true,
-    schema: { type: 'integer', minimum: 1 },
-    example: 1,
-  },
-  Accept: {
-    description: 'What the route reads, if that is what was wrong.',
-    schema: { type: 'string' },
-    example: 'application/json',
-  },
-  'WWW-Authenticate': {
-    description: 'RFC 6750: the realm, and what was wrong with the token.',
-    required: true,
-    schema: { type: 'string', pattern: '^Bearer realm="' },
-    example: 'Bearer realm="projects", error="invalid_token"',
-  },
-  RateLimit: {
-    description: 'How many requests are left (`r`), and in how many seconds all are again (`t`).',
-    required: true,
-    schema: { type: 'string', pattern: '^"default";r=[0-9]+;t=[0-9]+$' },
-    example: '"default";r=7;t=12',
-  },
-  'RateLimit-Policy': {
-    description: 'How many requests (`q`) a caller has in how many seconds (`w`).',
-    required: true,
-    schema: { type: 'string', pattern: '^"default";q=[0-9]+;w=[0-9]+$' },
-    example: '"default";q=100;w=60',
-  },
-  'Content-Disposition': {
-    description: 'A name for the file.',
-    required: true,
-    schema: { type: 'string' },
-    example: 'attachment; filename="projects-2026-01-31T120000Z.ndjson"',
-  },
-  Allow: {
-    description: 'The methods that the path takes.',
-    required: true,
-    schema: { type: 'string' },
-    example: 'GET, HEAD, OPTIONS, POST',
-  },
 } as const;
 
 /** What every request may send: described once, not at each of the routes. */

@@ -202,6 +202,7 @@ it('exports what a host may import and nothing more, and does nothing when it is
     'atMost',
     'before',
     'changesProviders',
+    'completeOpenApiDocument',
     'createChangesFactory',
     'createDatabaseConnection',
     'createEntityFactory',
