@@ -390,6 +390,14 @@ describe('a sender', () => {
       return open.length;
     });
 
+  /** The imports that have written a batch and wait for more; housekeeping has transactions too. */
+  const imports = ({ database } = service) =>
+    onDatabase(database.url, async (sql) => {
+      const open = await sql`select from pg_stat_activity where datname = current_database()
+        and xact_start is not null and pid <> pg_backend_pid() and query like '%insert into projects%'`;
+      return open.length;
+    });
+
   it('that goes away in the middle leaves nothing, and no transaction open', async () => {
     const sender = send(service.url, ndjson(...rows(5000)));
     await until(async () => (await transactions()) === 1);
@@ -444,7 +452,7 @@ describe('a sender', () => {
   it('is one of a few at once, so that exports and other requests find a connection', async () => {
     const { limits } = service.app.get(Transfers);
     for (let i = 0; i < limits.ofAKind; i++) send(service.url, ndjson(...rows(5000)));
-    await until(async () => (await transactions()) === limits.ofAKind);
+    await until(async () => (await imports()) === limits.ofAKind);
     const { body } = await post(ndjson(aProject()));
     expect(body).toMatchObject({
       status: 503,
@@ -551,8 +559,8 @@ describe('a sender', () => {
     const small = await startService({ DATABASE_MAX_CONNECTIONS: '2' });
     try {
       send(small.url, ndjson(...rows(5000)));
-      // A transaction may be one of the housekeeping; an export that is let in ends at once.
-      await until(async () => (await fetch(`${small.url}/api/projects/export`)).status === 503);
+      await until(async () => (await imports(small)) === 1);
+      expect((await fetch(`${small.url}/api/projects/export`)).status).toBe(503);
       expect((await fetch(`${small.url}/api/projects`)).status).toBe(200);
     } finally {
       opened.splice(0).forEach((sender) => sender.destroy());
