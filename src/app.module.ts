@@ -17,7 +17,7 @@ import { TechnologiesModule } from './technologies/technologies.module.js';
 /** The resources, each served below /api. */
 const API = [ProjectsModule, TechnologiesModule];
 
-/** Of WWW-Authenticate, and of the scopes `projects:read` and `projects:write`. */
+/** The realm of WWW-Authenticate and the prefix of the scopes `projects:read` and `projects:write`. */
 const REALM = 'projects';
 
 /** Settings for modules that a host application may import too: those look for tokens, not for an Environment. */

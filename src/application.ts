@@ -110,7 +110,7 @@ function createExpress({ TRUST_PROXY }: Environment): Express {
     .set('etag', false)
     .set('trust proxy', trustedProxies(TRUST_PROXY))
     .disable('x-powered-by');
-  // What is not modified the routes say: Express would answer 304 to `If-None-Match: *` on any of them.
+  // The routes decide about 304: Express would answer it to `If-None-Match: *` on any of them.
   Object.defineProperty(app.request, 'fresh', { value: false });
   allowJsonText(app);
   return app;

@@ -4,7 +4,7 @@ import { apiKeys } from './api-keys.js';
 import type { AuthOptions } from './auth-options.js';
 import { bearerTokens } from './jwt.js';
 
-/** How AUTH_MODE recognises callers; undefined for `none`. The environment has been validated. */
+/** The options of authentication that AUTH_MODE selects; undefined for `none`. The environment is valid already. */
 export function authOptions(environment: Environment, realm: string): AuthOptions | undefined {
   switch (environment.AUTH_MODE) {
     case 'none':

@@ -1,7 +1,7 @@
 /** Read is needed for GET and HEAD, write for every other method. */
 export type Scope = 'read' | 'write';
 
-/** Who sends a request; the guard leaves it in `req.user`. */
+/** The caller of a request. The guard stores it in `req.user`. */
 export interface Caller {
   /** The name in history and logs, and the owner of idempotency keys. */
   sub: string;

@@ -29,7 +29,7 @@ const CLOCK_SKEW_S = 5;
 const SET_HEADER = {
   set: (headers: Headers, name: string, value: string) => headers.set(name, value),
 };
-/** How soon a key that the issuer has removed is forgotten, as long as the issuer answers. */
+/** The longest time for which a key that the issuer has removed is still accepted, while the issuer answers. */
 const RELOAD_MS = 10 * 60_000;
 /** An issuer that does not answer is not asked again by every request. */
 const OUTAGE_PAUSE_MS = 1000;

@@ -11,7 +11,7 @@ export function Public() {
 
 const known = new WeakMap<object, boolean>();
 
-/** Whether a route is @Public(). Decided once for each handler. */
+/** Tells whether a route is marked @Public(). The result is kept for each handler. */
 export function isPublic(reflector: Reflector, context: ExecutionContext): boolean {
   const handler = context.getHandler();
   let found = known.get(handler);

@@ -25,7 +25,7 @@ export class ListHistoryQuery {
   after?: string;
 }
 
-/** What was done to one row, and by whom. `dtosOf` completes it for an entity. */
+/** One change of one row and its author. `changeDtosOf` adds the types of an entity. */
 class RecordedChangeDto {
   @ApiProperty({
     type: 'integer',
