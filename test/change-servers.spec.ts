@@ -18,6 +18,7 @@ let cluster: Cluster;
 beforeAll(async () => {
   cluster = await startCluster({ max_prepared_transactions: '4' });
   await migrate({ url: cluster.primary });
+  await cluster.replayed();
 });
 endEachTest();
 afterAll(() => cluster.stop());

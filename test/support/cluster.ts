@@ -22,6 +22,8 @@ export interface Cluster {
   both(first: Member, second: Member): string;
   /** Makes the standby a primary; resolves when it takes writes. */
   promote(): Promise<void>;
+  /** Resolves when the standby has replayed what the primary has written by now. */
+  replayed(): Promise<void>;
   /** SIGKILL, as a machine that fails. */
   kill(member: Member): Promise<void>;
   /** Starts a member that was killed or stopped, on its old port. */
@@ -63,19 +65,26 @@ export async function startCluster(settings: Record<string, string> = {}): Promi
     const options = args.flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     const log = path.join(directory, `${member}.log`);
     running.set(member, await programs.serve(['-D', data[member], ...options], log));
-    await until(() => answers(urls[member], 'true'), 60_000);
+    await until(() => holds(urls[member], 'true'), 60_000);
   };
 
   await start('primary');
   await start('standby');
   const streams = `exists (select from pg_stat_replication where state = 'streaming')`;
-  await until(() => answers(urls.primary, streams), 60_000);
+  await until(() => holds(urls.primary, streams), 60_000);
   return {
     ...urls,
     both: (first, second) => urlOf(`${hostOf(first)},${hostOf(second)}`),
     promote: async () => {
       await programs.run('pg_ctl', ['promote', '-D', data.standby, '-w']);
-      await until(() => answers(urls.standby, 'not pg_is_in_recovery()'));
+      await until(() => holds(urls.standby, 'not pg_is_in_recovery()'));
+    },
+    replayed: async () => {
+      const end = await ask(urls.primary, 'pg_current_wal_insert_lsn()::text');
+      await until(
+        () => holds(urls.standby, `pg_last_wal_replay_lsn() >= '${end as string}'`),
+        60_000,
+      );
     },
     kill: (member) => end(member, 'SIGKILL'),
     start,
@@ -103,16 +112,19 @@ async function makeStandby(
   }
 }
 
-async function answers(url: string, condition: string): Promise<boolean> {
+async function ask(url: string, expression: string): Promise<unknown> {
   const sql = postgres(url, { max: 1, fetch_types: false, backoff: () => 0 });
   try {
-    const [row] = await sql.unsafe(`select ${condition} as holds`);
-    return row!.holds as boolean;
-  } catch {
-    return false;
+    const [row] = await sql.unsafe(`select ${expression} as answer`);
+    return row!.answer;
   } finally {
     await sql.end({ timeout: 0 });
   }
+}
+
+/** False too while the server does not answer. */
+async function holds(url: string, condition: string): Promise<boolean> {
+  return (await ask(url, condition).catch(() => false)) as boolean;
 }
 
 async function freePort(): Promise<number> {
