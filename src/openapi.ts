@@ -1,10 +1,11 @@
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { Express, Request } from 'express';
 import helmet from 'helmet';
+import { stringify } from 'yaml';
 import { KEY_LIFETIME_HOURS } from './db/factories/idempotency.factory.js';
-import { HEADERS } from './http/contract/openapi-components.js';
-import { problemExamples } from './http/problems/problem.dto.js';
-import { PROBLEM_MEDIA_TYPE, PROBLEMS } from './http/problems/problem.js';
+import { forwardedPrefixOf } from './http/answers/public-path.js';
+import { completeOpenApiDocument } from './http/contract/openapi-components.js';
 
 const VERSION = '1.0.0';
 
@@ -62,21 +63,15 @@ export function createOpenApiDocument(app: NestExpressApplication): OpenAPIObjec
     .setVersion(VERSION)
     .addBearerAuth(BEARER, 'bearer')
     .addSecurityRequirements('bearer')
+    .addServer('/', 'The service that serves this document')
     .addTag('projects', 'The projects of the catalogue')
     .addTag('technologies', 'What the projects are made with')
     .addTag('changes', 'What was done to the projects, when and by whom')
     .addTag('health', 'For the platform that runs the service')
     .build();
   const document = SwaggerModule.createDocument(app, config);
-  document.components = {
-    ...document.components,
-    headers: HEADERS,
-    parameters: PARAMETERS,
-    examples: problemExamples(),
-    responses: RESPONSES,
-  };
   closeRequestBodies(document);
-  const { openapi, info, tags, paths, components, ...rest } = document;
+  const { openapi, info, tags, paths, components, ...rest } = completeOpenApiDocument(document);
   return { openapi, info, tags, ...rest, paths, components };
 }
 
@@ -99,43 +94,18 @@ const BEARER = {
     'An API key, or a token of the issuer that the service trusts. Needed if the operator has set `AUTH_MODE`.',
 } as const;
 
-/** What every request may send: described once, not at each of the routes. */
-const PARAMETERS = {
-  'X-Request-Id': {
-    name: 'X-Request-Id',
-    in: 'header',
-    required: false,
-    description: 'The id of the request; it comes back on the answer and stands in the log.',
-    schema: { type: 'string', pattern: '^[\\w.:@=+/-]{1,128}$' },
-  },
-  traceparent: {
-    name: 'traceparent',
-    in: 'header',
-    required: false,
-    description:
-      'W3C Trace Context: the trace id stands in the log, and is the id of a request without X-Request-Id.',
-    schema: { type: 'string', pattern: '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$' },
-  },
-} as const;
+/** The document as YAML, as it is served and stored in docs/. */
+export function openApiYaml(document: Partial<OpenAPIObject>): string {
+  // A document may hold one object in several places, which would become anchors and aliases.
+  return stringify(JSON.parse(JSON.stringify(document)), { lineWidth: 100 });
+}
 
-/** What every path answers to a method that it does not take. */
-const RESPONSES = {
-  MethodNotAllowed: {
-    description: `405. \`method_not_allowed\`: ${PROBLEMS.method_not_allowed.title}.`,
-    headers: {
-      'X-Request-Id': { $ref: '#/components/headers/X-Request-Id' },
-      Allow: { $ref: '#/components/headers/Allow' },
-    },
-    content: {
-      [PROBLEM_MEDIA_TYPE]: {
-        schema: { $ref: '#/components/schemas/Problem' },
-        examples: {
-          method_not_allowed: { $ref: '#/components/examples/method_not_allowed' },
-        },
-      },
-    },
-  },
-};
+/** Names the prefix that a trusted proxy has removed as the server, so that its clients add it. */
+function underForwardedPrefix(req: Request, document: OpenAPIObject): OpenAPIObject {
+  const prefix = forwardedPrefixOf(req);
+  if (!prefix) return document;
+  return { ...document, servers: document.servers!.map((server) => ({ ...server, url: prefix })) };
+}
 
 /** The Swagger UI at /docs, the document at /docs/openapi.json and /docs/openapi.yaml. */
 export function serveDocs(app: NestExpressApplication): void {
@@ -149,9 +119,12 @@ export function serveDocs(app: NestExpressApplication): void {
       contentSecurityPolicy: { useDefaults: false, directives: CONTENT_SECURITY_POLICY },
     }),
   );
-  SwaggerModule.setup('docs', app, () => createOpenApiDocument(app), {
+  let document: OpenAPIObject | undefined;
+  const builtOnce = () => (document ??= createOpenApiDocument(app));
+  SwaggerModule.setup('docs', app, builtOnce, {
     jsonDocumentUrl: 'docs/openapi.json',
-    yamlDocumentUrl: 'docs/openapi.yaml',
+    raw: ['json'], // the module would build the YAML at each request
+    patchDocumentOnRequest: (req, _res, built) => underForwardedPrefix(req as Request, built),
     customSiteTitle: 'Projects Service',
     customCss: STYLE,
     swaggerOptions: {
@@ -161,6 +134,18 @@ export function serveDocs(app: NestExpressApplication): void {
       defaultModelsExpandDepth: 0,
       validatorUrl: null, // or the page would ask a server elsewhere for a badge
     },
+  });
+  serveYaml(app, builtOnce);
+}
+
+/** Serves the YAML. All of it but the servers is the same for every request, and is built once. */
+function serveYaml(app: NestExpressApplication, document: () => OpenAPIObject): void {
+  let restText: string | undefined;
+  const express: Express = app.getHttpAdapter().getInstance();
+  express.get('/docs/openapi.yaml', (req, res) => {
+    const { openapi, servers, ...rest } = underForwardedPrefix(req, document());
+    restText ??= openApiYaml(rest);
+    res.type('text/yaml').send(openApiYaml({ openapi, servers }) + restText);
   });
 }
 

@@ -1,31 +1,7 @@
-import { Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import type { NestExpressApplication } from '@nestjs/platform-express';
-import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import type { OpenAPIObject } from '@nestjs/swagger';
 import { Validator } from '@seriousme/openapi-schema-validator';
-import {
-  completeOpenApiDocument,
-  DatabaseModule,
-  ProjectsModule,
-  TechnologiesModule,
-} from '../src/index.js';
-
-@Module({
-  imports: [
-    DatabaseModule.forRoot({ url: 'postgres://localhost/none' }),
-    ProjectsModule,
-    TechnologiesModule,
-  ],
-})
-class HostModule {}
-
-/** The document of a host application with a prefix of its own, which connects to nothing. */
-async function hostDocument(): Promise<OpenAPIObject> {
-  const app = await NestFactory.create<NestExpressApplication>(HostModule, { logger: false });
-  app.setGlobalPrefix('company/v3');
-  const config = new DocumentBuilder().setOpenAPIVersion('3.0.3').setTitle('Host').build();
-  return SwaggerModule.createDocument(app, config);
-}
+import { completeOpenApiDocument } from '../src/index.js';
+import { hostDocument } from './support/host-document.js';
 
 function danglingReferences(document: OpenAPIObject): string[] {
   const references = JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g);

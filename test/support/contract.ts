@@ -63,16 +63,6 @@ export function contractOf(document: OpenAPIObject) {
     const documented = responses[answer.status];
     if (!documented) return [`${answer.status} is not documented`];
     const pointer = ['paths', path, method, 'responses', String(answer.status)];
-    return faultsAgainst(documented, pointer, answer);
-  }
-
-  /** The same against an answer that stands in the document's components. */
-  function faultsOfShared(name: string, answer: Answer): string[] {
-    const documented = document.components!.responses![name] as DocumentedAnswer;
-    return faultsAgainst(documented, ['components', 'responses', name], answer);
-  }
-
-  function faultsAgainst(documented: DocumentedAnswer, pointer: string[], answer: Answer) {
     const faults = Object.entries(documented.headers ?? {}).flatMap(([name, { $ref }]) =>
       headerFaults(name, $ref, answer.headers.get(name)),
     );
@@ -106,7 +96,7 @@ export function contractOf(document: OpenAPIObject) {
     );
   }
 
-  return { faultsOf, faultsOfShared };
+  return { faultsOf };
 }
 
 function closed(schema: unknown): unknown {
