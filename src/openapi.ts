@@ -48,7 +48,8 @@ headers are 400 \`bad_request\`. A key or token is read from that header only.
 **Limits.** The operator may limit the requests of each caller. Then every answer says what is left, in
 \`RateLimit\` and \`RateLimit-Policy\` (draft-ietf-httpapi-ratelimit-headers-10), and one more is 429
 \`too_many_requests\` with \`Retry-After\`. When there are more requests at once than the service can
-serve, the others get 503 \`overloaded\` after a second; \`/health/*\` still answers.
+serve, the others get 503 \`overloaded\` after a second; \`/health/*\` still answers. Answers of 4xx come
+a second later too while there are more than a thousand of them a second.
 
 **Waiting.** A 503 has \`Retry-After\`: nothing was kept waiting without bound, and the same request
 may succeed then.

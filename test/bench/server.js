@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -23,6 +24,11 @@ export async function startServer({ node, program, env, target }) {
     port,
     startMs: Math.round(performance.now() - startedAt),
     memoryMb: () => Math.round(Number(execFileSync('ps', ['-o', 'rss=', '-p', child.pid])) / 1024),
+    /** The most that it has had so far; Linux tells. */
+    peakMemoryMb: () => {
+      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+      return Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)[1]) / 1024);
+    },
     stop: async () => {
       if (child.exitCode !== null) return;
       child.kill();

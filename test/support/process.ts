@@ -16,6 +16,7 @@ export interface ServiceProcess {
   output(): string;
   errors(): string;
   send(signal: NodeJS.Signals): void;
+  pid: number;
 }
 
 const children: ChildProcess[] = [];
@@ -67,5 +68,6 @@ export async function startProcess(
     output: () => output,
     errors: () => errors,
     send: (signal) => child.kill(signal),
+    pid: child.pid!,
   };
 }

@@ -12,6 +12,7 @@ import { type Problem, PROBLEM_MEDIA_TYPE, problemBody, problemHeaders } from '.
 import { setApiHeaders } from '../answers/api-headers.js';
 import { publicPathOf } from '../answers/public-path.js';
 import { linger } from '../server/linger.js';
+import { sendRefusal } from '../server/overload.js';
 import { requestIdOf } from '../server/request-id.js';
 import { toProblem } from './to-problem.js';
 
@@ -45,7 +46,9 @@ export class ProblemFilter implements ExceptionFilter {
     const body = problemBody(problem, publicPathOf(req), requestId);
     // Express would add a charset, which this type does not have.
     res.status(problem.status).set(headers).setHeader('Content-Type', PROBLEM_MEDIA_TYPE);
-    res.send(Buffer.from(JSON.stringify(body)));
+    const send = () => void res.send(Buffer.from(JSON.stringify(body)));
+    if (problem.status < 500) sendRefusal(res, send);
+    else send();
   }
 
   /** Messages of database errors hold SQL and values, so their code is logged and where they came from. */
