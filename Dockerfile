@@ -10,7 +10,10 @@ RUN node scripts/build.js
 FROM node:24-bookworm-slim AS dependencies
 WORKDIR /service
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev && npm cache clean --force
+# The last three are optional peers, for MESH_TRANSPORT.
+RUN npm ci --omit=dev \
+  && npm install --no-save --omit=dev @nestjs/microservices@12 @nats-io/transport-node@3 @nats-io/jetstream@3 \
+  && npm cache clean --force
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000

@@ -3,7 +3,7 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  globalIgnores(['dist', '.build', 'coverage', '.data']),
+  globalIgnores(['dist', '.build', 'coverage', '.data', 'src/client/openapi-types.ts']),
   js.configs.recommended,
   {
     files: ['**/*.ts'],

@@ -4,12 +4,14 @@ import { authOptions } from './auth/auth-mode.js';
 import { AuthModule } from './auth/auth.module.js';
 import { ConfigurationModule } from './config/configuration.module.js';
 import { databaseConfig } from './config/database-config.js';
-import { type Environment, rateLimitOf } from './config/environment.js';
+import { type Environment, meshAddressOf, rateLimitOf } from './config/environment.js';
 import { DatabaseModule } from './db/database.module.js';
 import { BODY_LIMIT } from './http/contract/body.guard.js';
 import { HealthModule } from './health/health.module.js';
 import { LimitsModule } from './limits/limits.module.js';
+import { MeshModule } from './mesh/mesh.module.js';
 import { ObservabilityModule } from './observability/observability.module.js';
+import { ProjectMessagesModule } from './projects/messages/project-messages.module.js';
 import { ProjectsModule } from './projects/projects.module.js';
 import { HISTORY_RETENTION_DAYS } from './projects/projects.tokens.js';
 import { TechnologiesModule } from './technologies/technologies.module.js';
@@ -45,6 +47,7 @@ export class AppModule {
   static forRoot(environment: Environment): DynamicModule {
     const auth = authOptions(environment, REALM);
     const rate = rateLimitOf(environment);
+    const mesh = meshAddressOf(environment);
     return {
       module: AppModule,
       imports: [
@@ -53,6 +56,7 @@ export class AppModule {
         DatabaseModule.forRoot(databaseConfig(environment)),
         ...(auth ? [AuthModule.forRoot(auth)] : []),
         ...(rate ? [LimitsModule.forRoot(rate)] : []), // behind AuthModule: it asks who the caller is
+        ...(mesh ? [MeshModule, ProjectMessagesModule.register()] : []),
       ],
     };
   }

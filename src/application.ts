@@ -4,18 +4,20 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import express, { type Express, type RequestHandler } from 'express';
 import { AppModule } from './app.module.js';
-import { type Environment, listOf } from './config/environment.js';
+import { type Environment, listOf, meshAddressOf } from './config/environment.js';
 import { answerBrokenRequests } from './http/server/broken-requests.js';
 import { allowOrigins } from './http/server/cors.js';
 import { overloadProtection } from './http/server/overload.js';
 import { serveDocs } from './openapi.js';
 import { LeanExpressAdapter } from './http/server/express-adapter.js';
+import { attachMessages } from './mesh/message-server.js';
 import { Metrics } from './observability/metrics.js';
 import { metricsEndpoint, serveMetrics } from './observability/metrics-endpoint.js';
 import { isTracing, requestSpans } from './observability/spans.js';
 import { type OnAnswered, observeAnswers } from './http/server/answered.js';
 import { allowJsonText } from './http/answers/json-text.js';
 import { ProblemFilter } from './http/problems/problem.filter.js';
+import { bytesOf } from './http/server/body-parser.js';
 import { handlePipelinedInTurn } from './http/server/pipelining.js';
 import { requestId } from './http/server/request-id.js';
 import { requestLog } from './http/server/request-log.js';
@@ -55,6 +57,9 @@ export async function createApplication(
   answerBrokenRequests(app.getHttpServer());
   handlePipelinedInTurn(app.getHttpServer());
   keepConnections(app.getHttpServer(), environment.KEEP_ALIVE_TIMEOUT_MS);
+  const address = meshAddressOf(environment);
+  const maxBytes = bytesOf(environment.BODY_LIMIT);
+  if (address) await attachMessages(app, { address, queue: 'projects', maxBytes });
   return app;
 }
 

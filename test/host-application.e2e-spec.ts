@@ -168,6 +168,13 @@ it('shares the only copy of Nest with the host', async () => {
   ]);
 });
 
+it('installs no optional package', async () => {
+  const installed = await readdir(path.join(folder, 'node_modules'));
+  expect(installed).toContain('projects-service');
+  expect(installed).not.toContain('@nats-io');
+  expect(await readdir(path.join(folder, 'node_modules/@nestjs'))).not.toContain('microservices');
+});
+
 it('exports what a host may import and nothing more, and does nothing when it is imported', async () => {
   const { stdout, stderr } = await run(process.execPath, ['import-only.js'], { cwd: folder });
   expect(stderr).toBe('');
@@ -191,6 +198,7 @@ it('exports what a host may import and nothing more, and does nothing when it is
     'PROJECTS_FACTORY',
     'Problem',
     'ProblemFilter',
+    'ProjectMessagesModule',
     'ProjectsModule',
     'Public',
     'RefusedOperations',

@@ -1,5 +1,11 @@
 import { Body, Controller, Get, Module, Post, Query } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import {
+  type ClientProxy,
+  ClientProxyFactory,
+  MessagePattern,
+  Transport,
+} from '@nestjs/microservices';
 import { ApiConsumes, ApiExcludeEndpoint, ApiProperty } from '@nestjs/swagger';
 import { Test } from '@nestjs/testing';
 import { AppModule } from '../src/app.module.js';
@@ -9,6 +15,10 @@ import { ResourceController } from '../src/http/contract/resource-controller.js'
 import { ApiResourceProblems, ApiSuccess } from '../src/http/contract/api-answers.js';
 import { type Success, success } from '../src/http/answers/envelope.js';
 import { HealthDto } from '../src/health/health.dto.js';
+import { apiKey } from './support/api-key.js';
+import { operationsOf } from './support/contract.js';
+import { ask, auditMessages, patternsOf } from './support/message-audit.js';
+import { freePort } from './support/nats.js';
 import { auditRoutes, routesOf } from './support/route-audit.js';
 import { startService, type TestService } from './support/service.js';
 
@@ -53,6 +63,74 @@ describe('every route', () => {
     } finally {
       await app.close();
     }
+  });
+});
+
+describe('every message pattern', () => {
+  const key = apiKey('mesh', 'read+write');
+  const closes: (() => unknown)[] = [];
+  afterAll(async () => {
+    for (const close of closes.reverse()) await close();
+  });
+
+  function clientOf(port: number): ClientProxy {
+    const options = { host: '127.0.0.1', port };
+    const client = ClientProxyFactory.create({ transport: Transport.TCP, options });
+    closes.push(() => client.close());
+    return client;
+  }
+
+  it('is guarded, validated and answers failures as problems', async () => {
+    const port = await freePort();
+    const started = await startService({
+      AUTH_MODE: 'api-key',
+      AUTH_API_KEYS: key.entry,
+      MESH_TRANSPORT: 'tcp',
+      MESH_URL: `tcp://127.0.0.1:${port}`,
+    });
+    closes.push(() => started.close());
+    const patterns = patternsOf(started.app);
+    const json = operationsOf(createOpenApiDocument(started.app))
+      .filter(({ path }) => path.startsWith('/api/') && !/(import|export)$/.test(path))
+      .map(({ operationId }) => operationId);
+    expect(patterns).toHaveLength(json.length);
+    expect(await auditMessages(patterns, clientOf(port), key.key)).toEqual([]);
+  });
+
+  it('would be caught if it were not, and ours are guarded without inheritAppConfig too', async () => {
+    const environment = validateEnvironment({
+      DATABASE_URL: service.database.url,
+      LOG_LEVEL: 'fatal',
+      AUTH_MODE: 'api-key',
+      AUTH_API_KEYS: key.entry,
+      MESH_TRANSPORT: 'tcp',
+      MESH_URL: 'tcp://127.0.0.1:1', // connected by hand below
+    });
+    const testing = await Test.createTestingModule({
+      imports: [AppModule.forRoot(environment), CarelessMessagesModule],
+    }).compile();
+    const app = testing.createNestApplication<NestExpressApplication>();
+    closes.push(() => app.close());
+    const [port, guardedPort] = [await freePort(), await freePort()];
+    const tcp = (own: number) =>
+      ({ transport: Transport.TCP, options: { host: '127.0.0.1', port: own } }) as const;
+    app.connectMicroservice(tcp(port));
+    app.connectMicroservice(tcp(guardedPort), { inheritAppConfig: true });
+    await app.startAllMicroservices();
+    const patterns = [...new Set(patternsOf(app))];
+    expect(patterns).toContain('careless');
+    // A global guard is not asked here.
+    expect(await auditMessages(patterns, clientOf(port), key.key)).toEqual([
+      'careless answers without a token',
+      'careless takes unknown fields',
+      'careless takes what cannot be stored',
+      'careless fails without a problem',
+    ]);
+    expect(CarelessMessages.answered).toBe(3);
+    // Here it is.
+    const refused = { status: 'error', message: 'Internal server error' };
+    expect(await ask(clientOf(guardedPort), 'careless', {})).toMatchObject(refused);
+    expect(CarelessMessages.answered).toBe(3);
   });
 });
 
@@ -105,3 +183,17 @@ class LooseController {
 
 @Module({ controllers: [BareController, LooseController] })
 class CarelessModule {}
+
+@Controller()
+class CarelessMessages {
+  static answered = 0;
+
+  @MessagePattern('careless')
+  answer(): object {
+    CarelessMessages.answered++;
+    return {};
+  }
+}
+
+@Module({ controllers: [CarelessMessages] })
+class CarelessMessagesModule {}

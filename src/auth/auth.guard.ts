@@ -8,19 +8,22 @@ import {
 } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
+import { messageContextOf, messageRequestId, metaOf } from '../http/messages/message-request.js';
 import { Problem, type ProblemCode } from '../http/problems/problem.js';
 import { requestIdOf } from '../http/server/request-id.js';
 import { AUTH_OPTIONS, type AuthOptions } from './auth-options.js';
 import { bearerToken } from './bearer-token.js';
 import { type Caller, NotRecognised, type Scope } from './caller.js';
 import { isPublic } from './public.decorator.js';
+import { scopeOfMessage } from './scope.decorator.js';
 
 /**
- * Lets a request pass if its bearer token belongs to a caller who has the scope that the method
- * needs, and leaves the caller in `req.user`. The answers are those of RFC 6750, section 3.
+ * Lets a request or a message pass if its bearer token belongs to a caller who has the scope that it
+ * needs, and leaves the caller in `req.user`, or in the `user` of the message's context. The answers
+ * to requests are those of RFC 6750, section 3.
  *
  * It is meant as a global guard: those run before the guards of a controller, so that nothing of a
- * stranger's body or query is looked at. What is neither HTTP nor @Public() is refused.
+ * stranger's body or query is looked at. What is neither HTTP, a message nor @Public() is refused.
  */
 @Injectable()
 export class AuthGuard implements CanActivate {
@@ -33,34 +36,40 @@ export class AuthGuard implements CanActivate {
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     if (isPublic(this.reflector, context)) return true;
-    if (context.getType() !== 'http') return false;
-    const req = context.switchToHttp().getRequest<Request>();
-    const res = context.switchToHttp().getResponse<Response>();
-    const token = this.tokenOf(req, res);
+    const entry = this.entryOf(context);
+    if (!entry) return false;
+    const token = this.tokenOf(entry);
     try {
       const caller = this.options.recognise(token);
       return caller instanceof Promise
         ? caller.then(
-            (found) => this.admit(found, req, res),
-            (error: unknown) => this.failed(error, req, res),
+            (found) => this.admit(found, entry),
+            (error: unknown) => this.failed(error, entry),
           )
-        : this.admit(caller, req, res);
+        : this.admit(caller, entry);
     } catch (error) {
-      return this.failed(error, req, res);
+      return this.failed(error, entry);
     }
   }
 
-  private tokenOf(req: Request, res: Response): string {
-    const found = bearerToken(req);
-    if (typeof found === 'string') return found;
-    switch (found.fault) {
+  private entryOf(context: ExecutionContext): Entry | undefined {
+    const type = context.getType();
+    if (type === 'http') return requestEntry(context);
+    if (type !== 'rpc') return undefined;
+    return messageEntry(context, scopeOfMessage(this.reflector, context));
+  }
+
+  private tokenOf(entry: Entry): string {
+    const { token } = entry;
+    if (typeof token === 'string') return token;
+    switch (token.fault) {
       case 'none':
-        return this.refuse(res, 'unauthorized', 'The request needs a bearer token.', '');
+        return this.refuse(entry, 'unauthorized', 'The request needs a bearer token.', '');
       case 'malformed':
-        return this.refuseToken(res);
+        return this.refuseToken(entry);
       case 'several':
         return this.refuse(
-          res,
+          entry,
           'bad_request',
           'There must be one Authorization header.',
           'error="invalid_request"',
@@ -68,24 +77,22 @@ export class AuthGuard implements CanActivate {
     }
   }
 
-  private admit(caller: Caller | undefined, req: Request, res: Response): true {
-    if (!caller) return this.refuseToken(res);
-    const needed: Scope = req.method === 'GET' || req.method === 'HEAD' ? 'read' : 'write';
-    if (!caller.scopes.has(needed)) {
-      const scope = `${this.options.realm}:${needed}`;
+  private admit(caller: Caller | undefined, entry: Entry): true {
+    if (!caller) return this.refuseToken(entry);
+    if (!caller.scopes.has(entry.needed)) {
+      const scope = `${this.options.realm}:${entry.needed}`;
       const parameters = `error="insufficient_scope", scope="${scope}"`;
-      return this.refuse(res, 'insufficient_scope', `This needs the scope ${scope}.`, parameters);
+      return this.refuse(entry, 'insufficient_scope', `This needs the scope ${scope}.`, parameters);
     }
-    (req as Request & { user: Caller }).user = caller;
-    endStreamAtExpiry(caller, req, res);
+    entry.admit(caller);
     return true;
   }
 
-  private failed(error: unknown, req: Request, res: Response): never {
+  private failed(error: unknown, entry: Entry): never {
     if (error instanceof HttpException || error instanceof Problem) throw error;
     if (error instanceof NotRecognised) {
-      this.logger.debug({ reason: error.message, requestId: requestIdOf(req, res) });
-      return this.refuseToken(res);
+      this.logger.debug({ reason: error.message, requestId: entry.requestId() });
+      return this.refuseToken(entry);
     }
     const problem = new Problem(
       'authentication_unavailable',
@@ -94,20 +101,57 @@ export class AuthGuard implements CanActivate {
     throw asHttpException(Object.assign(problem, { cause: error }));
   }
 
-  private refuseToken(res: Response): never {
+  private refuseToken(entry: Entry): never {
     return this.refuse(
-      res,
+      entry,
       'unauthorized',
       'The bearer token is not valid.',
       'error="invalid_token"',
     );
   }
 
-  private refuse(res: Response, code: ProblemCode, detail: string, parameters: string): never {
+  private refuse(entry: Entry, code: ProblemCode, detail: string, parameters: string): never {
     const realm = `Bearer realm="${this.options.realm}"`;
-    res.setHeader('WWW-Authenticate', parameters ? `${realm}, ${parameters}` : realm);
+    entry.challenge(parameters ? `${realm}, ${parameters}` : realm);
     throw asHttpException(new Problem(code, detail));
   }
+}
+
+/** A request or a message at the door. */
+interface Entry {
+  token: string | { fault: 'none' | 'malformed' | 'several' };
+  needed: Scope;
+  requestId(): string;
+  /** Says how to authenticate, where the answer has a place for it. */
+  challenge(value: string): void;
+  admit(caller: Caller): void;
+}
+
+function requestEntry(context: ExecutionContext): Entry {
+  const req = context.switchToHttp().getRequest<Request>();
+  const res = context.switchToHttp().getResponse<Response>();
+  return {
+    token: bearerToken(req),
+    needed: req.method === 'GET' || req.method === 'HEAD' ? 'read' : 'write',
+    requestId: () => requestIdOf(req, res),
+    challenge: (value) => res.setHeader('WWW-Authenticate', value),
+    admit: (caller) => {
+      (req as Request & { user: Caller }).user = caller;
+      endStreamAtExpiry(caller, req, res);
+    },
+  };
+}
+
+function messageEntry(context: ExecutionContext, needed: Scope): Entry {
+  const message: unknown = context.switchToRpc().getData();
+  const messageContext = messageContextOf(context);
+  return {
+    token: metaOf(message).token ?? { fault: 'none' },
+    needed,
+    requestId: () => messageRequestId(messageContext, message),
+    challenge: () => undefined,
+    admit: (caller) => (messageContext.user = caller),
+  };
 }
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1;

@@ -16,6 +16,7 @@ import {
 import { parseDatabaseUrl } from '../db/driver/database-url.js';
 import { DatabaseUrlError } from '../db/driver/url-error.js';
 import { parseApiKeys } from './api-keys.js';
+import { MESH_TRANSPORTS, type MeshAddress, parseMeshUrl } from './mesh-url.js';
 
 const NODE_ENVS = ['development', 'test', 'production'] as const;
 const MIGRATIONS = ['apply', 'verify', 'off'] as const;
@@ -127,6 +128,11 @@ export function rateLimitOf({ RATE_LIMIT }: Environment) {
   return { requests, seconds };
 }
 
+/** Where messages go; undefined without MESH_TRANSPORT. The environment is valid already. */
+export function meshAddressOf({ MESH_TRANSPORT, MESH_URL }: Environment): MeshAddress | undefined {
+  return MESH_TRANSPORT && (parseMeshUrl(MESH_TRANSPORT, MESH_URL!) as MeshAddress);
+}
+
 function faultOf(value: unknown): string | undefined {
   try {
     parseDatabaseUrl(value);
@@ -232,6 +238,14 @@ export class Environment {
   @WholeNumber(0, 65_535)
   METRICS_PORT: number | undefined = undefined;
 
+  @IsOptional()
+  @OneOf(MESH_TRANSPORTS)
+  MESH_TRANSPORT: (typeof MESH_TRANSPORTS)[number] | undefined = undefined;
+
+  @IsOptional()
+  @IsString()
+  MESH_URL: string | undefined = undefined;
+
   @OneOf(LOG_LEVELS)
   LOG_LEVEL: (typeof LOG_LEVELS)[number] = 'info';
 
@@ -308,7 +322,22 @@ function contradictions(given: Record<string, unknown>, environment: Environment
       'AUTH_MODE must be set when HOST is not a loopback address, to none if that is what you want',
     );
   }
-  return [...faults, ...authFaults(given, environment)];
+  return [...faults, ...meshFaults(given, environment), ...authFaults(given, environment)];
+}
+
+function meshFaults(given: Record<string, unknown>, environment: Environment): string[] {
+  const { MESH_TRANSPORT: transport, MESH_URL: url } = environment;
+  if (!transport) return url ? ['MESH_TRANSPORT must be set when MESH_URL is, to tcp or nats'] : [];
+  if (!MESH_TRANSPORTS.includes(transport)) return []; // told already
+  if (!url) return [`MESH_URL must be set with MESH_TRANSPORT=${transport}`];
+  const address = parseMeshUrl(transport, url);
+  if (typeof address === 'string') return [`MESH_URL ${address}`];
+  const isOpen = address.transport === 'tcp' && !isLoopback(address.host);
+  return isOpen && given.AUTH_MODE === undefined && environment.NODE_ENV !== 'production'
+    ? [
+        'AUTH_MODE must be set when MESH_URL is not a loopback address, to none if that is what you want',
+      ]
+    : [];
 }
 
 /** Settings of a mode that is not on would leave the service open to whoever believes it protected. */

@@ -10,6 +10,7 @@ import type { Request, Response } from 'express';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { isPublic } from '../auth/public.decorator.js';
 import { callerOf } from '../http/contract/author.js';
+import { messageContextOf } from '../http/messages/message-request.js';
 import { Problem } from '../http/problems/problem.js';
 
 export const RATE_LIMIT_OPTIONS = Symbol('RATE_LIMIT_OPTIONS');
@@ -40,7 +41,9 @@ export class RateLimitGuard implements CanActivate {
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    if (context.getType() !== 'http' || isPublic(this.reflector, context)) return true;
+    if (isPublic(this.reflector, context)) return true;
+    if (context.getType() === 'rpc') return await this.admitMessage(context);
+    if (context.getType() !== 'http') return true;
     const req = context.switchToHttp().getRequest<Request>();
     const res = context.switchToHttp().getResponse<Response>();
     const caller = callerOf(req);
@@ -48,7 +51,19 @@ export class RateLimitGuard implements CanActivate {
     const { left, resetSeconds, isRefused } = await this.consume(key);
     res.setHeader('RateLimit-Policy', this.policy);
     res.setHeader('RateLimit', `"default";r=${left};t=${resetSeconds}`);
-    if (isRefused) throw tooMany(res, Math.max(1, resetSeconds));
+    if (isRefused) {
+      const headers = { 'Retry-After': String(Math.max(1, resetSeconds)) };
+      res.set(headers);
+      throw tooMany(headers);
+    }
+    return true;
+  }
+
+  /** A message has no address of its sender: those whose sender was not recognised count together. */
+  private async admitMessage(context: ExecutionContext): Promise<true> {
+    const caller = callerOf(messageContextOf(context));
+    const { isRefused } = await this.consume(caller ? `caller ${caller}` : 'messages');
+    if (isRefused) throw tooMany();
     return true;
   }
 
@@ -65,9 +80,7 @@ export class RateLimitGuard implements CanActivate {
   }
 }
 
-function tooMany(res: Response, seconds: number): HttpException {
-  const headers = { 'Retry-After': String(seconds) };
-  res.set(headers);
+function tooMany(headers: Record<string, string> = {}): HttpException {
   const detail = 'There were too many requests of this caller.';
   return new HttpException(detail, 429, {
     cause: new Problem('too_many_requests', detail, { headers }),

@@ -5,6 +5,7 @@ import path from 'node:path';
 const PROGRAMS = {
   chromium: { names: ['chromium', 'chromium-browser', 'google-chrome'], package: 'chromium' },
   pgbouncer: { names: ['pgbouncer'], package: 'pgbouncer' },
+  'nats-server': { names: ['nats-server'], package: 'nats-server' },
   openssl: { names: ['openssl'], package: 'openssl' },
 };
 /** Debian keeps servers here, and leaves it out of the PATH of ordinary users. */

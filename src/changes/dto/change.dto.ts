@@ -89,6 +89,7 @@ export class ChangeDto extends RecordedChangeDto {
 export class FeedMetaDto extends PageMetaDto {
   @ApiProperty({
     type: String,
+    nullable: false, // or that of a page would be inherited
     example: 'WzQyLDU3XQ.2NuTjZDh0HGfWX8Tn0lzdA',
     description: 'What `after` takes to continue from here, now or when more has happened.',
   })

@@ -69,23 +69,44 @@ export async function once<Body>(
   const header = req.headers['idempotency-key'];
   if (header === undefined) return give(res, await work());
   const key = { caller: callerOf(req), key: keyIn(header) };
-  const attempt = (tx: Db) => claimed(tx, key, exchange, work);
+  const request = { status: res.statusCode, fingerprint: () => fingerprintOf(exchange) };
+  const attempt = (tx: Db) => claimed(tx, key, request, work);
   const answer = await (bodyDigest ? db.transaction(attempt) : inTransaction(db, attempt));
   return give(res, answer);
+}
+
+/**
+ * The same for a request that is no HTTP exchange, such as a message: its name and its body tell it
+ * from another under the key. Resolves with the answer, `Idempotency-Replayed` among its headers.
+ */
+export async function onceFor<Body>(
+  db: Db,
+  { caller, key, name, body }: RequestKey & { name: string; body: unknown },
+  work: (tx: Db) => Promise<Answer<Body>>,
+): Promise<Answer<Body>> {
+  const request = { status: 200, fingerprint: () => digest(`${name} ${digest(canonical(body))}`) };
+  const ownKey = { caller, key: keyIn(key) };
+  return await inTransaction(db, (tx) => claimed(tx, ownKey, request, work));
+}
+
+interface KeyedRequest {
+  /** Of the answer, where the work does not say. */
+  status: number;
+  fingerprint: () => string | Promise<string>;
 }
 
 async function claimed<Body>(
   tx: Db,
   key: RequestKey,
-  exchange: Exchange,
+  request: KeyedRequest,
   work: (tx: Db) => Promise<Answer<Body>>,
 ): Promise<Answer<Body>> {
   const keys = createIdempotencyFactory(tx);
   const kept = await keys.claim(key);
-  if (kept) return replayed(kept, await fingerprintOf(exchange));
+  if (kept) return replayed(kept, await request.fingerprint());
   const answer = await work(tx);
-  const { status = exchange.res.statusCode, headers = {}, body } = answer;
-  await keys.keep(key, { fingerprint: await fingerprintOf(exchange), status, headers, body });
+  const { status = request.status, headers = {}, body } = answer;
+  await keys.keep(key, { fingerprint: await request.fingerprint(), status, headers, body });
   return answer;
 }
 

@@ -8,10 +8,11 @@ interface Recognized {
 }
 
 /**
- * Who sends a request, as the guards of a host application have left it in `req.user`: that text, or
- * its `sub`, `id` or `name`, the first that it has. Empty where nobody was recognized.
+ * Who sends a request, as guards have left it in `req.user`, or in the `user` of the context of a
+ * message: that text, or its `sub`, `id` or `name`, the first that it has. Empty where nobody was
+ * recognized.
  */
-export function callerOf(req: Request): string {
+export function callerOf(req: object): string {
   const { user } = req as Recognized;
   if (typeof user === 'string') return user;
   if (typeof user !== 'object' || user === null) return '';

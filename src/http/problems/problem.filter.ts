@@ -6,11 +6,13 @@ import {
   Logger,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
+import { type Observable, throwError } from 'rxjs';
 import { errorCodeOf } from '../../db/errors.js';
 import { explainError } from '../../db/explain-error.js';
 import { type Problem, PROBLEM_MEDIA_TYPE, problemBody, problemHeaders } from './problem.js';
 import { setApiHeaders } from '../answers/api-headers.js';
 import { publicPathOf } from '../answers/public-path.js';
+import { messageContextOf, messageRequestId } from '../messages/message-request.js';
 import { linger } from '../server/linger.js';
 import { sendRefusal } from '../server/overload.js';
 import { requestIdOf } from '../server/request-id.js';
@@ -21,7 +23,8 @@ import { toProblem } from './to-problem.js';
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger('Http');
 
-  catch(exception: unknown, host: ArgumentsHost): void {
+  catch(exception: unknown, host: ArgumentsHost): void | Observable<never> {
+    if (host.getType() === 'rpc') return this.answerMessage(exception, host);
     if (host.getType() !== 'http') throw exception;
     const req = host.switchToHttp().getRequest<Request>();
     const res = host.switchToHttp().getResponse<Response>();
@@ -49,6 +52,15 @@ export class ProblemFilter implements ExceptionFilter {
     const send = () => void res.send(Buffer.from(JSON.stringify(body)));
     if (problem.status < 500) sendRefusal(res, send);
     else send();
+  }
+
+  /** The same body as over HTTP. Were it thrown instead, the sender would never get an answer. */
+  private answerMessage(exception: unknown, host: ArgumentsHost): Observable<never> {
+    const problem = toProblem(exception);
+    const requestId = messageRequestId(messageContextOf(host), host.switchToRpc().getData());
+    if (problem.status >= 500) this.log(problem, exception, requestId);
+    const body = problemBody(problem, '', requestId);
+    return throwError(() => body);
   }
 
   /** Messages of database errors hold SQL and values, so their code is logged and where they came from. */

@@ -4,8 +4,11 @@ import { asDataError } from '../../db/errors.js';
 import { allowedMethods, isRouted } from '../contract/allowed-methods.js';
 import { Problem, problemOfStatus } from './problem.js';
 
-/** The problem that answers an exception. The status of an HttpException is kept; its message may hold anything. */
-export function toProblem(exception: unknown, req: Request): Problem {
+/**
+ * The problem that answers an exception. The status of an HttpException is kept; its message may hold
+ * anything. Without a request it answers a message.
+ */
+export function toProblem(exception: unknown, req?: Request): Problem {
   if (exception instanceof HttpException) return ofHttpException(exception, req);
   const dataError = asDataError(exception);
   if (dataError) return new Problem(dataError.code, dataError.message);
@@ -14,12 +17,12 @@ export function toProblem(exception: unknown, req: Request): Problem {
 
 const FAILED = 'The service failed. The request id names it in the log.';
 
-function ofHttpException(exception: HttpException, req: Request): Problem {
+function ofHttpException(exception: HttpException, req?: Request): Problem {
   // Nest wraps what Express, its router and its body parser throw.
   const wrapped = ofMiddleware(exception.cause);
   if (wrapped) return wrapped;
   const status = exception.getStatus();
-  if (status === 404 && !isRouted(req)) return noRoute(req);
+  if (status === 404 && req && !isRouted(req)) return noRoute(req);
   return problemOfStatus(status, status === 500 ? FAILED : undefined);
 }
 

@@ -64,7 +64,8 @@ export function withUtf8(header: string): string {
 
 const UNITS = { b: 1, kb: 1024, mb: 1024 ** 2 };
 
-function bytesOf(limit: string): number {
+/** A size such as `500kb` in bytes. */
+export function bytesOf(limit: string): number {
   const match = /^([1-9]\d*)(b|kb|mb)?$/.exec(limit.toLowerCase());
   if (!match) throw new Error(`The limit of a body must be a size such as 500kb or 1mb: ${limit}`);
   const [, count, unit = 'b'] = match;

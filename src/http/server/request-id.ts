@@ -15,12 +15,22 @@ const ID = Symbol('request id');
 export function requestIdOf(req: IncomingMessage & { [ID]?: string }, res: ServerResponse): string {
   let id = req[ID];
   if (id === undefined) {
-    const given = req.headers['x-request-id'];
-    id = typeof given === 'string' && SANE.test(given) ? given : (traceIdOf(req) ?? randomUUID());
+    id =
+      givenRequestId({ requestId: req.headers['x-request-id'] }) ?? traceIdOf(req) ?? randomUUID();
     req[ID] = id;
     if (!res.headersSent) res.setHeader('X-Request-Id', id);
   }
   return id;
+}
+
+/** The id that the sender of a request gave, if it is sane, else the trace id of its `traceparent`. */
+export function givenRequestId(given: {
+  requestId?: unknown;
+  traceparent?: unknown;
+}): string | undefined {
+  const { requestId, traceparent } = given;
+  if (typeof requestId === 'string' && SANE.test(requestId)) return requestId;
+  return typeof traceparent === 'string' ? TRACEPARENT.exec(traceparent)?.[1] : undefined;
 }
 
 const TRACE_ID = Symbol('trace id');
@@ -28,8 +38,7 @@ const TRACE_ID = Symbol('trace id');
 /** The trace that a request belongs to: of its span where one is made, else of its `traceparent`. */
 export function traceIdOf(req: IncomingMessage & { [TRACE_ID]?: string }): string | undefined {
   if (req[TRACE_ID] !== undefined) return req[TRACE_ID];
-  const { traceparent } = req.headers;
-  return typeof traceparent === 'string' ? TRACEPARENT.exec(traceparent)?.[1] : undefined;
+  return givenRequestId({ traceparent: req.headers.traceparent });
 }
 
 /** Notes the trace of the span that was made for a request. */

@@ -1,0 +1,74 @@
+import type { ClientProxy } from '@nestjs/microservices';
+import { firstValueFrom, fromEvent, merge, switchMap, throwError } from 'rxjs';
+import { errorOfProblem, ProjectsClientError } from './projects-client-error.js';
+import type { Reply, Transport } from './transport.js';
+
+interface Common {
+  /** An API key, or what gives a token that is valid at the moment. It is asked for each request. */
+  token?: string | (() => string | Promise<string>);
+}
+
+export type MessageTransportOptions = Common &
+  (
+    | { transport: 'tcp'; host: string; port: number }
+    /** More than `servers` goes to `connect` of @nats-io/transport-node as it is. */
+    | { transport: 'nats'; servers: string | string[]; [option: string]: unknown }
+  );
+
+/** Calls the service by messages. Needs the package `@nestjs/microservices`, and over NATS `@nats-io/transport-node`. */
+export async function messageTransport(options: MessageTransportOptions): Promise<Transport> {
+  const client = await createClient(options);
+  return {
+    call: async (operation, request, { meta, signal }) => {
+      const { token } = options;
+      const own = typeof token === 'function' ? await token() : token;
+      const message = { ...request, meta: { ...(own !== undefined && { token: own }), ...meta } };
+      const aborted = fromEvent(signal, 'abort').pipe(switchMap(() => throwError(() => ABORTED)));
+      const reply = client.send<Reply>(`projects.${operation}`, message);
+      return await firstValueFrom(merge(reply, aborted)).catch((error: unknown) => {
+        throw failureOf(error);
+      });
+    },
+    close: async () => void (await client.close()),
+  };
+}
+
+const ABORTED = new Error('aborted');
+
+async function createClient(options: MessageTransportOptions): Promise<ClientProxy> {
+  const { ClientProxyFactory, Transport: Transports } = await import('@nestjs/microservices');
+  if (options.transport === 'tcp') {
+    const { host, port } = options;
+    return ClientProxyFactory.create({ transport: Transports.TCP, options: { host, port } });
+  }
+  const { transport: _, token: __, ...nats } = options;
+  return ClientProxyFactory.create({
+    transport: Transports.NATS,
+    options: { maxReconnectAttempts: -1, timeout: 2000, ...nats },
+  });
+}
+
+const NO_HANDLER = 'There is no matching message handler defined in the remote service.';
+
+/** What a client of Nest rejects with: the object that the service has thrown, or an error of its own. */
+function failureOf(error: unknown): Error {
+  if (error === ABORTED) return ABORTED;
+  if (error === NO_HANDLER) {
+    return new ProjectsClientError('route_not_found', 'What answers has no such operation.');
+  }
+  const { code, name, message } = error as { code?: string; name?: string; message?: string };
+  if (name === 'ProjectsClientError') return error as Error;
+  if (!(error instanceof Error) && typeof code === 'string') return errorOfProblem(error);
+  const isLost = message === 'Connection closed' || code === 'ECONNRESET' || code === 'EPIPE';
+  if (isLost) {
+    return new ProjectsClientError('connection_lost', 'The connection ended before the answer.', {
+      cause: error,
+    });
+  }
+  if (error instanceof Error || typeof error === 'string') {
+    return new ProjectsClientError('unreachable', 'No instance of the service can be reached.', {
+      cause: error,
+    });
+  }
+  return errorOfProblem(error);
+}

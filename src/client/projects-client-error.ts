@@ -1,0 +1,56 @@
+import type { Fault, ProblemBody, ProblemCode } from './types.js';
+
+/**
+ * Codes that the client itself gives. `timeout`: no answer came in time, and a write may have been
+ * done. `unreachable`: the service cannot be reached, and nothing was sent. `connection_lost`: the
+ * connection ended before the answer, and a write may have been done. `invalid_answer`: what
+ * answered is not this service.
+ */
+export type ClientCode = 'timeout' | 'unreachable' | 'connection_lost' | 'invalid_answer';
+
+export interface FailureOptions {
+  status?: number;
+  errors?: Fault[];
+  requestId?: string;
+  retryAfterMs?: number;
+  cause?: unknown;
+}
+
+/** Every failure of a ProjectsClient, whatever way the call went. Decide by `code`. */
+export class ProjectsClientError extends Error {
+  override readonly name = 'ProjectsClientError';
+  /** The HTTP status of the code; 0 where the service has not answered. */
+  readonly status: number;
+  /** What is wrong with which part of the request, with `validation_failed` and the like. */
+  readonly errors: Fault[];
+  /** Names the request in the log of the service. */
+  readonly requestId?: string;
+  readonly retryAfterMs?: number;
+
+  constructor(
+    readonly code: ProblemCode | ClientCode,
+    readonly detail: string,
+    { status = 0, errors = [], requestId, retryAfterMs, cause }: FailureOptions = {},
+  ) {
+    super(`${code}: ${detail}`, { cause });
+    this.status = status;
+    this.errors = errors;
+    this.requestId = requestId;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** The error for the body of a failure; `invalid_answer` for a body that is none. */
+export function errorOfProblem(body: unknown, options: FailureOptions = {}): ProjectsClientError {
+  const problem = (typeof body === 'object' && body !== null ? body : {}) as Partial<ProblemBody>;
+  const { code, detail, status, errors, requestId } = problem;
+  if (typeof code !== 'string' || typeof detail !== 'string') {
+    const answered = options.status === undefined ? '' : ` (status ${options.status})`;
+    return new ProjectsClientError(
+      'invalid_answer',
+      `The answer is not one of the Projects Service${answered}.`,
+      options,
+    );
+  }
+  return new ProjectsClientError(code, detail, { ...options, status, errors, requestId });
+}

@@ -1,0 +1,159 @@
+import { call, type CallOptions, type CallSettings } from './calls.js';
+import type { Operation, RequestMeta, Requests, Transport } from './transport.js';
+import type {
+  Change,
+  ChangesQuery,
+  FeedMeta,
+  HistoryEntry,
+  HistoryQuery,
+  ListMeta,
+  ListQuery,
+  OperationResult,
+  Page,
+  Project,
+  ProjectInput,
+  ProjectOperation,
+  ProjectPatch,
+  StoredProject,
+  TechnologiesQuery,
+  Technology,
+} from './types.js';
+
+/** The injection token of a ProjectsClient: `@Inject(PROJECTS_CLIENT) projects: ProjectsClient`. */
+export const PROJECTS_CLIENT = Symbol.for('projects-service PROJECTS_CLIENT');
+
+export interface WriteOptions extends CallOptions {
+  /** Write only if the project is at one of these ETags, or with `*` if it exists; else `version_mismatch`. */
+  ifMatch?: string;
+  /** Write only if the project is at none of these ETags, or with `*` if it does not exist. */
+  ifNoneMatch?: string;
+}
+
+export interface KeyedOptions extends CallOptions {
+  /**
+   * The name of this write: sent again under it, even days apart or by another process, it is done
+   * once. Without one the client makes a key for each call, so that its own retries are safe.
+   */
+  idempotencyKey?: string;
+}
+
+export interface GetOptions extends CallOptions {
+  ifMatch?: string;
+}
+
+/**
+ * The operations of the service, the same in process, over HTTP and over messages. Each rejects with
+ * a ProjectsClientError.
+ */
+export interface ProjectsClient {
+  list(query?: ListQuery, options?: CallOptions): Promise<Page<Partial<Project>, ListMeta>>;
+  /** Every project of every page. Follow it to the end, or leave the loop early. */
+  listAll(query?: ListQuery, options?: CallOptions): AsyncIterable<Partial<Project>>;
+  get(id: string, options?: GetOptions): Promise<StoredProject>;
+  /** Resolves with undefined when the project is still at the ETag. */
+  getIfChanged(id: string, etag: string, options?: CallOptions): Promise<StoredProject | undefined>;
+  /** Those of these projects that exist, in the order of the ids; at most 200 ids. */
+  getMany(
+    ids: string[],
+    query?: Pick<ListQuery, 'fields'>,
+    options?: CallOptions,
+  ): Promise<Partial<Project>[]>;
+  create(values: ProjectInput, options?: KeyedOptions): Promise<StoredProject>;
+  /** Replaces the project, or creates it under this id. */
+  put(
+    id: string,
+    values: ProjectInput,
+    options?: WriteOptions,
+  ): Promise<StoredProject & { created: boolean }>;
+  /** Changes the given fields. */
+  patch(id: string, values: ProjectPatch, options?: WriteOptions): Promise<StoredProject>;
+  /** Removes the project and resolves with what it was. */
+  delete(id: string, options?: WriteOptions): Promise<Project>;
+  /** Does all operations in one transaction, or none. */
+  batch(operations: ProjectOperation[], options?: KeyedOptions): Promise<OperationResult[]>;
+  /** The versions of a project, the last one first. */
+  history(id: string, query?: HistoryQuery, options?: CallOptions): Promise<Page<HistoryEntry>>;
+  historyAll(id: string, query?: HistoryQuery, options?: CallOptions): AsyncIterable<HistoryEntry>;
+  /** A page of the change feed. `meta.nextCursor` continues from there, now or days later. */
+  changes(query?: ChangesQuery, options?: CallOptions): Promise<Page<Change, FeedMeta>>;
+  /** Every change up to the end of the feed as it is when the last page is read. */
+  changesAll(query?: ChangesQuery, options?: CallOptions): AsyncIterable<Change>;
+  technologies(query?: TechnologiesQuery, options?: CallOptions): Promise<Technology[]>;
+  /** Closes the connections of the client. */
+  close(): Promise<void>;
+}
+
+/** A ProjectsClient over any transport. */
+export function createProjectsClient(
+  transport: Transport,
+  settings: CallSettings = {},
+): ProjectsClient {
+  const send = <O extends Operation>(
+    operation: O,
+    request: Requests[O],
+    options: CallOptions & RequestMeta = {},
+  ) => call(transport, settings, operation, request, options);
+  const data = async <O extends Operation>(...args: Parameters<typeof send<O>>) =>
+    (await send(...args)).data;
+  const stored = async <O extends Operation>(...args: Parameters<typeof send<O>>) =>
+    storedProject(await send(...args));
+  const page = async <O extends Operation>(...args: Parameters<typeof send<O>>) => {
+    const reply = await send(...args);
+    return { items: reply.data, meta: reply.meta } as Page<never, never>;
+  };
+
+  const client: ProjectsClient = {
+    list: (query = {}, options) => page('list', { query }, options),
+    listAll: (query = {}, options) => walk((after) => client.list({ ...query, ...after }, options)),
+    get: (id, options) => stored('get', { id }, options),
+    getIfChanged: async (id, etag, options) => {
+      const reply = await send('get', { id }, { ...options, ifNoneMatch: etag });
+      return reply.status === 304 ? undefined : storedProject(reply);
+    },
+    getMany: async (ids, query = {}, options) =>
+      ids.length === 0
+        ? []
+        : ((await data('list', { query: { ...query, id: ids } }, options)) as Partial<Project>[]),
+    create: (body, options) => stored('create', { body }, options),
+    put: async (id, body, options) => {
+      const reply = await send('put', { id, body }, options);
+      return { ...storedProject(reply), created: reply.status === 201 };
+    },
+    patch: (id, body, options) => stored('patch', { id, body }, options),
+    delete: async (id, options) => (await data('delete', { id }, options)) as Project,
+    batch: async (operations, options) =>
+      (await data('batch', { body: { operations } }, options)) as OperationResult[],
+    history: (id, query = {}, options) => page('history', { id, query }, options),
+    historyAll: (id, query = {}, options) =>
+      walk((after) => client.history(id, { ...query, ...after }, options)),
+    changes: (query = {}, options) => page('changes', { query }, options),
+    changesAll: (query = {}, options) =>
+      walk((after) => client.changes({ ...query, ...after }, options)),
+    technologies: async (query = {}, options) =>
+      (await data('technologies', { query }, options)) as Technology[],
+    close: async () => await transport.close?.(),
+  };
+  return client;
+}
+
+function storedProject({ data, etag }: { data?: unknown; etag?: string }): StoredProject {
+  const project = data as Project;
+  return { project, etag: etag ?? `"${project.version}"` };
+}
+
+interface Walkable<Item> {
+  items: Item[];
+  meta: { nextCursor: string | null; hasMore: boolean };
+}
+
+/** The items of all pages, each page read when the one before is used up. */
+async function* walk<Item>(
+  read: (after: { after?: string }) => Promise<Walkable<Item>>,
+): AsyncGenerator<Item> {
+  let page = await read({});
+  for (;;) {
+    yield* page.items;
+    if (!page.meta.hasMore || page.meta.nextCursor === null) return;
+    page = await read({ after: page.meta.nextCursor });
+  }
+}

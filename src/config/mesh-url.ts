@@ -1,0 +1,52 @@
+export const MESH_TRANSPORTS = ['tcp', 'nats'] as const;
+
+export type MeshAddress =
+  | { transport: 'tcp'; host: string; port: number }
+  | { transport: 'nats'; servers: string[]; user?: string; pass?: string; tls: boolean };
+
+/**
+ * MESH_URL for a transport: `tcp://host:port`, the address to listen on, or `nats://host:port`, with
+ * user and password where the broker needs them, and several separated by commas. A string says what
+ * is wrong; it does not repeat the URL, which may hold a password.
+ */
+export function parseMeshUrl(
+  transport: (typeof MESH_TRANSPORTS)[number],
+  text: string,
+): MeshAddress | string {
+  const texts = text.split(',').map((part) => part.trim());
+  const urls = texts.map((part) => (URL.canParse(part) ? new URL(part) : undefined));
+  return transport === 'tcp' ? tcpAddress(urls) : natsAddress(urls);
+}
+
+function tcpAddress(urls: (URL | undefined)[]): MeshAddress | string {
+  const [url] = urls;
+  const isPlain = url?.protocol === 'tcp:' && !/./.test(url.username + url.search + url.hash);
+  if (urls.length > 1 || !isPlain || url.hostname === '' || url.port === '') {
+    return 'must be tcp://host:port with MESH_TRANSPORT=tcp, the address to listen on';
+  }
+  return { transport: 'tcp', host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) };
+}
+
+function natsAddress(urls: (URL | undefined)[]): MeshAddress | string {
+  const known = urls.filter((url) => url !== undefined);
+  const [first] = known;
+  const isNats = (url: URL) => /^(nats|tls):$/.test(url.protocol) && url.hostname !== '';
+  if (!first || known.length < urls.length || !known.every(isNats)) {
+    return 'must be nats://host:port or tls://host:port with MESH_TRANSPORT=nats, several separated by commas';
+  }
+  const isSame = (url: URL) =>
+    (url.username === '' && url.password === '') ||
+    (url.username === first.username && url.password === first.password);
+  if (!known.every((url) => url.protocol === first.protocol && isSame(url))) {
+    return 'must have one scheme, and one user and password, for all its servers';
+  }
+  return {
+    transport: 'nats',
+    servers: known.map(({ hostname, port }) => `${hostname}:${port || 4222}`),
+    tls: first.protocol === 'tls:',
+    ...(first.username !== '' && {
+      user: decodeURIComponent(first.username),
+      pass: decodeURIComponent(first.password),
+    }),
+  };
+}

@@ -1,0 +1,1 @@
+export const PROJECT_OPERATIONS = Symbol('PROJECT_OPERATIONS');

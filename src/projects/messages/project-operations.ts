@@ -1,0 +1,189 @@
+import { createChangesFactory } from '../../db/entity/changes.factory.js';
+import type { Author } from '../../db/entity/author.js';
+import type { Db } from '../../db/connection.js';
+import {
+  createProjectsFactory,
+  versionMismatch,
+} from '../../db/factories/projects/projects.factory.js';
+import { createTechnologiesFactory } from '../../db/factories/technologies.factory.js';
+import type { Project } from '../../db/schema.js';
+import { ListChangesQuery, ListHistoryQuery, NOW } from '../../changes/dto/change.dto.js';
+import { feedMeta, feedPosition, toChangeDto } from '../../changes/feed.js';
+import {
+  historyCursor,
+  historyMeta,
+  historyPosition,
+  toHistoryEntry,
+} from '../../changes/history.js';
+import type { Operation, Reply } from '../../client/transport.js';
+import { areNamed, etagOf } from '../../http/answers/etag.js';
+import { type Answer, onceFor } from '../../http/answers/idempotency.js';
+import { notValid } from '../../http/problems/problem.js';
+import { ListTechnologiesQuery } from '../../technologies/dto/technology.dto.js';
+import { ListProjectsQuery } from '../dto/list-projects.query.js';
+import { ProjectBatchDto } from '../dto/project-batch.dto.js';
+import { PatchProjectDto, WriteProjectDto } from '../dto/write-project.dto.js';
+import { operationsOf, resultOf, throwAsProblem } from '../project-batch.js';
+import { listQueryOf, metaOf } from '../project-list.js';
+import {
+  bodyOf,
+  conditionsOf,
+  idOf,
+  type Part,
+  partsOf,
+  queryOf,
+  type RequestParts,
+} from './request-parts.js';
+
+const ENTITY = 'project';
+
+/** What each operation takes. */
+const TAKES: Record<Operation, readonly Part[]> = {
+  list: ['query'],
+  get: ['id'],
+  create: ['body'],
+  put: ['id', 'body'],
+  patch: ['id', 'body'],
+  delete: ['id'],
+  batch: ['body'],
+  history: ['id', 'query'],
+  changes: ['query'],
+  technologies: ['query'],
+};
+
+export interface ProjectOperations {
+  /** Does the operation that a message asks for: validated, and answered with the same documents as over HTTP. */
+  run(operation: Operation, message: unknown, by: Author): Promise<Reply>;
+}
+
+type Work = (parts: RequestParts, by: Author) => Promise<Reply>;
+
+/** Every operation but files and streams, for callers that do not come over HTTP. */
+export function createProjectOperations(db: Db): ProjectOperations {
+  const works: Record<Operation, Work> = { ...reads(db), ...writes(db), ...keyedWrites(db) };
+  return {
+    run: async (operation, message, by) =>
+      await works[operation](partsOf(message, TAKES[operation]), by),
+  };
+}
+
+function reads(db: Db) {
+  const projects = createProjectsFactory(db);
+  const changes = createChangesFactory(db, ENTITY);
+  const technologies = createTechnologiesFactory(db);
+  return {
+    list: async (parts) => {
+      const query = await queryOf(ListProjectsQuery, parts);
+      if (query.id) return await listByIds(query.id, query, parts);
+      const page = await projects.listProjects(listQueryOf(query));
+      return { status: 200, data: page.projects, meta: metaOf(page, query) };
+    },
+    get: async (parts) => {
+      const { versions, notVersions } = conditionsOf(parts);
+      const project = await projects.getProject(idOf(parts));
+      if (versions && !areNamed(versions, project.version)) versionMismatch();
+      if (notVersions && areNamed(notVersions, project.version)) return { status: 304 };
+      return stored(project);
+    },
+    history: async (parts) => {
+      const id = idOf(parts);
+      const { limit, after } = await queryOf(ListHistoryQuery, parts);
+      const before = historyPosition(ENTITY, id, after);
+      const page = await changes.getHistory(id, { limit, before });
+      // Retention may have removed the whole history of a project that exists.
+      if (page.changes.length === 0 && after === undefined) await projects.getProject(id);
+      const meta = historyMeta(historyCursor(ENTITY, id, page), limit);
+      return { status: 200, data: page.changes.map(toHistoryEntry), meta };
+    },
+    changes: async (parts) => {
+      const { limit, after } = await queryOf(ListChangesQuery, parts);
+      const place =
+        after === NOW ? await changes.getFeedEnd() : after && feedPosition(ENTITY, after);
+      const page = await changes.getFeedPage({ limit, after: place || undefined });
+      return {
+        status: 200,
+        data: page.changes.map(toChangeDto),
+        meta: feedMeta(ENTITY, page, limit),
+      };
+    },
+    technologies: async (parts) => {
+      const { q, limit } = await queryOf(ListTechnologiesQuery, parts);
+      return { status: 200, data: await technologies.getTechnologies(q, limit) };
+    },
+  } satisfies Partial<Record<Operation, Work>>;
+
+  async function listByIds(
+    ids: string[],
+    { fields }: ListProjectsQuery,
+    { query }: RequestParts,
+  ): Promise<Reply> {
+    const others = Object.keys(query as object).filter((name) => !['id', 'fields'].includes(name));
+    if (others.length > 0)
+      throw notValid(others.map((path) => ({ path, message: 'does not go with id' })));
+    const data = await projects.getProjectsById(ids, fields);
+    return { status: 200, data, meta: { limit: ids.length, nextCursor: null, hasMore: false } };
+  }
+}
+
+function writes(db: Db) {
+  const projects = createProjectsFactory(db);
+  return {
+    put: async (parts, by) => {
+      const options = { ...conditionsOf(parts), by };
+      const values = await bodyOf(WriteProjectDto, parts);
+      const { project, created } = await projects.putProject(idOf(parts), values, options);
+      return { ...stored(project), status: created ? 201 : 200 };
+    },
+    patch: async (parts, by) => {
+      const patch = await bodyOf(PatchProjectDto, parts);
+      if (Object.keys(patch).length === 0)
+        throw notValid([{ path: '', message: 'the patch must change at least one field' }]);
+      const options = { ...conditionsOf(parts), by };
+      return stored(await projects.updateProject(idOf(parts), patch, options));
+    },
+    delete: async (parts, by) => {
+      const options = { ...conditionsOf(parts), by };
+      return { status: 200, data: await projects.deleteProject(idOf(parts), options) };
+    },
+  } satisfies Partial<Record<Operation, Work>>;
+}
+
+function keyedWrites(db: Db) {
+  return {
+    create: async (parts, by) => {
+      const values = await bodyOf(WriteProjectDto, parts);
+      return await withKey('projects.create', { parts, by }, async (tx) => {
+        const project = await createProjectsFactory(tx).createProject(values, by);
+        return { status: 201, headers: { ETag: etagOf(project.version) }, body: project };
+      });
+    },
+    batch: async (parts, by) => {
+      const operations = operationsOf(await bodyOf(ProjectBatchDto, parts));
+      return await withKey('projects.batch', { parts, by }, async (tx) => {
+        const writing = createProjectsFactory(tx).writeProjects(operations, by);
+        return { body: (await writing.catch(throwAsProblem)).map(resultOf) };
+      });
+    },
+  } satisfies Partial<Record<Operation, Work>>;
+
+  async function withKey(
+    name: string,
+    { parts, by }: { parts: RequestParts; by: Author },
+    work: (db: Db) => Promise<Answer<unknown>>,
+  ): Promise<Reply> {
+    const { body, meta } = parts;
+    const key = meta.idempotencyKey;
+    if (key === undefined) return replyOf(await work(db));
+    return replyOf(await onceFor(db, { caller: by.actor ?? '', key, name, body }, work));
+  }
+}
+
+function stored(project: Project): Reply {
+  return { status: 200, data: project, etag: etagOf(project.version) };
+}
+
+function replyOf({ status = 200, headers = {}, body }: Answer<unknown>): Reply {
+  const replayed = headers['Idempotency-Replayed'] === 'true';
+  const { ETag: etag } = headers;
+  return { status, data: body, ...(etag && { etag }), ...(replayed && { replayed }) };
+}

@@ -1,0 +1,240 @@
+import { randomUUID } from 'node:crypto';
+import { type ClientProxy, ClientProxyFactory, Transport } from '@nestjs/microservices';
+import { Test } from '@nestjs/testing';
+import postgres from 'postgres';
+import { createApplication } from '../src/application.js';
+import { createProjectsClient, type ProjectsClient } from '../src/client/projects-client.js';
+import { messageTransport } from '../src/client/message-transport.js';
+import { validateEnvironment } from '../src/config/environment.js';
+import { ProjectMessages } from '../src/projects/messages/project-messages.controller.js';
+import { PROJECT_OPERATIONS } from '../src/projects/messages/project-operations.token.js';
+import { apiKey } from './support/api-key.js';
+import { aProject } from './support/builders.js';
+import { failureOf } from './support/client-contract.js';
+import { atEnd, endEachTest, until } from './support/connections.js';
+import { createTestDatabase } from './support/database.js';
+import { ask } from './support/message-audit.js';
+import { freePort, startNats } from './support/nats.js';
+import { withProgram } from './support/needs.js';
+import { startService, type TestService } from './support/service.js';
+
+const natsServer = withProgram('nats-server');
+endEachTest();
+
+async function tcpService(variables: Record<string, string> = {}) {
+  const port = await freePort();
+  const MESH_URL = `tcp://127.0.0.1:${port}`;
+  const service = await startService({ MESH_TRANSPORT: 'tcp', MESH_URL, ...variables });
+  atEnd(() => service.close());
+  return { service, port };
+}
+
+async function tcpClient(port: number, token?: string): Promise<ProjectsClient> {
+  const options = { transport: 'tcp', host: '127.0.0.1', port, token } as const;
+  const client = createProjectsClient(await messageTransport(options));
+  atEnd(() => client.close());
+  return client;
+}
+
+function rawClient(port: number): ClientProxy {
+  const options = { host: '127.0.0.1', port };
+  const client = ClientProxyFactory.create({ transport: Transport.TCP, options });
+  atEnd(() => client.close());
+  return client;
+}
+
+it('recognises callers by meta.token, checks their scope and puts them into the history', async () => {
+  const keys = { reader: apiKey('reader', 'read'), writer: apiKey('writer', 'read+write') };
+  const AUTH_API_KEYS = `${keys.reader.entry},${keys.writer.entry}`;
+  const { port } = await tcpService({ AUTH_MODE: 'api-key', AUTH_API_KEYS });
+  const [stranger, reader, writer] = [
+    await tcpClient(port),
+    await tcpClient(port, keys.reader.key),
+    await tcpClient(port, keys.writer.key),
+  ];
+  const unauthorized = { code: 'unauthorized', status: 401 };
+  expect(await failureOf(stranger.list())).toMatchObject(unauthorized);
+  expect(await failureOf((await tcpClient(port, 'guess')).list())).toMatchObject(unauthorized);
+  expect(await failureOf(reader.create(aProject()))).toMatchObject({
+    code: 'insufficient_scope',
+    status: 403,
+    detail: 'This needs the scope projects:write.',
+  });
+  const { project } = await writer.create(aProject());
+  expect((await reader.history(project.id)).items).toMatchObject([{ actor: 'writer' }]);
+
+  // Who sends a message does not say who they are.
+  const claim = { user: 'admin', meta: { token: keys.writer.key } };
+  expect(await ask(rawClient(port), 'projects.create', claim)).toMatchObject({
+    code: 'validation_failed',
+    errors: [{ path: 'user' }],
+  });
+});
+
+it('counts messages against the rate limit of their sender', async () => {
+  const { port } = await tcpService({ RATE_LIMIT: '2/3600' });
+  const client = createProjectsClient(
+    await messageTransport({ transport: 'tcp', host: '127.0.0.1', port }),
+    { retries: 0 },
+  );
+  atEnd(() => client.close());
+  await client.list();
+  await client.list();
+  expect(await failureOf(client.list())).toMatchObject({ code: 'too_many_requests', status: 429 });
+});
+
+it.each([
+  ['text', ''],
+  [[{}], ''],
+  [{ meta: [] }, 'meta'],
+  [{ meta: { ifMatch: 7 } }, 'meta.ifMatch'],
+  [{ query: 'limit=1' }, 'query'],
+  [{ query: { limit: 2.5 } }, 'limit'],
+  [{ query: { limit: [1, 2] } }, 'limit'],
+  [{ query: { id: [randomUUID()], sort: 'name' } }, 'sort'],
+  [{ body: {} }, 'body'],
+])('refuses the message %j by name', async (message, path) => {
+  const { port } = await shared();
+  const answer = await ask(rawClient(port), 'projects.list', message);
+  expect(answer).toMatchObject({
+    success: false,
+    code: 'validation_failed',
+    status: 400,
+    errors: [{ path, message: expect.any(String) }],
+    requestId: expect.any(String),
+  });
+});
+
+let sharedService: ReturnType<typeof startShared> | undefined;
+function shared() {
+  return (sharedService ??= startShared());
+}
+async function startShared() {
+  const port = await freePort();
+  const MESH_URL = `tcp://127.0.0.1:${port}`;
+  return { port, service: await startService({ MESH_TRANSPORT: 'tcp', MESH_URL }) };
+}
+afterAll(async () => await (await sharedService)?.service.close());
+
+it('answers a pattern that it does not have', async () => {
+  const { port } = await shared();
+  const answer: unknown = await ask(rawClient(port), 'projects.explode', {});
+  expect(answer).toBe('There is no matching message handler defined in the remote service.');
+});
+
+it('refuses a message that is larger than BODY_LIMIT, and goes on serving others', async () => {
+  const { port } = await tcpService({ BODY_LIMIT: '10kb' });
+  const client = await tcpClient(port);
+  const large = aProject({ description: 'x'.repeat(15_000) });
+  expect(await failureOf(client.create(large, { timeoutMs: 3000 }))).toMatchObject({
+    code: expect.stringMatching(/^(connection_lost|timeout)$/),
+  });
+  const { items } = await (await tcpClient(port)).list();
+  expect(items).toEqual([]);
+});
+
+it('tells nothing of a failure but its code', async () => {
+  const run = () => Promise.reject(new Error('select secret from passwords'));
+  const testing = await Test.createTestingModule({
+    controllers: [ProjectMessages],
+    providers: [{ provide: PROJECT_OPERATIONS, useValue: { run } }],
+  }).compile();
+  testing.useLogger(false);
+  const app = testing.createNestApplication();
+  const port = await freePort();
+  app.connectMicroservice({ transport: Transport.TCP, options: { port } });
+  await app.startAllMicroservices();
+  atEnd(() => app.close());
+  const meta = { requestId: 'request-7' };
+  expect(await ask(rawClient(port), 'projects.list', { meta })).toEqual({
+    success: false,
+    type: 'urn:problem-type:internal_error',
+    title: 'The service failed',
+    status: 500,
+    detail: 'The service failed. The request id names it in the log.',
+    instance: '',
+    code: 'internal_error',
+    requestId: 'request-7',
+  });
+});
+
+it('answers what it has taken before it stops', async () => {
+  const { service, port } = await startShared();
+  const client = await tcpClient(port);
+  await answersBeforeItStops(service, client);
+});
+
+natsServer.it('answers what it has taken over NATS before it stops', async () => {
+  const nats = await startNats(natsServer.file);
+  atEnd(() => nats.stop());
+  const service = await startService({ MESH_TRANSPORT: 'nats', MESH_URL: nats.url });
+  const client = await natsClient(nats.url);
+  await answersBeforeItStops(service, client);
+});
+
+async function answersBeforeItStops(service: TestService, client: ProjectsClient) {
+  const sql = postgres(service.database.url, { max: 1 });
+  const { project } = await client.create(aProject());
+  const lock = await sql.reserve();
+  await lock`begin`;
+  await lock`select from projects where id = ${project.id} for update`;
+  const patching = client.patch(project.id, { name: 'Last' });
+  await until(async () => {
+    const [row] = await lock`select count(*)::int from pg_stat_activity
+      where wait_event_type = 'Lock' and datname = current_database()`;
+    return row!.count === 1;
+  });
+  const closing = service.close();
+  await lock`commit`;
+  lock.release();
+  await sql.end();
+  expect((await patching).project.name).toBe('Last');
+  await closing;
+}
+
+async function natsClient(servers: string, retries = 2): Promise<ProjectsClient> {
+  const transport = await messageTransport({ transport: 'nats', servers });
+  const client = createProjectsClient(transport, { retries });
+  atEnd(() => client.close());
+  return client;
+}
+
+natsServer.it('waits for a broker without holding up HTTP, and comes back to it', async () => {
+  const nats = await startNats(natsServer.file);
+  atEnd(() => nats.stop());
+  await nats.kill();
+  const service = await startService({ MESH_TRANSPORT: 'nats', MESH_URL: nats.url });
+  atEnd(() => service.close());
+  expect((await fetch(`${service.url}/api/projects`)).status).toBe(200);
+  await until(async () => (await fetch(`${service.url}/health/ready`)).ok, 30_000);
+
+  const client = await natsClient(nats.url, 0);
+  expect(await failureOf(client.list())).toMatchObject({ code: 'unreachable', status: 0 });
+  await nats.start();
+  const serves = () =>
+    client.list({}, { timeoutMs: 2000 }).then(
+      () => true,
+      () => false,
+    );
+  await until(serves, 30_000);
+  await nats.kill();
+  await until(async () => !(await serves()), 30_000);
+  expect((await fetch(`${service.url}/api/projects`)).status).toBe(200);
+  await nats.start();
+  await until(serves, 30_000);
+});
+
+natsServer.it('stops while it waits for a broker', async () => {
+  const database = await createTestDatabase();
+  atEnd(() => database.drop());
+  const app = await createApplication(
+    validateEnvironment({
+      DATABASE_URL: database.url,
+      LOG_LEVEL: 'fatal',
+      MESH_TRANSPORT: 'nats',
+      MESH_URL: `nats://127.0.0.1:${await freePort()}`,
+    }),
+  );
+  await app.listen(0, '127.0.0.1');
+  await app.close();
+});

@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { text } from 'node:stream/consumers';
+import { until } from './connections.js';
+
+/** A nats-server with JetStream, which keeps its files until it is stopped. */
+export interface Nats {
+  /** `nats://127.0.0.1:port`, the same after each start. */
+  url: string;
+  start(): Promise<void>;
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startNats(program: string): Promise<Nats> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'projects-service-nats-'));
+  const port = await freePort();
+  let server: ChildProcess | undefined;
+  const nats: Nats = {
+    url: `nats://127.0.0.1:${port}`,
+    start: async () => {
+      const args = ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', folder];
+      const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+      const said = text(child.stderr);
+      server = child;
+      await until(async () => {
+        if (child.exitCode !== null) throw new Error(`nats-server ended: ${await said}`);
+        return await isListening(port);
+      }, 30_000);
+    },
+    kill: async (signal = 'SIGKILL') => {
+      const child = server;
+      if (!child || (child.exitCode ?? child.signalCode) !== null) return;
+      const ended = once(child, 'exit');
+      child.kill(signal);
+      await ended;
+    },
+    stop: async () => {
+      await nats.kill();
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+  await nats.start();
+  return nats;
+}
+
+export async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Whether it greets: it accepts connections a moment before it serves them. */
+async function isListening(port: number): Promise<boolean> {
+  const socket = net.connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'data');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
