@@ -31,9 +31,7 @@ export function messageContextOf(host: ArgumentsHost): MessageContext {
 export function metaOf(message: unknown): MessageMeta {
   const { meta } = (message ?? {}) as { meta?: unknown };
   if (typeof meta !== 'object' || meta === null) return {};
-  return Object.fromEntries(
-    Object.entries(meta).filter(([, value]) => typeof value === 'string'),
-  );
+  return Object.fromEntries(Object.entries(meta).filter(([, value]) => typeof value === 'string'));
 }
 
 /** The id of a message, by the rules of `requestIdOf`. It is the same however often it is asked for. */
