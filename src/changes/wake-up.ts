@@ -1,4 +1,4 @@
-/** Lets one who waits be woken; who is woken before he waits does not wait. */
+/** A resettable event: `wait` resolves at the next `wake`, or at once when `wake` was called since the last `wait`. */
 export class WakeUp {
   #isWoken = false;
   #resolve: (() => void) | undefined;
@@ -8,7 +8,7 @@ export class WakeUp {
     this.#resolve?.();
   }
 
-  /** Resolves when it is woken, or after `ms`. */
+  /** Resolves when the event is set, at the latest after `ms`. */
   async wait(ms: number): Promise<void> {
     if (!this.#isWoken) {
       let timer: NodeJS.Timeout | undefined;

@@ -150,6 +150,15 @@ async function apply(tx: Db, journal: Journal, pending: Migration[]): Promise<vo
     }
     await recordApplied(tx, journal, migration);
   }
+  await refreshTracking(tx);
+}
+
+/** The history of a table that has other columns now records these. A host's own journal may have none. */
+async function refreshTracking(tx: Db): Promise<void> {
+  const [row] = await tx.execute<{ exists: boolean }>(
+    sql`select to_regprocedure('refresh_tracking()') is not null as exists`,
+  );
+  if (row!.exists) await tx.execute(sql`select refresh_tracking()`);
 }
 
 /**

@@ -4,7 +4,8 @@ import { type SQL, sql } from 'drizzle-orm';
  * The version that a row begins with under an id that its client has named: 1, or the one after the
  * deletion of a row that had the id, as long as its history is kept. So no ETag of that one is an ETag
  * of this one (RFC 9110 8.8.1). The snapshot of the statement may be older than a write that the
- * statement waits for; then the trigger `changes_check_version` raises a conflict, and a retry succeeds.
+ * statement waits for; then the trigger of the history raises a conflict
+ * (functions/changes_may_follow.sql), and a retry succeeds.
  */
 export function firstVersion(entity: string, id: SQL): SQL<number> {
   return sql`next_version(coalesce((

@@ -1,23 +1,25 @@
--- Completes a change. The changes to one entity in one transaction share a change_set, the sequence of
--- the first of them. The setting that holds it names the transaction: a value from anywhere else would
--- hide changes from the feed. The author is the one of this write, or else the one of the transaction.
-CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Completes a change that a trigger of a host's own records; those of track_changes give all of it. The
+-- changes to one entity in one transaction share a change_set, the sequence of the first of them.
+CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 DECLARE
-  set_name text := 'changes.set_' || encode(convert_to(NEW.entity, 'UTF8'), 'hex');
-  own text := pg_current_xact_id()::text || ':';
-  known text := current_setting(set_name, true);
+  setting text := 'changes.set_' || encode(convert_to(NEW.entity, 'UTF8'), 'hex');
+  last record;
 BEGIN
-  IF starts_with(known, own) THEN
-    NEW.change_set := substr(known, length(own) + 1)::bigint;
-  ELSE
-    NEW.change_set := NEW.sequence;
-    PERFORM set_config(set_name, own || NEW.sequence, true);
+  NEW.change_set := coalesce(changes_known_set(setting), NEW.sequence);
+  PERFORM set_config(setting, pg_current_xact_id()::text || ':' || NEW.change_set, true);
+  NEW.actor := changes_author('actor');
+  NEW.request_id := changes_author('request_id');
+  IF NEW.action = 'created' THEN
+    SELECT version, action, before INTO last FROM changes
+      WHERE entity_id = NEW.entity_id AND entity = NEW.entity ORDER BY sequence DESC LIMIT 1;
+    IF NOT changes_may_follow(last.version, last.action, last.before, NEW.version, NEW.after) THEN
+      NEW.version := changes_refuse_version(NEW.entity, NEW.entity_id, last.version);
+    END IF;
   END IF;
-  NEW.actor := coalesce(nullif(current_setting('audit.write_actor', true), ''), current_setting('audit.actor', true), '');
-  NEW.request_id := coalesce(nullif(current_setting('audit.write_request_id', true), ''), current_setting('audit.request_id', true), '');
   RETURN NEW;
 END
 $$;
 --> statement-breakpoint
 CREATE OR REPLACE TRIGGER changes_join_set BEFORE INSERT ON changes
-FOR EACH ROW EXECUTE FUNCTION changes_join_set();
+FOR EACH ROW WHEN (NEW.change_set IS NULL) EXECUTE FUNCTION changes_join_set();

@@ -2,7 +2,7 @@
 CREATE OR REPLACE FUNCTION touch_row() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   -- As next_version, which is not called because this function runs for every row and sets no search path.
-  NEW.version := CASE WHEN OLD.version = 2147483647 THEN 1 ELSE OLD.version + 1 END;
+  NEW.version := OLD.version % 2147483647 + 1;
   NEW.created_at := OLD.created_at;
   -- A clock set back must not make a newer version look older.
   NEW.updated_at := greatest(now(), OLD.updated_at);

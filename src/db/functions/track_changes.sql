@@ -1,6 +1,7 @@
 -- Attaches versions, the history and the change feed to a table with the columns id (uuid), created_at,
 -- updated_at and version. It creates <entity>_document(row), the JSON that history and feed contain, from
--- the columns of the table, and the triggers. It must run again after a column was added or removed.
+-- the columns of the table, and the triggers. migrate() runs it again after columns were added or removed
+-- (refresh_tracking); where it has nothing to change, it takes no lock.
 -- Every name is qualified, so no search path and no temporary table can change what a trigger writes to.
 CREATE OR REPLACE FUNCTION track_changes(tracked regclass, entity text) RETURNS void LANGUAGE plpgsql AS $track$
 DECLARE
@@ -13,10 +14,28 @@ DECLARE
     CREATE OR REPLACE FUNCTION [own].[document](tracked_row [table]) RETURNS json
     LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT json_build_object([fields]) $$;
 
-    CREATE OR REPLACE FUNCTION [own].[created]() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION [own].[created]() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
+    DECLARE
+      first bigint := nextval([sequence]);
+      joined bigint := coalesce([own].changes_known_set('[setting]'), first);
+      actor text := [own].changes_author('actor');
+      request text := [own].changes_author('request_id');
+      done text;
     BEGIN
-      INSERT INTO [own].changes (entity, entity_id, version, action, after)
-        SELECT [entity], added.id, added.version, 'created', [own].[document](added) FROM added;
+      INSERT INTO [own].changes (sequence, change_set, entity, entity_id, version, action, after, actor, request_id)
+        OVERRIDING SYSTEM VALUE
+        SELECT CASE row_number() OVER () WHEN 1 THEN first ELSE nextval([sequence]) END, joined,
+          [entity], added.id,
+          CASE WHEN [own].changes_may_follow(last.version, last.action, last.before, added.version, [own].[document](added))
+            THEN added.version ELSE [own].changes_refuse_version([entity], added.id, last.version) END,
+          'created', [own].[document](added), actor, request
+        FROM added LEFT JOIN LATERAL (
+          SELECT version, action, before FROM [own].changes
+          WHERE entity_id = added.id AND entity = [entity] ORDER BY sequence DESC LIMIT 1
+        ) AS last ON true;
+      IF FOUND THEN
+        done := set_config('[setting]', pg_current_xact_id()::text || ':' || joined, true);
+      END IF;
       RETURN NULL;
     END
     $$;
@@ -24,15 +43,28 @@ DECLARE
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION [own].[created]();
 
     CREATE OR REPLACE FUNCTION [own].[deleted]() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE
+      first bigint := nextval([sequence]);
+      joined bigint := coalesce([own].changes_known_set('[setting]'), first);
+      actor text := [own].changes_author('actor');
+      request text := [own].changes_author('request_id');
+      done text;
     BEGIN
-      INSERT INTO [own].changes (entity, entity_id, version, action, before)
-        SELECT [entity], removed.id, [own].next_version(removed.version), 'deleted', [own].[document](removed) FROM removed;
+      INSERT INTO [own].changes (sequence, change_set, entity, entity_id, version, action, before, actor, request_id)
+        OVERRIDING SYSTEM VALUE
+        SELECT CASE row_number() OVER () WHEN 1 THEN first ELSE nextval([sequence]) END, joined,
+          [entity], removed.id, [own].next_version(removed.version), 'deleted', [own].[document](removed), actor, request
+        FROM removed;
+      IF FOUND THEN
+        done := set_config('[setting]', pg_current_xact_id()::text || ':' || joined, true);
+      END IF;
       RETURN NULL;
     END
     $$;
     CREATE OR REPLACE TRIGGER [deleted] AFTER DELETE ON [table]
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION [own].[deleted]();
 
+    -- Every row was deleted.
     CREATE OR REPLACE FUNCTION [own].[truncated]() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
       INSERT INTO [own].changes (entity, entity_id, version, action, before)
@@ -46,12 +78,22 @@ DECLARE
     -- An update of the id deletes one entity and creates another.
     CREATE OR REPLACE FUNCTION [own].[updated]() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE
+      first bigint;
+      joined bigint;
       old_document json := [own].[document](OLD);
       new_document json := [own].[document](NEW);
+      done text;
     BEGIN
       IF NEW.id = OLD.id THEN
-        INSERT INTO [own].changes (entity, entity_id, version, action, before, after)
-          VALUES ([entity], NEW.id, NEW.version, 'updated', old_document, new_document);
+        first := nextval([sequence]);
+        joined := coalesce([own].changes_known_set('[setting]'), first);
+        INSERT INTO [own].changes (sequence, change_set, entity, entity_id, version, action, before, after, actor, request_id)
+          OVERRIDING SYSTEM VALUE
+          VALUES (first, joined, [entity], NEW.id, NEW.version, 'updated', old_document, new_document,
+            [own].changes_author('actor'), [own].changes_author('request_id'));
+        IF joined = first THEN
+          done := set_config('[setting]', pg_current_xact_id()::text || ':' || joined, true);
+        END IF;
       ELSE
         INSERT INTO [own].changes (entity, entity_id, version, action, before, after)
           VALUES ([entity], OLD.id, [own].next_version(OLD.version), 'deleted', old_document, NULL),
@@ -67,6 +109,8 @@ DECLARE
     FOR EACH ROW EXECUTE FUNCTION [own].touch_row();
   $template$;
   part record;
+  document regprocedure;
+  note text;
 BEGIN
   SELECT format('%I.%I', nspname, relname), relname INTO tracked_name, prefix
   FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = tracked;
@@ -77,13 +121,19 @@ BEGIN
   INTO fields FROM pg_attribute
   WHERE attrelid = tracked AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
   FOR part IN SELECT * FROM (VALUES
-    ('[own]', own), ('[table]', tracked_name), ('[entity]', quote_literal(entity)), ('[fields]', fields),
+    ('[setting]', 'changes.set_' || encode(convert_to(entity, 'UTF8'), 'hex')),
+    ('[sequence]', quote_literal(own || '.changes_sequence_seq')), ('[own]', own), ('[table]', tracked_name), ('[entity]', quote_literal(entity)), ('[fields]', fields),
     ('[document]', quote_ident(entity || '_document')), ('[touch]', quote_ident(prefix || '_touch_row')),
     ('[created]', quote_ident(prefix || '_changes_created')), ('[deleted]', quote_ident(prefix || '_changes_deleted')),
     ('[updated]', quote_ident(prefix || '_changes_updated')), ('[truncated]', quote_ident(prefix || '_changes_truncated'))
   ) AS parts (name, value) LOOP
     template := replace(template, part.name, part.value);
   END LOOP;
-  EXECUTE template;
+  document := to_regprocedure(format('%s.%I(%s)', own, entity || '_document', tracked_name));
+  note := format('track_changes %L, %s', entity, md5(template));
+  IF note IS DISTINCT FROM obj_description(document, 'pg_proc') THEN
+    EXECUTE template;
+    EXECUTE format('COMMENT ON FUNCTION %s.%I(%s) IS %L', own, entity || '_document', tracked_name, note);
+  END IF;
 END
 $track$;

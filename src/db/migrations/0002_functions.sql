@@ -9,64 +9,69 @@ CREATE OR REPLACE FUNCTION api_moment(moment timestamptz) RETURNS text LANGUAGE 
   SELECT to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 $$;
 --> statement-breakpoint
--- functions/next_version.sql
--- The version after this one. After the last number that an integer holds comes 1, so that a row stays
--- writable and removable at any version.
-CREATE OR REPLACE FUNCTION next_version(version integer) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT CASE WHEN version = 2147483647 THEN 1 ELSE version + 1 END
+-- functions/changes_author.sql
+-- The actor ('actor') or the request ('request_id') that a change is recorded with: the one of this
+-- write, or else the one of the transaction, or else ''.
+CREATE OR REPLACE FUNCTION changes_author(setting text) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT coalesce(nullif(current_setting('audit.write_' || setting, true), ''), current_setting('audit.' || setting, true), '')
 $$;
 --> statement-breakpoint
--- functions/changes_check_version.sql
--- A row that is created goes on from the version of the last row that had its id, or one ETag would name
--- two rows. The writer's own look at the history may be too early: while its INSERT waits for another
--- transaction, that one may write and delete the row. This function runs after the wait and sees what
--- was committed. 40001 (serialization_failure) tells the caller that a retry succeeds. A deleted row may
--- come back exactly as it was, for then its ETag names the same content.
-CREATE OR REPLACE FUNCTION changes_check_version() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT AS $$
-DECLARE
-  last record;
+-- functions/changes_known_set.sql
+-- The change_set of this transaction, from the setting that holds it; NULL before its first change. The
+-- setting names the transaction: a value from anywhere else would hide changes from the feed.
+CREATE OR REPLACE FUNCTION changes_known_set(setting text) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT CASE WHEN starts_with(current_setting(setting, true), pg_current_xact_id()::text || ':')
+    THEN split_part(current_setting(setting, true), ':', 2)::bigint END
+$$;
+--> statement-breakpoint
+-- functions/changes_may_follow.sql
+-- Whether a row may be created at a version when its id has a history already. It goes on from the last
+-- version, or one ETag would name two rows. A deleted row may come back exactly as it was, for then its
+-- ETag names the same content. The version after another is written out as in next_version: this function
+-- sets no search path, so that it is inlined.
+CREATE OR REPLACE FUNCTION changes_may_follow(last_version integer, last_action text, last_before json, version integer, after json)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT last_version IS NULL OR last_version < version OR version = last_version % 2147483647 + 1
+    OR last_action = 'deleted' AND last_version = version % 2147483647 + 1 AND last_before::text = after::text
+$$;
+--> statement-breakpoint
+-- functions/changes_refuse_version.sql
+-- Raises the error for a row that does not continue its history (changes_may_follow). 40001
+-- (serialization_failure) tells the caller that a retry succeeds.
+CREATE OR REPLACE FUNCTION changes_refuse_version(entity text, id uuid, last_version integer) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
-  SELECT version, action, before INTO last FROM changes
-    WHERE entity_id = NEW.entity_id AND entity = NEW.entity ORDER BY sequence DESC LIMIT 1;
-  IF last.version >= NEW.version AND NEW.version <> next_version(last.version)
-    AND NOT (last.action = 'deleted' AND last.version = next_version(NEW.version) AND last.before::text = NEW.after::text)
-  THEN
-    RAISE serialization_failure USING
-      MESSAGE = format('The history of the %s %s goes up to version %s already.', NEW.entity, NEW.entity_id, last.version),
-      HINT = 'Try again. If you give the version yourself, give a later one.';
-  END IF;
-  RETURN NEW;
+  RAISE serialization_failure USING
+    MESSAGE = format('The history of the %s %s goes up to version %s already.', entity, id, last_version),
+    HINT = 'Try again. If you give the version yourself, give a later one.';
 END
 $$;
 --> statement-breakpoint
-CREATE OR REPLACE TRIGGER changes_check_version BEFORE INSERT ON changes
-FOR EACH ROW WHEN (NEW.action = 'created') EXECUTE FUNCTION changes_check_version();
---> statement-breakpoint
 -- functions/changes_join_set.sql
--- Completes a change. The changes to one entity in one transaction share a change_set, the sequence of
--- the first of them. The setting that holds it names the transaction: a value from anywhere else would
--- hide changes from the feed. The author is the one of this write, or else the one of the transaction.
-CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Completes a change that a trigger of a host's own records; those of track_changes give all of it. The
+-- changes to one entity in one transaction share a change_set, the sequence of the first of them.
+CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 DECLARE
-  set_name text := 'changes.set_' || encode(convert_to(NEW.entity, 'UTF8'), 'hex');
-  own text := pg_current_xact_id()::text || ':';
-  known text := current_setting(set_name, true);
+  setting text := 'changes.set_' || encode(convert_to(NEW.entity, 'UTF8'), 'hex');
+  last record;
 BEGIN
-  IF starts_with(known, own) THEN
-    NEW.change_set := substr(known, length(own) + 1)::bigint;
-  ELSE
-    NEW.change_set := NEW.sequence;
-    PERFORM set_config(set_name, own || NEW.sequence, true);
+  NEW.change_set := coalesce(changes_known_set(setting), NEW.sequence);
+  PERFORM set_config(setting, pg_current_xact_id()::text || ':' || NEW.change_set, true);
+  NEW.actor := changes_author('actor');
+  NEW.request_id := changes_author('request_id');
+  IF NEW.action = 'created' THEN
+    SELECT version, action, before INTO last FROM changes
+      WHERE entity_id = NEW.entity_id AND entity = NEW.entity ORDER BY sequence DESC LIMIT 1;
+    IF NOT changes_may_follow(last.version, last.action, last.before, NEW.version, NEW.after) THEN
+      NEW.version := changes_refuse_version(NEW.entity, NEW.entity_id, last.version);
+    END IF;
   END IF;
-  NEW.actor := coalesce(nullif(current_setting('audit.write_actor', true), ''), current_setting('audit.actor', true), '');
-  NEW.request_id := coalesce(nullif(current_setting('audit.write_request_id', true), ''), current_setting('audit.request_id', true), '');
   RETURN NEW;
 END
 $$;
 --> statement-breakpoint
 CREATE OR REPLACE TRIGGER changes_join_set BEFORE INSERT ON changes
-FOR EACH ROW EXECUTE FUNCTION changes_join_set();
+FOR EACH ROW WHEN (NEW.change_set IS NULL) EXECUTE FUNCTION changes_join_set();
 --> statement-breakpoint
 -- functions/changes_settled.sql
 -- The commit watermark: a position up to which every transaction has committed or was rolled back, so
@@ -114,15 +119,19 @@ $$;
 -- When several transactions commit at once, only one of them notifies, because NOTIFY serializes
 -- commits. None does where the server takes PREPARE TRANSACTION, which fails after a NOTIFY; readers
 -- then look once a second.
+--
+-- Functions are called in assignments, which PL/pgSQL evaluates without a query: PERFORM costs ten times as much.
 CREATE OR REPLACE FUNCTION changes_take_position() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
+DECLARE
+  last_position bigint := coalesce(pg_sequence_last_value('change_commits_position_seq'), 0);
+  done text;
 BEGIN
-  PERFORM pg_advisory_xact_lock_shared(hashtext('changes'),
-    (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM change_commits_position_seq)::bit(32)::integer);
+  done := pg_advisory_xact_lock_shared(hashtext('changes'), last_position::bit(32)::integer);
   INSERT INTO change_commits (change_set, entity) VALUES (NEW.change_set, NEW.entity);
   IF current_setting('max_prepared_transactions')::integer = 0 THEN
     IF pg_try_advisory_xact_lock(hashtext('changes notify'), 0) THEN
-      PERFORM pg_notify('changes', '');
+      done := pg_notify('changes', '');
     END IF;
   END IF;
   RETURN NULL;
@@ -170,87 +179,12 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- functions/project_document.sql
--- A project as the API represents it.
-CREATE OR REPLACE FUNCTION project_document(id uuid, name text, description text, technologies jsonb,
-  created_at timestamptz, updated_at timestamptz, version integer)
-RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
-  SELECT json_build_object('id', id, 'name', name, 'description', description, 'technologies', technologies,
-    'createdAt', api_moment(created_at), 'updatedAt', api_moment(updated_at), 'version', version)
+-- functions/next_version.sql
+-- The version after this one. After the last number that an integer holds comes 1, so that a row stays
+-- writable and removable at any version.
+CREATE OR REPLACE FUNCTION next_version(version integer) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT version % 2147483647 + 1
 $$;
---> statement-breakpoint
--- functions/projects_changes_created.sql
--- Records the history of inserted projects.
-CREATE OR REPLACE FUNCTION projects_changes_created() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT AS $$
-BEGIN
-  INSERT INTO changes (entity, entity_id, version, action, after)
-    SELECT 'project', id, version, 'created',
-      project_document(id, name, description, technologies, created_at, updated_at, version)
-    FROM added;
-  RETURN NULL;
-END
-$$;
---> statement-breakpoint
-CREATE OR REPLACE TRIGGER projects_changes_created AFTER INSERT ON projects
-REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION projects_changes_created();
---> statement-breakpoint
--- functions/projects_changes_deleted.sql
--- Records the history of deleted projects. A deletion counts as one more version.
-CREATE OR REPLACE FUNCTION projects_changes_deleted() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT AS $$
-BEGIN
-  INSERT INTO changes (entity, entity_id, version, action, before)
-    SELECT 'project', id, next_version(version), 'deleted',
-      project_document(id, name, description, technologies, created_at, updated_at, version)
-    FROM removed;
-  RETURN NULL;
-END
-$$;
---> statement-breakpoint
-CREATE OR REPLACE TRIGGER projects_changes_deleted AFTER DELETE ON projects
-REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION projects_changes_deleted();
---> statement-breakpoint
--- functions/projects_changes_truncated.sql
--- Records the history of a TRUNCATE: every project was deleted.
-CREATE OR REPLACE FUNCTION projects_changes_truncated() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT AS $$
-BEGIN
-  INSERT INTO changes (entity, entity_id, version, action, before)
-    SELECT 'project', id, next_version(version), 'deleted',
-      project_document(id, name, description, technologies, created_at, updated_at, version)
-    FROM projects;
-  RETURN NULL;
-END
-$$;
---> statement-breakpoint
-CREATE OR REPLACE TRIGGER projects_changes_truncated BEFORE TRUNCATE ON projects
-FOR EACH STATEMENT EXECUTE FUNCTION projects_changes_truncated();
---> statement-breakpoint
--- functions/projects_changes_updated.sql
--- Records the history of an updated project. An update of the id deletes one project and creates another.
-CREATE OR REPLACE FUNCTION projects_changes_updated() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT AS $$
-DECLARE
-  old_document json := project_document(OLD.id, OLD.name, OLD.description, OLD.technologies,
-    OLD.created_at, OLD.updated_at, OLD.version);
-  new_document json := project_document(NEW.id, NEW.name, NEW.description, NEW.technologies,
-    NEW.created_at, NEW.updated_at, NEW.version);
-BEGIN
-  IF NEW.id = OLD.id THEN
-    INSERT INTO changes (entity, entity_id, version, action, before, after)
-      VALUES ('project', NEW.id, NEW.version, 'updated', old_document, new_document);
-  ELSE
-    INSERT INTO changes (entity, entity_id, version, action, before, after)
-      VALUES ('project', OLD.id, next_version(OLD.version), 'deleted', old_document, NULL),
-        ('project', NEW.id, NEW.version, 'created', NULL, new_document);
-  END IF;
-  RETURN NULL;
-END
-$$;
---> statement-breakpoint
-CREATE OR REPLACE TRIGGER projects_changes_updated AFTER UPDATE ON projects
-FOR EACH ROW EXECUTE FUNCTION projects_changes_updated();
 --> statement-breakpoint
 -- functions/typo_words.sql
 -- The words of a folded text that typo tolerance applies to: letters only, 4 to 40 of them.
@@ -370,7 +304,7 @@ WHEN (OLD.name <> NEW.name) EXECUTE FUNCTION projects_name_words();
 CREATE OR REPLACE FUNCTION touch_row() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   -- As next_version, which is not called because this function runs for every row and sets no search path.
-  NEW.version := CASE WHEN OLD.version = 2147483647 THEN 1 ELSE OLD.version + 1 END;
+  NEW.version := OLD.version % 2147483647 + 1;
   NEW.created_at := OLD.created_at;
   -- A clock set back must not make a newer version look older.
   NEW.updated_at := greatest(now(), OLD.updated_at);
@@ -378,9 +312,162 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- functions/projects_touch_row.sql
-CREATE OR REPLACE TRIGGER projects_touch_row BEFORE UPDATE ON projects
-FOR EACH ROW EXECUTE FUNCTION touch_row();
+-- functions/track_changes.sql
+-- Attaches versions, the history and the change feed to a table with the columns id (uuid), created_at,
+-- updated_at and version. It creates <entity>_document(row), the JSON that history and feed contain, from
+-- the columns of the table, and the triggers. migrate() runs it again after columns were added or removed
+-- (refresh_tracking); where it has nothing to change, it takes no lock.
+-- Every name is qualified, so no search path and no temporary table can change what a trigger writes to.
+CREATE OR REPLACE FUNCTION track_changes(tracked regclass, entity text) RETURNS void LANGUAGE plpgsql AS $track$
+DECLARE
+  own text := (SELECT quote_ident(nspname) FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
+    WHERE pg_proc.oid = 'track_changes(regclass,text)'::regprocedure);
+  tracked_name text;
+  prefix text;
+  fields text;
+  template text := $template$
+    CREATE OR REPLACE FUNCTION [own].[document](tracked_row [table]) RETURNS json
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT json_build_object([fields]) $$;
+
+    CREATE OR REPLACE FUNCTION [own].[created]() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
+    DECLARE
+      first bigint := nextval([sequence]);
+      joined bigint := coalesce([own].changes_known_set('[setting]'), first);
+      actor text := [own].changes_author('actor');
+      request text := [own].changes_author('request_id');
+      done text;
+    BEGIN
+      INSERT INTO [own].changes (sequence, change_set, entity, entity_id, version, action, after, actor, request_id)
+        OVERRIDING SYSTEM VALUE
+        SELECT CASE row_number() OVER () WHEN 1 THEN first ELSE nextval([sequence]) END, joined,
+          [entity], added.id,
+          CASE WHEN [own].changes_may_follow(last.version, last.action, last.before, added.version, [own].[document](added))
+            THEN added.version ELSE [own].changes_refuse_version([entity], added.id, last.version) END,
+          'created', [own].[document](added), actor, request
+        FROM added LEFT JOIN LATERAL (
+          SELECT version, action, before FROM [own].changes
+          WHERE entity_id = added.id AND entity = [entity] ORDER BY sequence DESC LIMIT 1
+        ) AS last ON true;
+      IF FOUND THEN
+        done := set_config('[setting]', pg_current_xact_id()::text || ':' || joined, true);
+      END IF;
+      RETURN NULL;
+    END
+    $$;
+    CREATE OR REPLACE TRIGGER [created] AFTER INSERT ON [table]
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION [own].[created]();
+
+    CREATE OR REPLACE FUNCTION [own].[deleted]() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE
+      first bigint := nextval([sequence]);
+      joined bigint := coalesce([own].changes_known_set('[setting]'), first);
+      actor text := [own].changes_author('actor');
+      request text := [own].changes_author('request_id');
+      done text;
+    BEGIN
+      INSERT INTO [own].changes (sequence, change_set, entity, entity_id, version, action, before, actor, request_id)
+        OVERRIDING SYSTEM VALUE
+        SELECT CASE row_number() OVER () WHEN 1 THEN first ELSE nextval([sequence]) END, joined,
+          [entity], removed.id, [own].next_version(removed.version), 'deleted', [own].[document](removed), actor, request
+        FROM removed;
+      IF FOUND THEN
+        done := set_config('[setting]', pg_current_xact_id()::text || ':' || joined, true);
+      END IF;
+      RETURN NULL;
+    END
+    $$;
+    CREATE OR REPLACE TRIGGER [deleted] AFTER DELETE ON [table]
+    REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION [own].[deleted]();
+
+    -- Every row was deleted.
+    CREATE OR REPLACE FUNCTION [own].[truncated]() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      INSERT INTO [own].changes (entity, entity_id, version, action, before)
+        SELECT [entity], rows.id, [own].next_version(rows.version), 'deleted', [own].[document](rows) FROM [table] AS rows;
+      RETURN NULL;
+    END
+    $$;
+    CREATE OR REPLACE TRIGGER [truncated] BEFORE TRUNCATE ON [table]
+    FOR EACH STATEMENT EXECUTE FUNCTION [own].[truncated]();
+
+    -- An update of the id deletes one entity and creates another.
+    CREATE OR REPLACE FUNCTION [own].[updated]() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE
+      first bigint;
+      joined bigint;
+      old_document json := [own].[document](OLD);
+      new_document json := [own].[document](NEW);
+      done text;
+    BEGIN
+      IF NEW.id = OLD.id THEN
+        first := nextval([sequence]);
+        joined := coalesce([own].changes_known_set('[setting]'), first);
+        INSERT INTO [own].changes (sequence, change_set, entity, entity_id, version, action, before, after, actor, request_id)
+          OVERRIDING SYSTEM VALUE
+          VALUES (first, joined, [entity], NEW.id, NEW.version, 'updated', old_document, new_document,
+            [own].changes_author('actor'), [own].changes_author('request_id'));
+        IF joined = first THEN
+          done := set_config('[setting]', pg_current_xact_id()::text || ':' || joined, true);
+        END IF;
+      ELSE
+        INSERT INTO [own].changes (entity, entity_id, version, action, before, after)
+          VALUES ([entity], OLD.id, [own].next_version(OLD.version), 'deleted', old_document, NULL),
+            ([entity], NEW.id, NEW.version, 'created', NULL, new_document);
+      END IF;
+      RETURN NULL;
+    END
+    $$;
+    CREATE OR REPLACE TRIGGER [updated] AFTER UPDATE ON [table]
+    FOR EACH ROW EXECUTE FUNCTION [own].[updated]();
+
+    CREATE OR REPLACE TRIGGER [touch] BEFORE UPDATE ON [table]
+    FOR EACH ROW EXECUTE FUNCTION [own].touch_row();
+  $template$;
+  part record;
+  document regprocedure;
+  note text;
+BEGIN
+  SELECT format('%I.%I', nspname, relname), relname INTO tracked_name, prefix
+  FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = tracked;
+  SELECT string_agg(
+    quote_literal(lower(left(attname, 1)) || substr(replace(initcap(replace(attname, '_', ' ')), ' ', ''), 2)) || ', '
+      || format(CASE WHEN atttypid = 'timestamptz'::regtype THEN '%s.api_moment(tracked_row.%I)' ELSE 'tracked_row.%2$I' END, own, attname),
+    ', ' ORDER BY attnum)
+  INTO fields FROM pg_attribute
+  WHERE attrelid = tracked AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
+  FOR part IN SELECT * FROM (VALUES
+    ('[setting]', 'changes.set_' || encode(convert_to(entity, 'UTF8'), 'hex')),
+    ('[sequence]', quote_literal(own || '.changes_sequence_seq')), ('[own]', own), ('[table]', tracked_name), ('[entity]', quote_literal(entity)), ('[fields]', fields),
+    ('[document]', quote_ident(entity || '_document')), ('[touch]', quote_ident(prefix || '_touch_row')),
+    ('[created]', quote_ident(prefix || '_changes_created')), ('[deleted]', quote_ident(prefix || '_changes_deleted')),
+    ('[updated]', quote_ident(prefix || '_changes_updated')), ('[truncated]', quote_ident(prefix || '_changes_truncated'))
+  ) AS parts (name, value) LOOP
+    template := replace(template, part.name, part.value);
+  END LOOP;
+  document := to_regprocedure(format('%s.%I(%s)', own, entity || '_document', tracked_name));
+  note := format('track_changes %L, %s', entity, md5(template));
+  IF note IS DISTINCT FROM obj_description(document, 'pg_proc') THEN
+    EXECUTE template;
+    EXECUTE format('COMMENT ON FUNCTION %s.%I(%s) IS %L', own, entity || '_document', tracked_name, note);
+  END IF;
+END
+$track$;
+--> statement-breakpoint
+-- functions/projects_tracking.sql
+-- History, feed and versions of projects; project_document(row) is what both contain.
+SELECT track_changes('projects', 'project');
+--> statement-breakpoint
+-- functions/refresh_tracking.sql
+-- Runs track_changes again for each table that it was called for, from the note that it left on <entity>_document.
+CREATE OR REPLACE FUNCTION refresh_tracking() RETURNS void LANGUAGE sql
+SET search_path FROM CURRENT AS $$
+  SELECT track_changes(typrelid::regclass, (regexp_match(description, '^track_changes ''(.*)'', '))[1])
+  FROM pg_description
+    JOIN pg_proc ON pg_proc.oid = objoid AND classoid = 'pg_proc'::regclass
+    JOIN pg_type ON pg_type.oid = proargtypes[0]
+  WHERE pronamespace = (SELECT pronamespace FROM pg_proc WHERE oid = 'track_changes(regclass,text)'::regprocedure)
+    AND description LIKE 'track_changes %'
+$$;
 --> statement-breakpoint
 -- functions/technologies_query.sql
 -- Matches the lexemes that project_search makes of technologies, quoted as tsquery requires.
@@ -473,94 +560,3 @@ DROP TRIGGER IF EXISTS technology_changes_fold ON technology_changes;
 CREATE CONSTRAINT TRIGGER technology_changes_fold AFTER INSERT ON technology_changes
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.id % 200 = 0 OR cardinality(NEW.technologies) > 100)
 EXECUTE FUNCTION technology_changes_fold();
---> statement-breakpoint
--- functions/track_changes.sql
--- Attaches versions, the history and the change feed to a table with the columns id (uuid), created_at,
--- updated_at and version. It creates <entity>_document(row), the JSON that history and feed contain, from
--- the columns of the table, and the triggers. It must run again after a column was added or removed.
--- Every name is qualified, so no search path and no temporary table can change what a trigger writes to.
-CREATE OR REPLACE FUNCTION track_changes(tracked regclass, entity text) RETURNS void LANGUAGE plpgsql AS $track$
-DECLARE
-  own text := (SELECT quote_ident(nspname) FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
-    WHERE pg_proc.oid = 'track_changes(regclass,text)'::regprocedure);
-  tracked_name text;
-  prefix text;
-  fields text;
-  template text := $template$
-    CREATE OR REPLACE FUNCTION [own].[document](tracked_row [table]) RETURNS json
-    LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT json_build_object([fields]) $$;
-
-    CREATE OR REPLACE FUNCTION [own].[created]() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-      INSERT INTO [own].changes (entity, entity_id, version, action, after)
-        SELECT [entity], added.id, added.version, 'created', [own].[document](added) FROM added;
-      RETURN NULL;
-    END
-    $$;
-    CREATE OR REPLACE TRIGGER [created] AFTER INSERT ON [table]
-    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION [own].[created]();
-
-    CREATE OR REPLACE FUNCTION [own].[deleted]() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-      INSERT INTO [own].changes (entity, entity_id, version, action, before)
-        SELECT [entity], removed.id, [own].next_version(removed.version), 'deleted', [own].[document](removed) FROM removed;
-      RETURN NULL;
-    END
-    $$;
-    CREATE OR REPLACE TRIGGER [deleted] AFTER DELETE ON [table]
-    REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION [own].[deleted]();
-
-    CREATE OR REPLACE FUNCTION [own].[truncated]() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-      INSERT INTO [own].changes (entity, entity_id, version, action, before)
-        SELECT [entity], rows.id, [own].next_version(rows.version), 'deleted', [own].[document](rows) FROM [table] AS rows;
-      RETURN NULL;
-    END
-    $$;
-    CREATE OR REPLACE TRIGGER [truncated] BEFORE TRUNCATE ON [table]
-    FOR EACH STATEMENT EXECUTE FUNCTION [own].[truncated]();
-
-    -- An update of the id deletes one entity and creates another.
-    CREATE OR REPLACE FUNCTION [own].[updated]() RETURNS trigger LANGUAGE plpgsql AS $$
-    DECLARE
-      old_document json := [own].[document](OLD);
-      new_document json := [own].[document](NEW);
-    BEGIN
-      IF NEW.id = OLD.id THEN
-        INSERT INTO [own].changes (entity, entity_id, version, action, before, after)
-          VALUES ([entity], NEW.id, NEW.version, 'updated', old_document, new_document);
-      ELSE
-        INSERT INTO [own].changes (entity, entity_id, version, action, before, after)
-          VALUES ([entity], OLD.id, [own].next_version(OLD.version), 'deleted', old_document, NULL),
-            ([entity], NEW.id, NEW.version, 'created', NULL, new_document);
-      END IF;
-      RETURN NULL;
-    END
-    $$;
-    CREATE OR REPLACE TRIGGER [updated] AFTER UPDATE ON [table]
-    FOR EACH ROW EXECUTE FUNCTION [own].[updated]();
-
-    CREATE OR REPLACE TRIGGER [touch] BEFORE UPDATE ON [table]
-    FOR EACH ROW EXECUTE FUNCTION [own].touch_row();
-  $template$;
-  part record;
-BEGIN
-  SELECT format('%I.%I', nspname, relname), relname INTO tracked_name, prefix
-  FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = tracked;
-  SELECT string_agg(
-    quote_literal(lower(left(attname, 1)) || substr(replace(initcap(replace(attname, '_', ' ')), ' ', ''), 2)) || ', '
-      || format(CASE WHEN atttypid = 'timestamptz'::regtype THEN '%s.api_moment(tracked_row.%I)' ELSE 'tracked_row.%2$I' END, own, attname),
-    ', ' ORDER BY attnum)
-  INTO fields FROM pg_attribute
-  WHERE attrelid = tracked AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
-  FOR part IN SELECT * FROM (VALUES
-    ('[own]', own), ('[table]', tracked_name), ('[entity]', quote_literal(entity)), ('[fields]', fields),
-    ('[document]', quote_ident(entity || '_document')), ('[touch]', quote_ident(prefix || '_touch_row')),
-    ('[created]', quote_ident(prefix || '_changes_created')), ('[deleted]', quote_ident(prefix || '_changes_deleted')),
-    ('[updated]', quote_ident(prefix || '_changes_updated')), ('[truncated]', quote_ident(prefix || '_changes_truncated'))
-  ) AS parts (name, value) LOOP
-    template := replace(template, part.name, part.value);
-  END LOOP;
-  EXECUTE template;
-END
-$track$;

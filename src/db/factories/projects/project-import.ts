@@ -65,10 +65,8 @@ async function lockRows(db: Db, rows: ProjectRow[]): Promise<void> {
 /** Of a row of `given`, where `last` is the last change under its id. */
 const FIRST_VERSION = sql`case
   when last.version is null then coalesce(given.version, 1)
-  when given.version > last.version then given.version
-  when last.action = 'deleted' and last.version = next_version(given.version) and last.before::text = project_document(
-      given.id, name, description, technologies, created_at, updated_at, given.version)::text
-    then given.version
+  when changes_may_follow(last.version, last.action, last.before, given.version,
+    project_document(jsonb_populate_record(null::projects, to_jsonb(given)))) then given.version
   else next_version(last.version)
 end`;
 

@@ -1,2 +1,0 @@
-CREATE OR REPLACE TRIGGER projects_touch_row BEFORE UPDATE ON projects
-FOR EACH ROW EXECUTE FUNCTION touch_row();
