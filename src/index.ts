@@ -40,6 +40,7 @@ export {
   oneOf,
 } from './db/entity/filters.js';
 export { type ListPage, type ListQuery } from './db/entity/keyset-list.js';
+export type { WriteCondition } from './db/entity/versioned-rows.js';
 export { asDataError, DataError, type DataErrorCode } from './db/errors.js';
 export type { FeedChange, FeedPage, FeedPosition, FeedQuery } from './db/entity/change-feed.js';
 export {
@@ -48,6 +49,7 @@ export {
   type HistoryPage,
   type HistoryQuery,
 } from './db/entity/changes.factory.js';
+export type { ProjectValues } from './db/factories/projects/columns.js';
 export {
   type OperationResult,
   type ProjectOperation,
@@ -59,8 +61,6 @@ export type { ProjectPage } from './db/factories/projects/project-list.js';
 export {
   createProjectsFactory,
   type ProjectsFactory,
-  type ProjectValues,
-  type WriteCondition,
 } from './db/factories/projects/projects.factory.js';
 export {
   createTechnologiesFactory,

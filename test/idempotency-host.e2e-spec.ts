@@ -10,7 +10,7 @@ import type { Db } from '../src/db/connection.js';
 import { DatabaseModule, getDatabaseToken } from '../src/db/database.module.js';
 import { createProjectsFactory } from '../src/db/factories/projects/projects.factory.js';
 import { authorOf } from '../src/http/contract/author.js';
-import { once } from '../src/http/answers/idempotency.js';
+import { withIdempotencyKey } from '../src/http/answers/idempotency.js';
 import { ProblemFilter } from '../src/http/problems/problem.filter.js';
 import { ProjectsModule } from '../src/projects/projects.module.js';
 import { aProject } from './support/builders.js';
@@ -49,7 +49,7 @@ class LinesController {
       for await (const chunk of chunks()) void chunk;
       return hash.digest('base64url');
     };
-    return await once(this.db, { req, res, bodyDigest }, async (tx = this.db) => {
+    return await withIdempotencyKey(this.db, { req, res, bodyDigest }, async (tx = this.db) => {
       started++;
       const projects = createProjectsFactory(tx);
       let created = 0;

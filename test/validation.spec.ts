@@ -6,7 +6,9 @@ import { ImportProjectsQuery } from '../src/projects/dto/import-projects.dto.js'
 import { ImportRowDto } from '../src/projects/dto/import-row.dto.js';
 import { EXAMPLE_ID } from '../src/projects/dto/project.dto.js';
 import { ListProjectsQuery } from '../src/projects/dto/list-projects.query.js';
-import { PatchProjectDto, WriteProjectDto } from '../src/projects/dto/write-project.dto.js';
+import { PROJECTS } from '../src/projects/projects.resource.js';
+
+const { input: WriteProjectDto, patch: PatchProjectDto } = PROJECTS.bodies;
 import { ListTechnologiesQuery } from '../src/technologies/dto/technology.dto.js';
 
 /** Values of every kind for a parameter or a field. */

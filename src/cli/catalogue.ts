@@ -1,4 +1,4 @@
-import type { ProjectValues } from '../db/factories/projects/projects.factory.js';
+import type { ProjectValues } from '../db/factories/projects/columns.js';
 
 /** Well-known projects and what they are written with. Append only: a project's place in the list makes its id. */
 export const CATALOGUE: ProjectValues[] = [

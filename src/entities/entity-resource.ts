@@ -2,6 +2,7 @@ import type { Type } from '@nestjs/common';
 import type { TrackedEntity } from '../changes/tracked-entity.js';
 import type { Entity, EntityRow } from '../db/entity/entity.js';
 import type { EntityFactory } from '../db/entity/entity.factory.js';
+import { type BodyDtos, bodyDtosOf } from './entity.dto.js';
 
 /** One entity as it is served over HTTP. */
 export interface EntityResource<
@@ -10,6 +11,7 @@ export interface EntityResource<
 > extends TrackedEntity<EntityFactory<Row, Values>> {
   entity: Entity<Row, Values>;
   dto: Type<Row>;
+  bodies: BodyDtos<Values>;
 }
 
 interface ResourceOptions<Row extends EntityRow> {
@@ -19,6 +21,9 @@ interface ResourceOptions<Row extends EntityRow> {
   dto: Type<Row>;
   /** An id for the examples of the documentation. */
   exampleId?: string;
+  /** Injection tokens that exist already. */
+  tokens?: Partial<TrackedEntity['tokens']>;
+  documentedAs?: TrackedEntity['documentedAs'];
 }
 
 /** The id of examples where no other is given. */
@@ -27,7 +32,7 @@ export const EXAMPLE_ID = '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10';
 /** An entity, its path and its class, with the injection tokens of its module. */
 export function entityResource<Row extends EntityRow, Values extends object>(
   entity: Entity<Row, Values>,
-  { path, dto, exampleId = EXAMPLE_ID }: ResourceOptions<Row>,
+  { path, dto, exampleId = EXAMPLE_ID, tokens, documentedAs }: ResourceOptions<Row>,
 ): EntityResource<Row, Values> {
   const { name } = entity;
   return {
@@ -35,11 +40,14 @@ export function entityResource<Row extends EntityRow, Values extends object>(
     name,
     path,
     dto,
+    bodies: bodyDtosOf(entity, dto),
     exampleId,
+    documentedAs,
     tokens: {
       database: Symbol(`${name} database`),
       changes: Symbol(`${name} changes`),
       rows: Symbol(`${name} rows`),
+      ...tokens,
     },
     getRow: (rows, id) => rows.get(id),
   };

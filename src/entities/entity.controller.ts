@@ -8,16 +8,16 @@ import type { EntityFactory } from '../db/entity/entity.factory.js';
 import { versionMismatch } from '../db/entity/versioned-rows.js';
 import { type Success, success } from '../http/answers/envelope.js';
 import { areNamed, etagOf, preconditionsOf } from '../http/answers/etag.js';
-import { once } from '../http/answers/idempotency.js';
+import { withIdempotencyKey } from '../http/answers/idempotency.js';
 import { publicPathOf } from '../http/answers/public-path.js';
 import { nextLink, PageMetaDto } from '../http/answers/page.js';
 import { authorOf } from '../http/contract/author.js';
 import { Endpoint } from '../http/contract/endpoint.js';
 import { Id } from '../http/contract/id.decorator.js';
 import { ResourceController } from '../http/contract/resource-controller.js';
-import { notValid } from '../http/problems/problem.js';
+import { notValid, type ProblemCode } from '../http/problems/problem.js';
 import { type EntityListQuery, toListQuery, toPageMeta } from './entity-list.js';
-import { bodyDtosOf, listQueryDtoOf } from './entity.dto.js';
+import { listQueryDtoOf } from './entity.dto.js';
 import type { EntityResource } from './entity-resource.js';
 
 /**
@@ -28,11 +28,12 @@ import type { EntityResource } from './entity-resource.js';
 export function EntityController<Row extends EntityRow, Values extends object>(
   resource: EntityResource<Row, Values>,
 ) {
-  const { entity, name, path, dto, tokens, exampleId } = resource;
-  const { input, patch: patchDto } = bodyDtosOf(entity, dto);
+  const { entity, name, path, dto, bodies, tokens, exampleId } = resource;
+  const { input, patch: patchDto } = bodies;
   const Name = name[0]!.toUpperCase() + name.slice(1);
   const Plural = path[0]!.toUpperCase() + path.slice(1);
   const id = { noun: name, example: exampleId };
+  const unique: ProblemCode[] = entity.hasUniqueValues ? ['already_exists'] : [];
 
   @ApiTags(path)
   @ResourceController(path)
@@ -103,7 +104,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
           replayed: true,
         },
       },
-      problems: ['already_exists'],
+      problems: unique,
       idempotent: true,
     })
     async create(
@@ -111,7 +112,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       @Req() req: Request,
       @Res({ passthrough: true }) res: Response,
     ): Promise<Success<Row>> {
-      return await once(this.db, { req, res }, async (tx) => {
+      return await withIdempotencyKey(this.db, { req, res }, async (tx) => {
         const rows = tx ? this.rows.on(tx) : this.rows;
         const row = await rows.create(body, authorOf(req, res));
         const Location = `${publicPathOf(req).replace(/\/$/, '')}/${row.id}`;
@@ -124,13 +125,13 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       path: ':id',
       operationId: `replace${Name}`,
       summary: `Replace a ${name}, or create it under this id`,
-      description: `The same request twice gives the same ${name}. With \`If-Match\` it only replaces, with \`If-None-Match: *\` it only creates.`,
+      description: `The same request twice gives the same ${name}. With \`If-Match\` it only replaces, with \`If-None-Match: *\` it only creates. A ${name} that is created under the id of one that was deleted goes on from the version of the deletion, as long as the history has it, so that no ETag names both.`,
       body: input,
       answers: {
         200: { description: `The ${name} replaced.`, data: dto, etag: true },
         201: { description: `The ${name} created.`, data: dto, etag: true, location: true },
       },
-      problems: ['already_exists'],
+      problems: unique,
       conditions: 'write',
       id,
     })
@@ -158,7 +159,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       body: patchDto,
       consumes: ['application/merge-patch+json', 'application/json'],
       answers: { 200: { description: `The ${name} as it is now.`, data: dto, etag: true } },
-      problems: ['not_found', 'already_exists'],
+      problems: ['not_found', ...unique],
       conditions: 'write',
       id,
     })

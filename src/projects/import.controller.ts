@@ -6,7 +6,11 @@ import { ApiResourceProblems, ApiSuccess } from '../http/contract/api-answers.js
 import { authorOf } from '../http/contract/author.js';
 import { bodyStream } from '../http/streams/body-stream.js';
 import { type Success, success } from '../http/answers/envelope.js';
-import { ApiIdempotencyKey, KEY_PROBLEMS, once } from '../http/answers/idempotency.js';
+import {
+  ApiIdempotencyKey,
+  KEY_PROBLEMS,
+  withIdempotencyKey,
+} from '../http/answers/idempotency.js';
 import { Problem } from '../http/problems/problem.js';
 import { ResourceController } from '../http/contract/resource-controller.js';
 import { StreamedBody } from '../http/contract/route-metadata.js';
@@ -68,7 +72,7 @@ A sender that is silent for 30 seconds is answered 408, and an import may take a
       // A client that only connects, or sends slowly, holds no connection to the database.
       await this.transfers.beginning(() => file.begin());
       return await this.transfers.run('import', (db) =>
-        once(db, { req, res, bodyDigest }, async (tx = db) => {
+        withIdempotencyKey(db, { req, res, bodyDigest }, async (tx = db) => {
           return { body: success(await file.write(tx).catch(throwAsProblem)) };
         }),
       );

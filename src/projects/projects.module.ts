@@ -1,4 +1,5 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { ChangesController } from '../changes/changes.controller.js';
 import { changesProviders } from '../changes/changes.providers.js';
 import type { Db } from '../db/connection.js';
 import { getDatabaseToken } from '../db/database.module.js';
@@ -8,7 +9,8 @@ import { hostCheck } from '../http/contract/host-check.js';
 import { BatchController } from './batch.controller.js';
 import { ExportController } from './export.controller.js';
 import { ImportController } from './import.controller.js';
-import { ProjectChangesController, TRACKED_PROJECT } from './projects.changes.js';
+import { toEntityFactory } from './project-rows.js';
+import { PROJECTS } from './projects.resource.js';
 import { ProjectsController } from './projects.controller.js';
 import { ProjectsHousekeeping } from './projects-housekeeping.js';
 import {
@@ -33,7 +35,7 @@ export interface ProjectsModuleOptions {
     BatchController,
     ImportController,
     ExportController,
-    ProjectChangesController,
+    ChangesController(PROJECTS),
     ProjectsController,
   ],
   providers: providers(),
@@ -61,7 +63,8 @@ function providers(options: ProjectsModuleOptions = {}, database?: string): Prov
       inject,
       useFactory: (db: Db) => createProjectsFactory(db),
     },
-    ...changesProviders(TRACKED_PROJECT),
+    { provide: PROJECTS.tokens.rows, inject: [PROJECTS_FACTORY], useFactory: toEntityFactory },
+    ...changesProviders(PROJECTS),
     { provide: Transfers, inject, useFactory: (db: Db) => new Transfers(db) },
     {
       provide: ProjectsHousekeeping,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { ProjectValues } from '../../src/db/factories/projects/projects.factory.js';
+import type { ProjectValues } from '../../src/db/factories/projects/columns.js';
 
 /** A valid project, with what the test cares about put in its place. */
 export function aProject(values: Partial<ProjectValues> = {}): ProjectValues {

@@ -1,6 +1,7 @@
 import { getTableColumns } from 'drizzle-orm';
-import type { PgColumn, PgTable } from 'drizzle-orm/pg-core';
+import { getTableConfig, type PgColumn, type PgTable } from 'drizzle-orm/pg-core';
 import { before, type FilterTable, from } from './filters.js';
+import { normalizeTexts } from './normalize-texts.js';
 
 /** The columns that every entity has; `touch_row` keeps the last three. */
 export interface EntityRow {
@@ -28,6 +29,10 @@ export interface Entity<Row extends EntityRow = EntityRow, Values extends object
   /** The columns that a list can be sorted by; each needs an index on (column, id). */
   readonly sorts: readonly string[];
   readonly filters: FilterTable;
+  /** Whether a value, or several of them together, may be in one row only. */
+  readonly hasUniqueValues: boolean;
+  /** The values as they are stored. Throws `invalid_value` for those that cannot be. */
+  readonly normalize: <T extends Partial<Values>>(values: T) => T;
   /** For the compiler only: the types of a row and of what clients write. */
   readonly $row?: Row;
   readonly $values?: Values;
@@ -43,6 +48,10 @@ interface EntityOptions<T extends EntityTable, W extends string, H extends strin
   sorts?: readonly (keyof T['$inferSelect'] & string)[];
   /** Beside those on `createdAt` and `updatedAt`, which every entity has. */
   filters?: FilterTable;
+  /** How values are stored; default: texts in Unicode normalization form C. */
+  normalize?: <V extends Partial<Pick<T['$inferInsert'], W & keyof T['$inferInsert']>>>(
+    values: V,
+  ) => V;
 }
 
 /** What one entity is, for the building blocks that serve it. */
@@ -54,6 +63,7 @@ export function defineEntity<
   options: EntityOptions<T, W, H>,
 ): Entity<Omit<T['$inferSelect'], H> & EntityRow, Pick<T['$inferInsert'], W>> {
   const { name, table, written, hidden = [], sorts = [], filters = {} } = options;
+  const { normalize = normalizeTexts } = options;
   const columns = Object.entries(getTableColumns(table)).filter(
     ([column]) => !(hidden as readonly string[]).includes(column),
   );
@@ -62,6 +72,8 @@ export function defineEntity<
     table,
     columns: Object.fromEntries(columns),
     written,
+    normalize,
+    hasUniqueValues: hasUniqueValues(table),
     sorts: ['createdAt', 'updatedAt', ...sorts],
     filters: {
       ...filters,
@@ -71,4 +83,13 @@ export function defineEntity<
       updatedTo: before(table.updatedAt),
     },
   };
+}
+
+function hasUniqueValues(table: EntityTable): boolean {
+  const { columns, uniqueConstraints, indexes } = getTableConfig(table);
+  return (
+    uniqueConstraints.length > 0 ||
+    columns.some((column) => column.isUnique) ||
+    indexes.some(({ config }) => config.unique)
+  );
 }

@@ -40,7 +40,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
   db: Db,
   entity: Entity<Row, Values>,
 ) {
-  const { table, columns, written } = entity;
+  const { table, columns, written, normalize } = entity;
   const kept = keptStatements(MAX_SHAPES);
   const withIds = prepareOnce(() =>
     db
@@ -78,7 +78,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
 
   /** Throws `already_exists` where a unique column has the value already. */
   async function create(values: Values, by: Author = {}): Promise<Row> {
-    const [row] = await insert().execute({ ...values, ...authorValues(by) });
+    const [row] = await insert().execute({ ...normalize(values), ...authorValues(by) });
     return row as unknown as Row;
   }
 
@@ -110,7 +110,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
         .returning({ ...columns, ...WRITE_AUTHOR, created: WAS_INSERTED });
       return withPlainRows(upsert.prepare(`${entity.name} put`), ['created']);
     });
-    const given = { ...values, ...valuesOf(id, options) };
+    const given = { ...normalize(values), ...valuesOf(id, options) };
     const [found] = await retryStatement(db, () => statement.execute(given));
     if (!found) return versionMismatch(entity);
     const { created, ...row } = found as Record<string, unknown>;
@@ -142,7 +142,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
           .prepare(`${entity.name} update`),
       ),
     );
-    const [row] = await statement.execute({ ...values, ...valuesOf(id, options) });
+    const [row] = await statement.execute({ ...normalize(values), ...valuesOf(id, options) });
     return row as unknown as Row | undefined;
   }
 

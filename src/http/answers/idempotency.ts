@@ -37,7 +37,7 @@ export const KEY_PROBLEMS = [
   'idempotency_key_reused',
 ] as const satisfies ProblemCode[];
 
-/** Documents the header that `once` reads. */
+/** Documents the header that `withIdempotencyKey` reads. */
 export const ApiIdempotencyKey = () =>
   ApiHeader({
     name: 'Idempotency-Key',
@@ -60,7 +60,7 @@ export const ApiIdempotencyKey = () =>
  *
  * Throws `invalid_header`, `idempotency_key_reused`, and `statement_timeout` after too long a wait.
  */
-export async function once<Body>(
+export async function withIdempotencyKey<Body>(
   db: Db,
   exchange: Exchange,
   work: (tx?: Db) => Promise<Answer<Body>>,

@@ -1,4 +1,6 @@
 import type { Type } from '@nestjs/common';
+import { TransformationType, type TransformFnParams } from 'class-transformer';
+import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
 import { getMetadataStorage, ValidationTypes } from 'class-validator';
 
 /** The rules of a property, as class-validator keeps them. */
@@ -6,7 +8,11 @@ interface Rules {
   /** Whether the property is to be checked at all: @IsOptional, @ValidateIf. */
   applies: ((object: object, value: unknown) => boolean)[];
   holds: ((value: unknown, object: object) => unknown)[];
+  /** What its decorators make of a value before it is checked. */
+  changes: ((params: TransformFnParams) => unknown)[];
 }
+
+const PLAIN_TO_CLASS = TransformationType.PLAIN_TO_CLASS;
 
 const rulesOfClasses = new WeakMap<Type, Map<string, Rules> | 'unknown'>();
 
@@ -19,17 +25,36 @@ export function isPlainlyValid<T extends object>(type: Type<T>, instance: T): bo
   const rules = knownRules(type);
   if (rules === 'unknown') return false;
   for (const name of Object.keys(instance)) if (!rules.has(name)) return false;
+  return holdAll(rules, instance as Record<string, unknown>);
+}
+
+function holdAll(rules: Map<string, Rules>, fields: Record<string, unknown>): boolean {
   for (const [name, { applies, holds }] of rules) {
-    const value = (instance as Record<string, unknown>)[name];
-    if (!applies.every((asks) => asks(instance, value))) continue;
-    if (!holds.every((holdsFor) => holdsFor(value, instance) === true)) return false;
+    const value = fields[name];
+    if (!applies.every((asks) => asks(fields, value))) continue;
+    if (!holds.every((holdsFor) => holdsFor(value, fields) === true)) return false;
   }
   return true;
 }
 
-/** Whether `isPlainlyValid` knows every rule of a DTO class, so that its false means not valid. */
-export function hasPlainRules(type: Type): boolean {
-  return knownRules(type) !== 'unknown';
+/**
+ * The fields of a DTO class, read from a plain object as class-transformer and class-validator would,
+ * by their own transforms and rules, at a fifth of their cost. Undefined says only that these have to
+ * be asked. The result is a plain object, not an instance of the class.
+ */
+export function plainFieldsOf<T extends object>(type: Type<T>, value: object): T | undefined {
+  const rules = knownRules(type);
+  if (rules === 'unknown') return undefined;
+  const fields: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) {
+    const known = rules.get(key);
+    if (!known) return undefined;
+    let field = (value as Record<string, unknown>)[key];
+    for (const change of known.changes)
+      field = change({ value: field, key, obj: value, type: PLAIN_TO_CLASS, options: {} });
+    fields[key] = field;
+  }
+  return holdAll(rules, fields) ? (fields as T) : undefined;
 }
 
 function knownRules(type: Type): Map<string, Rules> | 'unknown' {
@@ -44,7 +69,9 @@ function rulesOf(type: Type): Map<string, Rules> | 'unknown' {
   const rules = new Map<string, Rules>();
   for (const rule of storage.getTargetValidationMetadatas(type, '', false, false)) {
     const { propertyName: property, constraints } = rule;
-    if (!rules.has(property)) rules.set(property, { applies: [], holds: [] });
+    if (!rules.has(property)) {
+      rules.set(property, { applies: [], holds: [], changes: changesOf(type, property) });
+    }
     const { applies, holds } = rules.get(property)!;
     if (rule.type === ValidationTypes.CONDITIONAL_VALIDATION) {
       applies.push(constraints[0] as Rules['applies'][number]);
@@ -59,4 +86,10 @@ function rulesOf(type: Type): Map<string, Rules> | 'unknown' {
     }
   }
   return rules;
+}
+
+function changesOf(type: Type, property: string): Rules['changes'] {
+  return defaultMetadataStorage
+    .findTransformMetadatas(type, property, PLAIN_TO_CLASS)
+    .map(({ transformFn }) => transformFn);
 }

@@ -2,7 +2,7 @@ import type { Type } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
 import { validate, type ValidationError } from 'class-validator';
 import { partsOf } from './parts.js';
-import { hasPlainRules, isPlainlyValid } from './plainly-valid.js';
+import { isPlainlyValid } from './plainly-valid.js';
 import { sizeFault } from './size.js';
 import { type Fault, notValid } from '../problems/problem.js';
 
@@ -25,17 +25,6 @@ export function validated<T extends object>(type: Type<T>, value: unknown): T | 
   if (fault) throw notValid([fault]);
   const instance = plainToInstance(type, value ?? {});
   return isPlainlyValid(type, instance) ? instance : checkInstance(instance, '').then(faultless);
-}
-
-/**
- * The instance of a DTO class, or undefined if it is not valid: a tenth of the work of `check`, which
- * says why. Only for a class whose rules `isPlainlyValid` knows; throws for any other.
- */
-export function instanceIfValid<T extends object>(type: Type<T>, value: object): T | undefined {
-  if (partsOf(type) || !hasPlainRules(type)) throw new Error(`${type.name} needs check().`);
-  if (sizeFault(value)) return undefined;
-  const instance = plainToInstance(type, value);
-  return isPlainlyValid(type, instance) ? instance : undefined;
 }
 
 interface Checked<T> {

@@ -1,5 +1,6 @@
 import { IsOptional } from 'class-validator';
 import { PickType } from '@nestjs/swagger';
+import { WRITTEN } from '../../db/factories/projects/columns.js';
 import type { ProjectRow } from '../../db/factories/projects/project-import.js';
 import { PROJECT_LIMITS } from '../../db/schema.js';
 import { Moment, Uuid, WholeNumber } from '../../http/contract/validators.js';
@@ -9,10 +10,7 @@ import { ProjectDto } from './project.dto.js';
 export const MAX_VERSION = Math.floor(PROJECT_LIMITS.version / 2);
 
 /** A row of an imported file. */
-export class ImportRowDto
-  extends PickType(ProjectDto, ['name', 'description', 'technologies'])
-  implements ProjectRow
-{
+export class ImportRowDto extends PickType(ProjectDto, WRITTEN) implements ProjectRow {
   @IsOptional()
   @Uuid()
   id?: string;

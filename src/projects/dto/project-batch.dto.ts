@@ -11,7 +11,7 @@ import { Allow } from 'class-validator';
 import { ListOf, ObjectOf } from '../../http/contract/parts.js';
 import { EntityTags, Uuid } from '../../http/contract/validators.js';
 import { EXAMPLE_ID, ProjectDto } from './project.dto.js';
-import { WriteProjectDto } from './write-project.dto.js';
+import { WriteProjectDto } from '../projects.resource.js';
 
 export const MAX_OPERATIONS = 1000;
 

@@ -1,3 +1,4 @@
+import { kindOf, WRITTEN } from '../../db/factories/projects/columns.js';
 import type { ProjectRow } from '../../db/factories/projects/project-import.js';
 import { answerable, type Fault } from '../../http/problems/problem.js';
 import { Turn } from '../../http/server/turns.js';
@@ -18,7 +19,7 @@ interface BatchesOptions {
 }
 
 const MOST_ROWS = 1000;
-/** Of name, description and technologies together. */
+/** Of all that the rows hold. */
 const MOST_CHARACTERS = 500_000;
 /** Whose faults are told. */
 const MOST_REFUSED_ROWS = 100;
@@ -128,7 +129,6 @@ class Collected {
     this.lines[1] = line;
     this.rows.push(row);
     if (row.id) this.#ids.add(row.id);
-    this.#characters += row.name.length + row.description.length;
-    for (const technology of row.technologies) this.#characters += technology.length;
+    for (const name of WRITTEN) this.#characters += kindOf(name).lengthOf(row[name]);
   }
 }

@@ -1,12 +1,13 @@
+import { kindOf, type ProjectValues, WRITTEN } from '../../db/factories/projects/columns.js';
 import { PROJECT_FIELDS } from '../../db/factories/projects/project-list-query.js';
 import { answerable, type Fault, MAX_FAULTS, Problem } from '../../http/problems/problem.js';
 import { mapInTurns } from '../../http/server/turns.js';
 import { cellsOf, type Delimiter, DELIMITERS } from './csv-cells.js';
 import { type FileRow, refused } from './file-row.js';
-import { parseJson } from './ndjson.js';
+import { isTooLarge } from './ndjson.js';
 import { type FileRecord, recordsOf } from './records.js';
 
-const REQUIRED = ['name', 'description', 'technologies'];
+const REQUIRED: string[] = WRITTEN;
 const KNOWN = new Set<string>(PROJECT_FIELDS);
 /** An empty cell of these is one that is not there. */
 const OPTIONAL = new Set(PROJECT_FIELDS.filter((field) => !REQUIRED.includes(field)) as string[]);
@@ -112,28 +113,25 @@ function valuesOf(line: number, cells: string[], columns: string[]): FileRow {
   const value: Record<string, unknown> = {};
   for (const [i, cell] of cells.entries()) {
     const column = columns[i]!;
-    if (column === 'technologies') {
-      const list = listIn(cell);
-      if (!list) return refused(line, column, NO_LIST);
-      value[column] = list;
-    } else if (cell !== '' || !OPTIONAL.has(column)) value[column] = valueOf(column, cell);
+    if (cell === '' && OPTIONAL.has(column)) continue;
+    value[column] = valueOf(column, cell);
+    if (value[column] === undefined) return refused(line, column, ruleOf(column));
   }
   return { line, value };
 }
 
-const NO_LIST = 'must be a JSON list such as ["C", "SQL"], which CSV writes "[""C"", ""SQL""]"';
-
-function listIn(cell: string): unknown[] | undefined {
-  const parsed = parseJson(cell);
-  return 'value' in parsed && Array.isArray(parsed.value) ? parsed.value : undefined;
-}
-
+/** Undefined for a cell that holds no value of the column. */
 function valueOf(column: string, cell: string): unknown {
   if (column === 'version') return /^\d{1,15}$/.test(cell) ? Number(cell) : cell;
-  return column === 'name' || column === 'description' ? restored(cell) : cell;
+  if (!isWritten(column)) return cell;
+  const kind = kindOf(column);
+  return kind.isJson && isTooLarge(cell) ? undefined : kind.fromCell(cell);
 }
 
-/** Takes off the apostrophe that the export has put before what a spreadsheet would run (project-export.ts). */
-export function restored(cell: string): string {
-  return /^'+[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]/.test(cell) ? cell.slice(1) : cell;
+function ruleOf(column: string): string {
+  return isWritten(column) ? kindOf(column).cellRule : 'holds no value';
+}
+
+function isWritten(column: string): column is keyof ProjectValues {
+  return REQUIRED.includes(column);
 }

@@ -33,6 +33,11 @@ export function parseJson(json: Buffer | string): { value: unknown } | { fault: 
   }
 }
 
+/** Whether JSON has more values, or more of them within one another, than a row may have. */
+export function isTooLarge(json: string): boolean {
+  return json.length > LARGE_BYTES && sizeFault(json) !== undefined;
+}
+
 function sizeFault(json: Buffer | string): Fault | undefined {
   return jsonSizeFault(typeof json === 'string' ? Buffer.from(json) : json, LIMITS);
 }

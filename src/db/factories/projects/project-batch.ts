@@ -1,17 +1,21 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from 'drizzle-orm';
+import { type SQL, sql } from 'drizzle-orm';
 import { type Author, setWriteAuthor } from '../../entity/author.js';
 import { checkedId } from '../../entity/checked-id.js';
 import type { Db } from '../../connection.js';
 import { DataError } from '../../errors.js';
 import { withPlainRows } from '../../query/prepared.js';
-import { type NewProject, type Project, projects } from '../../schema.js';
+import { type Project, projects } from '../../schema.js';
 import { inTransaction } from '../../transaction.js';
 import { firstVersion, WAS_INSERTED } from '../../entity/first-version.js';
-import { normalized } from './normalized.js';
-import { PROJECT_COLUMNS } from './project-list-query.js';
-
-type Values = Pick<NewProject, 'name' | 'description' | 'technologies'>;
+import {
+  columnOf,
+  eachWritten,
+  normalized,
+  PROJECT,
+  type ProjectValues as Values,
+  WRITTEN,
+} from './columns.js';
 
 interface Named {
   id: string;
@@ -114,34 +118,54 @@ function refusalOf(
 
 async function put(tx: Db, rows: { id: string; project: Values }[]): Promise<Written[]> {
   if (rows.length === 0) return [];
-  const given = JSON.stringify(rows.map(({ id, project }) => ({ id, ...normalized(project) })));
+  const given = JSON.stringify(
+    rows.map(({ id, project }) => ({ id, ...byColumn(normalized(project)) })),
+  );
   const statement = tx
     .insert(projects)
-    // drizzle names every column of such an insert, those with a default too.
+    // drizzle names every column of such an insert, those with a default too, in the order of the table.
     .select(
-      sql`select id, name, description, technologies, now(), now(), ${firstVersion('project', sql`given.id`)}
-        from json_to_recordset(${given}::json)
-          as given (id uuid, name text, description text, technologies jsonb)
+      sql`select ${sql.join(
+        ALL.map((name) => FIRST[name] ?? columnOf(name)),
+        sql`, `,
+      )}
+        from json_to_recordset(${given}::json) as given (id uuid, ${eachWritten(typed)})
         order by id`,
     )
     .onConflictDoUpdate({
       target: projects.id,
-      set: {
-        name: sql`excluded.name`,
-        description: sql`excluded.description`,
-        technologies: sql`excluded.technologies`,
-      },
+      set: Object.fromEntries(WRITTEN.map((name) => [name, sql`excluded.${columnOf(name)}`])),
     })
-    .returning({ ...PROJECT_COLUMNS, created: WAS_INSERTED })
+    .returning({ ...PROJECT.columns, created: WAS_INSERTED })
     .prepare('batch');
   const written = await withPlainRows(statement, ['created']).execute();
-  return written.map(({ created, ...project }) => ({ project, created }));
+  return written.map(({ created, ...project }) => ({
+    project: project as unknown as Project,
+    created,
+  }));
+}
+
+const ALL = Object.keys(PROJECT.columns);
+/** What the columns that the database keeps begin with. */
+const FIRST: Record<string, SQL> = {
+  createdAt: sql`now()`,
+  updatedAt: sql`now()`,
+  version: firstVersion('project', sql`given.id`),
+};
+
+/** The values under the names of their columns. */
+function byColumn(values: Values): Record<string, unknown> {
+  return Object.fromEntries(WRITTEN.map((name) => [projects[name].name, values[name]]));
+}
+
+function typed(name: keyof Values): SQL {
+  return sql`${columnOf(name)} ${sql.raw(projects[name].getSQLType())}`;
 }
 
 async function remove(tx: Db, rows: { id: string }[]): Promise<Written[]> {
   if (rows.length === 0) return [];
-  const removed = await tx.delete(projects).where(isOneOf(rows)).returning(PROJECT_COLUMNS);
-  return removed.map((project) => ({ project, created: false }));
+  const removed = await tx.delete(projects).where(isOneOf(rows)).returning(PROJECT.columns);
+  return removed.map((project) => ({ project: project as unknown as Project, created: false }));
 }
 
 /** One parameter however many ids there are, so that it is one statement to prepare. */

@@ -3,6 +3,7 @@ import type { Db } from '../../connection.js';
 import { copyOut } from '../../driver/copy.js';
 import { projects } from '../../schema.js';
 import { momentIn } from '../../driver/text-format.js';
+import { kindOf, type ProjectValues, WRITTEN } from './columns.js';
 import {
   inOrder,
   isSearched,
@@ -128,31 +129,25 @@ interface Layout {
   tailOf: (createdAt: string, updatedAt: string, version: number) => string;
 }
 
-const { id, name, description, technologies } = projects;
+const writtenAs = (form: (name: keyof ProjectValues) => SQL) =>
+  sql.join(
+    WRITTEN.map((name) => form(name)),
+    sql` || `,
+  );
 
 const LAYOUTS: Record<ExportFormat, Layout> = {
   ndjson: {
     header: '',
-    head: sql`'{"id":"' || ${id} || '","name":' || to_json(${name})
-      || ',"description":' || to_json(${description}) || ',"technologies":' || ${technologies}`,
+    head: sql`'{"id":"' || ${projects.id} || '"' || ${writtenAs(
+      (name) => sql`${sql.raw(`',"${name}":'`)} || ${kindOf(name).json(projects[name])}`,
+    )}`,
     tailOf: (createdAt, updatedAt, version) =>
       `,"createdAt":"${createdAt}","updatedAt":"${updatedAt}","version":${version}}\n`,
   },
   /** RFC 4180; the text of a client in quotes, whatever it holds. */
   csv: {
-    header: 'id,name,description,technologies,createdAt,updatedAt,version\r\n',
-    head: sql`${id} || ',"' || ${cell(sql`${name}`)} || '","' || ${cell(sql`${description}`)}
-      || '","' || replace(${technologies}::text, '"', '""') || '"'`,
+    header: `${['id', ...WRITTEN, 'createdAt', 'updatedAt', 'version'].join()}\r\n`,
+    head: sql`${projects.id} || ${writtenAs((name) => sql`',' || ${kindOf(name).cell(projects[name])}`)}`,
     tailOf: (createdAt, updatedAt, version) => `,${createdAt},${updatedAt},${version}\r\n`,
   },
 };
-
-/**
- * The inside of a quoted cell. What a spreadsheet would run as a formula gets an apostrophe in front
- * (OWASP, CSV injection), and so does what already looks like that: what reads the file takes one
- * off, and has the text that was here (projects/transfer/csv.ts).
- */
-function cell(column: SQL): SQL {
-  return sql`replace(
-    case when ${column} ~ E'^\\'*[=+@\\t\\r\\n\\uFF1D\\uFF0B\\uFF0D\\uFF20-]' then '''' || ${column} else ${column} end, '"', '""')`;
-}

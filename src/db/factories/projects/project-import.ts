@@ -1,8 +1,8 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../../connection.js';
 import { WAS_INSERTED } from '../../entity/first-version.js';
-import { nfc } from './normalized.js';
-import type { ProjectValues } from './projects.factory.js';
+import { columnOf, eachWritten, kindOf, type ProjectValues, WRITTEN } from './columns.js';
+import { projects } from '../../schema.js';
 
 /** One project of an import: with an id it replaces the project, or is created under that id. */
 export interface ProjectRow extends ProjectValues {
@@ -32,15 +32,15 @@ export async function importRows(db: Db, rows: ProjectRow[]): Promise<ImportCoun
   await lockRows(db, rows);
   const [counted] = await db.execute<Written>(sql`
     with written as (
-      insert into projects as known (id, name, description, technologies, created_at, updated_at, version)
-      select coalesce(given.id, gen_random_uuid()), name, description, technologies,
+      insert into projects as known (id, ${eachWritten(columnOf)}, created_at, updated_at, version)
+      select coalesce(given.id, gen_random_uuid()), ${eachWritten(columnOf)},
         coalesce(created_at, now()), coalesce(updated_at, now()), ${FIRST_VERSION}
       from ${given(rows)} left join lateral (
         select version, action, before from changes where entity_id = given.id and entity = 'project'
         order by sequence desc limit 1
       ) as last on true
       on conflict (id) do update
-        set name = excluded.name, description = excluded.description, technologies = excluded.technologies
+        set ${eachWritten((name) => sql`${columnOf(name)} = excluded.${columnOf(name)}`)}
         where ${differs(sql`excluded`)}
       returning ${WAS_INSERTED} as created
     )
@@ -86,21 +86,26 @@ function countsOf({ length }: ProjectRow[], { created, replaced }: Written): Imp
 }
 
 function differs(row: SQL): SQL {
-  return sql`(known.name, known.description, known.technologies)
-    is distinct from (${row}.name, ${row}.description, ${row}.technologies)`;
+  const values = (of: SQL) => eachWritten((name) => sql`${of}.${columnOf(name)}`);
+  return sql`(${values(sql`known`)}) is distinct from (${values(row)})`;
 }
 
 /** The rows as a table, a parameter for each column however many they are. */
 function given(rows: ProjectRow[]): SQL {
-  const column = (valueOf: (row: ProjectRow) => unknown) =>
-    sql`${sql.param(rows.map((row) => valueOf(row) ?? null))}`;
+  const array = (type: string, valueOf: (row: ProjectRow) => unknown) =>
+    sql`${sql.param(rows.map((row) => valueOf(row) ?? null))}::${sql.raw(type)}[]`;
+  const written = WRITTEN.map((name) =>
+    array(arrayTypeOf(name), (row) => kindOf(name).toParameter(row[name])),
+  );
   return sql`unnest(
-      ${column(({ id }) => id)}::uuid[],
-      ${column(({ name }) => nfc(name))}::text[],
-      ${column(({ description }) => nfc(description))}::text[],
-      ${column(({ technologies }) => JSON.stringify(technologies.map(nfc)))}::jsonb[],
-      ${column(({ createdAt }) => createdAt)}::timestamptz[],
-      ${column(({ updatedAt }) => updatedAt)}::timestamptz[],
-      ${column(({ version }) => version)}::integer[]
-    ) as given (id, name, description, technologies, created_at, updated_at, version)`;
+      ${array('uuid', ({ id }) => id)}, ${sql.join(written, sql`, `)},
+      ${array('timestamptz', ({ createdAt }) => createdAt)},
+      ${array('timestamptz', ({ updatedAt }) => updatedAt)},
+      ${array('integer', ({ version }) => version)}
+    ) as given (id, ${eachWritten(columnOf)}, created_at, updated_at, version)`;
+}
+
+/** Without a length: what is too long is refused when it is stored, and not cut by the cast. */
+function arrayTypeOf(name: keyof ProjectValues): string {
+  return projects[name].getSQLType().replace(/^varchar.*/, 'text');
 }

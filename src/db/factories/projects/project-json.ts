@@ -1,27 +1,38 @@
-import { sql } from 'drizzle-orm';
-import { type Project, projects } from '../../schema.js';
+import { type SQL, sql } from 'drizzle-orm';
 import { momentOf } from '../../driver/text-format.js';
+import { type Project, projects } from '../../schema.js';
+import { kindOf, LARGE, type ProjectValues, WRITTEN } from './columns.js';
 
 /**
- * A project as PostgreSQL writes it, in few columns, which are what reading a row costs; in `facts`
- * is what holds no comma.
+ * A project as PostgreSQL writes it, in few columns, which are what reading a row costs: `facts` has
+ * the columns that hold no comma, then come those that clients write.
  */
-export type ProjectTexts = [facts: string, technologies: string, name: string, description: string];
+export type ProjectTexts = [facts: string, ...written: string[]];
 
-/** What selects them; without the description if it is not among the fields asked for. */
-export function projectTexts(fields?: (keyof Project)[]) {
+type Fields = (keyof Project)[] | undefined;
+
+/** What selects the texts; without the large ones that are not among the fields asked for. */
+export function projectTexts(fields: Fields): Record<string, SQL> {
+  const written = WRITTEN.map((name): [string, SQL] => [
+    name,
+    isRead(name, fields) ? kindOf(name).text(projects[name]) : sql`''`,
+  ]);
   return {
     facts: sql`concat_ws(',', ${projects.id}, ${projects.version}, ${projects.createdAt}, ${projects.updatedAt})`,
-    technologies: sql`${projects.technologies}::text`,
-    name: projects.name,
-    description: readsDescription(fields) ? projects.description : sql`''`,
+    ...Object.fromEntries(written),
   };
 }
 
-/** Whether it is among the fields asked for. Nothing else of the statement depends on them. */
-export function readsDescription(fields?: (keyof Project)[]): boolean {
-  return !fields || fields.includes('description');
+/** Which large texts are read. Nothing else of the statement depends on the fields. */
+export function largeTextsRead(fields: Fields): string {
+  return LARGE.filter((name) => isRead(name, fields)).join();
 }
+
+function isRead(name: keyof ProjectValues, fields: Fields): boolean {
+  return !fields || fields.includes(name) || !LARGE.includes(name);
+}
+
+const PARTS = WRITTEN.map((name) => ({ key: `,"${name}":`, toJson: kindOf(name).toJson }));
 
 /**
  * The project as JSON, as it is answered. Written straight from PostgreSQL's text, the list of
@@ -29,20 +40,24 @@ export function readsDescription(fields?: (keyof Project)[]): boolean {
  * a list costs (docs/performance.md, "Rows").
  */
 export function projectJson(texts: ProjectTexts, fields?: (keyof Project)[]): string {
-  const [facts, technologies, name, description] = texts;
-  const [id, version, createdAt, updatedAt] = facts.split(',') as [string, string, string, string];
-  const json = `{"id":"${id}","name":${JSON.stringify(name)},"description":${JSON.stringify(description)},"technologies":${technologies},"createdAt":"${momentOf(createdAt)}","updatedAt":"${momentOf(updatedAt)}","version":${version}}`;
+  const { id, version, createdAt, updatedAt } = factsOf(texts);
+  let json = `{"id":"${id}"`;
+  for (let i = 0; i < PARTS.length; i++) json += PARTS[i]!.key + PARTS[i]!.toJson(texts[i + 1]!);
+  json += `,"createdAt":"${momentOf(createdAt)}","updatedAt":"${momentOf(updatedAt)}","version":${version}}`;
   return fields ? JSON.stringify(JSON.parse(json), fields) : json;
+}
+
+function factsOf([facts]: ProjectTexts) {
+  const [id, version, createdAt, updatedAt] = facts.split(',') as [string, string, string, string];
+  return { id, version, createdAt, updatedAt };
 }
 
 /** Its id, and what it is sorted by. */
 export function positionOf(
-  [facts, , name]: ProjectTexts,
+  texts: ProjectTexts,
   sortBy: 'createdAt' | 'updatedAt' | 'name',
 ): { key: string; id: string } {
-  const [id, , createdAt, updatedAt] = facts.split(',') as [string, string, string, string];
-  return {
-    key: sortBy === 'name' ? name : momentOf(sortBy === 'createdAt' ? createdAt : updatedAt),
-    id,
-  };
+  const facts = factsOf(texts);
+  const key = sortBy === 'name' ? texts[1 + WRITTEN.indexOf('name')]! : momentOf(facts[sortBy]);
+  return { key, id: facts.id };
 }

@@ -2,10 +2,10 @@ import { and, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
 import type { Db } from '../../connection.js';
 import { PLANNED_FOR_ITS_VALUES } from '../../driver/driver.js';
 import { DataError } from '../../errors.js';
-import { readsDescription } from './project-json.js';
+import { largeTextsRead } from './project-json.js';
 import { projects } from '../../schema.js';
 import type { ProjectListQuery } from './project-list-query.js';
-import { nfc } from './normalized.js';
+import { nfc } from '../../entity/normalize-texts.js';
 import { searchText } from './search-words.js';
 
 /** What stands for a value in a statement: a placeholder, or the value itself. */
@@ -61,7 +61,7 @@ export function shapeOf(query: ProjectListQuery): string {
     query.createdTo !== undefined,
     query.updatedFrom !== undefined,
     query.updatedTo !== undefined,
-    readsDescription(query.fields),
+    largeTextsRead(query.fields),
   ].join();
 }
 

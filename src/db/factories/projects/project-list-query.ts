@@ -1,13 +1,8 @@
-import { getTableColumns } from 'drizzle-orm';
-import { type Project, projects } from '../../schema.js';
-
-const { search, ...answered } = getTableColumns(projects);
-
-/** Every column that is answered. */
-export const PROJECT_COLUMNS = answered;
+import type { Project } from '../../schema.js';
+import { PROJECT } from './columns.js';
 
 export const PROJECT_SORT_KEYS = ['createdAt', 'updatedAt', 'name'] as const;
-export const PROJECT_FIELDS = Object.keys(PROJECT_COLUMNS) as (keyof Project)[];
+export const PROJECT_FIELDS = Object.keys(PROJECT.columns) as (keyof Project)[];
 export const COUNTS = ['none', 'estimated', 'exact'] as const;
 
 /** Where a page ends: the sort key and the id of its last project. */

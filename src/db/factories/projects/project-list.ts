@@ -21,7 +21,7 @@ import {
   valuesOf,
   walkOf,
 } from './project-list-filters.js';
-import { nfc } from './normalized.js';
+import { nfc } from '../../entity/normalize-texts.js';
 import type { Position, ProjectListQuery } from './project-list-query.js';
 
 /** A page of projects. */

@@ -1,0 +1,93 @@
+import { type SQL, type SQLWrapper, sql } from 'drizzle-orm';
+import { DataError } from '../errors.js';
+import { nfc } from './normalize-texts.js';
+
+/** How the values of a column are stored, and written in JSON, in CSV and in statements. */
+export interface ColumnKind<T> {
+  /** As it is stored. Throws `invalid_value`. */
+  normalize: (value: T) => T;
+  /** A parameter of a statement, in a form that casts to the type of the column. */
+  toParameter: (value: T) => unknown;
+  /** About how many characters it has. */
+  lengthOf: (value: T) => number;
+  /** Selects the text that `toJson` writes as JSON. */
+  text: (column: SQLWrapper) => SQL;
+  toJson: (text: string) => string;
+  /** The JSON of a value, as text, written by the database. */
+  json: (column: SQLWrapper) => SQL;
+  /** The cell of a CSV file (RFC 4180), quotes included, written by the database. */
+  cell: (column: SQLWrapper) => SQL;
+  /** The value of a cell; undefined for one that holds none. */
+  fromCell: (cell: string) => unknown;
+  /** Whether its cells are JSON. */
+  isJson?: true;
+  /** What is said of a cell without a value. */
+  cellRule: string;
+}
+
+export const TEXT: ColumnKind<string> = {
+  normalize: nfc,
+  toParameter: nfc,
+  lengthOf: (value) => value.length,
+  text: (column) => sql`${column}`,
+  toJson: JSON.stringify,
+  json: (column) => sql`to_json(${column})`,
+  cell: quotedWithoutFormula,
+  fromCell: withoutApostrophe,
+  cellRule: 'must be text',
+};
+
+export const INTEGER: ColumnKind<number> = {
+  normalize: (value) => value,
+  toParameter: (value) => value,
+  lengthOf: () => 10,
+  text: (column) => sql`${column}::text`,
+  toJson: (text) => text,
+  json: (column) => sql`${column}`,
+  cell: (column) => sql`${column}`,
+  fromCell: (cell) => (/^-?\d{1,15}$/.test(cell) ? Number(cell) : cell),
+  cellRule: 'must be a whole number',
+};
+
+/** A JSON list of texts, none of them twice; `noun` names one of them in messages. */
+export function distinctTexts(noun: string): ColumnKind<string[]> {
+  return {
+    normalize: (value) => {
+      if (!Array.isArray(value)) return value; // for the database to refuse
+      const texts = value.map(nfc);
+      if (new Set(texts).size === texts.length) return texts;
+      throw new DataError('invalid_value', `A ${noun} is named twice.`);
+    },
+    toParameter: (value) => JSON.stringify(value.map(nfc)),
+    lengthOf: (value) => value.reduce((sum, text) => sum + text.length, 0),
+    text: (column) => sql`${column}::text`,
+    toJson: (text) => text,
+    json: (column) => sql`${column}`,
+    cell: (column) => sql`'"' || replace(${column}::text, '"', '""') || '"'`,
+    fromCell: listIn,
+    isJson: true,
+    cellRule: 'must be a JSON list such as ["C", "SQL"], which CSV writes "[""C"", ""SQL""]"',
+  };
+}
+
+function listIn(cell: string): unknown[] | undefined {
+  try {
+    const value: unknown = JSON.parse(cell);
+    return Array.isArray(value) ? (value as unknown[]) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, CSV injection), and
+ * so does text that looks like that already: a reader takes one off, and has the original.
+ */
+function quotedWithoutFormula(column: SQLWrapper): SQL {
+  return sql`'"' || replace(
+    case when ${column} ~ E'^\\'*[=+@\\t\\r\\n\\uFF1D\\uFF0B\\uFF0D\\uFF20-]' then '''' || ${column} else ${column} end, '"', '""') || '"'`;
+}
+
+function withoutApostrophe(cell: string): string {
+  return /^'+[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]/.test(cell) ? cell.slice(1) : cell;
+}

@@ -1,0 +1,21 @@
+import { PROJECT, type ProjectValues } from '../db/factories/projects/columns.js';
+import { entityResource } from '../entities/entity-resource.js';
+import { EXAMPLE_ID, ProjectDto } from './dto/project.dto.js';
+import { CHANGES_FACTORY, PROJECTS_DATABASE } from './projects.tokens.js';
+
+/** Projects as they are served over HTTP. */
+export const PROJECTS = entityResource(PROJECT, {
+  path: 'projects',
+  dto: ProjectDto,
+  exampleId: EXAMPLE_ID,
+  tokens: { database: PROJECTS_DATABASE, changes: CHANGES_FACTORY },
+  documentedAs: {
+    changeSchema: 'Change',
+    historyEntrySchema: 'HistoryEntry',
+    feedOperation: 'listChanges',
+  },
+});
+
+/** The body of POST and PUT. */
+export const WriteProjectDto = PROJECTS.bodies.input;
+export type WriteProjectDto = ProjectValues;
