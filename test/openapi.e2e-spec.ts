@@ -419,6 +419,7 @@ async function breakTheTable(to: TestService): Promise<void> {
       as $$ begin raise exception 'on purpose'; end $$`);
     // With what the import reads to tell a new row, which a view has not.
     await sql`create view projects as select distinct *, 0 as xmax from kept where fail()`;
+    await sql`create function project_document(projects) returns json language sql as 'select null::json'`;
     await sql`create view technology_counts as select distinct * from kept_counts where fail()`;
     await sql`alter table changes rename to kept_changes`;
     await sql`create view changes as select distinct on (sequence) * from kept_changes where fail()`;
