@@ -58,7 +58,7 @@ export function createProjectsFactory(db: Db) {
    */
   async function putProject(id: string, values: ProjectValues, options: WriteOptions = {}) {
     const { row, created } = await rows.put(id, values, options);
-    return { project: row as Project, created };
+    return { project: row, created };
   }
 
   /** Changes the fields given; there must be one. Throws `not_found`, `version_mismatch`. */
