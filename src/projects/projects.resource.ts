@@ -16,6 +16,6 @@ export const PROJECTS = entityResource(PROJECT, {
   },
 });
 
-/** The body of POST and PUT. */
-export const WriteProjectDto = PROJECTS.bodies.input;
+/** The classes of the bodies of POST and PUT, and of PATCH. */
+export const { input: WriteProjectDto, patch: PatchProjectDto } = PROJECTS.bodies;
 export type WriteProjectDto = ProjectValues;

@@ -1,10 +1,8 @@
 import { createChangesFactory } from '../../db/entity/changes.factory.js';
 import type { Author } from '../../db/entity/author.js';
 import type { Db } from '../../db/connection.js';
-import {
-  createProjectsFactory,
-  versionMismatch,
-} from '../../db/factories/projects/projects.factory.js';
+import { versionMismatch } from '../../db/entity/versioned-rows.js';
+import { createProjectsFactory } from '../../db/factories/projects/projects.factory.js';
 import { createTechnologiesFactory } from '../../db/factories/technologies.factory.js';
 import type { Project } from '../../db/schema.js';
 import { ListChangesQuery, ListHistoryQuery, NOW } from '../../changes/dto/change.dto.js';
@@ -22,9 +20,9 @@ import { notValid } from '../../http/problems/problem.js';
 import { ListTechnologiesQuery } from '../../technologies/dto/technology.dto.js';
 import { ListProjectsQuery } from '../dto/list-projects.query.js';
 import { ProjectBatchDto } from '../dto/project-batch.dto.js';
-import { PatchProjectDto, WriteProjectDto } from '../dto/write-project.dto.js';
 import { operationsOf, resultOf, throwAsProblem } from '../project-batch.js';
 import { listQueryOf, metaOf } from '../project-list.js';
+import { PatchProjectDto, WriteProjectDto } from '../projects.resource.js';
 import {
   bodyOf,
   conditionsOf,
@@ -81,7 +79,7 @@ function reads(db: Db) {
     get: async (parts) => {
       const { versions, notVersions } = conditionsOf(parts);
       const project = await projects.getProject(idOf(parts));
-      if (versions && !areNamed(versions, project.version)) versionMismatch();
+      if (versions && !areNamed(versions, project.version)) versionMismatch({ name: ENTITY });
       if (notVersions && areNamed(notVersions, project.version)) return { status: 304 };
       return stored(project);
     },
