@@ -5,9 +5,11 @@ import net from 'node:net';
  * before (or `pauseMs` later), whatever that says: such clients do not obey Retry-After. `stop()` closes them and resolves
  * with what was counted: answers by status, connections that ended too early, and for each status the
  * times of its answers in milliseconds.
+ * @param {{ port: number, connections: number, requests: string[], pauseMs?: number,
+ *   onAnswer?: (status: number, ms: number) => void }} load
  */
 export function startFlood({ port, connections, requests, pauseMs = 0, onAnswer = () => {} }) {
-  const counts = { byStatus: new Map(), broken: 0 };
+  const counts = { byStatus: /** @type {Map<number, number[]>} */ (new Map()), broken: 0 };
   const sockets = new Set();
   let stopping = false;
   let next = 0;
