@@ -9,6 +9,7 @@ import { migrate } from '../../dist/db/migrate.js';
 import { startEmbeddedPostgres } from '../../dist/db/embedded/embedded-postgres.js';
 import sqlTo from 'postgres';
 import { fillCatalogue, idOf } from './catalogue.js';
+import { measureCallers } from './callers.js';
 import { load, requireWrk } from './load.js';
 import { correctedPostgresJs } from './postgres-js.js';
 import { writeReport } from './report.js';
@@ -21,7 +22,7 @@ const USAGE = `npm run bench -- [options]
   --seconds 2        of load in each round: short, for the pace of a machine changes
   --connections 32   of the load
   --node 20 --node 24   versions, from the npm package node; without it the one that runs this
-  --only filter      scenarios whose name holds this; repeatable
+  --only filter      scenarios whose name holds this, or callers: authentication and metrics; repeatable
   --write            put the table into docs/performance.md
   --soak 10          minutes of GET by id, each compared with the first; nothing else is measured`;
 
@@ -39,7 +40,10 @@ const { values: options } = parseArgs({
   },
 });
 
-const scenarios = SCENARIOS.filter(({ name }) => options.only.some((part) => name.includes(part)));
+const isAsked = (name) => options.only.some((part) => name.includes(part));
+const scenarios = SCENARIOS.filter(({ name }) => isAsked(name));
+/** Of the part about authentication and metrics. */
+const CALLERS = 'callers';
 
 /** Some of the rows, all over the table. */
 const IDS = Array.from({ length: 500 }, (_, n) =>
@@ -49,8 +53,10 @@ const FIRST = `/api/projects/${IDS[0]}`;
 
 if (options.help) {
   console.log(USAGE);
-} else if (scenarios.length === 0) {
-  console.error(`No scenario has such a name: ${SCENARIOS.map(({ name }) => name).join(', ')}`);
+} else if (scenarios.length === 0 && !isAsked(CALLERS)) {
+  console.error(
+    `No scenario has such a name: ${[...SCENARIOS.map(({ name }) => name), CALLERS].join(', ')}`,
+  );
   process.exitCode = 1;
 } else await main();
 
@@ -73,14 +79,22 @@ async function main() {
     const driver = correctedPostgresJs(path.join(directory, 'postgres-js'));
     const setting = { url: postgres.url, driver, directory };
     const nodes = options.node.length > 0 ? options.node.map(nodeOf) : [process.execPath];
-    const reports = [];
-    for (const node of nodes) reports.push(await (options.soak ? soak : measure)(node, setting));
-    console.log(reports.join('\n'));
-    if (options.write) writeReport(options.soak ? 'soak' : 'bench', reports.join('\n'));
+    if (options.soak) await print('soak', nodes, (node) => soak(node, setting));
+    else {
+      if (scenarios.length > 0) await print('bench', nodes, (node) => measure(node, setting));
+      if (isAsked(CALLERS)) await print(CALLERS, nodes, (node) => compareCallers(node, setting));
+    }
   } finally {
     await postgres.stop();
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+async function print(kind, nodes, measure) {
+  const reports = [];
+  for (const node of nodes) reports.push(await measure(node));
+  console.log(reports.join('\n'));
+  if (options.write) writeReport(kind, reports.join('\n'));
 }
 
 /** The program of a version of Node, by npm. */
@@ -184,6 +198,29 @@ function report(node, results, { limit, service }) {
     ...rows.map((row) => `| ${row.join(' | ')} |`),
     `| start to the first 200, ms | ${limit.startMs} | ${service.startMs} | | |`,
     `| memory after the load, MB | ${limit.memoryMb()} | ${service.memoryMb()} | | |`,
+    '',
+  ].join('\n');
+}
+
+/** GET by id with authentication and metrics against the service without either. */
+async function compareCallers(node, setting) {
+  const askOne = (port, headers) =>
+    ask(port, { ...SCENARIOS[0], headers }, setting, options.seconds);
+  const rounds = Number(options.rounds);
+  const results = await measureCallers({ node, url: setting.url, rounds, ask: askOne });
+  const [without] = results;
+  const rows = results.map(({ name, rates, least }) => {
+    const ratios = rates.map((rate, round) => rate / without.rates[round]);
+    const range = `${Math.min(...ratios).toFixed(2)} - ${Math.max(...ratios).toFixed(2)}`;
+    const rate = Math.round(median(rates)).toLocaleString('en');
+    return `| ${name} | ${rate} | ${median(ratios).toFixed(2)} | ${least ?? ''} | ${range} |`;
+  });
+  return [
+    ...heading(node),
+    '',
+    '| GET by id with | requests/s | ratio | required | lowest - highest round |',
+    '| --- | ---: | ---: | ---: | ---: |',
+    ...rows,
     '',
   ].join('\n');
 }

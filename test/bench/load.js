@@ -32,15 +32,16 @@ export async function load({ port, scenario, ids, seconds, connections, director
   return Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)[1]);
 }
 
-function luaOf({ method, target, body }, ids) {
+function luaOf({ method, target, body, headers = {} }, ids) {
   const targets = [...new Set(ids.map((id) => JSON.stringify(target(id))))];
-  const headers = body ? '["Content-Type"] = "application/json"' : '';
+  const all = { ...headers, ...(body && { 'Content-Type': 'application/json' }) };
+  const fields = Object.entries(all).map(([name, value]) => `["${name}"] = "${value}"`);
   const text = body ? `[==[${JSON.stringify(body)}]==]` : 'nil';
   return `
     local requests, at = {}, 0
     init = function()
       for n, target in ipairs({ ${targets.join(', ')} }) do
-        requests[n] = wrk.format("${method}", target, { ${headers} }, ${text})
+        requests[n] = wrk.format("${method}", target, { ${fields.join()} }, ${text})
       end
     end
     request = function()

@@ -1,0 +1,91 @@
+// What it costs to recognise callers and to count requests: GET by id by the service with authentication and
+// metrics, against the service with neither.
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { hash } from 'node:crypto';
+import path from 'node:path';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { startServer } from './server.js';
+
+const KEY = 'key-of-the-bench';
+const ISSUER = 'https://issuer.example/';
+const AUDIENCE = 'bench';
+
+/** The least that each variant reaches of the service without. */
+const LEAST = { 'api-key and metrics': 0.9, 'jwt and metrics': 0.85 };
+
+/** Rates by variant. `ask(port, headers)` resolves with the requests a second; rounds are in turns, after a warm one. */
+export async function measureCallers({ node, url, rounds, ask }) {
+  const issuer = await startIssuer();
+  const variants = variantsOf(issuer);
+  const servers = [];
+  try {
+    for (const variant of variants) servers.push(await start(node, url, variant));
+    const rates = variants.map(() => []);
+    for (let round = 0; round <= rounds; round++) {
+      for (const n of inTurn(round, variants.length)) {
+        const rate = await ask(servers[n].port, variants[n].headers);
+        if (round > 0) rates[n].push(rate);
+      }
+    }
+    return variants.map(({ name }, n) => ({ name, rates: rates[n], least: LEAST[name] }));
+  } finally {
+    await Promise.all(servers.map(({ stop }) => stop()));
+    issuer.server.close();
+  }
+}
+
+/** Each round begins with another one: what runs first in a round may fare better. */
+function inTurn(round, count) {
+  return Array.from({ length: count }, (_, n) => (n + round) % count);
+}
+
+function variantsOf({ keysUrl, token }) {
+  return [
+    {
+      name: 'neither',
+      program: path.join(import.meta.dirname, 'unobserved.js'),
+      env: { AUTH_MODE: 'none' },
+      headers: {},
+    },
+    { name: 'metrics', program: 'dist/main.js', env: { AUTH_MODE: 'none' }, headers: {} },
+    {
+      name: 'api-key and metrics',
+      program: 'dist/main.js',
+      env: { AUTH_MODE: 'api-key', AUTH_API_KEYS: `bench:read:${hash('sha256', KEY)}` },
+      headers: { Authorization: `Bearer ${KEY}` },
+    },
+    {
+      name: 'jwt and metrics',
+      program: 'dist/main.js',
+      env: {
+        AUTH_MODE: 'jwt',
+        AUTH_JWKS_URL: keysUrl,
+        AUTH_ISSUER: ISSUER,
+        AUTH_AUDIENCE: AUDIENCE,
+      },
+      headers: { Authorization: `Bearer ${token}` },
+    },
+  ];
+}
+
+function start(node, url, { program, env }) {
+  const common = { NODE_ENV: 'production', LOG_LEVEL: 'warn', DATABASE_URL: url };
+  return startServer({ node, program, env: { ...common, ...env }, target: '/health/ready' });
+}
+
+async function startIssuer() {
+  const { privateKey, publicKey } = await generateKeyPair('ES256');
+  const keys = [{ ...(await exportJWK(publicKey)), kid: 'bench', alg: 'ES256' }];
+  const answer = JSON.stringify({ keys });
+  const server = createServer((_req, res) => res.end(answer)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const token = await new SignJWT({ scope: 'projects:read' })
+    .setProtectedHeader({ alg: 'ES256', kid: 'bench' })
+    .setIssuer(ISSUER)
+    .setAudience(AUDIENCE)
+    .setSubject('bench')
+    .setExpirationTime('1h')
+    .sign(privateKey);
+  return { server, token, keysUrl: `http://127.0.0.1:${server.address().port}/keys` };
+}

@@ -1,0 +1,10 @@
+// The service without metrics: bench.js compares it with the service as it runs in production.
+import { createApplication } from '../../dist/application.js';
+import { readEnvironment } from '../../dist/config/environment.js';
+import { Metrics } from '../../dist/observability/metrics.js';
+
+Metrics.prototype.observe = () => {};
+const environment = await readEnvironment();
+const app = await createApplication(environment);
+await app.listen(environment.PORT, environment.HOST);
+app.get(Metrics).onApplicationShutdown(); // leaves the channels of statements
