@@ -2,8 +2,9 @@
 //
 // `npm start`, `npm test` and `npm run cli` call it each time, so it has to be quick and must not disturb a
 // service that runs from dist/:
-// - swc compiles the JavaScript in about a second. `--declarations` (npm run build) also has tsc check the
-//   types and write the .d.ts files that host applications compile against.
+// - swc compiles the JavaScript in about a second, and esbuild bundles the programs (bundle.js) in another.
+//   `--declarations` (npm run build) also has tsc check the types and write the .d.ts files that host
+//   applications compile against.
 // - A file is written beside the old one and renamed over it. No path in dist/ ever disappears: files that are
 //   no longer made stay until the build after next, for processes that may still load them.
 import { execFileSync } from 'node:child_process';
@@ -51,33 +52,40 @@ async function build() {
   removeOld(stamp);
 }
 
-/** JavaScript with source maps, and whatever else lies in src/, such as the migrations. */
+/** JavaScript with source maps, the bundles, and whatever else lies in src/, such as the migrations. */
 async function compile() {
-  const files = filesIn('src').map((file) => path.relative('src', file));
-  const { transformFile } = await import('@swc/core'); // not needed when dist/ is up to date
-  const made = files.map((file) =>
-    file.endsWith('.ts') ? compileFile(file, transformFile) : copyOf(file),
-  );
+  const [sources, others] = partition(filesIn('src'), (file) => file.endsWith('.ts'));
+  // Not needed when dist/ is up to date.
+  const [{ transformFile }, { bundle, isProgram }] = await Promise.all([
+    import('@swc/core'),
+    import('./bundle.js'),
+  ]);
   try {
-    return (await Promise.all(made)).flat();
+    const compiled = await Promise.all(
+      sources.map(async (file) => [file, await transformFile(file, { sourceMaps: true })]),
+    );
+    return [
+      ...others.map((file) => [path.relative('src', file), fs.readFileSync(file)]),
+      ...compiled.filter(([file]) => !isProgram(file)).flatMap(moduleOf),
+      ...(await bundle(new Map(compiled))),
+    ];
   } catch (error) {
     console.error(error.message.split('\n\nCaused by')[0]); // the file and the place in it, without swc's own stack
     process.exit(1);
   }
 }
 
-function copyOf(file) {
-  return [[file, fs.readFileSync(path.join('src', file))]];
-}
-
-async function compileFile(file, transformFile) {
-  const output = file.replace(/\.ts$/, '.js');
-  const { code, map } = await transformFile(path.join('src', file), { sourceMaps: true });
+function moduleOf([file, { code, map }]) {
+  const output = path.relative('src', file).replace(/\.ts$/, '.js');
   const link = `//# sourceMappingURL=${path.basename(output)}.map\n`;
   return [
     [`${output}.map`, map],
     [output, code + link],
   ];
+}
+
+function partition(values, belongs) {
+  return [values.filter(belongs), values.filter((value) => !belongs(value))];
 }
 
 /** Type declarations. When the types do not hold, the process ends with 1 and dist/ stays as it was. */

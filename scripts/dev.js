@@ -40,7 +40,7 @@ async function end(signal) {
 }
 
 function start() {
-  return spawn(process.execPath, ['--enable-source-maps', 'dist/main.js'], { stdio: 'inherit' });
+  return spawn(process.execPath, ['dist/main.js'], { stdio: 'inherit' });
 }
 
 function build() {

@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
 import { createApplication, listen, openMetrics } from './application.js';
 import { databaseServer } from './config/database-server.js';
-import { readEnvironment } from './config/environment.js';
 import { isStartedByNpm } from './config/npm.js';
+import { readEnvironment } from './config/read-environment.js';
 import { exitWith, run } from './process/run.js';
 
 const environment = await readEnvironment().catch(exitWith);

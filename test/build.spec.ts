@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { ROOT } from './support/built.js';
 
@@ -26,6 +27,9 @@ beforeEach(() => {
   source('one.ts', 'export const one: number = 1;\n');
   source('two.ts', `export { one } from './one.js';\nexport const size = ${LARGE}.length;\n`);
   source('db/0000.sql', 'select 1;\n');
+  source('main.ts', "import { one } from './one.js';\nconsole.log(one);\n");
+  source('cli/main.ts', "import { one } from '../one.js';\nconsole.log(one + 1);\n");
+  source('cli/openapi.ts', 'export {};\n');
 });
 afterEach(() => rmSync(copy, { recursive: true, force: true }));
 
@@ -46,6 +50,24 @@ it('compiles sources and copies the rest, and does nothing when nothing has chan
   rmSync(path.join(copy, 'dist/one.js'));
   await build();
   expect(dist('one.js')).toContain('export const one = 1;');
+});
+
+it('bundles the programs; they know the places of their modules, and stack traces those of their sources', async () => {
+  source('db/here.ts', 'export const here: string = import.meta.url;\n');
+  source('fail.ts', 'interface Unused {}\n\nexport function fail() {\n  throw new Error();\n}\n');
+  source(
+    'cli/main.ts',
+    `import { here } from '../db/here.js';\nimport { fail } from '../fail.js';\nconsole.log(here);\nfail();\n`,
+  );
+  await build();
+  for (const module of ['one.js', 'fail.js', 'db/here.js']) rmSync(path.join(copy, 'dist', module));
+  expect((await run('dist/main.js')).stdout).toBe('1\n');
+
+  const failed = await run('dist/cli/main.js').catch(
+    (error: { stdout: string; stderr: string }) => error,
+  );
+  expect(failed.stdout).toBe(`${pathToFileURL(path.join(copy, 'dist/db/here.js')).href}\n`);
+  expect(failed.stderr).toContain(`at fail (${path.join(copy, 'src/fail.ts')}:4:`);
 });
 
 it('writes type declarations when asked for, and refuses types that do not hold', async () => {
@@ -73,6 +95,7 @@ it('never takes a file away from a process that runs what is built', async () =>
   const whole = (file: string) => dist(file).trimEnd().split('\n').at(-1);
   const ends = paths.map(whole);
   rmSync(path.join(copy, 'src/one.ts'));
+  for (const program of ['main.ts', 'cli/main.ts']) source(program, 'console.log(2);\n');
   source('two.ts', `export const size = ${LARGE}.length + 1;\n`);
   source('db/0000.sql', 'select 1;\n');
   const child = spawn(process.execPath, ['scripts/build.js'], { cwd: copy });
@@ -116,7 +139,11 @@ function dist(file: string): string {
 }
 
 function build(...options: string[]) {
-  return promisify(execFile)(process.execPath, ['scripts/build.js', ...options], { cwd: copy });
+  return run('scripts/build.js', ...options);
+}
+
+function run(program: string, ...options: string[]) {
+  return promisify(execFile)(process.execPath, [program, ...options], { cwd: copy });
 }
 
 async function failure(...options: string[]) {

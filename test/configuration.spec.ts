@@ -1,8 +1,10 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseApiKeys } from '../src/config/api-keys.js';
+import { readCommandEnvironment } from '../src/config/command-environment.js';
 import { databaseConfig } from '../src/config/database-config.js';
 import { ConfigurationError, Environment, validateEnvironment } from '../src/config/environment.js';
+import { readEnvironment } from '../src/config/read-environment.js';
 import { createFolder, killServices, startProcess } from './support/process.js';
 
 afterAll(killServices);
@@ -168,6 +170,37 @@ describe('the environment', () => {
       ]);
     },
   );
+});
+
+it('is read alike by the service and by the commands, from .env and from the process, which wins', async () => {
+  const folder = await createFolder();
+  const lines = [
+    '\ufeff# a comment',
+    'export DATABASE_URL="postgres://u:p#a@localhost/db?application_name=$HOME" # more',
+    "MIGRATIONS_TABLE='a \\n b'",
+    'AUTH_MODE=none',
+    'AUTH_ISSUER="two\\nlines"',
+    'EMBEDDED_POSTGRES_DIR = `it\'s "here"`  ',
+    'PORT: 4000',
+    'LOG_LEVEL=debug#no',
+    'HOST=',
+    'BODY_LIMIT=1kb\r',
+  ];
+  await writeFile(path.join(folder, '.env'), lines.join('\n'));
+  const variables = { ...process.env };
+  const cwd = process.cwd();
+  try {
+    process.chdir(folder);
+    process.env.PORT = '5000';
+    const ofCommands = readCommandEnvironment();
+    const ofService = await readEnvironment();
+    expect(ofCommands).toEqual(ofService);
+    expect(ofCommands).toMatchObject({ PORT: 5000, BODY_LIMIT: '1kb', HOST: '127.0.0.1' });
+  } finally {
+    process.chdir(cwd);
+    for (const name of Object.keys(process.env)) delete process.env[name];
+    Object.assign(process.env, variables);
+  }
 });
 
 describe('in production', () => {

@@ -434,7 +434,7 @@ function stopped(service: ServiceProcess): Promise<number | NodeJS.Signals> {
 }
 
 function readyAt(url: string): Promise<void> {
-  return until(async () => (await request(url).get('/health/ready')).status === 200);
+  return until(async () => (await request(url).get('/health/ready')).status === 200, 30_000);
 }
 
 function postmasterPid(folder: string): string {

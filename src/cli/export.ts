@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { rename, rm } from 'node:fs/promises';
-import type { Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type { Db } from '../db/connection.js';
@@ -16,7 +15,14 @@ import { ExportProjectsQuery } from '../projects/dto/export-projects.query.js';
 import { orderOf } from '../projects/project-list.js';
 import { createLike, formatOf, isPacked, isReplaceable, openFile, STANDARD } from './files.js';
 import { isProgressDrawn, startProgress } from './progress.js';
-import { complain, forTerminal, isOutputClosed, outputFailure } from './terminal.js';
+import {
+  forTerminal,
+  isOutputClosed,
+  type Output,
+  outputFailure,
+  print,
+  type Streams,
+} from './terminal.js';
 
 /** Named as the parameters of the route; the format by default as the file's name says. */
 export type ExportFileOptions = { format?: ExportFormat } & Record<string, unknown>;
@@ -25,6 +31,7 @@ interface Selected {
   query: ExportQuery;
   format: ExportFormat;
   signal: AbortSignal;
+  streams: Streams;
 }
 
 /**
@@ -35,11 +42,16 @@ interface Selected {
 export async function exportFile(
   db: Db,
   file: string,
-  { format = formatOf(file), signal, ...options }: ExportFileOptions & { signal: AbortSignal },
+  {
+    format = formatOf(file),
+    signal,
+    streams,
+    ...options
+  }: ExportFileOptions & Pick<Selected, 'signal' | 'streams'>,
 ): Promise<void> {
-  const selected = { query: await queryOf(options), format, signal };
+  const selected = { query: await queryOf(options), format, signal, streams };
   const rows = await exportAs(db, file, selected);
-  complain(`${rows} projects exported`);
+  print(streams.errors, `${rows} projects exported`);
 }
 
 async function queryOf(options: Record<string, unknown>): Promise<ExportQuery> {
@@ -56,11 +68,13 @@ async function exportAs(db: Db, file: string, selected: Selected): Promise<numbe
 }
 
 async function exportToOutput(db: Db, selected: Selected): Promise<number> {
-  if (isOutputClosed()) throw new Error('The standard output is closed.');
-  const { stdout } = process;
-  const rows = await exportTo(db, stdout, selected);
+  const { output } = selected.streams;
+  if (output === process.stdout && isOutputClosed()) {
+    throw new Error('The standard output is closed.');
+  }
+  const rows = await exportTo(db, output, selected);
   await new Promise<void>((resolve, reject) => {
-    stdout.write('', (error) => (error ? reject(new Error(outputFailure(error))) : resolve()));
+    output.write('', (error) => (error ? reject(new Error(outputFailure(error))) : resolve()));
   });
   return rows;
 }
@@ -98,12 +112,16 @@ async function exportInto(db: Db, file: string, selected: Packed): Promise<numbe
   }
 }
 
-async function exportTo(db: Db, out: Writable, { signal, query, format }: Selected) {
+async function exportTo(db: Db, out: Output, selected: Selected) {
+  const { signal, query, format, streams } = selected;
   const failed = new AbortController();
   out.on('error', (error: NodeJS.ErrnoException) => failed.abort(new Error(outputFailure(error))));
   const ended = AbortSignal.any([signal, failed.signal]);
-  const shown = out === process.stdout && process.stdout.isTTY ? forTerminal() : undefined;
-  const progress = startProgress(isProgressDrawn() ? await countOf(db, query) : undefined);
+  const shown = out.isTTY ? forTerminal() : undefined;
+  const progress = startProgress(
+    streams.errors,
+    isProgressDrawn(streams.errors) ? await countOf(db, query) : undefined,
+  );
   try {
     return await exportProjects(db, {
       query,

@@ -11,37 +11,38 @@ import {
 import { forTransfer } from '../projects/transfer/limits.js';
 import { formatOf, isPacked, LIMITS, openFile, STANDARD } from './files.js';
 import { startProgress } from './progress.js';
-import { complain, print } from './terminal.js';
+import { type Output, print, type Streams } from './terminal.js';
 
 /** The format by default as the file's name says. */
 export type ImportFileOptions = Partial<Pick<ImportOptions, 'format' | 'onError' | 'dryRun'>>;
 
-type Interruptible = ImportFileOptions & { signal: AbortSignal };
+type Interruptible = ImportFileOptions & { signal: AbortSignal; streams: Streams };
 
 /**
  * Imports a file and prints what became of its rows. Resolves with whether all is as it was asked
  * for. The signal ends it, and nothing of it stays.
  */
 export async function importFile(db: Db, file: string, options: Interruptible): Promise<boolean> {
+  const { output, errors } = options.streams;
   try {
     const report = await importWatched(db, file, options);
-    printFaults(report.errors);
-    printCounts(report);
+    printFaults(errors, report.errors);
+    print(output, countsOf(report));
     return options.onError === 'skip' || report.refused === 0;
   } catch (error) {
     if (!(error instanceof ImportRefused)) throw error;
-    printFaults(error.report.errors);
-    complain(error.message);
+    printFaults(errors, error.report.errors);
+    print(errors, error.message);
     return false;
   }
 }
 
-async function importWatched(db: Db, file: string, { signal, ...options }: Interruptible) {
-  const { source, size } = await openSource(file);
+async function importWatched(db: Db, file: string, { signal, streams, ...options }: Interruptible) {
+  const { source, size } = await openSource(file, streams.input);
   signal.addEventListener('abort', () => source.destroy(signal.reason as Error));
   let bytes = 0;
   source.on('data', (part: Buffer) => (bytes += part.length)).pause();
-  const progress = startProgress(size);
+  const progress = startProgress(streams.errors, size);
   try {
     return await importProjects(
       forTransfer(db, LIMITS),
@@ -58,8 +59,11 @@ async function importWatched(db: Db, file: string, { signal, ...options }: Inter
   }
 }
 
-async function openSource(file: string): Promise<{ source: Readable; size?: number }> {
-  if (file === STANDARD) return { source: process.stdin };
+async function openSource(
+  file: string,
+  input: Readable,
+): Promise<{ source: Readable; size?: number }> {
+  if (file === STANDARD) return { source: input };
   const opened = await openFile(file, 'r');
   return { source: opened.createReadStream(), size: (await opened.stat()).size };
 }
@@ -70,14 +74,15 @@ function unpacked(source: Readable): Readable {
   return source.pipe(gunzip);
 }
 
-function printCounts({ created, replaced, unchanged, refused }: ImportReport): void {
+function countsOf({ created, replaced, unchanged, refused }: ImportReport): string {
   const counts = { created, replaced, unchanged, refused };
-  const said = Object.entries(counts).map(([name, count]) => `${count} ${name}`);
-  print(said.join(', '));
+  return Object.entries(counts)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(', ');
 }
 
-function printFaults(faults: Fault[]): void {
+function printFaults(errors: Output, faults: Fault[]): void {
   for (const { line, path, message } of faults) {
-    complain(`line ${line}: ${path ? `${path} ` : ''}${message}`);
+    print(errors, `line ${line}: ${path ? `${path} ` : ''}${message}`);
   }
 }

@@ -1,5 +1,4 @@
-import { isStartedByNpm } from '../config/npm.js';
-import { exitCodeOf, onSignal } from '../process/signals.js';
+import { exitCodeOf } from '../process/signals.js';
 
 /** A Ctrl-C or a SIGTERM came. */
 class Interrupted extends Error {
@@ -10,16 +9,20 @@ class Interrupted extends Error {
   }
 }
 
+/** Calls back at the first Ctrl-C or SIGTERM. */
+export type OnInterrupt = (interrupt: (signal: NodeJS.Signals) => void) => void;
+
 /**
  * Runs the work of the process. A Ctrl-C or a SIGTERM aborts the signal that the work is given, so that it can clean
  * up in its own time; a second one ends the process. When aborted, rejects with `Interrupted` and the exit code,
  * whatever the work rejects with.
  */
-export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function interruptible<T>(
+  onInterrupt: OnInterrupt,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const interruption = new AbortController();
-  onSignal((signal) => interruption.abort(new Interrupted(exitCodeOf(signal))), {
-    endWithParent: isStartedByNpm(),
-  });
+  onInterrupt((signal) => interruption.abort(new Interrupted(exitCodeOf(signal))));
   try {
     return await work(interruption.signal);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 import { type ApiKeyEntry, formatApiKey, parseApiKeys } from '../config/api-keys.js';
+import { print, type Streams } from './terminal.js';
 
 export const KEY_SCOPES = ['read', 'write', 'read+write'];
 
@@ -18,11 +19,12 @@ export function createKey(name: string, scopes: string): { key: string; entry: s
 }
 
 /** The key alone goes to standard output, so that a script can keep it without showing it. */
-export function printNewKey(name: string, scopes: string): void {
+export function printNewKey(name: string, scopes: string, { output, errors }: Streams): void {
   const { key, entry } = createKey(name, scopes);
-  console.log(key);
-  console.error(
-    [
+  print(output, key);
+  print(
+    errors,
+    ...[
       '',
       'This is the only time that the key is shown: give it to its user now. They send it as',
       '  Authorization: Bearer <key>',
@@ -31,6 +33,6 @@ export function printNewKey(name: string, scopes: string): void {
       'itself. Further keys follow on the same line, separated by commas.',
       `  AUTH_MODE=api-key`,
       `  AUTH_API_KEYS=${entry}`,
-    ].join('\n'),
+    ],
   );
 }

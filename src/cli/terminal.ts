@@ -1,4 +1,15 @@
 import { fstatSync, readFileSync, statSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+
+/** An output that may be a terminal. */
+export type Output = Writable & { isTTY?: boolean };
+
+/** What a command reads, writes and complains to: the streams of the process, or those of a test. */
+export interface Streams {
+  input: Readable;
+  output: Output;
+  errors: Output;
+}
 
 /** Control characters, and those that change the direction of text: a terminal acts on them instead of showing them. */
 // eslint-disable-next-line no-control-regex -- they are what is looked for
@@ -22,14 +33,9 @@ export function forTerminal(): (part: Buffer) => string {
       .join('');
 }
 
-/** Prints lines on standard output. A line break within one is written out too, so that no value can look like a line. */
-export function print(...lines: string[]): void {
-  for (const line of lines) console.log(visible(line));
-}
-
-/** Prints lines on standard error, in the same way. */
-export function complain(...lines: string[]): void {
-  for (const line of lines) console.error(visible(line));
+/** Prints lines. A line break within one is written out too, so that no value can look like a line. */
+export function print(output: Writable, ...lines: string[]): void {
+  for (const line of lines) output.write(`${visible(line)}\n`);
 }
 
 /** Makes the process end with 1 when what it prints on standard output cannot be written, as to a pipe that is closed. */
@@ -40,7 +46,7 @@ export function failWhenOutputFails(): void {
   });
   process.on('exit', () => {
     if (!failure || process.exitCode) return; // a command that failed has said why
-    complain(outputFailure(failure));
+    print(process.stderr, outputFailure(failure));
     process.exitCode = 1;
   });
 }

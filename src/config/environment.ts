@@ -1,5 +1,4 @@
 import { isIP, isIPv4 } from 'node:net';
-import { ConfigModule } from '@nestjs/config';
 import { plainToInstance, Transform } from 'class-transformer';
 import {
   IsBoolean,
@@ -274,18 +273,6 @@ export class ConfigurationError extends Error {
   constructor(readonly faults: string[]) {
     super(`The configuration is not valid:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
   }
-}
-
-/** `.env` and the process's environment, which wins. Throws ConfigurationError, which names every fault. */
-export async function readEnvironment(): Promise<Environment> {
-  let environment: Environment | undefined;
-  await ConfigModule.forRoot({
-    validate: (variables) => {
-      environment = validateEnvironment(variables);
-      return {}; // what is returned would be written into process.env, the defaults too
-    },
-  });
-  return environment!;
 }
 
 /** An empty variable counts as unset, and unset means the default. Throws ConfigurationError. */

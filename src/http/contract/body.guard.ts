@@ -9,7 +9,7 @@ import {
 import type { Request, RequestHandler, Response } from 'express';
 import { notValid, Problem } from '../problems/problem.js';
 import { JSON_MEDIA_TYPES, jsonBody, jsonIn } from '../server/body-parser.js';
-import { checkContent } from './request.guard.js';
+import { checkContent } from './content.js';
 import { mediaTypesOf, readsBodyItself } from './route-metadata.js';
 
 /** The token of the largest JSON body, a size such as `1mb`. Without a provider it is 1mb. */

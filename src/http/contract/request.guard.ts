@@ -7,10 +7,8 @@ import { setApiHeaders } from '../answers/api-headers.js';
 import { withUtf8 } from '../server/body-parser.js';
 import { requestIdOf } from '../server/request-id.js';
 import { preferredType } from './accept.js';
+import { checkContent } from './content.js';
 import { acceptsQuery, answerTypesOf } from './route-metadata.js';
-import { MAX_FIELDS } from './size.js';
-
-const MAX_DEPTH = 32;
 
 /**
  * Checks the request line and the headers: the method, what the client accepts, and the query. It is a
@@ -57,41 +55,7 @@ function checkQuery(req: Request, accepted: boolean): void {
   checkContent(query);
   const [name] = Object.keys(query);
   if (!accepted && name !== undefined) {
-    throw invalid(name, 'this route takes no such parameter');
+    throw notValid([{ path: name, message: 'this route takes no such parameter' }]);
   }
   Object.defineProperty(req, 'query', { value: query, writable: true, configurable: true }); // Express reads it anew each time
-}
-
-/**
- * Refuses what PostgreSQL cannot store (NUL, lone surrogates), nesting that would exhaust the stack,
- * and names that every object has (`__proto__`), which the validator would take for known fields.
- */
-export function checkContent(value: unknown, depth = 0): void {
-  if (typeof value === 'string') checkText(value);
-  if (typeof value !== 'object' || value === null) return;
-  if (depth === MAX_DEPTH) throw invalid('', `nested more than ${MAX_DEPTH} levels deep`);
-  if (Array.isArray(value)) {
-    for (const child of value) checkContent(child, depth + 1);
-    return;
-  }
-  const names = Object.keys(value);
-  if (names.length > MAX_FIELDS) {
-    throw invalid('', `an object holds more than ${MAX_FIELDS} fields`);
-  }
-  for (const name of names) {
-    checkText(name);
-    if (name in Object.prototype) throw invalid(name, 'there is no such field');
-    checkContent((value as Record<string, unknown>)[name], depth + 1);
-  }
-}
-
-function checkText(text: string): void {
-  if (text.includes('\0'))
-    throw new Problem('invalid_encoding', 'The request holds the character U+0000.');
-  if (!text.isWellFormed())
-    throw new Problem('invalid_encoding', 'The request holds half a surrogate pair.');
-}
-
-function invalid(path: string, message: string): Problem {
-  return notValid([{ path, message }]);
 }

@@ -1,6 +1,6 @@
 import type { ProjectRow } from '../../db/factories/projects/project-import.js';
 import { type Fault, Problem } from '../../http/problems/problem.js';
-import { checkContent } from '../../http/contract/request.guard.js';
+import { checkContent } from '../../http/contract/content.js';
 import { sizeFault } from '../../http/contract/size.js';
 import { check } from '../../http/contract/validation.js';
 import { plainFieldsOf } from '../../http/contract/plainly-valid.js';
