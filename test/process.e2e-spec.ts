@@ -3,7 +3,9 @@ import { existsSync, readdirSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
+import { ClientTCP } from '@nestjs/microservices';
 import postgres from 'postgres';
+import { firstValueFrom } from 'rxjs';
 import request from 'supertest';
 import { migrate } from '../src/db/migrate.js';
 import { aProject } from './support/builders.js';
@@ -40,6 +42,21 @@ describe('at its start', () => {
     expect(await stopped(one)).toBe(0);
     expect(await stopped(other)).toBe(0);
     expect(one.errors() + other.errors()).toBe('');
+  });
+
+  it('answers messages over TCP, as it is built', async () => {
+    const port = await freePort();
+    const mesh = { MESH_TRANSPORT: 'tcp', MESH_URL: `tcp://127.0.0.1:${port}` };
+    const service = await onDatabase(mesh);
+    await service.url;
+    const client = new ClientTCP({ host: '127.0.0.1', port });
+    const listed = await firstValueFrom(client.send('projects.list', { query: { limit: '1' } }));
+    expect(listed).toMatchObject({ status: 200, meta: { limit: 1 } });
+    const refused = firstValueFrom(client.send('projects.create', { body: { name: '' } }));
+    await expect(refused).rejects.toMatchObject({ status: 400, code: 'validation_failed' });
+    client.close();
+    expect(await stopped(service)).toBe(0);
+    expect(service.errors()).toBe('');
   });
 
   it('tells that its port is in use and what to do, and leaves no PostgreSQL behind', async () => {
@@ -435,6 +452,15 @@ function stopped(service: ServiceProcess): Promise<number | NodeJS.Signals> {
 
 function readyAt(url: string): Promise<void> {
   return until(async () => (await request(url).get('/health/ready')).status === 200, 30_000);
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 function postmasterPid(folder: string): string {

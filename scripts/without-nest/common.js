@@ -1,5 +1,4 @@
 // Stands for @nestjs/common in the bundle of the commands (bundle.js): what the decorators of DTO classes use of it.
-import 'reflect-metadata';
 
 export function applyDecorators(...decorators) {
   return (...target) => {

@@ -1,7 +1,7 @@
 import type { Type } from '@nestjs/common';
 import { isUuid } from '../../db/driver/text-format.js';
 import { type Preconditions, preconditionsOf } from '../../http/answers/etag.js';
-import { checkContent } from '../../http/contract/request.guard.js';
+import { checkContent } from '../../http/contract/content.js';
 import { validated } from '../../http/contract/validation.js';
 import { type MessageMeta, metaOf } from '../../http/messages/message-request.js';
 import { notValid, Problem } from '../../http/problems/problem.js';
