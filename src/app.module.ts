@@ -3,7 +3,7 @@ import { RouterModule } from '@nestjs/core';
 import { authOptions } from './auth/auth-mode.js';
 import { AuthModule } from './auth/auth.module.js';
 import { ConfigurationModule } from './config/configuration.module.js';
-import { databaseConfig } from './config/database-config.js';
+import { databaseConfig, replicasConfig } from './config/database-config.js';
 import { type Environment, meshAddressOf, rateLimitOf } from './config/environment.js';
 import { DatabaseModule } from './db/database.module.js';
 import { BODY_LIMIT } from './http/contract/body.guard.js';
@@ -53,7 +53,10 @@ export class AppModule {
       imports: [
         ConfigurationModule.forRoot(environment),
         SettingsModule.forRoot(environment),
-        DatabaseModule.forRoot(databaseConfig(environment)),
+        DatabaseModule.forRoot({
+          ...databaseConfig(environment),
+          replicas: replicasConfig(environment),
+        }),
         ...(auth ? [AuthModule.forRoot(auth)] : []),
         ...(rate ? [LimitsModule.forRoot(rate)] : []), // behind AuthModule: it asks who the caller is
         ...(mesh ? [MeshModule, ProjectMessagesModule.register()] : []),

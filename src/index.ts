@@ -67,6 +67,15 @@ export {
   type TechnologiesFactory,
   type TechnologyUse,
 } from './db/factories/technologies.factory.js';
+export { type Reads, readsOn } from './db/replicas/reads.js';
+export {
+  createReplicas,
+  isConsistencyToken,
+  type ReplicaOptions,
+  type Replicas,
+  replicasOf,
+  type ReplicaStats,
+} from './db/replicas/replicas.js';
 export { migrate, type MigrateOptions } from './db/migrate.js';
 export type { JournalName } from './db/migration-journal.js';
 export {
@@ -85,6 +94,7 @@ export { jsonBody } from './http/server/body-parser.js';
 export { completeOpenApiDocument } from './http/contract/openapi-components.js';
 export { EnumField, IntegerField, TextField } from './http/contract/fields.js';
 export { Endpoint, type EndpointOptions } from './http/contract/endpoint.js';
+export { consistencyTokenOf } from './http/answers/consistency-token.js';
 export type { Success } from './http/answers/envelope.js';
 export {
   type Fault,

@@ -38,6 +38,12 @@ the same method, path and query and the same JSON, whatever its white space and 
 another under the key is 422 \`idempotency_key_reused\`. Failures are not kept: the key stays free.
 Keys belong to the caller who sent them.
 
+**Reading your writes.** Where the operator has set up read replicas, a read may be answered by one, and be
+a moment older than the last write. Every write then answers \`X-Consistency-Token\`. A read that sends it
+contains that write and all before it. Keep the last token you got, or pass it on to whoever reads next. It
+is opaque; anything else in its place is 400 \`invalid_header\`. The change feed and the export always read
+the primary.
+
 **Callers.** Where the operator has turned authentication on, every route but \`/health/*\` needs
 \`Authorization: Bearer\` with an API key or a token (RFC 6750). \`GET\` and \`HEAD\` need the scope
 \`projects:read\`, all other methods \`projects:write\`. Without a valid one the answer is 401 \`unauthorized\`,

@@ -25,6 +25,8 @@ function faultsOf(variables: Record<string, string>): string[] {
 const ALL_WRONG = {
   NODE_ENV: 'staging',
   DATABASE_URL: 'mysql://root:secret@localhost/x',
+  DATABASE_REPLICA_URLS: 'postgres://a/x, postgres://b,c/x',
+  DATABASE_REPLICA_MAX_LAG_MS: '-1',
   DATABASE_MAX_CONNECTIONS: '0',
   DATABASE_IDLE_TIMEOUT: '-1',
   DATABASE_CONNECT_TIMEOUT: '1.5',
@@ -54,6 +56,8 @@ const ALL_WRONG = {
 const ALL_FAULTS = [
   'NODE_ENV must be development or test or production',
   'DATABASE_URL must be a URL such as postgres://user:password@host:5432/database',
+  'DATABASE_REPLICA_URLS must be URLs separated by commas: number 2 names several hosts; give each replica a URL of its own',
+  'DATABASE_REPLICA_MAX_LAG_MS must be a whole number from 0 to 3600000',
   'DATABASE_MAX_CONNECTIONS must be a whole number from 1 to 1000',
   'DATABASE_IDLE_TIMEOUT must be a whole number from 0 to 86400',
   'DATABASE_CONNECT_TIMEOUT must be a whole number from 1 to 600',
@@ -85,6 +89,8 @@ describe('the environment', () => {
     expect({ ...validateEnvironment({}) }).toEqual({
       NODE_ENV: 'development',
       DATABASE_URL: undefined,
+      DATABASE_REPLICA_URLS: undefined,
+      DATABASE_REPLICA_MAX_LAG_MS: 1000,
       DATABASE_MAX_CONNECTIONS: 10,
       DATABASE_IDLE_TIMEOUT: 20,
       DATABASE_CONNECT_TIMEOUT: 10,

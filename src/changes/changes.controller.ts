@@ -2,9 +2,12 @@ import { Get, Inject, Query, Req, Res, type Type } from '@nestjs/common';
 import { ApiExtraModels, ApiHeader, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import type { FeedPosition } from '../db/entity/change-feed.js';
-import type { ChangesFactory } from '../db/entity/changes.factory.js';
+import type { Db } from '../db/connection.js';
+import { type ChangesFactory, createChangesFactory } from '../db/entity/changes.factory.js';
+import { type Reads, readsOn } from '../db/replicas/reads.js';
 import { ApiResourceProblems, ApiSuccess } from '../http/contract/api-answers.js';
 import { type Success, success } from '../http/answers/envelope.js';
+import { consistencyTokenOf } from '../http/answers/consistency-token.js';
 import { EVENT_STREAM } from '../http/streams/event-stream.js';
 import { preferredType } from '../http/contract/accept.js';
 import { Id } from '../http/contract/id.decorator.js';
@@ -39,11 +42,16 @@ export function ChangesController<Factory>(entity: TrackedEntity<Factory>): Type
   @ApiExtraModels(entity.dto)
   @ResourceController(path)
   class Controller {
+    private readonly reads: Reads<ChangesFactory>;
+
     constructor(
       @Inject(tokens.changes) private readonly changes: ChangesFactory,
       @Inject(tokens.rows) private readonly rows: Factory,
       @Inject(ChangeStreams) private readonly streams: ChangeStreams,
-    ) {}
+      @Inject(tokens.database) db: Db,
+    ) {
+      this.reads = readsOn(db, changes, (replica) => createChangesFactory(replica, name));
+    }
 
     @Get('changes')
     @ApiOperation({
@@ -110,7 +118,9 @@ export function ChangesController<Factory>(entity: TrackedEntity<Factory>): Type
       @Res({ passthrough: true }) res: Response,
     ): Promise<Success<HistoryEntryDto[], PageMetaDto>> {
       const before = historyPosition(name, id, after);
-      const page = await this.changes.getHistory(id, { limit, before });
+      const page = await this.reads.read(consistencyTokenOf(req), (changes) =>
+        changes.getHistory(id, { limit, before }),
+      );
       // Retention may have removed the whole history of a row that exists.
       if (page.changes.length === 0 && after === undefined) await entity.getRow(this.rows, id);
       const nextCursor = historyCursor(name, id, page);

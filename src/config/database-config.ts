@@ -1,6 +1,6 @@
 import type { TDatabaseConfig } from '../db/connection.js';
 import type { JournalName } from '../db/migration-journal.js';
-import type { Environment } from './environment.js';
+import { type Environment, replicaUrlsOf } from './environment.js';
 
 /** The environment's part about the database, under the names of the connection. */
 export function databaseConfig(environment: Environment): TDatabaseConfig {
@@ -12,6 +12,15 @@ export function databaseConfig(environment: Environment): TDatabaseConfig {
     statement_timeout_ms: environment.DATABASE_STATEMENT_TIMEOUT_MS,
     acquire_timeout_ms: environment.DATABASE_ACQUIRE_TIMEOUT_MS,
     prepare: environment.DATABASE_PREPARE,
+  };
+}
+
+/** The read replicas, each with the settings of the primary. */
+export function replicasConfig(environment: Environment) {
+  const primary = databaseConfig(environment);
+  return {
+    configs: replicaUrlsOf(environment).map((url) => ({ ...primary, url })),
+    maxLagMs: environment.DATABASE_REPLICA_MAX_LAG_MS,
   };
 }
 

@@ -57,6 +57,22 @@ function DatabaseUrl(): PropertyDecorator {
   });
 }
 
+/** The fault of the first that is wrong, without its URL. */
+function ReplicaUrls(): PropertyDecorator {
+  const faultIn = (value: unknown) => {
+    const faults = splitUrls(value as string).map((url) => replicaFaultOf(url));
+    const n = faults.findIndex((fault) => fault !== undefined);
+    return n < 0 ? undefined : `must be URLs separated by commas: number ${n + 1} ${faults[n]}`;
+  };
+  return ValidateBy({
+    name: 'replicaUrls',
+    validator: {
+      validate: (value) => faultIn(value) === undefined,
+      defaultMessage: (args) => faultIn(args?.value) ?? '',
+    },
+  });
+}
+
 function ApiKeys(): PropertyDecorator {
   return ValidateBy(
     {
@@ -132,6 +148,23 @@ export function meshAddressOf({ MESH_TRANSPORT, MESH_URL }: Environment): MeshAd
   return MESH_TRANSPORT && (parseMeshUrl(MESH_TRANSPORT, MESH_URL!) as MeshAddress);
 }
 
+/** The URLs of DATABASE_REPLICA_URLS. */
+export function replicaUrlsOf({ DATABASE_REPLICA_URLS }: Environment): string[] {
+  return DATABASE_REPLICA_URLS === undefined ? [] : splitUrls(DATABASE_REPLICA_URLS);
+}
+
+/** A comma before a scheme separates two URLs; another is part of one. */
+function splitUrls(text: string): string[] {
+  return text.split(/,(?=\s*postgres(?:ql)?:)/).map((url) => url.trim());
+}
+
+function replicaFaultOf(url: string): string | undefined {
+  const fault = faultOf(url);
+  if (fault) return fault;
+  const several = parseDatabaseUrl(url).targets.length > 1;
+  return several ? 'names several hosts; give each replica a URL of its own' : undefined;
+}
+
 function faultOf(value: unknown): string | undefined {
   try {
     parseDatabaseUrl(value);
@@ -153,6 +186,13 @@ export class Environment {
   @IsOptional()
   @DatabaseUrl()
   DATABASE_URL: string | undefined = undefined;
+
+  @IsOptional()
+  @ReplicaUrls()
+  DATABASE_REPLICA_URLS: string | undefined = undefined;
+
+  @WholeNumber(0, 3_600_000)
+  DATABASE_REPLICA_MAX_LAG_MS: number = 1000;
 
   @WholeNumber(1, 1000)
   DATABASE_MAX_CONNECTIONS: number = 10;

@@ -92,6 +92,18 @@ export function mostConnections(db: Db): number {
 }
 
 /**
+ * A connection of its own to the database of `db`, with some settings changed; undefined where `db` is
+ * not of createDatabaseConnection.
+ */
+export function connectBeside(
+  db: Db,
+  changed: Partial<TDatabaseConfig>,
+): DatabaseConnection | undefined {
+  const config = configs.get(db);
+  return config && open({ ...config, ...changed });
+}
+
+/**
  * A connection beside `db`, of one session, which hears what is notified on a channel for as long as
  * it is used: `onNotify` is called then, and whenever the session is opened. A notification may be
  * lost with a session, so that it is never more than a hint. Undefined where there is no hearing: `db`

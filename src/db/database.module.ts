@@ -16,6 +16,7 @@ import {
   type Db,
   type TDatabaseConfig,
 } from './connection.js';
+import { createReplicas, type ReplicaOptions, type Replicas } from './replicas/replicas.js';
 
 /** The token of the default database: `@Inject(DATABASE) db: Db`. */
 export const DATABASE = Symbol('DATABASE');
@@ -34,7 +35,10 @@ export function InjectDatabase(name?: string): ParameterDecorator & PropertyDeco
 type OwnDb = PgDatabase<PostgresJsQueryResultHKT, Record<string, unknown>, TablesRelationalConfig>;
 
 /** A configuration to connect with, or a connection that the caller has opened and will close. */
-export type DatabaseOptions = TDatabaseConfig | { db: Db | OwnDb };
+export type DatabaseOptions = (TDatabaseConfig | { db: Db | OwnDb }) & {
+  /** Read replicas of the database; reads may go there (`readsOn`). */
+  replicas?: ReplicaOptions & { configs: TDatabaseConfig[] };
+};
 
 export interface DatabaseModuleScope {
   /** For several databases in one application: each but the default one has a name. */
@@ -88,13 +92,18 @@ export class DatabaseModule {
 class OpenedDatabase implements OnApplicationShutdown {
   readonly db: Db;
   readonly #own: DatabaseConnection | undefined;
+  readonly #replicas: Replicas | undefined;
 
   constructor(options: DatabaseOptions) {
-    this.#own = 'db' in options ? undefined : createDatabaseConnection(options);
-    this.db = 'db' in options ? (options.db as Db) : this.#own!.db;
+    const { replicas, ...primary } = options;
+    this.#own = 'db' in primary ? undefined : createDatabaseConnection(primary);
+    this.db = 'db' in primary ? (primary.db as Db) : this.#own!.db;
+    if (replicas?.configs.length) {
+      this.#replicas = createReplicas(this.db, replicas.configs, replicas);
+    }
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.#own?.close();
+    await Promise.all([this.#replicas?.close(), this.#own?.close()]);
   }
 }

@@ -5,7 +5,9 @@ import type { Request, Response } from 'express';
 import type { Db } from '../db/connection.js';
 import type { EntityRow } from '../db/entity/entity.js';
 import type { EntityFactory } from '../db/entity/entity.factory.js';
+import { type Reads, readsOn } from '../db/replicas/reads.js';
 import { versionMismatch } from '../db/entity/versioned-rows.js';
+import { consistencyTokenOf } from '../http/answers/consistency-token.js';
 import { type Success, success } from '../http/answers/envelope.js';
 import { areNamed, etagOf, preconditionsOf } from '../http/answers/etag.js';
 import { withIdempotencyKey } from '../http/answers/idempotency.js';
@@ -36,12 +38,16 @@ export function EntityController<Row extends EntityRow, Values extends object>(
   const unique: ProblemCode[] = entity.hasUniqueValues ? ['already_exists'] : [];
 
   @ApiTags(path)
-  @ResourceController(path)
+  @ResourceController(path, { database: tokens.database })
   class Controller {
+    readonly reads: Reads<EntityFactory<Row, Values>>;
+
     constructor(
       @Inject(tokens.rows) readonly rows: EntityFactory<Row, Values>,
       @Inject(tokens.database) readonly db: Db,
-    ) {}
+    ) {
+      this.reads = readsOn(db, rows, (replica) => rows.on(replica));
+    }
 
     @Endpoint({
       method: 'GET',
@@ -58,7 +64,8 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       @Req() req: Request,
       @Res({ passthrough: true }) res: Response,
     ): Promise<Success<Row[], PageMetaDto>> {
-      const page = await this.rows.list(toListQuery(entity, query));
+      const listQuery = toListQuery(entity, query);
+      const page = await this.reads.read(consistencyTokenOf(req), (rows) => rows.list(listQuery));
       const meta = toPageMeta(entity, page, query);
       if (meta.nextCursor) res.setHeader('Link', nextLink(req, meta.nextCursor));
       return success(page.rows, meta);
@@ -77,11 +84,11 @@ export function EntityController<Row extends EntityRow, Values extends object>(
     })
     async get(
       @Id() id: string,
-      @Headers() headers: IncomingHttpHeaders,
+      @Req() req: Request,
       @Res({ passthrough: true }) res: Response,
     ): Promise<Success<Row> | undefined> {
-      const { versions, notVersions } = preconditionsOf(headers);
-      const row = await this.rows.get(id);
+      const { versions, notVersions } = preconditionsOf(req.headers);
+      const row = await this.reads.read(consistencyTokenOf(req), (rows) => rows.get(id));
       if (versions && !areNamed(versions, row.version)) versionMismatch(entity);
       const answer = withETag(res, row);
       if (!notVersions || !areNamed(notVersions, row.version)) return answer;

@@ -16,7 +16,7 @@ import { operationsOf, resultOf, throwAsProblem } from './project-batch.js';
 import { PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';
 
 @ApiTags('projects')
-@ResourceController('projects')
+@ResourceController('projects', { database: PROJECTS_DATABASE })
 export class BatchController {
   constructor(
     @Inject(PROJECTS_FACTORY) private readonly projects: ProjectsFactory,

@@ -15,12 +15,13 @@ import { Problem } from '../http/problems/problem.js';
 import { ResourceController } from '../http/contract/resource-controller.js';
 import { StreamedBody } from '../http/contract/route-metadata.js';
 import { ImportProjectsQuery, ImportReportDto } from './dto/import-projects.dto.js';
+import { PROJECTS_DATABASE } from './projects.tokens.js';
 import { FileImport, ImportRefused } from './transfer/import-projects.js';
 import { formatOf, MEDIA_TYPES } from './transfer/media-types.js';
 import { Transfers } from './transfer/transfers.js';
 
 @ApiTags('projects')
-@ResourceController('projects')
+@ResourceController('projects', { database: PROJECTS_DATABASE })
 export class ImportController {
   constructor(@Inject(Transfers) private readonly transfers: Transfers) {}
 

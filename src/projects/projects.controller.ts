@@ -3,9 +3,14 @@ import type { Request, Response } from 'express';
 import type { Db } from '../db/connection.js';
 import type { EntityFactory } from '../db/entity/entity.factory.js';
 import type { ProjectValues } from '../db/factories/projects/columns.js';
-import type { ProjectsFactory } from '../db/factories/projects/projects.factory.js';
+import {
+  createProjectsFactory,
+  type ProjectsFactory,
+} from '../db/factories/projects/projects.factory.js';
+import { type Reads, readsOn } from '../db/replicas/reads.js';
 import type { Project } from '../db/schema.js';
 import { EntityController } from '../entities/entity.controller.js';
+import { consistencyTokenOf } from '../http/answers/consistency-token.js';
 import { type Success, success } from '../http/answers/envelope.js';
 import { jsonData } from '../http/answers/json-text.js';
 import { nextLink } from '../http/answers/page.js';
@@ -17,14 +22,17 @@ import { PROJECTS } from './projects.resource.js';
 import { PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';
 
 /** The routes of every entity, with a list of its own. */
-@ResourceController('projects')
+@ResourceController('projects', { database: PROJECTS_DATABASE })
 export class ProjectsController extends EntityController(PROJECTS) {
+  private readonly projects: Reads<ProjectsFactory>;
+
   constructor(
-    @Inject(PROJECTS_FACTORY) private readonly projects: ProjectsFactory,
+    @Inject(PROJECTS_FACTORY) projects: ProjectsFactory,
     @Inject(PROJECTS.tokens.rows) rows: EntityFactory<Project, ProjectValues>,
     @Inject(PROJECTS_DATABASE) db: Db,
   ) {
     super(rows, db);
+    this.projects = readsOn(db, projects, createProjectsFactory);
   }
 
   @Endpoint({
@@ -49,7 +57,10 @@ export class ProjectsController extends EntityController(PROJECTS) {
     @Res({ passthrough: true }) res: Response,
   ): Promise<Success<Project[], ListMetaDto>> {
     if (query.id) return await this.listByIds(query.id, query, req);
-    const page = await this.projects.listProjects(listQueryOf(query));
+    const listQuery = listQueryOf(query);
+    const page = await this.projects.read(consistencyTokenOf(req), (projects) =>
+      projects.listProjects(listQuery),
+    );
     const meta = metaOf(page, query);
     if (meta.nextCursor) res.setHeader('Link', nextLink(req, meta.nextCursor));
     return success(
@@ -60,7 +71,9 @@ export class ProjectsController extends EntityController(PROJECTS) {
 
   private async listByIds(ids: string[], { fields }: ListProjectsQuery, req: Request) {
     refuseBesideIds(req);
-    const found = (await this.projects.getProjectsById(ids, fields)) as Project[];
-    return success(found, { limit: ids.length, nextCursor: null, hasMore: false });
+    const found = await this.projects.read(consistencyTokenOf(req), (projects) =>
+      projects.getProjectsById(ids, fields),
+    );
+    return success(found as Project[], { limit: ids.length, nextCursor: null, hasMore: false });
   }
 }

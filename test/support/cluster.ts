@@ -11,18 +11,23 @@ import { openCluster } from '../../src/db/embedded/cluster.js';
 import { placeOf } from '../../src/db/embedded/places.js';
 import { until } from './connections.js';
 
-export type Member = 'primary' | 'standby';
+export type Member = 'primary' | 'standby' | 'second';
 
-/** A primary and a streaming standby, from the embedded binaries. The names stay after a promotion. */
+/**
+ * A primary and its streaming standbys, from the embedded binaries. The names stay after a promotion, and a
+ * standby follows whichever of the others is the primary.
+ */
 export interface Cluster {
   /** URL of the database `postgres` on each, with the superuser and its password. */
   primary: string;
   standby: string;
+  /** Only of a cluster of two standbys. */
+  second: string;
   /** A URL of both, in the given order. */
   both(first: Member, second: Member): string;
   /** Makes the standby a primary; resolves when it takes writes. */
   promote(): Promise<void>;
-  /** Resolves when the standby has replayed what the primary has written by now. */
+  /** Resolves when all standbys have replayed what the primary has written by now. */
   replayed(): Promise<void>;
   /** SIGKILL, as a machine that fails. */
   kill(member: Member): Promise<void>;
@@ -33,22 +38,43 @@ export interface Cluster {
 
 const SETTINGS = { fsync: 'off', synchronous_commit: 'off', listen_addresses: '127.0.0.1' };
 
-/** `settings` are for both servers. Takes about two seconds. */
-export async function startCluster(settings: Record<string, string> = {}): Promise<Cluster> {
+/** `settings` are for all servers. Takes about two seconds. */
+export async function startCluster(
+  settings: Record<string, string> = {},
+  { standbys = 1 } = {},
+): Promise<Cluster> {
+  const names: Member[] = standbys === 2 ? ['standby', 'second'] : ['standby'];
   const folder = await mkdtemp(path.join(tmpdir(), 'projects-service-cluster-'));
   await chmod(folder, 0o755); // under root the servers run as another user
   const place = await placeOf(folder);
   const { directory } = place;
   const programs = await openPrograms(place);
   const password = await openCluster(programs, directory, { fsync: 'off' });
-  const data = { primary: path.join(directory, 'data'), standby: path.join(directory, 'standby') };
-  await promisify(execFile)('cp', ['-a', data.primary, data.standby]);
-  const ports = { primary: await freePort(), standby: await freePort() };
-  await makeStandby(programs, data.standby, ports.primary, password);
+  const folderOf = (name: string) => path.join(directory, name);
+  const data = {
+    primary: folderOf('data'),
+    standby: folderOf('standby'),
+    second: folderOf('second'),
+  };
+  const ports = {
+    primary: await freePort(),
+    standby: await freePort(),
+    second: await freePort(),
+  };
+  for (const name of names) {
+    await promisify(execFile)('cp', ['-a', data.primary, data[name]]);
+    const others = (['primary', ...names] as Member[]).filter((other) => other !== name);
+    const upstream = others.map((other) => ports[other]);
+    await makeStandby(programs, data[name], upstream, password);
+  }
 
   const urlOf = (hosts: string) => `postgres://postgres:${password}@${hosts}/postgres`;
   const hostOf = (member: Member) => `127.0.0.1:${ports[member]}`;
-  const urls = { primary: urlOf(hostOf('primary')), standby: urlOf(hostOf('standby')) };
+  const urls = {
+    primary: urlOf(hostOf('primary')),
+    standby: urlOf(hostOf('standby')),
+    second: urlOf(hostOf('second')),
+  };
   const running = new Map<Member, ChildProcess>();
 
   const end = async (member: Member, signal: NodeJS.Signals) => {
@@ -69,8 +95,8 @@ export async function startCluster(settings: Record<string, string> = {}): Promi
   };
 
   await start('primary');
-  await start('standby');
-  const streams = `exists (select from pg_stat_replication where state = 'streaming')`;
+  for (const name of names) await start(name);
+  const streams = `(select count(*) = ${names.length} from pg_stat_replication where state = 'streaming')`;
   await until(() => holds(urls.primary, streams), 60_000);
   return {
     ...urls,
@@ -81,15 +107,17 @@ export async function startCluster(settings: Record<string, string> = {}): Promi
     },
     replayed: async () => {
       const end = await ask(urls.primary, 'pg_current_wal_insert_lsn()::text');
-      await until(
-        () => holds(urls.standby, `pg_last_wal_replay_lsn() >= '${end as string}'`),
-        60_000,
-      );
+      for (const name of names) {
+        await until(
+          () => holds(urls[name], `pg_last_wal_replay_lsn() >= '${end as string}'`),
+          60_000,
+        );
+      }
     },
     kill: (member) => end(member, 'SIGKILL'),
     start,
     stop: async () => {
-      await Promise.all([end('standby', 'SIGQUIT'), end('primary', 'SIGQUIT')]);
+      await Promise.all([...running.keys()].map((name) => end(name, 'SIGQUIT')));
       await rm(directory, { recursive: true, force: true, maxRetries: 5 });
     },
   };
@@ -98,11 +126,12 @@ export async function startCluster(settings: Record<string, string> = {}): Promi
 async function makeStandby(
   programs: PostgresPrograms,
   data: string,
-  port: number,
+  ports: number[],
   password: string,
 ): Promise<void> {
   await mkdir(data, { recursive: true });
-  const conninfo = `host=127.0.0.1 port=${port} user=postgres password=${password}`;
+  const hosts = `host=${ports.map(() => '127.0.0.1').join()} port=${ports.join()}`;
+  const conninfo = `${hosts} user=postgres password=${password} target_session_attrs=read-write`;
   for (const [name, text] of [
     ['standby.signal', ''],
     ['postgresql.auto.conf', `primary_conninfo = '${conninfo}'\n`],

@@ -22,6 +22,7 @@ type AnswerHeader =
   | 'Accept'
   | 'Content-Disposition'
   | 'WWW-Authenticate'
+  | 'X-Consistency-Token'
   | 'RateLimit'
   | 'RateLimit-Policy';
 
@@ -146,6 +147,7 @@ export function ApiResourceProblems(...codes: ProblemCode[]) {
   return ApiProblems(
     'validation_failed',
     'invalid_encoding',
+    'invalid_header',
     'unauthorized',
     'insufficient_scope',
     ...codes,
@@ -161,7 +163,9 @@ export function ApiResourceProblems(...codes: ProblemCode[]) {
 }
 
 // Nest types a header as written out; a reference to a shared one is as good.
-function headersOf(...names: (AnswerHeader | false | undefined)[]): ApiResponseOptions['headers'] {
+export function headersOf(
+  ...names: (AnswerHeader | false | undefined)[]
+): ApiResponseOptions['headers'] {
   const references = names
     .filter((name) => typeof name === 'string')
     .map((name) => [name, { $ref: `#/components/headers/${name}` }]);

@@ -10,6 +10,7 @@ import { PARAMTYPES_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constan
 import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
 import { ApiConsumes, ApiHeader, ApiOperation, ApiParam } from '@nestjs/swagger';
 import { ApiIdempotencyKey, KEY_PROBLEMS } from '../answers/idempotency.js';
+import { Consistency } from './consistency.js';
 import type { ProblemCode } from '../problems/problem.js';
 import {
   ApiNotModified,
@@ -65,6 +66,7 @@ export function Endpoint(options: EndpointOptions): MethodDecorator {
     ...(idempotent ? [ApiIdempotencyKey()] : []),
     ...statuses.map((status) => ApiSuccess(status, answers[status]!)),
     ApiResourceProblems(...problemsOf(options, consumes.length > 0)),
+    Consistency(),
   ];
   return (target, key, descriptor) => {
     setTypes(target, key, { [RouteParamtypes.QUERY]: query, [RouteParamtypes.BODY]: body });

@@ -35,6 +35,13 @@ export const HEADERS = {
     schema: { type: 'string', pattern: '^true$' },
     example: 'true',
   },
+  'X-Consistency-Token': {
+    description:
+      'Where the operator has set up read replicas: send it with the reads that must see this write.',
+    required: false,
+    schema: { type: 'string' },
+    example: '1-16/B374D848',
+  },
   'Retry-After': {
     description: 'Seconds to wait before the request is tried again.',
     required: true,

@@ -1,19 +1,21 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { Request } from 'express';
+import { consistencyTokenOf } from '../answers/consistency-token.js';
 import { type ValidatedPart, validatedParts } from './validated-parts.js';
 import { validated } from './validation.js';
 
 /**
- * Validates the body and the query, and puts the DTO instances in their places. It is a guard because
+ * Validates the consistency token of a read, the body and the query, and puts the DTO instances in their places. It is a guard because
  * guards run before all pipes: a pipe of a host application for all routes could drop unknown fields
  * silently, and would answer faults in its own way.
  */
 @Injectable()
 export class ValidationGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
+    const req = context.switchToHttp().getRequest<Request>();
+    if (req.method === 'GET' || req.method === 'HEAD') consistencyTokenOf(req);
     const parts = validatedParts(context.getHandler());
     if (parts.length === 0) return true;
-    const req = context.switchToHttp().getRequest<Request>();
     const pending = parts.map((part) => validate(part, req)).filter((made) => made !== undefined);
     return pending.length === 0 || Promise.all(pending).then(() => true);
   }

@@ -1,0 +1,221 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sql } from 'drizzle-orm';
+import { connectBeside, type Db, poolStats, type TDatabaseConfig } from '../connection.js';
+import type { PoolStats } from '../driver/pool.js';
+import { asDataError, DataError, type DataErrorCode } from '../errors.js';
+import { batchedRead } from '../query/batched-read.js';
+import { PositionLog } from './position-log.js';
+import { LOOK_TIMEOUT_MS, Replica } from './replica.js';
+import {
+  BEYOND_ALL,
+  endOfLastRecord,
+  formatPosition,
+  includes,
+  parsePosition,
+  positionOf,
+  type ServerPosition,
+  type WalPosition,
+} from './wal-position.js';
+
+export interface ReplicaOptions {
+  /** The oldest answer without a token, in milliseconds; default 1000, 0 is no bound. */
+  maxLagMs?: number;
+}
+
+export interface ReplicaStats {
+  /** Its host and port. */
+  name: string;
+  /** Whether it takes reads, if their token lets it. */
+  healthy: boolean;
+  /** How old its data may be, in milliseconds; Infinity if that is unknown. */
+  lagMs: number;
+  /** Reads that it has answered. */
+  reads: number;
+  pool: PoolStats | undefined;
+}
+
+export interface Replicas {
+  /**
+   * Runs a read on a replica that has everything up to the token, and is not older than the bound;
+   * where there is none, on the primary. A read that a replica fails is run again, on another one or
+   * on the primary, so it must have no effects. Throws `invalid_value` for a text that is no token.
+   */
+  read<T>(token: string | undefined, work: (db: Db) => Promise<T>): Promise<T>;
+  /**
+   * A token of all that has been committed by now. Whoever asks at the same time shares one
+   * statement. Never rejects: where the position cannot be read, reads with the token go to the
+   * primary.
+   */
+  written(): Promise<string>;
+  stats(): ReplicaStats[];
+  /** Reads that the primary has answered because no replica could. */
+  readonly readsOnPrimary: number;
+  close(): Promise<void>;
+}
+
+/** Longest pause between two looks; shorter under a bound that needs it. */
+const LOOK_EVERY_MS = 250;
+/** Shortest pause, for reads whose token was not seen on any replica yet. */
+const LOOK_AGAIN_MS = 25;
+const DEFAULT_MAX_LAG_MS = 1000;
+
+const POSITION = sql`
+  select left(pg_walfile_name(lsn), 8) as timeline, lsn::text as lsn,
+    (select system_identifier::text from pg_control_system()) as cluster
+  from pg_current_wal_insert_lsn() as lsn`;
+
+/** What another server may answer. A standby cancels reads that its replay conflicts with (40001). */
+const ANOTHER_MAY_ANSWER = new Set<DataErrorCode | undefined>([
+  'database_unavailable',
+  'pool_exhausted',
+  'conflict',
+]);
+
+const known = new WeakMap<Db, Replicas>();
+
+/** The replicas of a primary, which `createReplicas` has made; undefined where there are none. */
+export function replicasOf(primary: Db): Replicas | undefined {
+  return known.get(primary);
+}
+
+/** Whether a text has the form of a token. */
+export function isConsistencyToken(text: string): boolean {
+  return parsePosition(text) !== undefined;
+}
+
+/**
+ * The read replicas of a primary, each with a pool of its own. Throws DatabaseUrlError for a URL of
+ * several hosts: what one server has replayed says nothing about another.
+ *
+ * Two more connections watch: one to the primary, and one to each replica. Nothing waits for them.
+ */
+export function createReplicas(
+  primary: Db,
+  configs: TDatabaseConfig[],
+  options: ReplicaOptions = {},
+): Replicas {
+  const replicas = new ReplicaSet(primary, configs, options.maxLagMs ?? DEFAULT_MAX_LAG_MS);
+  known.set(primary, replicas);
+  return replicas;
+}
+
+class ReplicaSet implements Replicas {
+  readsOnPrimary = 0;
+  readonly #primary: Db;
+  readonly #maxLagMs: number;
+  readonly #replicas: { replica: Replica; reads: number }[];
+  readonly #log = new PositionLog();
+  readonly #watcher;
+  readonly #watching = new AbortController();
+  readonly #position = batchedRead(async () => new Map([['', await this.#readPosition()]]));
+  #cluster: string | undefined;
+  #lookedAt = 0;
+
+  constructor(primary: Db, configs: TDatabaseConfig[], maxLagMs: number) {
+    this.#primary = primary;
+    this.#maxLagMs = maxLagMs;
+    this.#replicas = configs.map((config) => ({ replica: new Replica(config), reads: 0 }));
+    this.#watcher = connectBeside(primary, {
+      application_name: 'projects-service replication check',
+      max: 1,
+      idle_timeout: 0,
+      statement_timeout_ms: LOOK_TIMEOUT_MS,
+    });
+    void this.#watch();
+  }
+
+  async read<T>(token: string | undefined, work: (db: Db) => Promise<T>): Promise<T> {
+    const position = token === undefined ? undefined : parsePosition(token);
+    if (token !== undefined && !position) {
+      throw new DataError('invalid_value', 'This is not a consistency token.');
+    }
+    const tried = new Set<Replica>();
+    for (;;) {
+      const chosen = this.#choose(position, tried);
+      if (!chosen) break;
+      try {
+        const answer = await chosen.replica.run(work);
+        chosen.reads++;
+        return answer;
+      } catch (error) {
+        const code = asDataError(error)?.code;
+        if (!ANOTHER_MAY_ANSWER.has(code)) throw error;
+        if (code !== 'conflict') chosen.replica.leaveOut();
+        tried.add(chosen.replica);
+      }
+    }
+    if (position) this.#lookSoon();
+    this.readsOnPrimary++;
+    return await work(this.#primary);
+  }
+
+  async written(): Promise<string> {
+    const position = await this.#position('').catch(() => undefined);
+    return formatPosition(position ?? BEYOND_ALL);
+  }
+
+  stats(): ReplicaStats[] {
+    const now = performance.now();
+    return this.#replicas.map(({ replica, reads }) => ({
+      name: replica.name,
+      healthy: this.#isFit(replica, now),
+      lagMs: replica.position ? this.#log.ageAt(replica.position, now) : Infinity,
+      reads,
+      pool: poolStats(replica.db),
+    }));
+  }
+
+  async close(): Promise<void> {
+    known.delete(this.#primary);
+    this.#watching.abort();
+    const closing = this.#replicas.map(({ replica }) => replica.close());
+    await Promise.all([...closing, this.#watcher?.close(0)]);
+  }
+
+  /** The least busy of those that are fit. */
+  #choose(token: WalPosition | undefined, tried: ReadonlySet<Replica>) {
+    const now = performance.now();
+    return this.#replicas
+      .filter(({ replica }) => !tried.has(replica) && this.#isFit(replica, now))
+      .filter(({ replica }) => !token || includes(replica.position!, token))
+      .sort((a, b) => a.replica.load - b.replica.load || a.reads - b.reads)
+      .at(0);
+  }
+
+  #isFit({ position, cluster }: Replica, now: number): boolean {
+    if (!position || (this.#cluster && cluster !== this.#cluster)) return false;
+    if (this.#maxLagMs > 0) return this.#log.ageAt(position, now, this.#maxLagMs) < Infinity;
+    return !this.#log.last || position.timeline === this.#log.last.timeline;
+  }
+
+  /** A replica may have replayed a token since it was looked at; the next read with it shall know. */
+  #lookSoon(): void {
+    const now = performance.now();
+    if (now < this.#lookedAt + LOOK_AGAIN_MS) return;
+    this.#lookedAt = now;
+    for (const { replica } of this.#replicas) void replica.look();
+  }
+
+  async #readPosition(): Promise<WalPosition> {
+    const at = performance.now();
+    const db = this.#watcher?.db ?? this.#primary;
+    const [seen] = await db.execute<ServerPosition & { cluster: string }>(POSITION);
+    const { timeline, lsn } = positionOf(seen!);
+    const position = { timeline, lsn: endOfLastRecord(lsn) };
+    this.#cluster = seen!.cluster;
+    this.#log.note(position, at);
+    return position;
+  }
+
+  /** Looks at the primary first: what it had written then, a replica has soon replayed. */
+  async #watch(): Promise<void> {
+    const { signal } = this.#watching;
+    const pauseMs = Math.min(LOOK_EVERY_MS, this.#maxLagMs > 0 ? this.#maxLagMs / 4 : Infinity);
+    while (!signal.aborted) {
+      const asked = this.#position('').catch(() => undefined);
+      await Promise.race([asked, sleep(LOOK_EVERY_MS, undefined, { ref: false })]);
+      for (const { replica } of this.#replicas) void replica.look();
+      await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+}

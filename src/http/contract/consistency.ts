@@ -1,0 +1,105 @@
+import 'reflect-metadata';
+import {
+  type CallHandler,
+  type ExecutionContext,
+  Injectable,
+  type NestInterceptor,
+  RequestMethod,
+  SetMetadata,
+  UseInterceptors,
+} from '@nestjs/common';
+import { METHOD_METADATA } from '@nestjs/common/constants.js';
+import { ModuleRef } from '@nestjs/core';
+import { ApiHeader } from '@nestjs/swagger';
+import type { Response } from 'express';
+import { mergeMap, type Observable } from 'rxjs';
+import type { Db } from '../../db/connection.js';
+import { replicasOf } from '../../db/replicas/replicas.js';
+import { CONSISTENCY_TOKEN } from '../answers/consistency-token.js';
+
+const DATABASE = 'http/database';
+const DECORATED = 'http/consistency';
+const API_RESPONSES = 'swagger/apiResponse';
+
+/** Names the database that the writes of a controller go to, by its injection token. */
+export const WritesTo = (database: symbol) => SetMetadata(DATABASE, database);
+
+/**
+ * Answers a write with X-Consistency-Token, read behind its commit, where its database has replicas.
+ * Without them it costs a look at a map.
+ */
+@Injectable()
+class ConsistencyTokenInterceptor implements NestInterceptor {
+  readonly #databases = new Map<object, Db | undefined>();
+
+  constructor(private readonly modules: ModuleRef) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const database = this.#databaseOf(context.getClass());
+    const replicas = database && replicasOf(database);
+    if (!replicas) return next.handle();
+    const res = context.switchToHttp().getResponse<Response>();
+    return next.handle().pipe(
+      mergeMap(async (answer: unknown) => {
+        res.setHeader(CONSISTENCY_TOKEN, await replicas.written());
+        return answer;
+      }),
+    );
+  }
+
+  #databaseOf(controller: object): Db | undefined {
+    if (!this.#databases.has(controller)) {
+      const token = Reflect.getMetadata(DATABASE, controller) as symbol | undefined;
+      this.#databases.set(controller, token && this.modules.get<Db>(token, { strict: false }));
+    }
+    return this.#databases.get(controller);
+  }
+}
+
+/** Has a write answer a token, and a read take one, and documents both. Twice is as good as once. */
+export function Consistency(): MethodDecorator {
+  return (target, key, descriptor: PropertyDescriptor) => {
+    const handler = descriptor.value as object;
+    if (Reflect.hasMetadata(DECORATED, handler)) return;
+    Reflect.defineMetadata(DECORATED, true, handler);
+    if (Reflect.getMetadata(METHOD_METADATA, handler) === RequestMethod.GET) {
+      TAKES_TOKEN(target, key, descriptor);
+    } else {
+      UseInterceptors(ConsistencyTokenInterceptor)(target, key, descriptor);
+      documentToken(handler);
+    }
+  };
+}
+
+const TAKES_TOKEN = ApiHeader({
+  name: CONSISTENCY_TOKEN,
+  required: false,
+  description: 'The token of a write: the answer contains that write, and all before it.',
+});
+
+/** On each success that the route documents. */
+function documentToken(handler: object): void {
+  const responses = Reflect.getMetadata(API_RESPONSES, handler) as Record<string, Documented>;
+  const reference = { $ref: `#/components/headers/${CONSISTENCY_TOKEN}` };
+  for (const [status, response] of Object.entries(responses ?? {})) {
+    if (status.startsWith('2')) {
+      response.headers = { ...response.headers, [CONSISTENCY_TOKEN]: reference };
+    }
+  }
+}
+
+interface Documented {
+  headers?: object;
+}
+
+/** The same for every route of a controller. */
+export function consistent(controller: { readonly prototype: unknown }): void {
+  const routes = controller.prototype as object;
+  for (const name of Object.getOwnPropertyNames(routes)) {
+    const descriptor = Object.getOwnPropertyDescriptor(routes, name)!;
+    const handler: unknown = descriptor.value;
+    if (typeof handler === 'function' && Reflect.hasMetadata(METHOD_METADATA, handler)) {
+      Consistency()(routes, name, descriptor);
+    }
+  }
+}
