@@ -255,7 +255,7 @@ async function askWrong(to: TestService): Promise<void> {
     if ('410' in operation.responses) await askTooLate(to, operation);
     if (takes('id')) await ask(to, operation, { id: '42' });
     if (takes('id')) await ask(to, operation);
-    for (const name of ['If-Match', 'If-None-Match'].filter(takes))
+    for (const name of ['If-Match', 'If-None-Match', 'X-Consistency-Token'].filter(takes))
       await ask(to, operation, { id: await aStoredId(), headers: { [name]: 'nonsense' } });
     if (takes('If-Match'))
       await ask(to, operation, { id: await aStoredId(), headers: { 'If-Match': '"999"' } });
