@@ -1,17 +1,7 @@
-import { spawnSync } from 'node:child_process';
-import {
-  appendFileSync,
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { type Copy, copyRepository, ROOT } from './support/copy.js';
 
-const ROOT = path.resolve(import.meta.dirname, '..');
 const GUIDE = path.join(ROOT, 'docs/database/overview.md');
 
 /** One step of the guide: what its comment says to do with the code block behind it. */
@@ -21,35 +11,19 @@ interface Step {
   code: string;
 }
 
-let copy: string;
+let copy: Copy;
 beforeAll(() => {
-  // Below the repository, so that the server of the tests and the tools find node_modules.
-  mkdirSync(path.join(ROOT, '.data'), { recursive: true });
-  copy = mkdtempSync(path.join(ROOT, '.data/guide-'));
-  const parts = [
-    'src',
-    'scripts',
-    'test/support',
-    'package.json',
-    '.swcrc',
-    'tsconfig.json',
-    'tsconfig.build.json',
-    'drizzle.config.ts',
-    'jest.config.js',
-  ];
-  for (const part of parts)
-    cpSync(path.join(ROOT, part), path.join(copy, part), { recursive: true });
-  symlinkSync(path.join(ROOT, 'node_modules'), path.join(copy, 'node_modules'));
+  copy = copyRepository();
 });
-afterAll(() => rmSync(copy, { recursive: true, force: true }));
+afterAll(() => copy.remove());
 
 const steps = readSteps(readFileSync(GUIDE, 'utf8'));
 
 it('adds an entity by what the guide says, and its test passes', () => {
   for (const step of steps) perform(step);
-  run('npm run -s build');
-  run('npm run -s typecheck');
-  const output = run('npm run -s test:built -- --json test/skills.e2e-spec.ts');
+  copy.run('npm run -s build');
+  copy.run('npm run -s typecheck');
+  const output = copy.run('npm run -s test:built -- --json test/skills.e2e-spec.ts');
   expect(JSON.parse(output.slice(output.indexOf('{')))).toMatchObject({
     numPassedTests: 2,
     numFailedTests: 0,
@@ -77,35 +51,20 @@ function readSteps(guide: string): Step[] {
 
 /** Does a step, unless it was done already: by a developer who has followed the guide for real. */
 function perform({ action, target, code }: Step): void {
-  if (action === 'run') return code.trim().split('\n').forEach(run);
-  if (action === 'add') return addToList(target);
-  const file = path.join(copy, target);
-  mkdirSync(path.dirname(file), { recursive: true });
-  if (action === 'write') return writeFileSync(file, code);
-  const isDone = readFileSync(file, 'utf8').includes(code.trim());
-  if (!isDone) appendFileSync(file, `\n${code}`);
+  if (action === 'run') for (const command of code.trim().split('\n')) copy.run(command);
+  else if (action === 'add') addToList(target);
+  else if (action === 'write') copy.write(target, code);
+  else copy.write(target, (text) => (text.includes(code.trim()) ? text : `${text}\n${code}`));
 }
 
 /** `FILE `LIST` NAME from 'MODULE'`: puts a name into a list of the file and imports it. */
 function addToList(target: string): void {
   const [, file, list, name, module] = /^(\S+) `(\w+)` (\w+) from '(.+)'$/.exec(target)!;
-  const full = path.join(copy, file!);
-  const text = readFileSync(full, 'utf8');
-  if (text.includes(name!)) return;
-  const declaration = new RegExp(`(const ${list} = \\[[^\\]]*?),?\\s*\\]`);
-  expect(text).toMatch(declaration);
-  const added = text.replace(declaration, `$1, ${name}]`);
-  writeFileSync(full, `import { ${name} } from '${module}';\n${added}`);
-}
-
-/** Without this run's own settings, as in a terminal. Throws with all that the command has printed. */
-function run(command: string): string {
-  const { PATH, HOME } = process.env;
-  const { status, stdout, stderr } = spawnSync('sh', ['-c', command], {
-    cwd: copy,
-    env: { PATH, HOME },
-    encoding: 'utf8',
+  copy.write(file!, (text) => {
+    if (text.includes(name!)) return text;
+    const declaration = new RegExp(`(const ${list} = \\[[^\\]]*?),?\\s*\\]`);
+    expect(text).toMatch(declaration);
+    const added = text.replace(declaration, `$1, ${name}]`);
+    return `import { ${name} } from '${module}';\n${added}`;
   });
-  if (status !== 0) throw new Error(`${command}\n${stdout}${stderr}`);
-  return stdout;
 }

@@ -61,7 +61,7 @@ export function defineEntity<
   H extends keyof T['$inferSelect'] & string = never,
 >(
   options: EntityOptions<T, W, H>,
-): Entity<Omit<T['$inferSelect'], H> & EntityRow, Pick<T['$inferInsert'], W>> {
+): Entity<Omit<T['$inferSelect'], H> & EntityRow, Required<Pick<T['$inferInsert'], W>>> {
   const { name, table, written, hidden = [], sorts = [], filters = {} } = options;
   const { normalize = normalizeTexts } = options;
   const columns = Object.entries(getTableColumns(table)).filter(

@@ -1,0 +1,64 @@
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+
+export const ROOT = path.resolve(import.meta.dirname, '../..');
+
+const PARTS = [
+  'src',
+  'scripts',
+  'test/support',
+  'package.json',
+  '.swcrc',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'drizzle.config.ts',
+  'jest.config.js',
+];
+
+/** A copy of the repository to change and to run. */
+export interface Copy {
+  folder: string;
+  /** Writes a file, or the change of one. */
+  write(file: string, text: string | ((before: string) => string)): void;
+  /** Runs a command without this run's own settings, as in a terminal. Throws with all that it has printed. */
+  run(command: string): string;
+  remove(): void;
+}
+
+export function copyRepository(): Copy {
+  // Below the repository, so that the server of the tests and the tools find node_modules.
+  mkdirSync(path.join(ROOT, '.data'), { recursive: true });
+  const folder = mkdtempSync(path.join(ROOT, '.data/copy-'));
+  for (const part of PARTS) {
+    cpSync(path.join(ROOT, part), path.join(folder, part), { recursive: true });
+  }
+  symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
+  return {
+    folder,
+    write: (file, text) => {
+      const full = path.join(folder, file);
+      mkdirSync(path.dirname(full), { recursive: true });
+      writeFileSync(full, typeof text === 'string' ? text : text(readFileSync(full, 'utf8')));
+    },
+    run: (command) => {
+      const { PATH, HOME } = process.env;
+      const { status, stdout, stderr } = spawnSync('sh', ['-c', command], {
+        cwd: folder,
+        env: { PATH, HOME },
+        encoding: 'utf8',
+      });
+      if (status !== 0) throw new Error(`${command}\n${stdout}${stderr}`);
+      return stdout;
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
