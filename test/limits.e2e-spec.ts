@@ -73,6 +73,22 @@ describe('with RATE_LIMIT', () => {
     });
   });
 
+  it('addresses are those of the peers, or what trusted proxies say', async () => {
+    const from = (service: TestService, address: string) =>
+      fetch(service.url + LIST, { headers: { 'X-Forwarded-For': address } });
+    const statuses = async (TRUST_PROXY: string, addresses: string[]) => {
+      const found: number[] = [];
+      await withService({ RATE_LIMIT: '1/3600', TRUST_PROXY }, async (service) => {
+        for (const address of addresses) found.push((await from(service, address)).status);
+      });
+      return found;
+    };
+    // A client cannot pass for another one.
+    expect(await statuses('false', ['192.0.2.1', '192.0.2.2'])).toEqual([200, 429]);
+    const twoHops = ['192.0.2.1', '192.0.2.2', '192.0.2.9, 192.0.2.1'];
+    expect(await statuses('1', twoHops)).toEqual([200, 200, 429]);
+  });
+
   it('one that is not set says nothing', async () => {
     await withService({}, async (service) => {
       expect((await ask(service)).headers.get('ratelimit')).toBeNull();

@@ -176,7 +176,7 @@ describe('the log', () => {
   });
 
   it('has slow statements, at most one a second of each, without their values', async () => {
-    const lines: { slowStatement?: string }[] = [];
+    const lines: { slowStatement?: string; pid?: number }[] = [];
     const warn = jest.spyOn(Logger.prototype, 'warn');
     warn.mockImplementation((line: unknown) => void lines.push(line as (typeof lines)[0]));
     const slow = await startService({ DATABASE_SLOW_STATEMENT_MS: '1' });
@@ -184,16 +184,25 @@ describe('the log', () => {
     const answers = await sql.begin(async (tx) => {
       await tx`lock table projects in access exclusive mode`;
       const all = [1, 2].map(() => fetch(`${slow.url}/api/projects?technology=${MARKER}`));
-      await sleep(100);
-      return { all };
+      const waiting = () => tx<{ pid: number }[]>`select pid from pg_locks where not granted`;
+      await until(async () => (await waiting()).length === 2);
+      const pids = (await waiting()).map(({ pid }) => pid);
+      await sleep(10); // more than DATABASE_SLOW_STATEMENT_MS
+      return { all, pids };
     });
     for (const answer of answers.all) expect((await answer).status).toBe(200);
     const found = () =>
       lines.filter(({ slowStatement }) => slowStatement?.includes('project_technologies'));
     await until(() => found().length > 0);
     expect(found()).toEqual([
-      { slowStatement: expect.stringContaining('$1'), ms: expect.any(Number), rows: 0 },
+      {
+        slowStatement: expect.stringContaining('$1'),
+        ms: expect.any(Number),
+        rows: 0,
+        pid: expect.any(Number),
+      },
     ]);
+    expect(answers.pids).toContain(found()[0]!.pid);
     expect(JSON.stringify(lines)).not.toContain(MARKER);
     await sql.end();
     await slow.close();

@@ -7,6 +7,8 @@ export interface StatementEvent {
   startedAt: number;
   ms: number;
   rows: number;
+  /** The server's process, as in pg_stat_activity; behind a pooler a number of the pooler's. */
+  pid: number;
   /** What it failed with. */
   error?: unknown;
 }
@@ -27,13 +29,14 @@ const acquires = channel(ACQUIRE_CHANNEL);
 /** Runs a statement and publishes it. Costs nothing while nobody has subscribed (node:diagnostics_channel). */
 export function observeStatement<R extends { length: number }>(
   text: string,
+  pid: number,
   run: () => Promise<R>,
 ): Promise<R> {
   if (!statements.hasSubscribers) return run();
   const startedAt = Date.now();
   const began = performance.now();
   const publish = (rows: number, error?: unknown) => {
-    const event: StatementEvent = { text, startedAt, ms: performance.now() - began, rows };
+    const event: StatementEvent = { text, startedAt, ms: performance.now() - began, rows, pid };
     statements.publish(error === undefined ? event : { ...event, error });
   };
   return run().then(

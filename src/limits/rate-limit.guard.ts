@@ -22,7 +22,8 @@ export interface RateLimitOptions {
 }
 
 /**
- * Limits the requests of each caller, or of each address where nobody was recognised. Every answer
+ * Limits the requests of each caller, or of each address where nobody was recognised. The address is
+ * the one that Express's setting `trust proxy` leads to, the peer's where no proxy is trusted. Every answer
  * says what is left, in the headers of draft-ietf-httpapi-ratelimit-headers-10. Counts in memory,
  * each instance for itself.
  */
@@ -47,7 +48,7 @@ export class RateLimitGuard implements CanActivate {
     const req = context.switchToHttp().getRequest<Request>();
     const res = context.switchToHttp().getResponse<Response>();
     const caller = callerOf(req);
-    const key = caller ? `caller ${caller}` : `address ${req.socket.remoteAddress}`;
+    const key = caller ? `caller ${caller}` : `address ${req.ip}`;
     const { left, resetSeconds, isRefused } = await this.consume(key);
     res.setHeader('RateLimit-Policy', this.policy);
     res.setHeader('RateLimit', `"default";r=${left};t=${resetSeconds}`);

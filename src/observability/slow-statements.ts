@@ -21,12 +21,12 @@ export class SlowStatements implements OnApplicationShutdown {
   }
 
   private readonly onStatement = (message: unknown): void => {
-    const { text, ms, rows } = message as StatementEvent;
+    const { text, ms, rows, pid } = message as StatementEvent;
     if (ms < this.environment.DATABASE_SLOW_STATEMENT_MS) return;
     const now = performance.now();
     if (now - (this.toldAt.get(text) ?? -Infinity) < QUIET_MS) return;
     if (this.toldAt.size >= MAX_TEXTS) this.toldAt.clear();
     this.toldAt.set(text, now);
-    this.logger.warn({ slowStatement: text, ms: Math.round(ms), rows });
+    this.logger.warn({ slowStatement: text, ms: Math.round(ms), rows, pid });
   };
 }

@@ -134,7 +134,7 @@ export class PooledDriver {
   async #runOn(session: Session, text: string, params: unknown[], values: boolean): Promise<Rows> {
     try {
       const prepare = this.#isPrepared(text, params);
-      const rows = await observeStatement(text, () =>
+      const rows = await observeStatement(text, session.backend, () =>
         session.query(text, params, { values, prepare }),
       );
       if (session.inTransaction) throw leftOpen();
@@ -145,7 +145,7 @@ export class PooledDriver {
   }
 
   #execute: Execute = (session, text, params, values) =>
-    observeStatement(text, () =>
+    observeStatement(text, session.backend, () =>
       session.query(text, params, { values, prepare: this.#isPrepared(text, params) }),
     );
 

@@ -94,7 +94,6 @@ export class Session {
   readonly #state = new ProtocolState();
   #socket: net.Socket | undefined;
   #rejectRunning: ((reason: Error) => void) | undefined;
-  /** The server's process for this session; behind a pooler a number of the pooler's. */
   #backend = 0;
   /** One timer for all statements: each of them restarts it. */
   #deadline: NodeJS.Timeout | undefined;
@@ -125,6 +124,11 @@ export class Session {
   /** In a transaction, open or failed, by what the server said last. */
   get inTransaction(): boolean {
     return this.#state.inTransaction;
+  }
+
+  /** The server's process for this session; behind a pooler a number of the pooler's. */
+  get backend(): number {
+    return this.#backend;
   }
 
   /** To be lent again it needs `settle` first. */
