@@ -228,6 +228,10 @@ const OUTAGES: [string, NonNullable<Issuer['answer']>][] = [
   ['fails', (res) => void res.writeHead(500).end()],
   ['answers HTML', (res) => void res.setHeader('Content-Type', 'text/html').end('<p>Sorry')],
   ['answers other JSON', (res) => void res.end('{"keys":"soon"}')],
+  [
+    'sends more than a megabyte',
+    (res) => void res.end(JSON.stringify({ keys: [key.jwk], padding: 'x'.repeat(2 ** 20) })),
+  ],
   ['sends elsewhere', (res) => void res.writeHead(302, { Location: issuer.url }).end()],
   ['does not answer', () => undefined],
 ];

@@ -34,6 +34,8 @@ const RELOAD_MS = 10 * 60_000;
 /** An issuer that does not answer is not asked again by every request. */
 const OUTAGE_PAUSE_MS = 1000;
 const FETCH_TIMEOUT_MS = 5000;
+/** A JWK Set takes a few kilobytes. */
+const MAX_KEYS_BYTES = 1024 * 1024;
 
 /** Codes of jose that say something about the issuer's keys; all others are about the token. */
 const OUTAGES = new Set(['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID']);
@@ -71,7 +73,7 @@ function remoteKeys(url: URL): { find: JWTVerifyGetKey; close: () => void } {
   const fetchKeys: FetchImplementation = async (address, init) => {
     if (performance.now() < pausedUntil) throw outage;
     propagation.inject(context.active(), init.headers, SET_HEADER);
-    return await fetch(address, init);
+    return bounded(await fetch(address, init));
   };
   const keys = createRemoteJWKSet(url, {
     cacheMaxAge: Infinity,
@@ -91,6 +93,22 @@ function remoteKeys(url: URL): { find: JWTVerifyGetKey; close: () => void } {
     }
   };
   return { find, close: () => clearInterval(reload) };
+}
+
+/** The same answer, whose body fails where it becomes larger than a JWK Set is. */
+function bounded(response: Response): Response {
+  if (!response.ok || !response.body) return response;
+  let bytes = 0;
+  const body = response.body.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(part, controller) {
+        bytes += part.length;
+        if (bytes > MAX_KEYS_BYTES) controller.error(new Error('The JWK Set is too large.'));
+        else controller.enqueue(part);
+      },
+    }),
+  );
+  return new Response(body, { status: response.status, headers: response.headers });
 }
 
 function isOutage(error: unknown): boolean {
