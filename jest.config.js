@@ -1,13 +1,48 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+
+/** What tests of programs import: they start processes, servers of their own or a browser. */
+const PROGRAMS = /'\.\/support\/(built|process|cluster|pgbouncer|needs)\.js'/;
+
+const folder = path.join(import.meta.dirname, 'test');
+const files = readdirSync(folder).filter((file) => /\.(e2e-)?spec\.ts$/.test(file));
+const isSlow = (file) => PROGRAMS.test(readFileSync(path.join(folder, file), 'utf8'));
+const isApi = (file) => file.endsWith('.e2e-spec.ts');
+
 /** @type {import('jest').Config} */
-export default {
+const common = {
+  rootDir: import.meta.dirname,
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
-  testMatch: ['**/*.spec.ts', '**/*.e2e-spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: { '^.+\\.ts$': '@swc/jest' }, // by .swcrc, as the build does
+};
+
+/** None without files: Jest takes an empty list for all files. */
+function project(displayName, belongs) {
+  const testMatch = files.filter(belongs).map((file) => `<rootDir>/test/${file}`);
+  return testMatch.length > 0 ? [{ ...common, displayName, testMatch }] : [];
+}
+
+/** `--selectProjects unit`: one of them alone. The canaries on postgres.js run only when they are named. */
+const projects = [
+  ...project('unit', (file) => !isSlow(file) && !isApi(file)),
+  ...project('api', (file) => !isSlow(file) && isApi(file)),
+  ...project('slow', isSlow),
+];
+const canaries = {
+  ...common,
+  displayName: 'canaries',
+  testMatch: ['<rootDir>/test/canaries/*.spec.ts'],
+};
+
+/** @type {import('jest').Config} */
+export default {
+  projects: process.argv.includes('canaries') ? [...projects, canaries] : projects,
   globalSetup: '<rootDir>/test/support/global-setup.js',
   globalTeardown: '<rootDir>/test/support/global-teardown.js',
+  reporters: ['default', ...(process.env.CI ? ['<rootDir>/test/support/slowest-files.js'] : [])],
   maxWorkers: 2,
   testTimeout: 90_000, // what takes 5 s may take 30 s on a busy machine
 };

@@ -11,6 +11,7 @@ import sqlTo from 'postgres';
 import { fillCatalogue, idOf } from './catalogue.js';
 import { measureCallers } from './callers.js';
 import { load, requireWrk } from './load.js';
+import { nodeOf, versionOf } from './node.js';
 import { correctedPostgresJs } from './postgres-js.js';
 import { writeReport } from './report.js';
 import { SCENARIOS } from './scenarios.js';
@@ -95,15 +96,6 @@ async function print(kind, nodes, measure) {
   for (const node of nodes) reports.push(await measure(node));
   console.log(reports.join('\n'));
   if (options.write) writeReport(kind, reports.join('\n'));
-}
-
-/** The program of a version of Node, by npm. */
-function nodeOf(version) {
-  const args = ['-y', '-p', `node@${version}`, '-c', 'node -p process.execPath'];
-  return execFileSync('npx', args, {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  }).trim();
 }
 
 async function measure(node, setting) {
@@ -243,10 +235,9 @@ async function soak(node, setting) {
 }
 
 function heading(node) {
-  const version = execFileSync(node, ['-v'], { encoding: 'utf8' }).trim();
   const { model } = os.cpus()[0];
   return [
-    `### Node ${version.slice(1)}`,
+    `### Node ${versionOf(node)}`,
     '',
     `${new Date().toISOString().slice(0, 10)}, ${os.cpus().length} cores (${model.trim()}), ${Number(options.rows).toLocaleString('en')} rows, ${options.connections} connections.`,
   ];

@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import net from 'node:net';
 import postgres from 'postgres';
 import { ProtocolState } from '../../src/db/driver/protocol-state.js';
@@ -15,12 +13,6 @@ afterAll(() => database.drop());
 endEachTest();
 
 const FAILING = 'select 1 / (4 - i) from generate_series(1, 10) i';
-
-it('is the version that was read', async () => {
-  const main = createRequire(import.meta.url).resolve('postgres');
-  const manifest = main.replace(/cjs.*$/, 'package.json');
-  expect(JSON.parse(await readFile(manifest, 'utf8'))).toMatchObject({ version: '3.4.9' });
-});
 
 it('counts on from the rows before an error, until a command without rows has completed', async () => {
   const sql = connectPlainly(database.url);
