@@ -702,6 +702,21 @@ describe('what is not HTTP', () => {
     },
   );
 
+  it('a condition behind more headers than Node keeps is not ignored: the request is 431', async () => {
+    const created = await request(service.url).post(LIST).send(aProject()).expect(201);
+    const path = `${LIST}/${created.body.data.id}`;
+    const fillers = Array.from({ length: 1000 }, () => 'a: ');
+    const stale = head(`DELETE ${path} HTTP/1.1`, ...fillers, 'If-Match: "7"');
+    const detail = 'There are 1,000 headers or more.';
+    expectProblem(
+      await exchangeOne(service.url, stale),
+      problem('headers_too_large', detail, path),
+    );
+    await request(service.url).get(path).expect(200);
+    const fewer = head(`GET ${path} HTTP/1.1`, ...fillers.slice(5));
+    expect((await exchangeOne(service.url, fewer)).status).toBe(200);
+  });
+
   it('a path that is too long is 431', async () => {
     const answer = await exchangeOne(service.url, head(`GET /${'y'.repeat(17_000)} HTTP/1.1`));
     expect(answer.status).toBe(431);

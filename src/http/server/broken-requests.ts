@@ -24,6 +24,7 @@ export function answerBrokenRequests(server: Server): void {
   });
   const handle = server.listeners('request')[0] as Handle;
   server.removeAllListeners('request').on('request', (req, res) => {
+    if (req.rawHeaders.length >= 2 * MAX_HEADERS) return refuse(req, res, ...TOO_MANY_HEADERS);
     if (!hasHost(req)) return refuse(req, res, 'bad_request', 'There must be one Host header.');
     handle(req, res, () => refuse(req, res, 'bad_request', 'The request target has no path.'));
   });
@@ -50,6 +51,10 @@ function refuse(req: IncomingMessage, res: ServerResponse, code: ProblemCode, de
   linger(req);
   res.writeHead(status, headers).end(body);
 }
+
+/** Node drops the headers behind this many without a word: an If-Match among them would not be obeyed. */
+const MAX_HEADERS = 1000;
+const TOO_MANY_HEADERS = ['headers_too_large', 'There are 1,000 headers or more.'] as const;
 
 const NOT_HTTP = ['bad_request', 'The request is not HTTP/1.1, or its method is unknown.'] as const;
 
