@@ -5,6 +5,7 @@ import { AuthModule } from './auth/auth.module.js';
 import { ConfigurationModule } from './config/configuration.module.js';
 import { databaseConfig, replicasConfig } from './config/database-config.js';
 import { type Environment, meshAddressOf, rateLimitOf } from './config/environment.js';
+import type { MeshAddress } from './config/mesh-url.js';
 import { DatabaseModule } from './db/database.module.js';
 import { BODY_LIMIT } from './http/contract/body.guard.js';
 import { HealthModule } from './health/health.module.js';
@@ -12,6 +13,8 @@ import { LimitsModule } from './limits/limits.module.js';
 import { MeshModule } from './mesh/mesh.module.js';
 import { ObservabilityModule } from './observability/observability.module.js';
 import { ProjectMessagesModule } from './projects/messages/project-messages.module.js';
+import { PROJECTS } from './projects/projects.changes.js';
+import { PROJECTS } from './projects/projects.resource.js';
 import { ProjectsModule } from './projects/projects.module.js';
 import { HISTORY_RETENTION_DAYS } from './projects/projects.tokens.js';
 import { TechnologiesModule } from './technologies/technologies.module.js';
@@ -32,6 +35,12 @@ class SettingsModule {
     ];
     return { module: SettingsModule, global: true, providers: settings, exports: settings };
   }
+}
+
+/** Over NATS the change feed is published too; TCP has no stream to publish it to. */
+function meshModule(address: MeshAddress, { MESH_SOURCE: source }: Environment): DynamicModule {
+  if (address.transport !== 'nats') return MeshModule.forRoot();
+  return MeshModule.forRoot({ address, source, entity: PROJECTS });
 }
 
 /** The service's modules, on the database of this environment. */
@@ -59,7 +68,7 @@ export class AppModule {
         }),
         ...(auth ? [AuthModule.forRoot(auth)] : []),
         ...(rate ? [LimitsModule.forRoot(rate)] : []), // behind AuthModule: it asks who the caller is
-        ...(mesh ? [MeshModule, ProjectMessagesModule.register()] : []),
+        ...(mesh ? [meshModule(mesh, environment), ProjectMessagesModule.register()] : []),
       ],
     };
   }

@@ -47,11 +47,11 @@ it('loads nothing of the service with the client', async () => {
   ]);
 });
 
-it.each(['dist/main.js', 'dist/index.js', 'dist/cli/main.js', 'dist/client/index.js'])(
+it.each(['dist/index.js', 'dist/client/index.js', 'dist/bundle/service.js', 'dist/bundle/cli.js'])(
   'loads no optional package with %s',
   async (entry) => {
     const { packages } = await loadedWith(entry);
-    expect(packages).toContain('@nestjs/common');
+    expect(packages.length).toBeGreaterThan(2);
     expect(packages.filter((name) => OPTIONAL.test(name))).toEqual([]);
   },
 );

@@ -285,6 +285,11 @@ export class Environment {
   @IsString()
   MESH_URL: string | undefined = undefined;
 
+  @Matches(/^[!#$%&'()*+,\-./\w:;=?@[\]~]{1,255}$/, {
+    message: 'must be a URI reference, such as /projects-service or https://projects.example.org',
+  })
+  MESH_SOURCE: string = '/projects-service';
+
   @OneOf(LOG_LEVELS)
   LOG_LEVEL: (typeof LOG_LEVELS)[number] = 'info';
 

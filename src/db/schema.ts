@@ -247,6 +247,18 @@ export const idempotencyKeys = pgTable(
   ],
 );
 
+/** Which instance publishes a change feed to a broker, until when, and how far it has come: a row for each feed. */
+export const relays = pgTable('relays', {
+  name: text('name').primaryKey(),
+  /** Nobody, once the last one has stopped. */
+  holder: uuid('holder'),
+  expiresAt: moment('expires_at').notNull(),
+  /** The last change that is recorded as published; null before the first. */
+  position: bigint('position', { mode: 'number' }),
+  sequence: bigint('sequence', { mode: 'number' }),
+  commitTime: bigint('commit_time', { mode: 'number' }),
+});
+
 export type Change = typeof changes.$inferSelect;
 export type Project = Omit<typeof projects.$inferSelect, 'search'>;
 export type NewProject = Omit<typeof projects.$inferInsert, 'search'>;

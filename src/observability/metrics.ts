@@ -11,6 +11,7 @@ import {
   STATEMENT_CHANNEL,
   type StatementEvent,
 } from '../db/observed.js';
+import { RELAY_CHANNEL, type RelayEvent } from '../mesh/relay-lag.js';
 import type { Answered } from '../http/server/answered.js';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -30,6 +31,8 @@ export class Metrics implements OnApplicationShutdown {
   readonly #statements: Histogram<'operation'>;
   readonly #acquires: Histogram;
   readonly #feedLag: Gauge;
+  readonly #published: Counter;
+  #relay: Partial<RelayEvent> = {};
 
   constructor(@InjectDatabase() private readonly db: Db) {
     this.#requests = this.#histogram(
@@ -50,11 +53,18 @@ export class Metrics implements OnApplicationShutdown {
       help: 'From a change to its sending, of the last one sent to a stream.',
       registers: [this.#registry],
     });
+    this.#published = new Counter({
+      name: 'relay_published_total',
+      help: 'Events that this instance has published.',
+      registers: [this.#registry],
+    });
+    this.#relayMetrics();
     this.#poolMetrics();
     this.#loopMetric();
     subscribe(STATEMENT_CHANNEL, this.#onStatement);
     subscribe(ACQUIRE_CHANNEL, this.#onAcquire);
     subscribe(FEED_CHANNEL, this.#onFeed);
+    subscribe(RELAY_CHANNEL, this.#onRelay);
     this.#loop.enable();
   }
 
@@ -76,6 +86,7 @@ export class Metrics implements OnApplicationShutdown {
     unsubscribe(STATEMENT_CHANNEL, this.#onStatement);
     unsubscribe(ACQUIRE_CHANNEL, this.#onAcquire);
     unsubscribe(FEED_CHANNEL, this.#onFeed);
+    unsubscribe(RELAY_CHANNEL, this.#onRelay);
     this.#loop.disable();
   }
 
@@ -92,6 +103,36 @@ export class Metrics implements OnApplicationShutdown {
   #onFeed = (message: unknown): void => {
     this.#feedLag.set((message as FeedEventLag).ms / 1000);
   };
+
+  #onRelay = (message: unknown): void => {
+    const event = message as RelayEvent;
+    if (event.db !== this.db) return;
+    this.#relay = event;
+    this.#published.inc(event.published);
+  };
+
+  /** Read at each scrape, so that the lag grows while nothing is published. */
+  #relayMetrics(): void {
+    const seen = () => this.#relay;
+    const registers = [this.#registry];
+    new Gauge({
+      name: 'relay_lag_seconds',
+      help: 'How long the first change that is not published has waited, at the instance that relays.',
+      registers,
+      collect() {
+        const { pendingSince } = seen();
+        this.set(pendingSince === undefined ? 0 : Math.max(0, Date.now() - pendingSince) / 1000);
+      },
+    });
+    new Gauge({
+      name: 'relay_holder',
+      help: '1 at the instance that publishes events.',
+      registers,
+      collect() {
+        this.set(seen().isHolder ? 1 : 0);
+      },
+    });
+  }
 
   #histogram<L extends string>(name: string, help: string, labelNames: L[]): Histogram<L> {
     return new Histogram({

@@ -70,6 +70,15 @@ CREATE TABLE "projects" (
 	CONSTRAINT "projects_version_check" CHECK ("projects"."version" > 0)
 );
 --> statement-breakpoint
+CREATE TABLE "relays" (
+	"name" text PRIMARY KEY NOT NULL,
+	"holder" uuid,
+	"expires_at" timestamp (3) with time zone NOT NULL,
+	"position" bigint,
+	"sequence" bigint,
+	"commit_time" bigint
+);
+--> statement-breakpoint
 CREATE TABLE "technology_changes" (
 	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "technology_changes_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"technologies" text[] NOT NULL,
