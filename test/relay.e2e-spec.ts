@@ -28,9 +28,9 @@ interface Mesh {
   nats: Nats;
   database: TestDatabase;
   /** Another instance of the service; resolves with what closes it and its URL. */
-  instance(): Promise<{ url: string; close: () => Promise<void> }>;
-  write(count: number): Promise<void>;
-  feed(): Promise<FeedChange[]>;
+  instance: () => Promise<{ url: string; close: () => Promise<void> }>;
+  write: (count: number) => Promise<void>;
+  feed: () => Promise<FeedChange[]>;
 }
 
 async function mesh(): Promise<Mesh> {
@@ -58,11 +58,8 @@ async function mesh(): Promise<Mesh> {
     },
     feed: async () => {
       const all: FeedChange[] = [];
-      for (let after, hasMore = true; hasMore;) {
-        const page = await changes.getFeedPage({ after, limit: 200 });
-        all.push(...page.changes);
-        ({ next: after, hasMore } = page);
-      }
+      let page = await read();
+      for (; page.changes.length > 0; page = await read(page.next)) all.push(...page.changes);
       return all;
     },
   };
