@@ -13,7 +13,6 @@ import { LimitsModule } from './limits/limits.module.js';
 import { MeshModule } from './mesh/mesh.module.js';
 import { ObservabilityModule } from './observability/observability.module.js';
 import { ProjectMessagesModule } from './projects/messages/project-messages.module.js';
-import { PROJECTS } from './projects/projects.changes.js';
 import { PROJECTS } from './projects/projects.resource.js';
 import { ProjectsModule } from './projects/projects.module.js';
 import { HISTORY_RETENTION_DAYS } from './projects/projects.tokens.js';
