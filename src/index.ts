@@ -57,7 +57,7 @@ export {
   RefusedOperations,
 } from './db/factories/projects/project-batch.js';
 export type { Position, ProjectListQuery } from './db/factories/projects/project-list-query.js';
-export type { ProjectPage } from './db/factories/projects/project-list.js';
+export type { ProjectPage } from './db/factories/projects/project-page.js';
 export {
   createProjectsFactory,
   type ProjectsFactory,

@@ -456,7 +456,7 @@ describe('writeProjects, in code', () => {
     const undone = inTransaction(db, async (tx) => {
       const projects = createProjectsFactory(tx);
       const [result] = await projects.writeProjects([{ op: 'create', project }]);
-      expect((await projects.getProject(result!.project.id)).name).toBe(project.name);
+      expect((await projects.getProject(result!.project!.id)).name).toBe(project.name);
       throw new Error('undone');
     });
     await expect(undone).rejects.toThrow('undone');

@@ -84,6 +84,11 @@ it.each(Object.entries(cases))('%s: no sequential scan', async (_name, query) =>
 
 it('projects by their ids: no sequential scan', async () => {
   await expectNoScan(() => createProjectsFactory(db).getProjectsById([after.id]));
+  await expectNoScan(() => createProjectLists(db).listProjectsById([after.id]));
+});
+
+it.each(Object.entries(cases))('%s, a long page: no sequential scan', async (_name, query) => {
+  await expectNoScan(() => createProjectLists(db).listProjects({ ...query, limit: 200 }));
 });
 
 async function expectNoScan(read: () => Promise<unknown>): Promise<void> {

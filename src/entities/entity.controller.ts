@@ -54,7 +54,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       operationId: `list${Plural}`,
       summary: `List ${path}`,
       description:
-        'A page, the newest first unless `sort` says otherwise. Follow `meta.nextCursor`, or the `Link` header, to the last page: whatever others write meanwhile, each entry that exists all along is met once.',
+        'A page, the newest first unless `sort` says otherwise. Follow `meta.nextCursor`, or the `Link` header, to the last page: whatever others write meanwhile, each entry that exists all along is met once. A page ends early, with a cursor, once it holds a mebibyte of JSON.',
       query: listQueryDtoOf(entity),
       answers: { 200: { description: `The ${path}.`, data: [dto], meta: PageMetaDto, link: true } },
       problems: ['invalid_cursor'],

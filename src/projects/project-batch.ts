@@ -31,13 +31,10 @@ function refuseRepeatedIds(operations: ProjectBatchDto['operations']): void {
   );
 }
 
-export function resultOf({ op, project, created }: OperationResult): OperationResultDto {
-  return {
-    op,
-    status: created ? 201 : 200,
-    ...(op !== 'delete' && { etag: etagOf(project.version) }),
-    project,
-  };
+export function resultOf(result: OperationResult): OperationResultDto {
+  const { op, project } = result;
+  if (op === 'delete') return { op, status: 200, ...(project && { project }) };
+  return { op, status: result.created ? 201 : 200, etag: etagOf(project.version), project };
 }
 
 const MESSAGES: Record<Refusal['code'], string> = {

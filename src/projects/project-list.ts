@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import type { Position, ProjectListQuery } from '../db/factories/projects/project-list-query.js';
-import type { ProjectPage } from '../db/factories/projects/project-list.js';
+import type { ProjectPage } from '../db/factories/projects/project-page.js';
 import { targetOf } from '../http/answers/public-path.js';
 import { decodeCursor, encodeCursor } from '../http/answers/cursor.js';
 import { notValid } from '../http/problems/problem.js';
@@ -77,10 +77,37 @@ function boundTo(parameters: ListProjectsQuery): string {
   return JSON.stringify([sort, technology, anyTechnology, q, times]);
 }
 
-/** `id` asks for certain projects, so nothing is left to filter, to sort or to page. */
+/** `id` asks for certain projects, so nothing is left to filter or to sort. */
 export function refuseBesideIds(req: Request): void {
   const given = new URL(`http://service${targetOf(req)}`).searchParams.keys();
-  const others = [...new Set(given)].filter((name) => !['id', 'fields'].includes(name));
+  const allowed = ['id', 'fields', 'after'];
+  const others = [...new Set(given)].filter((name) => !allowed.includes(name));
   if (others.length > 0)
     throw notValid(others.map((path) => ({ path, message: 'does not go with id' })));
+}
+
+/** The id of the project that a page of certain projects ends with. Throws `invalid_cursor`. */
+export function lastIdOf(cursor: string | undefined, ids: string[]): string | undefined {
+  if (cursor === undefined) return undefined;
+  const [id] = decodeCursor(cursor, {
+    list: boundToIds(ids),
+    are: (keys): keys is [string] => keys.length === 1 && wereAsked(keys[0]!, ids),
+  });
+  return id;
+}
+
+function wereAsked(id: string | number, ids: string[]): boolean {
+  return ids.some((asked) => asked.toLowerCase() === id);
+}
+
+export function metaOfIds({ next }: ProjectPage, ids: string[]): ListMetaDto {
+  return {
+    limit: ids.length,
+    nextCursor: next ? encodeCursor([next.id], boundToIds(ids)) : null,
+    hasMore: next !== undefined,
+  };
+}
+
+function boundToIds(ids: string[]): string {
+  return JSON.stringify(['ids', ids.map((id) => id.toLowerCase())]);
 }

@@ -13,11 +13,12 @@ import { EntityController } from '../entities/entity.controller.js';
 import { consistencyTokenOf } from '../http/answers/consistency-token.js';
 import { type Success, success } from '../http/answers/envelope.js';
 import { jsonData } from '../http/answers/json-text.js';
+import { targetOf } from '../http/answers/public-path.js';
 import { nextLink } from '../http/answers/page.js';
 import { Endpoint } from '../http/contract/endpoint.js';
 import { ResourceController } from '../http/contract/resource-controller.js';
 import { ListedProjectDto, ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';
-import { listQueryOf, metaOf, refuseBesideIds } from './project-list.js';
+import { lastIdOf, listQueryOf, metaOf, metaOfIds, refuseBesideIds } from './project-list.js';
 import { PROJECTS } from './projects.resource.js';
 import { PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';
 
@@ -40,7 +41,7 @@ export class ProjectsController extends EntityController(PROJECTS) {
     operationId: 'listProjects',
     summary: 'List projects',
     description:
-      'A page of the projects that every filter given lets through, the newest first unless `sort` says otherwise. Follow `meta.nextCursor`, or the `Link` header, to the last page: whatever others write meanwhile, each project that exists all along is met once. One whose sort key changes meanwhile moves.',
+      'A page of the projects that every filter given lets through, the newest first unless `sort` says otherwise. Follow `meta.nextCursor`, or the `Link` header, to the last page: whatever others write meanwhile, each project that exists all along is met once. One whose sort key changes meanwhile moves. A page ends early, with a cursor, once it holds a mebibyte of JSON.',
     answers: {
       200: {
         description: 'The projects.',
@@ -56,12 +57,9 @@ export class ProjectsController extends EntityController(PROJECTS) {
     @Req() req: Request,
     @Res({ passthrough: true }) res: Response,
   ): Promise<Success<Project[], ListMetaDto>> {
-    if (query.id) return await this.listByIds(query.id, query, req);
-    const listQuery = listQueryOf(query);
-    const page = await this.projects.read(consistencyTokenOf(req), (projects) =>
-      projects.listProjects(listQuery),
-    );
-    const meta = metaOf(page, query);
+    const { page, meta } = query.id
+      ? await this.listByIds(query.id, query, req)
+      : await this.listByFilters(query, req);
     if (meta.nextCursor) res.setHeader('Link', nextLink(req, meta.nextCursor));
     return success(
       jsonData(res, page.json, () => page.projects as Project[]),
@@ -69,11 +67,20 @@ export class ProjectsController extends EntityController(PROJECTS) {
     );
   }
 
-  private async listByIds(ids: string[], { fields }: ListProjectsQuery, req: Request) {
-    refuseBesideIds(req);
-    const found = await this.projects.read(consistencyTokenOf(req), (projects) =>
-      projects.getProjectsById(ids, fields),
+  private async listByFilters(query: ListProjectsQuery, req: Request) {
+    const listQuery = listQueryOf(query);
+    const page = await this.projects.read(consistencyTokenOf(req), (projects) =>
+      projects.listProjects(listQuery),
     );
-    return success(found as Project[], { limit: ids.length, nextCursor: null, hasMore: false });
+    return { page, meta: metaOf(page, query) };
+  }
+
+  private async listByIds(ids: string[], { fields, after }: ListProjectsQuery, req: Request) {
+    refuseBesideIds(new URL(`http://service${targetOf(req)}`).searchParams.keys());
+    const last = lastIdOf(after, ids);
+    const page = await this.projects.read(consistencyTokenOf(req), (projects) =>
+      projects.listProjectsById(ids, { fields, after: last }),
+    );
+    return { page, meta: metaOfIds(page, ids) };
   }
 }

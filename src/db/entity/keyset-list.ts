@@ -1,6 +1,8 @@
-import { and, type SQL, sql } from 'drizzle-orm';
+import { and, getTableName, type SQL, sql, type SQLWrapper, Subquery } from 'drizzle-orm';
+import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
+import { FITS, isMeasured, MAX_PAGE_BYTES, measuredRows, PageBytes } from '../query/page-bytes.js';
 import { keptStatements, withPlainRows } from '../query/prepared.js';
 import type { Entity, EntityRow } from './entity.js';
 import type { FilterValues } from './filters.js';
@@ -12,7 +14,7 @@ export interface Position {
 }
 
 export interface ListQuery {
-  /** The most rows of a page; default 50. */
+  /** The most rows of a page, which holds fewer where they are large; default 50. */
   limit?: number;
   /** The end of the page before, from its `next`. */
   after?: Position;
@@ -57,8 +59,15 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
     checkLimit(limit);
     const order = orderOf(entity, query.sort);
     const names = namesOf(entity, filters);
-    const shape = [order.by, order.descending, after !== undefined, ...names].join();
-    const statement = kept(shape, () => prepare(order, names, after !== undefined));
+    const isLaterPage = after !== undefined;
+    const shape = [order.by, order.descending, isLaterPage, isMeasured(limit), ...names].join();
+    const statement = kept(shape, () => {
+      const found = select(order, names, isLaterPage);
+      return withPlainRows(
+        (isMeasured(limit) ? measured(found) : found).prepare(`list ${entity.name}`),
+        ['id'],
+      );
+    });
     const values = Object.fromEntries(
       names.map((name) => [`filter_${name}`, toValue(filters[name])]),
     );
@@ -68,14 +77,14 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
       afterKey: after?.key,
       afterId: after?.id,
     })) as Row[];
-    const page = rows.length > limit ? rows.slice(0, limit) : rows;
+    const page = rows.slice(0, countOfPage(rows, limit));
     return {
       rows: page,
-      next: rows.length > limit ? positionOf(page.at(-1)!, order) : undefined,
+      next: rows.length > page.length ? positionOf(page.at(-1)!, order) : undefined,
     };
   }
 
-  function prepare({ by, descending }: Order, names: string[], isLaterPage: boolean) {
+  function select({ by, descending }: Order, names: string[], isLaterPage: boolean) {
     const { id } = entity.table;
     const key = entity.columns[by]!;
     const direction = sql.raw(descending ? 'desc' : 'asc');
@@ -85,18 +94,56 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
     const conditions: SQL[] = names.map((name) =>
       entity.filters[name]!.where(sql`${sql.placeholder(`filter_${name}`)}`),
     );
-    return withPlainRows(
-      db
-        .select(entity.columns)
-        .from(entity.table)
-        .where(and(...conditions, isLaterPage ? afterCursor : undefined))
-        .orderBy(sql`${key} ${direction}, ${id} ${direction}`)
-        .limit(sql.placeholder('limit'))
-        .prepare(`list ${entity.name}`),
+    return db
+      .select(entity.columns)
+      .from(entity.table)
+      .where(and(...conditions, isLaterPage ? afterCursor : undefined))
+      .orderBy(sql`${key} ${direction}, ${id} ${direction}`)
+      .limit(sql.placeholder('limit'));
+  }
+
+  /** The same for a long page. The row behind the last that fits has no id. */
+  function measured(found: SQLWrapper) {
+    const { table, columns } = entity;
+    const sized = Object.values(columns).filter(isLarge);
+    const rows = measuredRows(
+      found,
+      sized.map(({ name }) => name),
     );
+    const id = sql`case when ${FITS} then ${sql.identifier(table.id.name)} end`;
+    return db.select({ ...columns, id }).from(new Subquery(rows, columns, getTableName(table)));
   }
 
   return { list };
+}
+
+/** Whether the values of a column may be long. */
+function isLarge(column: PgColumn): boolean {
+  return /char|text|json|bytea|\[/.test(column.getSQLType());
+}
+
+/** How many of the rows are in the page: up to the limit, and fewer where they are large. */
+function countOfPage(rows: EntityRow[], limit: number): number {
+  const isSmall = sum(rows.map(mostBytesOf)) <= MAX_PAGE_BYTES;
+  if (isSmall && rows.at(-1)?.id !== null) return Math.min(rows.length, limit);
+  const bytes = new PageBytes();
+  const end = rows.findIndex(
+    (row, i) => i === limit || row.id === null || !bytes.takes(JSON.stringify(row)),
+  );
+  return end === -1 ? rows.length : end;
+}
+
+/** No JSON of the row has more bytes: six for each character, and room for names, numbers and dates. */
+function mostBytesOf(row: EntityRow): number {
+  const sizes = Object.values(row).map((value: unknown) => {
+    if (typeof value === 'string') return 6 * value.length;
+    return typeof value === 'object' && value !== null ? 6 * JSON.stringify(value).length : 0;
+  });
+  return sum(sizes) + 100 * sizes.length;
+}
+
+function sum(numbers: number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 function checkLimit(limit: number): void {

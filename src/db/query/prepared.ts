@@ -60,7 +60,7 @@ export function emptyRows(rows: unknown[]): void {
  * The same query with its rows as arrays of PostgreSQL's own texts, in the order of the columns, for
  * who has no use for values.
  */
-export function withTexts<Row extends string[]>(
+export function withTexts<Row extends (string | null)[]>(
   query: Query,
 ): { execute(values: Record<string, unknown>): Promise<Row[]> } {
   (query as unknown as Prepared).customResultMapper = (rows) => rows;

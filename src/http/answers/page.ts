@@ -36,7 +36,11 @@ export function PageCursor(description: string): PropertyDecorator {
 /** What a list says about itself. */
 @ApiSchema({ name: 'PageMeta', description: 'What a list says about itself.' })
 export class PageMetaDto {
-  @ApiProperty({ type: 'integer', example: 50, description: 'The limit that was applied.' })
+  @ApiProperty({
+    type: 'integer',
+    example: 50,
+    description: 'The limit that was applied. A page of large entries ends before it.',
+  })
   limit!: number;
 
   @ApiProperty({

@@ -31,7 +31,7 @@ const TECHNOLOGIES = {
 const SORTS = PROJECT_SORT_KEYS.flatMap((key) => [`-${key}`, key]);
 
 export class ListProjectsQuery {
-  @PageLimit('The most projects of a page.')
+  @PageLimit('The most projects of a page, which holds fewer where they are large.')
   limit: number = 50;
 
   @PageCursor(
@@ -119,7 +119,7 @@ export class ListProjectsQuery {
     maxItems: MAX_LIMIT,
     uniqueItems: true,
     description:
-      'The projects with these ids, which are UUIDs, in this order; given once for each, and one that is given twice is refused. Ids that there are not are left out. Of the other parameters only `fields` goes with it.',
+      'The projects with these ids, which are UUIDs, in this order; given once for each, and one that is given twice is refused. Ids that there are not are left out. Of the other parameters only `fields` and `after` go with it: the page ends early, with a cursor, once it holds a mebibyte of JSON.',
   })
   @IsOptional()
   @Repeatable()

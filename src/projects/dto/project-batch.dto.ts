@@ -137,6 +137,10 @@ export class OperationResultDto {
   })
   etag?: string;
 
-  @ApiProperty({ type: ProjectDto, description: 'As it is now; of one removed, as it was.' })
-  project!: ProjectDto;
+  @ApiPropertyOptional({
+    type: ProjectDto,
+    description:
+      'As it is now; of one removed, as it was. Left out of projects removed once they come to a mebibyte in the answer; their history still has them.',
+  })
+  project?: ProjectDto;
 }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { type SQL, sql } from 'drizzle-orm';
+import { getTableColumns, type SQL, sql, Subquery } from 'drizzle-orm';
 import { type Author, setWriteAuthor } from '../../entity/author.js';
 import { checkedId } from '../../entity/checked-id.js';
 import type { Db } from '../../connection.js';
 import { DataError } from '../../errors.js';
+import { FITS, measuredRows, PageBytes } from '../../query/page-bytes.js';
 import { withPlainRows } from '../../query/prepared.js';
 import { type Project, projects } from '../../schema.js';
 import { inTransaction } from '../../transaction.js';
@@ -29,13 +30,20 @@ export type ProjectOperation =
   | ({ op: 'replace'; project: Values } & Named)
   | ({ op: 'delete' } & Named);
 
-export interface OperationResult {
-  op: ProjectOperation['op'];
-  /** As it is now; of one deleted, as it was. */
-  project: Project;
-  /** Whether there was none under its id before. */
-  created: boolean;
-}
+export type OperationResult =
+  | {
+      op: 'create' | 'replace';
+      /** As it is now. */
+      project: Project;
+      /** Whether there was none under its id before. */
+      created: boolean;
+    }
+  | {
+      op: 'delete';
+      /** As it was. Undefined once the projects deleted come to a megabyte; their history has them. */
+      project?: Project;
+      created: false;
+    };
 
 /** One operation that cannot be done. */
 export interface Refusal {
@@ -71,22 +79,21 @@ export async function writeProjects(
       id: operation.op === 'create' ? randomUUID() : checkedId(operation.id),
     }));
     await refuseUnmet(tx, rows);
-    const written = [
-      ...(await put(
-        tx,
-        rows.filter((row) => row.op !== 'delete'),
-      )),
-      ...(await remove(
-        tx,
-        rows.filter((row) => row.op === 'delete'),
-      )),
+    const [deletions, puts] = [
+      rows.filter((row) => row.op === 'delete'),
+      rows.filter((row) => row.op !== 'delete'),
     ];
-    const byId = new Map(written.map((result) => [result.project.id, result]));
-    return rows.map(({ op, id }) => ({ op, ...byId.get(id)! }));
+    const written = await put(tx, puts);
+    const removed = await remove(tx, deletions);
+    return rows.map(({ op, id }) =>
+      op === 'delete'
+        ? { op, project: removed.get(id), created: false }
+        : { op, ...written.get(id)! },
+    );
   });
 }
 
-type Written = Omit<OperationResult, 'op'>;
+type Written = Pick<OperationResult & { op: 'create' }, 'project' | 'created'>;
 
 /** Locks the projects that are named, so that what is found of them holds until the end. */
 async function refuseUnmet(tx: Db, rows: ({ id: string } & ProjectOperation)[]): Promise<void> {
@@ -116,8 +123,8 @@ function refusalOf(
   return isMet ? undefined : 'version_mismatch';
 }
 
-async function put(tx: Db, rows: { id: string; project: Values }[]): Promise<Written[]> {
-  if (rows.length === 0) return [];
+async function put(tx: Db, rows: { id: string; project: Values }[]): Promise<Map<string, Written>> {
+  if (rows.length === 0) return new Map();
   const given = JSON.stringify(
     rows.map(({ id, project }) => ({ id, ...byColumn(normalized(project)) })),
   );
@@ -139,10 +146,12 @@ async function put(tx: Db, rows: { id: string; project: Values }[]): Promise<Wri
     .returning({ ...PROJECT.columns, created: WAS_INSERTED })
     .prepare('batch');
   const written = await withPlainRows(statement, ['created']).execute();
-  return written.map(({ created, ...project }) => ({
-    project: project as unknown as Project,
-    created,
-  }));
+  return new Map(
+    written.map(({ created, ...row }) => {
+      const project = row as unknown as Project;
+      return [project.id, { project, created }];
+    }),
+  );
 }
 
 const ALL = Object.keys(PROJECT.columns);
@@ -162,10 +171,24 @@ function typed(name: keyof Values): SQL {
   return sql`${columnOf(name)} ${sql.raw(projects[name].getSQLType())}`;
 }
 
-async function remove(tx: Db, rows: { id: string }[]): Promise<Written[]> {
-  if (rows.length === 0) return [];
-  const removed = await tx.delete(projects).where(isOneOf(rows)).returning(PROJECT.columns);
-  return removed.map((project) => ({ project: project as unknown as Project, created: false }));
+/** Resolves with the projects as they were, in the order of the ids, up to a megabyte of them. */
+async function remove(tx: Db, rows: { id: string }[]): Promise<Map<string, Project>> {
+  if (rows.length === 0) return new Map();
+  const removed = tx
+    .$with('removed')
+    .as(tx.delete(projects).where(isOneOf(rows)).returning(PROJECT.columns));
+  const sized = WRITTEN.map((name) => projects[name].name);
+  const measured = measuredRows(sql`select * from removed order by id`, sized);
+  const found = await tx
+    .with(removed)
+    .select(PROJECT.columns)
+    .from(new Subquery(measured, getTableColumns(projects), 'projects'))
+    .where(FITS);
+  const bytes = new PageBytes();
+  const fitting = (found as unknown as Project[]).filter((project) =>
+    bytes.takes(JSON.stringify(project)),
+  );
+  return new Map(fitting.map((project) => [project.id, project]));
 }
 
 /** One parameter however many ids there are, so that it is one statement to prepare. */

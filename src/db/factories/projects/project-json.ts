@@ -12,13 +12,16 @@ export type ProjectTexts = [facts: string, ...written: string[]];
 type Fields = (keyof Project)[] | undefined;
 
 /** What selects the texts; without the large ones that are not among the fields asked for. */
-export function projectTexts(fields: Fields): Record<string, SQL> {
-  const written = WRITTEN.map((name): [string, SQL] => [
+export function projectTexts(fields: Fields): Record<string, SQL.Aliased> {
+  const written = WRITTEN.map((name): [string, SQL.Aliased] => [
     name,
-    isRead(name, fields) ? kindOf(name).text(projects[name]) : sql`''`,
+    (isRead(name, fields) ? kindOf(name).text(projects[name]) : sql`''`).as(name),
   ]);
   return {
-    facts: sql`concat_ws(',', ${projects.id}, ${projects.version}, ${projects.createdAt}, ${projects.updatedAt})`,
+    facts:
+      sql`concat_ws(',', ${projects.id}, ${projects.version}, ${projects.createdAt}, ${projects.updatedAt})`.as(
+        'facts',
+      ),
     ...Object.fromEntries(written),
   };
 }

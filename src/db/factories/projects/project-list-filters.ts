@@ -2,6 +2,7 @@ import { and, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
 import type { Db } from '../../connection.js';
 import { PLANNED_FOR_ITS_VALUES } from '../../driver/driver.js';
 import { DataError } from '../../errors.js';
+import { isMeasured } from '../../query/page-bytes.js';
 import { largeTextsRead } from './project-json.js';
 import { projects } from '../../schema.js';
 import type { ProjectListQuery } from './project-list-query.js';
@@ -62,6 +63,7 @@ export function shapeOf(query: ProjectListQuery): string {
     query.updatedFrom !== undefined,
     query.updatedTo !== undefined,
     largeTextsRead(query.fields),
+    isMeasured(query.limit ?? 50),
   ].join();
 }
 

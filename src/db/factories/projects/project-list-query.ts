@@ -13,7 +13,7 @@ export interface Position {
 
 /** What to list: every filter must hold. The one query object, for HTTP, the factory and code. */
 export interface ProjectListQuery {
-  /** The most projects of a page; default 50. */
+  /** The most projects of a page, which holds fewer where they are large; default 50. */
   limit?: number;
   /** The end of the page before, from its `next`. */
   after?: Position;

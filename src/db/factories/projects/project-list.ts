@@ -1,9 +1,10 @@
 import { and, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../../connection.js';
 import { DataError } from '../../errors.js';
-import { emptyRows, keptStatements, withTexts } from '../../query/prepared.js';
-import { positionOf, projectJson, type ProjectTexts, projectTexts } from './project-json.js';
-import { type Project, projects } from '../../schema.js';
+import { isMeasured } from '../../query/page-bytes.js';
+import { keptStatements } from '../../query/prepared.js';
+import { projects } from '../../schema.js';
+import { checkedId } from '../../entity/checked-id.js';
 import { estimateCount, prepareCount, prepareUses } from './project-count.js';
 import {
   beyond,
@@ -22,24 +23,9 @@ import {
   walkOf,
 } from './project-list-filters.js';
 import { nfc } from '../../entity/normalize-texts.js';
-import type { Position, ProjectListQuery } from './project-list-query.js';
-
-/** A page of projects. */
-export class ProjectPage {
-  constructor(
-    /** The projects as a JSON array, as they are answered. */
-    readonly json: string,
-    /** Where the next page begins; undefined on the last. */
-    readonly next?: Position,
-    readonly total?: number,
-    readonly totalIsEstimate?: boolean,
-  ) {}
-
-  /** The projects, read from the JSON. */
-  get projects(): Partial<Project>[] {
-    return JSON.parse(this.json) as Partial<Project>[];
-  }
-}
+import { largeTextsRead, projectTexts } from './project-json.js';
+import type { ProjectListQuery } from './project-list-query.js';
+import { type FoundTexts, isFull, pageOf, prepareTexts, ProjectPage } from './project-page.js';
 
 /** How many projects of a technology are looked at before the search index is asked for the other filters. */
 const CANDIDATES = 1000;
@@ -82,7 +68,7 @@ export function createProjectLists(db: Db) {
     return new ProjectPage(json, next, total, query.count === 'estimated');
   }
 
-  async function findRows(query: ProjectListQuery, values: Values): Promise<ProjectTexts[]> {
+  async function findRows(query: ProjectListQuery, values: Values): Promise<FoundTexts[]> {
     const { sortBy = 'createdAt', technology = [], anyTechnology = [] } = query;
     const isWalked = sortBy === 'createdAt' && technology.length + anyTechnology.length > 0;
     if (isWalked && hasOneWalk(query)) return await walkTechnologies(query, values);
@@ -91,7 +77,7 @@ export function createProjectLists(db: Db) {
       const matches = await estimateCount(db, query, searched);
       if (matches > FEW) {
         const rows = await walkPart(query, searched, matches);
-        if (rows.length === values.limit) return rows;
+        if (isFull(rows, values.limit)) return rows;
       }
     }
     return await walkProjects(query, searched);
@@ -101,7 +87,7 @@ export function createProjectLists(db: Db) {
   async function walkPart(query: ProjectListQuery, searched: Values, matches: number) {
     if (await areMetSoon(query, matches)) {
       const rows = await walkCandidates(query, searched);
-      if (rows.length === searched.limit) return rows;
+      if (isFull(rows, searched.limit)) return rows;
     }
     return await walkDays(query, searched, matches);
   }
@@ -119,7 +105,7 @@ export function createProjectLists(db: Db) {
   }
 
   /** In the order of the sort, by an index or by the search index: the planner decides, for these values. */
-  async function walkProjects(query: ProjectListQuery, searched: Values): Promise<ProjectTexts[]> {
+  async function walkProjects(query: ProjectListQuery, searched: Values): Promise<FoundTexts[]> {
     const statement = kept(`projects ${shapeOf(query)}`, () => prepareProjects(query));
     return await statement.execute(searched);
   }
@@ -146,7 +132,7 @@ export function createProjectLists(db: Db) {
         days: daysQuery(days),
         lastDay: days.at(-1),
       });
-      if (rows.length === searched.limit) return rows;
+      if (isFull(rows, searched.limit)) return rows;
     }
     return [];
   }
@@ -160,13 +146,13 @@ export function createProjectLists(db: Db) {
       .where(and(projectFilters(query), within, beyond(query, key, id)))
       .orderBy(inOrder(query, key, id))
       .limit(sql.placeholder('limit'));
-    return withTexts<ProjectTexts>(found.prepare('projects'));
+    return prepareTexts(db, 'projects', found, query.limit);
   }
 
   /** In the order of creation, by the index of one technology, or of each of several alternatives. */
   async function walkTechnologies(query: ProjectListQuery, values: Values) {
     const statement = kept(`technologies ${shapeOf(query)}`, () =>
-      withTexts<ProjectTexts>(prepareWalk(query, walkOf(query, sql`${LIMIT}`))),
+      prepareWalk(query, walkOf(query, sql`${LIMIT}`)),
     );
     return await statement.execute(values);
   }
@@ -178,7 +164,7 @@ export function createProjectLists(db: Db) {
   async function walkCandidates(query: ProjectListQuery, values: Values) {
     const statement = kept(`candidates ${shapeOf(query)}`, () => {
       const walk = walkOf(query, sql.raw(String(CANDIDATES)));
-      return withTexts<ProjectTexts>(prepareWalk(query, walk, candidateFilters(query)));
+      return prepareWalk(query, walk, candidateFilters(query));
     });
     const { q } = query;
     const words = { q, technology: undefined, anyTechnology: undefined };
@@ -186,14 +172,14 @@ export function createProjectLists(db: Db) {
   }
 
   function prepareWalk(query: ProjectListQuery, walk: SQL, filters?: SQL) {
-    return db
+    const found = db
       .select(projectTexts(query.fields))
       .from(projects)
       .innerJoin(sql`(${walk}) as found`, sql`found.project_id = ${projects.id}`)
       .where(filters)
       .orderBy(inOrder(query, sql`found.created_at`, sql`found.project_id`))
-      .limit(sql.placeholder('limit'))
-      .prepare('technologies');
+      .limit(sql.placeholder('limit'));
+    return prepareTexts(db, 'technologies', found, query.limit);
   }
 
   /** The values with what the search index is asked for, if it is. */
@@ -212,7 +198,33 @@ export function createProjectLists(db: Db) {
     return row!.total;
   }
 
-  return { listProjects };
+  /**
+   * The projects with these ids that exist, in the order of the ids. The page ends early where it is
+   * large enough: its `next` names the last project in it.
+   */
+  async function listProjectsById(
+    ids: string[],
+    { fields, after }: Pick<ProjectListQuery, 'fields'> & { after?: string } = {},
+  ): Promise<ProjectPage> {
+    const checked = ids.map(checkedId);
+    const left = checked.slice(after === undefined ? 0 : checked.indexOf(checkedId(after)) + 1);
+    const shape = `ids ${largeTextsRead(fields)} ${isMeasured(left.length)}`;
+    const statement = kept(shape, () => {
+      const found = db
+        .select(projectTexts(fields))
+        .from(projects)
+        .innerJoin(
+          sql`unnest(${sql.placeholder('ids')}::uuid[]) with ordinality as given (id, place)`,
+          sql`given.id = ${projects.id}`,
+        )
+        .orderBy(sql`given.place`);
+      return prepareTexts(db, 'ids', found, left.length);
+    });
+    const rows = await statement.execute({ ids: left });
+    return pageOf({ fields, limit: left.length }, rows);
+  }
+
+  return { listProjects, listProjectsById };
 }
 
 function checkLimit({ limit = 1 }: ProjectListQuery): void {
@@ -225,14 +237,4 @@ function hasOneWalk(query: ProjectListQuery): boolean {
   const { q, updatedFrom, updatedTo, technology = [], anyTechnology = [] } = query;
   const walks = technology.length + (anyTechnology.length > 0 ? 1 : 0);
   return walks === 1 && q === undefined && updatedFrom === undefined && updatedTo === undefined;
-}
-
-/** The page of a query, from its rows and one more if there are more. */
-function pageOf(query: ProjectListQuery, rows: ProjectTexts[]): ProjectPage {
-  const { limit = 50, sortBy = 'createdAt', fields } = query;
-  const page = rows.length > limit ? rows.slice(0, limit) : rows;
-  const json = `[${page.map((texts) => projectJson(texts, fields)).join(',')}]`;
-  const next = rows.length > limit ? positionOf(page.at(-1)!, sortBy) : undefined;
-  emptyRows(rows);
-  return new ProjectPage(json, next);
 }
