@@ -187,7 +187,7 @@ export interface paths {
         };
         /**
          * List projects
-         * @description A page of the projects that every filter given lets through, the newest first unless `sort` says otherwise. Follow `meta.nextCursor`, or the `Link` header, to the last page: whatever others write meanwhile, each project that stands all along is met once. One whose sort key changes meanwhile moves.
+         * @description A page of the projects that every filter given lets through, the newest first unless `sort` says otherwise. Follow `meta.nextCursor`, or the `Link` header, to the last page: whatever others write meanwhile, each project that stands all along is met once. One whose sort key changes meanwhile moves. A page ends early, with a cursor, once it holds a mebibyte of JSON.
          */
         get: operations["listProjects"];
         put?: never;
@@ -450,8 +450,8 @@ export interface components {
              * @example "1"
              */
             etag?: string;
-            /** @description As it is now; of one removed, as it was. */
-            project: components["schemas"]["Project"];
+            /** @description As it is now; of one removed, as it was. Left out of projects removed once they come to a mebibyte in the answer; their history still has them. */
+            project?: components["schemas"]["Project"];
         };
         OperationResultListResponse: {
             /** @enum {boolean} */
@@ -625,7 +625,7 @@ export interface components {
         /** @description What a page of the feed says about itself. */
         FeedMeta: {
             /**
-             * @description The limit that was applied.
+             * @description The limit that was applied. A page of large entries ends before it.
              * @example 50
              */
             limit: number;
@@ -686,7 +686,7 @@ export interface components {
         /** @description What a list says about itself. */
         PageMeta: {
             /**
-             * @description The limit that was applied.
+             * @description The limit that was applied. A page of large entries ends before it.
              * @example 50
              */
             limit: number;
@@ -753,7 +753,7 @@ export interface components {
         /** @description What a list says about itself. */
         ListMeta: {
             /**
-             * @description The limit that was applied.
+             * @description The limit that was applied. A page of large entries ends before it.
              * @example 50
              */
             limit: number;
@@ -823,25 +823,8 @@ export interface components {
             data: components["schemas"]["Technology"][];
         };
     };
-    responses: {
-        /** @description 405. `method_not_allowed`: The path does not take this method. */
-        MethodNotAllowed: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                Allow: components["headers"]["Allow"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
-    };
-    parameters: {
-        /** @description The id of the request; it comes back on the answer and stands in the log. */
-        "X-Request-Id": string;
-        /** @description W3C Trace Context: the trace id stands in the log, and is the id of a request without X-Request-Id. */
-        traceparent: string;
-    };
+    responses: never;
+    parameters: never;
     requestBodies: never;
     headers: {
         /**
@@ -899,11 +882,6 @@ export interface components {
          * @example attachment; filename="projects-2026-01-31T120000Z.ndjson"
          */
         "Content-Disposition": string;
-        /**
-         * @description The methods that the path takes.
-         * @example GET, HEAD, OPTIONS, POST
-         */
-        Allow: string;
     };
     pathItems: never;
 }
@@ -1725,7 +1703,7 @@ export interface operations {
     listProjects: {
         parameters: {
             query?: {
-                /** @description The most projects of a page. */
+                /** @description The most projects of a page, which holds fewer where they are large. */
                 limit?: number;
                 /** @description The `meta.nextCursor` of the page before, for the page behind it. A cursor belongs to the filter and the sort that made it: with others, changed or cut it is refused (`invalid_cursor`). */
                 after?: string;
@@ -1749,7 +1727,7 @@ export interface operations {
                 fields?: string;
                 /** @description Whether `meta.total` says how many projects match in all: `estimated` from the statistics of the database, at once; `exact` by counting, which takes the longer the more there are. */
                 count?: "none" | "estimated" | "exact";
-                /** @description The projects with these ids, which are UUIDs, in this order; given once for each, and one that is given twice is refused. Ids that there are not are left out. Of the other parameters only `fields` goes with it. */
+                /** @description The projects with these ids, which are UUIDs, in this order; given once for each, and one that is given twice is refused. Ids that there are not are left out. Of the other parameters only `fields` and `after` go with it: the page ends early, with a cursor, once it holds a mebibyte of JSON. */
                 id?: string[];
             };
             header?: never;

@@ -1,7 +1,5 @@
-import type { Request } from 'express';
 import type { Position, ProjectListQuery } from '../db/factories/projects/project-list-query.js';
 import type { ProjectPage } from '../db/factories/projects/project-page.js';
-import { targetOf } from '../http/answers/public-path.js';
 import { decodeCursor, encodeCursor } from '../http/answers/cursor.js';
 import { notValid } from '../http/problems/problem.js';
 import { isUuid } from '../db/driver/text-format.js';
@@ -77,9 +75,8 @@ function boundTo(parameters: ListProjectsQuery): string {
   return JSON.stringify([sort, technology, anyTechnology, q, times]);
 }
 
-/** `id` asks for certain projects, so nothing is left to filter or to sort. */
-export function refuseBesideIds(req: Request): void {
-  const given = new URL(`http://service${targetOf(req)}`).searchParams.keys();
+/** Throws `validation_failed` for other parameters beside `id`, which leaves nothing to filter or to sort. */
+export function refuseBesideIds(given: Iterable<string>): void {
   const allowed = ['id', 'fields', 'after'];
   const others = [...new Set(given)].filter((name) => !allowed.includes(name));
   if (others.length > 0)

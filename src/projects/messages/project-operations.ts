@@ -21,7 +21,7 @@ import { ListTechnologiesQuery } from '../../technologies/dto/technology.dto.js'
 import { ListProjectsQuery } from '../dto/list-projects.query.js';
 import { ProjectBatchDto } from '../dto/project-batch.dto.js';
 import { operationsOf, resultOf, throwAsProblem } from '../project-batch.js';
-import { listQueryOf, metaOf } from '../project-list.js';
+import { lastIdOf, listQueryOf, metaOf, metaOfIds, refuseBesideIds } from '../project-list.js';
 import { PatchProjectDto, WriteProjectDto } from '../projects.resource.js';
 import {
   bodyOf,
@@ -112,14 +112,12 @@ function reads(db: Db) {
 
   async function listByIds(
     ids: string[],
-    { fields }: ListProjectsQuery,
+    { fields, after }: ListProjectsQuery,
     { query }: RequestParts,
   ): Promise<Reply> {
-    const others = Object.keys(query as object).filter((name) => !['id', 'fields'].includes(name));
-    if (others.length > 0)
-      throw notValid(others.map((path) => ({ path, message: 'does not go with id' })));
-    const data = await projects.getProjectsById(ids, fields);
-    return { status: 200, data, meta: { limit: ids.length, nextCursor: null, hasMore: false } };
+    refuseBesideIds(Object.keys(query as object));
+    const page = await projects.listProjectsById(ids, { fields, after: lastIdOf(after, ids) });
+    return { status: 200, data: page.projects, meta: metaOfIds(page, ids) };
   }
 }
 
