@@ -69,7 +69,7 @@ export interface paths {
         put?: never;
         /**
          * Create, replace and remove projects, all or none
-         * @description All operations are done in one transaction, or none is, and `data` holds a result for each, in their order. Where some cannot be done, the answer has the code of the first of them, and `errors` names each: a project to be removed that is not there (`not_found`), an `ifMatch` that is not met (`version_mismatch`). An id may stand in one operation only.
+         * @description All operations are done in one transaction, or none is, and `data` holds a result for each, in their order. Where some cannot be done, the answer has the code of the first of them, and `errors` names each: a project to be removed that does not exist (`not_found`), an `ifMatch` that is not met (`version_mismatch`). An id may stand in one operation only.
          */
         post: operations["batchProjects"];
         delete?: never;
@@ -187,7 +187,7 @@ export interface paths {
         };
         /**
          * List projects
-         * @description A page of the projects that every filter given lets through, the newest first unless `sort` says otherwise. Follow `meta.nextCursor`, or the `Link` header, to the last page: whatever others write meanwhile, each project that stands all along is met once. One whose sort key changes meanwhile moves. A page ends early, with a cursor, once it holds a mebibyte of JSON.
+         * @description A page of the projects that every filter given lets through, the newest first unless `sort` says otherwise. Follow `meta.nextCursor`, or the `Link` header, to the last page: whatever others write meanwhile, each project that exists all along is met once. One whose sort key changes meanwhile moves. A page ends early, with a cursor, once it holds a mebibyte of JSON.
          */
         get: operations["listProjects"];
         put?: never;
@@ -216,7 +216,7 @@ export interface paths {
         get: operations["getProject"];
         /**
          * Replace a project, or create it under this id
-         * @description The same request twice gives the same project. With `If-Match` it only replaces, with `If-None-Match: *` it only creates. A project that is created under the id of one that was deleted goes on from the version of the deletion, for as long as that is in the history, so that an ETag never names both.
+         * @description The same request twice gives the same project. With `If-Match` it only replaces, with `If-None-Match: *` it only creates. A project that is created under the id of one that was deleted goes on from the version of the deletion, as long as the history has it, so that no ETag names both.
          */
         put: operations["replaceProject"];
         post?: never;
@@ -1977,10 +1977,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Answer 304 if the project is still at one of these ETags, such as `"7"`. */
-                "If-None-Match"?: string;
                 /** @description Answer 412 if the project is at none of these ETags. */
                 "If-Match"?: string;
+                /** @description Answer 304 if the project is still at one of these ETags, such as `"7"`. */
+                "If-None-Match"?: string;
             };
             path: {
                 /** @description The id of the project: a UUID of any version. */
