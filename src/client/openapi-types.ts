@@ -853,6 +853,11 @@ export interface components {
          */
         "Idempotency-Replayed": string;
         /**
+         * @description Where the operator has set up read replicas: send it with the reads that must see this write.
+         * @example 1-16/B374D848
+         */
+        "X-Consistency-Token": string;
+        /**
          * @description Seconds to wait before the request is tried again.
          * @example 1
          */
@@ -1053,13 +1058,14 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-Consistency-Token": components["headers"]["X-Consistency-Token"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["OperationResultListResponse"];
                 };
             };
-            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_json`: The body is not valid JSON. `invalid_value`: The database refused a value. `bad_request`: The request cannot be understood. `invalid_header`: A header is not valid. */
+            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_header`: A header is not valid. `invalid_json`: The body is not valid JSON. `invalid_value`: The database refused a value. `bad_request`: The request cannot be understood. `invalid_header`: A header is not valid. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1225,13 +1231,14 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-Consistency-Token": components["headers"]["X-Consistency-Token"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ImportReportResponse"];
                 };
             };
-            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `import_refused`: Rows of the file were refused. `invalid_value`: The database refused a value. `bad_request`: The request cannot be understood. `invalid_header`: A header is not valid. */
+            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_header`: A header is not valid. `import_refused`: Rows of the file were refused. `invalid_value`: The database refused a value. `bad_request`: The request cannot be understood. `invalid_header`: A header is not valid. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1372,7 +1379,10 @@ export interface operations {
                 /** @description What the file is; without it `Accept` says, and else it is `ndjson`. */
                 format?: "ndjson" | "csv";
             };
-            header?: never;
+            header?: {
+                /** @description The token of a write: the answer contains that write, and all before it. */
+                "X-Consistency-Token"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1390,7 +1400,7 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. */
+            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_header`: A header is not valid. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1479,6 +1489,8 @@ export interface operations {
             header?: {
                 /** @description For a stream: the `id` of the last event received. The stream continues after it, whatever `after` says. */
                 "Last-Event-ID"?: string;
+                /** @description The token of a write: the answer contains that write, and all before it. */
+                "X-Consistency-Token"?: string;
             };
             path?: never;
             cookie?: never;
@@ -1496,7 +1508,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_cursor`: The cursor does not belong to this list. */
+            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_header`: A header is not valid. `invalid_cursor`: The cursor does not belong to this list. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1592,7 +1604,10 @@ export interface operations {
                 /** @description The `meta.nextCursor` of the page before. */
                 after?: string;
             };
-            header?: never;
+            header?: {
+                /** @description The token of a write: the answer contains that write, and all before it. */
+                "X-Consistency-Token"?: string;
+            };
             path: {
                 /** @description The id of the project: a UUID of any version. */
                 id: string;
@@ -1612,7 +1627,7 @@ export interface operations {
                     "application/json": components["schemas"]["HistoryEntryListResponse"];
                 };
             };
-            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_id`: The id is not a UUID. `invalid_cursor`: The cursor does not belong to this list. */
+            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_header`: A header is not valid. `invalid_id`: The id is not a UUID. `invalid_cursor`: The cursor does not belong to this list. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1730,7 +1745,10 @@ export interface operations {
                 /** @description The projects with these ids, which are UUIDs, in this order; given once for each, and one that is given twice is refused. Ids that there are not are left out. Of the other parameters only `fields` and `after` go with it: the page ends early, with a cursor, once it holds a mebibyte of JSON. */
                 id?: string[];
             };
-            header?: never;
+            header?: {
+                /** @description The token of a write: the answer contains that write, and all before it. */
+                "X-Consistency-Token"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1747,7 +1765,7 @@ export interface operations {
                     "application/json": components["schemas"]["ListedProjectListResponse"];
                 };
             };
-            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_cursor`: The cursor does not belong to this list. */
+            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_header`: A header is not valid. `invalid_cursor`: The cursor does not belong to this list. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1848,13 +1866,14 @@ export interface operations {
                     ETag: components["headers"]["ETag"];
                     Location: components["headers"]["Location"];
                     "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "X-Consistency-Token": components["headers"]["X-Consistency-Token"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ProjectResponse"];
                 };
             };
-            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_json`: The body is not valid JSON. `invalid_value`: The database refused a value. `bad_request`: The request cannot be understood. `invalid_header`: A header is not valid. */
+            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_header`: A header is not valid. `invalid_json`: The body is not valid JSON. `invalid_value`: The database refused a value. `bad_request`: The request cannot be understood. `invalid_header`: A header is not valid. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1981,6 +2000,8 @@ export interface operations {
                 "If-Match"?: string;
                 /** @description Answer 304 if the project is still at one of these ETags, such as `"7"`. */
                 "If-None-Match"?: string;
+                /** @description The token of a write: the answer contains that write, and all before it. */
+                "X-Consistency-Token"?: string;
             };
             path: {
                 /** @description The id of the project: a UUID of any version. */
@@ -2010,7 +2031,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_id`: The id is not a UUID. `invalid_header`: A header is not valid. */
+            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_header`: A header is not valid. `invalid_id`: The id is not a UUID. `invalid_header`: A header is not valid. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2134,6 +2155,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     ETag: components["headers"]["ETag"];
+                    "X-Consistency-Token": components["headers"]["X-Consistency-Token"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2146,13 +2168,14 @@ export interface operations {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     ETag: components["headers"]["ETag"];
                     Location: components["headers"]["Location"];
+                    "X-Consistency-Token": components["headers"]["X-Consistency-Token"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ProjectResponse"];
                 };
             };
-            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_id`: The id is not a UUID. `invalid_header`: A header is not valid. `invalid_json`: The body is not valid JSON. `invalid_value`: The database refused a value. `bad_request`: The request cannot be understood. */
+            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_header`: A header is not valid. `invalid_id`: The id is not a UUID. `invalid_header`: A header is not valid. `invalid_json`: The body is not valid JSON. `invalid_value`: The database refused a value. `bad_request`: The request cannot be understood. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2292,13 +2315,14 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-Consistency-Token": components["headers"]["X-Consistency-Token"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ProjectResponse"];
                 };
             };
-            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_id`: The id is not a UUID. `invalid_header`: A header is not valid. */
+            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_header`: A header is not valid. `invalid_id`: The id is not a UUID. `invalid_header`: A header is not valid. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2433,13 +2457,14 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     ETag: components["headers"]["ETag"];
+                    "X-Consistency-Token": components["headers"]["X-Consistency-Token"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ProjectResponse"];
                 };
             };
-            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_id`: The id is not a UUID. `invalid_header`: A header is not valid. `invalid_json`: The body is not valid JSON. `invalid_value`: The database refused a value. `bad_request`: The request cannot be understood. */
+            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_header`: A header is not valid. `invalid_id`: The id is not a UUID. `invalid_header`: A header is not valid. `invalid_json`: The body is not valid JSON. `invalid_value`: The database refused a value. `bad_request`: The request cannot be understood. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2576,7 +2601,10 @@ export interface operations {
                 /** @description The most technologies to answer. */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /** @description The token of a write: the answer contains that write, and all before it. */
+                "X-Consistency-Token"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2592,7 +2620,7 @@ export interface operations {
                     "application/json": components["schemas"]["TechnologyListResponse"];
                 };
             };
-            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. */
+            /** @description `validation_failed`: The request is not valid. `invalid_encoding`: The request is not properly encoded. `invalid_header`: A header is not valid. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
