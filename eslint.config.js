@@ -2,6 +2,20 @@ import js from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
+const SQL = ['drizzle-orm', 'drizzle-orm/*', 'postgres'];
+
+/** What these files must not import. */
+function ban(files, group, ignores = []) {
+  const message = 'The order of the folders forbids it: see CONTRIBUTING.md.';
+  return {
+    files: [files],
+    ignores,
+    rules: {
+      '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ group, message }] }],
+    },
+  };
+}
+
 export default defineConfig(
   globalIgnores(['dist', '.build', 'coverage', '.data', 'src/client/openapi-types.ts']),
   js.configs.recommended,
@@ -19,6 +33,14 @@ export default defineConfig(
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
     },
   },
+  // The order of the folders, for editors; test/architecture.spec.ts knows it whole, with cycles.
+  ban(
+    'src/db/**/*.ts',
+    ['@nestjs/*', 'express', '**/http/**', '**/config/*'],
+    ['src/db/database.module.ts'],
+  ),
+  ban('src/{http,changes,entities}/**/*.ts', [...SQL, '**/config/*', '../projects/**']),
+  ban('src/!(db|http|changes|entities)/**/*.ts', SQL),
   {
     files: ['**/*.js'],
     languageOptions: {

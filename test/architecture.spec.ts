@@ -19,7 +19,7 @@ const OUTSIDE_DATABASE = /^src\/(?!db\/)/;
  * The folders that serve any entity and any host, in the order of imports: each may use those before
  * it. None looks for an Environment.
  */
-const GENERIC = ['db', 'http', 'changes'];
+const GENERIC = ['db', 'http', 'changes', 'entities'];
 const ENVIRONMENT_READERS = [
   /^src\/config\//,
   /^test\//,
