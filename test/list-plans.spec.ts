@@ -82,6 +82,17 @@ it.each(Object.entries(cases))('%s: no sequential scan', async (_name, query) =>
   await expectNoScan(() => createProjectLists(db).listProjects(query));
 });
 
+it.each(Object.entries(cases))('%s: the SQL is the one in review', async (_name, query) => {
+  sent.length = 0;
+  await createProjectLists(db).listProjects(query);
+  // How often a statement is tried, and for an estimate with which values, depends on the statistics.
+  const statements = sent
+    .splice(0)
+    .map(({ text }) => text)
+    .filter((text) => !text.startsWith('explain'));
+  expect([...new Set(statements)].join(';\n\n')).toMatchSnapshot();
+});
+
 it('projects by their ids: no sequential scan', async () => {
   await expectNoScan(() => createProjectsFactory(db).getProjectsById([after.id]));
   await expectNoScan(() => createProjectLists(db).listProjectsById([after.id]));

@@ -1,53 +1,37 @@
+import { FILTER_NAMES, type ProjectFilters } from '../db/factories/projects/project-filters.js';
 import type { Position, ProjectListQuery } from '../db/factories/projects/project-list-query.js';
 import type { ProjectPage } from '../db/factories/projects/project-page.js';
+import { isMomentKey, isTextKey } from '../entities/entity-list.js';
 import { decodeCursor, encodeCursor } from '../http/answers/cursor.js';
 import { notValid } from '../http/problems/problem.js';
 import { isUuid } from '../db/driver/text-format.js';
-import { isKnownYear } from '../http/contract/validators.js';
 import type { ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';
 
 /** The query object of the factory for a request's parameters. Throws `invalid_cursor`. */
 export function listQueryOf(parameters: ListProjectsQuery): ProjectListQuery {
   const { limit, sort, after, fields, count } = parameters;
-  const { technology, anyTechnology, q, createdFrom, createdTo, updatedFrom, updatedTo } =
-    parameters;
   return {
     limit,
     ...orderOf(sort),
     after: after === undefined ? undefined : positionOf(after, parameters),
-    technology,
-    anyTechnology,
-    q,
-    createdFrom,
-    createdTo,
-    updatedFrom,
-    updatedTo,
+    ...filtersIn(parameters),
     fields,
     count,
   };
 }
 
+function filtersIn(parameters: ListProjectsQuery): ProjectFilters {
+  return Object.fromEntries(FILTER_NAMES.map((name) => [name, parameters[name]]));
+}
+
 function positionOf(cursor: string, parameters: ListProjectsQuery): Position {
-  const isKey = parameters.sort.endsWith('name') ? isStorable : isMoment;
+  const isKey = parameters.sort.endsWith('name') ? isTextKey : isMomentKey;
   const [key, id] = decodeCursor(cursor, {
     list: boundTo(parameters),
     are: (keys): keys is [string, string] =>
       keys.length === 2 && isKey(keys[0]!) && isUuid(keys[1]),
   });
   return { key, id };
-}
-
-/** Whether it can be a name. */
-function isStorable(key: string | number): boolean {
-  return typeof key === 'string' && key.isWellFormed() && !key.includes('\0');
-}
-
-/** Whether it is a moment as the database answers it. */
-function isMoment(key: string | number): boolean {
-  if (typeof key !== 'string') return false;
-  if (/^-?infinity$/.test(key)) return true;
-  const time = Date.parse(key);
-  return isKnownYear(time) && new Date(time).toISOString() === key;
 }
 
 /** The order that a `sort` parameter names. */
@@ -69,10 +53,7 @@ export function metaOf(page: ProjectPage, parameters: ListProjectsQuery): ListMe
 
 /** What a cursor belongs to: the filters and the sort, not how much of each project is read. */
 function boundTo(parameters: ListProjectsQuery): string {
-  const { sort, technology, anyTechnology, q } = parameters;
-  const { createdFrom, createdTo, updatedFrom, updatedTo } = parameters;
-  const times = [createdFrom, createdTo, updatedFrom, updatedTo];
-  return JSON.stringify([sort, technology, anyTechnology, q, times]);
+  return JSON.stringify([parameters.sort, filtersIn(parameters)]);
 }
 
 /** Throws `validation_failed` for other parameters beside `id`, which leaves nothing to filter or to sort. */

@@ -1,3 +1,4 @@
+import { DEFAULT_LIMIT } from '../../db/entity/keyset-list.js';
 import type { Type } from '@nestjs/common';
 import { ApiProperty, ApiSchema, getSchemaPath } from '@nestjs/swagger';
 import { CHANGE_ACTIONS } from '../../db/schema.js';
@@ -9,7 +10,7 @@ export const NOW = 'now';
 
 export class ListChangesQuery {
   @PageLimit('The most changes of a page. It holds fewer once they come to a megabyte.')
-  limit: number = 50;
+  limit: number = DEFAULT_LIMIT;
 
   @PageCursor(
     'The `meta.nextCursor` of the page before, or the `cursor` of a change: the page holds what comes after it. `now` starts at the end, with the changes that are yet to come. Without `after` the page starts with the first change that is still kept.',
@@ -19,7 +20,7 @@ export class ListChangesQuery {
 
 export class ListHistoryQuery {
   @PageLimit('The most versions of a page. It holds fewer once they come to a megabyte.')
-  limit: number = 50;
+  limit: number = DEFAULT_LIMIT;
 
   @PageCursor('The `meta.nextCursor` of the page before.')
   after?: string;

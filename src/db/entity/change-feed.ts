@@ -1,3 +1,4 @@
+import { DEFAULT_LIMIT } from './keyset-list.js';
 import { type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 import { DataError, errorCodeOf } from '../errors.js';
@@ -151,7 +152,11 @@ function milliseconds(moment: SQL): SQL {
  * are walked by their index from the cursor on, and the changes of each by theirs, so a page costs the
  * same however long the feed or a transaction is, and whatever other entities have changed.
  */
-function pageQuery(entity: string, { after: place, limit = 50 }: FeedQuery, settled: number) {
+function pageQuery(
+  entity: string,
+  { after: place, limit = DEFAULT_LIMIT }: FeedQuery,
+  settled: number,
+) {
   const position = sql`coalesce(${place?.position ?? null}::bigint, expiry.position)`;
   const sequence = sql`coalesce(${place?.sequence ?? null}::bigint, expiry.sequence)`;
   // Compared as rows, or the planner could walk all positions and filter by the entity.

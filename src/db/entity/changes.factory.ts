@@ -1,3 +1,4 @@
+import { DEFAULT_LIMIT } from './keyset-list.js';
 import { sql } from 'drizzle-orm';
 import { checkedId } from './checked-id.js';
 import type { Db } from '../connection.js';
@@ -30,7 +31,7 @@ export type ChangesFactory = ReturnType<typeof createChangesFactory>;
 export function createChangesFactory(db: Db, entity: string) {
   /** What was done to one entity, the last change first; none for an id that never was. */
   async function getHistory(id: string, query: HistoryQuery = {}): Promise<HistoryPage> {
-    const { limit = 50, before } = query;
+    const { limit = DEFAULT_LIMIT, before } = query;
     const found = sql`
       select ${CHANGE_COLUMNS} from changes
       where entity_id = ${checkedId(id)} and entity = ${entity}

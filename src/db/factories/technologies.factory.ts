@@ -1,3 +1,4 @@
+import { DEFAULT_LIMIT } from '../entity/keyset-list.js';
 import { type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 import { PLANNED_FOR_ITS_VALUES } from '../driver/driver.js';
@@ -30,7 +31,7 @@ export function createTechnologiesFactory(db: Db) {
   const kept = keptStatements(2);
 
   /** The technologies in use whose names begin with `prefix`, in any case; the most used first, then by name. */
-  async function getTechnologies(prefix = '', limit = 50): Promise<TechnologyUse[]> {
+  async function getTechnologies(prefix = '', limit = DEFAULT_LIMIT): Promise<TechnologyUse[]> {
     if (prefix === '') {
       return await kept('all', () => prepareList(db)).execute({ limit });
     }

@@ -1,3 +1,4 @@
+import { DEFAULT_LIMIT, DEFAULT_SORT } from '../../db/entity/keyset-list.js';
 import { ApiPropertyOptional, ApiSchema, PartialType } from '@nestjs/swagger';
 import { IsIn, IsOptional, ValidateBy } from 'class-validator';
 import {
@@ -32,7 +33,7 @@ const SORTS = PROJECT_SORT_KEYS.flatMap((key) => [`-${key}`, key]);
 
 export class ListProjectsQuery {
   @PageLimit('The most projects of a page, which holds fewer where they are large.')
-  limit: number = 50;
+  limit: number = DEFAULT_LIMIT;
 
   @PageCursor(
     'The `meta.nextCursor` of the page before, for the page behind it. A cursor belongs to the filter and the sort that made it: with others, changed or cut it is refused (`invalid_cursor`).',
@@ -41,13 +42,13 @@ export class ListProjectsQuery {
 
   @ApiPropertyOptional({
     enum: SORTS,
-    default: '-createdAt',
+    default: DEFAULT_SORT,
     description:
       'The order; `-` for descending. Projects that are alike in it go by their id. Names go by the collation of the database.',
   })
   @IsOptional()
   @IsIn(SORTS, { message: `must be one of: ${SORTS.join(', ')}` })
-  sort: string = '-createdAt';
+  sort: string = DEFAULT_SORT;
 
   @ApiPropertyOptional({
     ...TECHNOLOGIES,

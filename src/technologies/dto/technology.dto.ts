@@ -1,3 +1,4 @@
+import { DEFAULT_LIMIT } from '../../db/entity/keyset-list.js';
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { IsOptional } from 'class-validator';
 import type { TechnologyUse } from '../../db/factories/technologies.factory.js';
@@ -31,5 +32,5 @@ export class ListTechnologiesQuery {
   q?: string;
 
   @PageLimit('The most technologies to answer.')
-  limit: number = 50;
+  limit: number = DEFAULT_LIMIT;
 }

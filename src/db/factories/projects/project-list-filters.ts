@@ -5,6 +5,8 @@ import { DataError } from '../../errors.js';
 import { isMeasured } from '../../query/page-bytes.js';
 import { largeTextsRead } from './project-json.js';
 import { projects } from '../../schema.js';
+import { DEFAULT_LIMIT } from '../../entity/keyset-list.js';
+import { filterShapes, filterValues } from './project-filters.js';
 import type { ProjectListQuery } from './project-list-query.js';
 import { nfc } from '../../entity/normalize-texts.js';
 import { searchText } from './search-words.js';
@@ -33,37 +35,26 @@ function standsOf(stand: (name: keyof Stands) => Stand): Stands {
 
 /** What the placeholders are filled with; one row more than the page holds tells whether there are more. */
 export function valuesOf(query: ProjectListQuery, search?: string) {
-  const { limit = 50, after, technology = [], anyTechnology = [] } = query;
+  const { limit = DEFAULT_LIMIT, after } = query;
   return {
+    ...filterValues(query),
     limit: limit + 1,
     afterKey: after?.key,
     afterId: after?.id,
-    technology: technology.map(nfc),
-    anyTechnology: anyTechnology.map(nfc),
     search,
-    createdFrom: query.createdFrom?.toISOString(),
-    createdTo: query.createdTo?.toISOString(),
-    updatedFrom: query.updatedFrom?.toISOString(),
-    updatedTo: query.updatedTo?.toISOString(),
   };
 }
 
 /** Queries of one shape have the same statements. */
 export function shapeOf(query: ProjectListQuery): string {
-  const { sortBy = 'createdAt', descending = true, technology = [], anyTechnology = [] } = query;
+  const { sortBy = 'createdAt', descending = true, after, limit = DEFAULT_LIMIT } = query;
   return [
     sortBy,
     descending,
-    Math.min(technology.length, 2),
-    anyTechnology.length > 0,
-    query.q !== undefined,
-    query.after !== undefined,
-    query.createdFrom !== undefined,
-    query.createdTo !== undefined,
-    query.updatedFrom !== undefined,
-    query.updatedTo !== undefined,
+    after !== undefined,
+    ...filterShapes(query),
     largeTextsRead(query.fields),
-    isMeasured(query.limit ?? 50),
+    isMeasured(limit),
   ].join();
 }
 

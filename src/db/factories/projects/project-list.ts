@@ -22,8 +22,10 @@ import {
   valuesOf,
   walkOf,
 } from './project-list-filters.js';
+import { DEFAULT_LIMIT } from '../../entity/keyset-list.js';
 import { nfc } from '../../entity/normalize-texts.js';
 import { largeTextsRead, projectTexts } from './project-json.js';
+import { planOf } from './project-filters.js';
 import type { ProjectListQuery } from './project-list-query.js';
 import { type FoundTexts, isFull, pageOf, prepareTexts, ProjectPage } from './project-page.js';
 
@@ -69,11 +71,10 @@ export function createProjectLists(db: Db) {
   }
 
   async function findRows(query: ProjectListQuery, values: Values): Promise<FoundTexts[]> {
-    const { sortBy = 'createdAt', technology = [], anyTechnology = [] } = query;
-    const isWalked = sortBy === 'createdAt' && technology.length + anyTechnology.length > 0;
-    if (isWalked && hasOneWalk(query)) return await walkTechnologies(query, values);
+    const plan = planOf(query);
+    if (plan === 'technology-index') return await walkTechnologies(query, values);
     const searched = await withSearch(query, values);
-    if (isWalked && technology.length > 0) {
+    if (plan === 'search-in-parts') {
       const matches = await estimateCount(db, query, searched);
       if (matches > FEW) {
         const rows = await walkPart(query, searched, matches);
@@ -97,7 +98,7 @@ export function createProjectLists(db: Db) {
    * the planner cannot know; of one with words it may be several times wrong.
    */
   async function areMetSoon(query: ProjectListQuery, matches: number): Promise<boolean> {
-    const { technology = [], anyTechnology = [], limit = 50 } = query;
+    const { technology = [], anyTechnology = [], limit = DEFAULT_LIMIT } = query;
     if (technology.length + anyTechnology.length > 1) return true;
     const statement = kept('uses', () => prepareUses(db));
     const [row] = await statement.execute({ name: nfc(technology[0] ?? '') });
@@ -230,11 +231,4 @@ export function createProjectLists(db: Db) {
 function checkLimit({ limit = 1 }: ProjectListQuery): void {
   if (!Number.isInteger(limit) || limit < 1)
     throw new DataError('invalid_value', 'The limit of a page must be a whole number from 1.');
-}
-
-/** Whether all that is asked for stands in the index of one technology, or of alternatives. */
-function hasOneWalk(query: ProjectListQuery): boolean {
-  const { q, updatedFrom, updatedTo, technology = [], anyTechnology = [] } = query;
-  const walks = technology.length + (anyTechnology.length > 0 ? 1 : 0);
-  return walks === 1 && q === undefined && updatedFrom === undefined && updatedTo === undefined;
 }

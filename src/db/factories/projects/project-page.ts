@@ -1,3 +1,4 @@
+import { DEFAULT_LIMIT } from '../../entity/keyset-list.js';
 import { sql, type SQLWrapper } from 'drizzle-orm';
 import type { PgPreparedQuery, PreparedQueryConfig } from 'drizzle-orm/pg-core';
 import type { Db } from '../../connection.js';
@@ -33,7 +34,7 @@ interface TextsQuery extends SQLWrapper {
 }
 
 /** Prepares a select of `projectTexts`. Of a long page the database sends no more than fits in it. */
-export function prepareTexts(db: Db, name: string, found: TextsQuery, limit = 50) {
+export function prepareTexts(db: Db, name: string, found: TextsQuery, limit = DEFAULT_LIMIT) {
   if (!isMeasured(limit)) return withTexts<FoundTexts>(found.prepare(name));
   const measured = db
     .select({
@@ -51,7 +52,7 @@ export function isFull(rows: FoundTexts[], limit: number): boolean {
 
 /** The page of a query, from its rows and one more if there are more. Ends early where it is large enough. */
 export function pageOf(query: ProjectListQuery, rows: FoundTexts[]): ProjectPage {
-  const { limit = 50, sortBy = 'createdAt', fields } = query;
+  const { limit = DEFAULT_LIMIT, sortBy = 'createdAt', fields } = query;
   const bytes = new PageBytes();
   const items: string[] = [];
   let last: ProjectTexts | undefined;

@@ -1,3 +1,4 @@
+import { DEFAULT_LIMIT } from '../../entity/keyset-list.js';
 import { desc, sql } from 'drizzle-orm';
 import type { Db } from '../../connection.js';
 import type { Author } from '../../entity/author.js';
@@ -30,7 +31,7 @@ export function createProjectsFactory(db: Db) {
   );
 
   /** The newest projects first. */
-  async function getAllProjects(limit = 50): Promise<Project[]> {
+  async function getAllProjects(limit = DEFAULT_LIMIT): Promise<Project[]> {
     return (await newest().execute({ limit })) as unknown as Project[];
   }
 
