@@ -3,7 +3,7 @@ import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
 import { FITS, isMeasured, MAX_PAGE_BYTES, measuredRows, PageBytes } from '../query/page-bytes.js';
-import { keptStatements, withPlainRows } from '../query/prepared.js';
+import { statementCache, withPlainRows } from '../query/prepared.js';
 import type { Entity, EntityRow } from './entity.js';
 import type { FilterValues } from './filters.js';
 
@@ -51,7 +51,7 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
   db: Db,
   entity: Entity<Row, Values>,
 ) {
-  const kept = keptStatements(MAX_SHAPES);
+  const cached = statementCache(MAX_SHAPES);
 
   /** Throws `invalid_value` for a limit below 1, an unknown sort or an unknown filter. */
   async function list(query: ListQuery = {}): Promise<ListPage<Row>> {
@@ -61,7 +61,7 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
     const names = namesOf(entity, filters);
     const isLaterPage = after !== undefined;
     const shape = [order.by, order.descending, isLaterPage, isMeasured(limit), ...names].join();
-    const statement = kept(shape, () => {
+    const statement = cached(shape, () => {
       const found = select(order, names, isLaterPage);
       return withPlainRows(
         (isMeasured(limit) ? measured(found) : found).prepare(`list ${entity.name}`),

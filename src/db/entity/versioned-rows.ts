@@ -3,7 +3,7 @@ import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
 import { type Author, authorValues, WRITE_AUTHOR } from './author.js';
 import { batchedRead } from '../query/batched-read.js';
-import { keptStatements, prepareOnce, withPlainRows } from '../query/prepared.js';
+import { statementCache, prepareOnce, withPlainRows } from '../query/prepared.js';
 import { retryStatement } from '../transaction.js';
 import { checkedId } from './checked-id.js';
 import type { Entity, EntityRow } from './entity.js';
@@ -41,7 +41,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
   entity: Entity<Row, Values>,
 ) {
   const { table, columns, written, normalize } = entity;
-  const kept = keptStatements(MAX_SHAPES);
+  const cached = statementCache(MAX_SHAPES);
   const withIds = prepareOnce(() =>
     db
       .select(columns)
@@ -96,7 +96,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
       const row = await updateRow(id, values, options);
       return { row: row ?? versionMismatch(entity), created: false };
     }
-    const statement = kept(`put ${shapeOf(options)}`, () => {
+    const statement = cached(`put ${shapeOf(options)}`, () => {
       const set = placeholders(entity, written);
       const version = firstVersion(entity.name, sql`${sql.placeholder('id')}`);
       const upsert = db
@@ -132,7 +132,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     options: WriteOptions,
   ): Promise<Row | undefined> {
     const names = written.filter((name) => values[name as keyof Values] !== undefined);
-    const statement = kept(`update ${names.join()} ${shapeOf(options)}`, () =>
+    const statement = cached(`update ${names.join()} ${shapeOf(options)}`, () =>
       withPlainRows(
         db
           .update(table)
@@ -148,7 +148,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
 
   /** Removes the row and resolves with what it was. Throws `not_found`, `version_mismatch`. */
   async function remove(id: string, options: WriteOptions = {}): Promise<Row> {
-    const statement = kept(`delete ${shapeOf(options)}`, () =>
+    const statement = cached(`delete ${shapeOf(options)}`, () =>
       withPlainRows(
         db
           .delete(table)

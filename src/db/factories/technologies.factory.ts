@@ -2,7 +2,7 @@ import { DEFAULT_LIMIT } from '../entity/keyset-list.js';
 import { type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 import { PLANNED_FOR_ITS_VALUES } from '../driver/driver.js';
-import { keptStatements } from '../query/prepared.js';
+import { statementCache } from '../query/prepared.js';
 
 export interface TechnologyUse {
   name: string;
@@ -28,16 +28,16 @@ const NOTED = sql`
  * index of the counts; what is noted beside them is little (functions/technology_changes_fold.sql).
  */
 export function createTechnologiesFactory(db: Db) {
-  const kept = keptStatements(2);
+  const cached = statementCache(2);
 
   /** The technologies in use whose names begin with `prefix`, in any case; the most used first, then by name. */
   async function getTechnologies(prefix = '', limit = DEFAULT_LIMIT): Promise<TechnologyUse[]> {
     if (prefix === '') {
-      return await kept('all', () => prepareList(db)).execute({ limit });
+      return await cached('all', () => prepareList(db)).execute({ limit });
     }
     const beginsSo = (name: SQL) =>
       sql`lower(${name}) like lower(${PREFIX}) ${PLANNED_FOR_ITS_VALUES}`;
-    const statement = kept('prefix', () => prepareList(db, beginsSo));
+    const statement = cached('prefix', () => prepareList(db, beginsSo));
     return await statement.execute({ prefix: patternOf(prefix.normalize()), limit });
   }
 

@@ -68,7 +68,7 @@ export function withTexts<Row extends (string | null)[]>(
 }
 
 /** Keeps what `make` has made for a key, for up to `max` keys; what comes later is made each time. */
-export function keptStatements(max: number): <S>(key: string, make: () => S) => S {
+export function statementCache(max: number): <S>(key: string, make: () => S) => S {
   const kept = new Map<string, unknown>();
   return <S>(key: string, make: () => S): S => {
     const known = kept.get(key);

@@ -1,7 +1,7 @@
 import { count, eq, sql } from 'drizzle-orm';
 import type { Db } from '../../connection.js';
 import { projects, technologyCounts } from '../../schema.js';
-import { literals, projectFilters, type valuesOf } from './project-list-filters.js';
+import { asParameters, projectFilters, type valuesOf } from './project-list-filters.js';
 import type { ProjectListQuery } from './project-list-query.js';
 
 /** Counts what a query matches, page and order aside; to be prepared. */
@@ -24,7 +24,7 @@ export async function estimateCount(
   query: ProjectListQuery,
   values: ReturnType<typeof valuesOf>,
 ): Promise<number> {
-  const filters = projectFilters(query, literals(values));
+  const filters = projectFilters(query, asParameters(values));
   // The rows themselves: below a count(*) a plan of several workers tells only what each expects.
   const matching = db
     .select({ one: sql`1` })

@@ -7,7 +7,7 @@ import { kindOf, type ProjectValues, WRITTEN } from './columns.js';
 import {
   inOrder,
   isSearched,
-  literals,
+  asParameters,
   projectFilters,
   prepareSearch,
   searchedBy,
@@ -67,7 +67,7 @@ async function selected(db: Db, query: ExportQuery, { head }: Layout): Promise<S
   return db
     .select({ head: head.as('head'), createdAt, updatedAt, version })
     .from(projects)
-    .where(projectFilters(query, literals(valuesOf(query, found?.search))))
+    .where(projectFilters(query, asParameters(valuesOf(query, found?.search))))
     .orderBy(inOrder(query, key, sql`${projects.id}`))
     .getSQL();
 }

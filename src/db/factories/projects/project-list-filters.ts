@@ -11,26 +11,25 @@ import type { ProjectListQuery } from './project-list-query.js';
 import { nfc } from '../../entity/normalize-texts.js';
 import { searchText } from './search-words.js';
 
-/** What stands for a value in a statement: a placeholder, or the value itself. */
-type Stand = SQLWrapper;
-type Stands = Record<keyof ReturnType<typeof valuesOf>, Stand>;
+/** For each value of a statement a placeholder, or the value itself. */
+type StatementValues = Record<keyof ReturnType<typeof valuesOf>, SQLWrapper>;
 
 /**
  * Placeholders, so that one statement serves every query of a shape: which of the filters there are,
  * and the order.
  */
-const PLACEHOLDERS = standsOf((name) => sql`${sql.placeholder(name)}`);
+const PLACEHOLDERS = statementValues((name) => sql`${sql.placeholder(name)}`);
 
 export const LIMIT = PLACEHOLDERS.limit;
 
 /** The values themselves, for a statement that is made for one query. */
-export function literals(values: ReturnType<typeof valuesOf>): Stands {
-  return standsOf((name) => sql`${sql.param(values[name])}`);
+export function asParameters(values: ReturnType<typeof valuesOf>): StatementValues {
+  return statementValues((name) => sql`${sql.param(values[name])}`);
 }
 
-function standsOf(stand: (name: keyof Stands) => Stand): Stands {
-  const names = Object.keys(valuesOf({})) as (keyof Stands)[];
-  return Object.fromEntries(names.map((name) => [name, stand(name)])) as Stands;
+function statementValues(toSql: (name: keyof StatementValues) => SQLWrapper): StatementValues {
+  const names = Object.keys(valuesOf({})) as (keyof StatementValues)[];
+  return Object.fromEntries(names.map((name) => [name, toSql(name)])) as StatementValues;
 }
 
 /** What the placeholders are filled with; one row more than the page holds tells whether there are more. */
@@ -88,14 +87,14 @@ export function isSearched({ q, technology = [], anyTechnology = [] }: ProjectLi
 }
 
 /** That the search index finds the project. */
-function found(value: Stands): SQL {
+function matchesSearch(value: StatementValues): SQL {
   return sql`${PLANNED_FOR_ITS_VALUES} ${projects.search} @@ ${value.search}::tsquery`;
 }
 
 /** What must hold of a project, whatever is walked. */
 export function projectFilters(query: ProjectListQuery, value = PLACEHOLDERS): SQL | undefined {
   return and(
-    isSearched(query) ? found(value) : undefined,
+    isSearched(query) ? matchesSearch(value) : undefined,
     updatedWithin(query, value),
     createdWithin(query, sql`${projects.createdAt}`, value),
   );
@@ -106,7 +105,7 @@ export function candidateFilters(query: ProjectListQuery): SQL | undefined {
   const value = PLACEHOLDERS;
   const { q, technology = [], anyTechnology = [] } = query;
   return and(
-    q === undefined ? undefined : found(value),
+    q === undefined ? undefined : matchesSearch(value),
     updatedWithin(query, value),
     technology.length > 1
       ? sql`${usesOf(value.technology)} = cardinality(${value.technology}::text[])`
@@ -118,19 +117,19 @@ export function candidateFilters(query: ProjectListQuery): SQL | undefined {
 }
 
 /** The index of one technology, or of each of several alternatives, from the cursor on. */
-export function walkOf(query: ProjectListQuery, most: SQL): SQL {
+export function technologyWalk(query: ProjectListQuery, most: SQL): SQL {
   const { technology = [] } = query;
-  if (technology.length > 0) return walkOfOne(query, rarestOf(technology), most);
+  if (technology.length > 0) return walkOneTechnology(query, rarestOf(technology), most);
   return sql`select distinct one.* from unnest(${PLACEHOLDERS.anyTechnology}::text[]) as named (name)
-    cross join lateral (${walkOfOne(query, sql`named.name`, most)}) as one
+    cross join lateral (${walkOneTechnology(query, sql`named.name`, most)}) as one
     order by ${inOrder(query, sql`created_at`, sql`project_id`)} limit ${most}`;
 }
 
-function walkOfOne(query: ProjectListQuery, named: SQL, most: SQL): SQL {
+function walkOneTechnology(query: ProjectListQuery, named: SQL, most: SQL): SQL {
   const where = and(
     sql`technology = ${named}`,
     createdWithin(query, sql`created_at`, PLACEHOLDERS),
-    beyond(query, sql`created_at`, sql`project_id`),
+    afterCursor(query, sql`created_at`, sql`project_id`),
   );
   return sql`select created_at, project_id from project_technologies where ${where}
     order by ${inOrder(query, sql`created_at`, sql`project_id`)} limit ${most}`;
@@ -144,7 +143,7 @@ function rarestOf({ length }: string[]): SQL {
 }
 
 /** How many of the technologies the project found uses. */
-function usesOf(names: Stand): SQL {
+function usesOf(names: SQLWrapper): SQL {
   return sql`(select count(*) from unnest(${names}::text[]) as named (name)
     join project_technologies as used on used.technology = name
       and used.created_at = found.created_at and used.project_id = found.project_id)`;
@@ -184,7 +183,7 @@ export function prepareEnds(db: Db, query: ProjectListQuery) {
     .select({
       first: dayAt({ descending }),
       last: dayAt({ descending: !descending }),
-      ...(query.after && { behindCursor: dayAt({ descending }, beyond(query, key, id)) }),
+      ...(query.after && { behindCursor: dayAt({ descending }, afterCursor(query, key, id)) }),
     })
     .from(sql`(values (1)) as once`)
     .prepare('ends');
@@ -192,7 +191,7 @@ export function prepareEnds(db: Db, query: ProjectListQuery) {
 
 function updatedWithin(
   { updatedFrom, updatedTo }: ProjectListQuery,
-  value: Stands,
+  value: StatementValues,
 ): SQL | undefined {
   return and(
     updatedFrom && sql`${projects.updatedAt} >= ${value.updatedFrom}::timestamptz`,
@@ -203,7 +202,7 @@ function updatedWithin(
 function createdWithin(
   { createdFrom, createdTo }: ProjectListQuery,
   column: SQL,
-  value: Stands,
+  value: StatementValues,
 ): SQL | undefined {
   return and(
     createdFrom && sql`${column} >= ${value.createdFrom}::timestamptz`,
@@ -212,7 +211,7 @@ function createdWithin(
 }
 
 /** What comes after the page before. */
-export function beyond(query: ProjectListQuery, key: SQL, id: SQL): SQL | undefined {
+export function afterCursor(query: ProjectListQuery, key: SQL, id: SQL): SQL | undefined {
   const { after, descending = true, sortBy } = query;
   if (!after) return undefined;
   const type = sql.raw(sortBy === 'name' ? 'text' : 'timestamptz');

@@ -2,12 +2,12 @@ import { and, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../../connection.js';
 import { DataError } from '../../errors.js';
 import { isMeasured } from '../../query/page-bytes.js';
-import { keptStatements } from '../../query/prepared.js';
+import { statementCache } from '../../query/prepared.js';
 import { projects } from '../../schema.js';
 import { checkedId } from '../../entity/checked-id.js';
 import { estimateCount, prepareCount, prepareUses } from './project-count.js';
 import {
-  beyond,
+  afterCursor,
   candidateFilters,
   createdOnDays,
   daysQuery,
@@ -20,7 +20,7 @@ import {
   searchedBy,
   shapeOf,
   valuesOf,
-  walkOf,
+  technologyWalk,
 } from './project-list-filters.js';
 import { DEFAULT_LIMIT } from '../../entity/keyset-list.js';
 import { nfc } from '../../entity/normalize-texts.js';
@@ -56,7 +56,7 @@ type Values = ReturnType<typeof valuesOf>;
  * rarest technology is walked so far, and then the search index is asked for so many days.
  */
 export function createProjectLists(db: Db) {
-  const kept = keptStatements(MAX_SHAPES);
+  const cached = statementCache(MAX_SHAPES);
 
   /** Throws `invalid_value` for a limit below 1, or words of which none is to occur. */
   async function listProjects(query: ProjectListQuery = {}): Promise<ProjectPage> {
@@ -100,14 +100,14 @@ export function createProjectLists(db: Db) {
   async function areMetSoon(query: ProjectListQuery, matches: number): Promise<boolean> {
     const { technology = [], anyTechnology = [], limit = DEFAULT_LIMIT } = query;
     if (technology.length + anyTechnology.length > 1) return true;
-    const statement = kept('uses', () => prepareUses(db));
+    const statement = cached('uses', () => prepareUses(db));
     const [row] = await statement.execute({ name: nfc(technology[0] ?? '') });
     return row === undefined || (matches / row.projects) * CANDIDATES * SEVERAL_TIMES > limit;
   }
 
   /** In the order of the sort, by an index or by the search index: the planner decides, for these values. */
   async function walkProjects(query: ProjectListQuery, searched: Values): Promise<FoundTexts[]> {
-    const statement = kept(`projects ${shapeOf(query)}`, () => prepareProjects(query));
+    const statement = cached(`projects ${shapeOf(query)}`, () => prepareProjects(query));
     return await statement.execute(searched);
   }
 
@@ -117,8 +117,8 @@ export function createProjectLists(db: Db) {
    */
   async function walkDays(query: ProjectListQuery, searched: Values, matches: number) {
     const { descending = true } = query;
-    const ends = kept(`ends ${shapeOf(query)}`, () => prepareEnds(db, query));
-    const statement = kept(`days ${shapeOf(query)}`, () =>
+    const ends = cached(`ends ${shapeOf(query)}`, () => prepareEnds(db, query));
+    const statement = cached(`days ${shapeOf(query)}`, () =>
       prepareProjects(query, createdOnDays(query)),
     );
     const [row] = await ends.execute(searched);
@@ -144,7 +144,7 @@ export function createProjectLists(db: Db) {
     const found = db
       .select(projectTexts(query.fields))
       .from(projects)
-      .where(and(projectFilters(query), within, beyond(query, key, id)))
+      .where(and(projectFilters(query), within, afterCursor(query, key, id)))
       .orderBy(inOrder(query, key, id))
       .limit(sql.placeholder('limit'));
     return prepareTexts(db, 'projects', found, query.limit);
@@ -152,8 +152,8 @@ export function createProjectLists(db: Db) {
 
   /** In the order of creation, by the index of one technology, or of each of several alternatives. */
   async function walkTechnologies(query: ProjectListQuery, values: Values) {
-    const statement = kept(`technologies ${shapeOf(query)}`, () =>
-      prepareWalk(query, walkOf(query, sql`${LIMIT}`)),
+    const statement = cached(`technologies ${shapeOf(query)}`, () =>
+      prepareWalk(query, technologyWalk(query, sql`${LIMIT}`)),
     );
     return await statement.execute(values);
   }
@@ -163,8 +163,8 @@ export function createProjectLists(db: Db) {
    * fewer rows than the limit then say nothing of the rest.
    */
   async function walkCandidates(query: ProjectListQuery, values: Values) {
-    const statement = kept(`candidates ${shapeOf(query)}`, () => {
-      const walk = walkOf(query, sql.raw(String(CANDIDATES)));
+    const statement = cached(`candidates ${shapeOf(query)}`, () => {
+      const walk = technologyWalk(query, sql.raw(String(CANDIDATES)));
       return prepareWalk(query, walk, candidateFilters(query));
     });
     const { q } = query;
@@ -186,7 +186,7 @@ export function createProjectLists(db: Db) {
   /** The values with what the search index is asked for, if it is. */
   async function withSearch(query: ProjectListQuery, values: Values): Promise<Values> {
     if (!isSearched(query)) return values;
-    const statement = kept('search', () => prepareSearch(db));
+    const statement = cached('search', () => prepareSearch(db));
     const [row] = await statement.execute(searchedBy(query));
     return { ...values, search: row!.search };
   }
@@ -194,7 +194,7 @@ export function createProjectLists(db: Db) {
   async function countAll(query: ProjectListQuery, values: Values): Promise<number> {
     const searched = await withSearch(query, values);
     if (query.count === 'estimated') return await estimateCount(db, query, searched);
-    const statement = kept(`count ${shapeOf(query)}`, () => prepareCount(db, query));
+    const statement = cached(`count ${shapeOf(query)}`, () => prepareCount(db, query));
     const [row] = await statement.execute(searched);
     return row!.total;
   }
@@ -210,7 +210,7 @@ export function createProjectLists(db: Db) {
     const checked = ids.map(checkedId);
     const left = checked.slice(after === undefined ? 0 : checked.indexOf(checkedId(after)) + 1);
     const shape = `ids ${largeTextsRead(fields)} ${isMeasured(left.length)}`;
-    const statement = kept(shape, () => {
+    const statement = cached(shape, () => {
       const found = db
         .select(projectTexts(fields))
         .from(projects)
