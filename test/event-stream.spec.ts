@@ -13,7 +13,7 @@ endEachTest();
 async function open() {
   let stream: EventStream | undefined;
   const server = http
-    .createServer((_req, res) => (stream = new EventStream(res as Response, 'first', BEAT_MS)))
+    .createServer((_req, res) => (stream = new EventStream(res as Response, BEAT_MS)))
     .listen(0, '127.0.0.1');
   atEnd(() => server.close());
   await until(() => server.listening);

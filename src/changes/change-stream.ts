@@ -1,56 +1,81 @@
 import type { Response } from 'express';
-import { type FeedPage, type FeedPosition, isBefore } from '../db/entity/change-feed.js';
+import { type FeedPosition, isBefore } from '../db/entity/change-feed.js';
+import { nextTurn } from '../http/server/turns.js';
 import { EventStream } from '../http/streams/event-stream.js';
+import type { EventPage } from './catch-up.js';
 import { feedCursor } from './feed.js';
-import { type FeedBatch, toBatch, toFeedEvent } from './feed-events.js';
+import { type FeedBatch, toBatch } from './feed-events.js';
 import type { Follower } from './live-changes.js';
+
+/** Before the first change of any history. */
+const START: FeedPosition = { position: 0, sequence: 0, commitTime: 0 };
 
 /** One client that follows the feed. */
 export class ChangeStream implements Follower {
-  seen: FeedPosition;
-  readonly #events: EventStream;
+  /** Resolves when the answer has ended, whoever ended it. */
+  readonly closed: Promise<unknown>;
+  /** Where the next page begins; undefined before the first page of one that takes all that is kept. */
+  place: FeedPosition | undefined;
+  #events: EventStream | undefined;
+  #hasSentId = false;
   #leftBehind: (() => void) | undefined;
 
-  /** Begins the answer, where the page begins. */
   constructor(
-    res: Response,
-    entity: string,
-    { changes, next }: FeedPage,
-    after: FeedPosition | undefined,
+    private readonly res: Response,
+    private readonly entity: string,
   ) {
-    const start = changes.length === 0 ? next : after;
-    this.seen = start ?? { position: 0, sequence: 0, commitTime: 0 };
-    this.#events = new EventStream(res, start && feedCursor(entity, start));
+    this.closed = res.destroyed ? Promise.resolve() : new Promise((end) => res.once('close', end));
+  }
+
+  get seen(): FeedPosition {
+    return this.place ?? START;
+  }
+
+  get hasBegun(): boolean {
+    return this.#events !== undefined;
   }
 
   get isOpen(): boolean {
-    return this.#events.isOpen;
+    return !this.res.writableEnded && !this.res.destroyed;
   }
 
   get isBehind(): boolean {
-    return this.#events.isBehind;
+    return this.#events?.isBehind ?? false;
   }
 
-  get closed(): Promise<unknown> {
-    return this.#events.closed;
+  /** Begins the answer, unless it has begun. A client that is cut off before the first event comes back to `place`. */
+  begin(): void {
+    if (this.isOpen) this.#events ??= new EventStream(this.res);
+    if (this.#hasSentId || !this.place) return;
+    this.#hasSentId = true;
+    this.#events?.sendId(feedCursor(this.entity, this.place));
   }
 
   take(batch: FeedBatch): void {
     const missing = batch.events.filter((event) => isBefore(this.seen, event));
     if (missing.length === 0) return;
     const isWhole = missing.length === batch.events.length;
-    this.#events.send(isWhole ? batch.bytes : toBatch(missing).bytes);
-    this.seen = missing.at(-1)!;
+    this.#events?.send(isWhole ? batch.bytes : toBatch(missing).bytes);
+    this.place = missing.at(-1)!;
   }
 
-  /** Sends a page as fast as the client takes it. */
-  async takePage({ changes, next }: FeedPage): Promise<void> {
-    for (const change of changes) {
-      if (!this.isOpen) return;
-      this.take(toBatch([toFeedEvent(change)]));
-      await this.#events.drained();
+  /**
+   * Sends a page for as long as the client has room for more. Resolves with whether it has now been
+   * sent all that is committed. A client without room does not keep the page in memory: it continues
+   * from `place` when it is drained.
+   */
+  async takePage({ batches, next, hasMore }: EventPage): Promise<boolean> {
+    for (const batch of batches) {
+      if (!this.isOpen || this.#events?.needsDrain) return false;
+      this.take(batch);
+      await nextTurn(); // lets the socket take it, and serves others
     }
-    this.seen = next;
+    this.place = next;
+    return !hasMore;
+  }
+
+  async drained(): Promise<void> {
+    await this.#events?.drained();
   }
 
   leaveBehind(): void {
@@ -61,10 +86,11 @@ export class ChangeStream implements Follower {
   async leftBehind(): Promise<void> {
     const left = new Promise<void>((resolve) => (this.#leftBehind = resolve));
     await Promise.race([left, this.closed]);
-    await this.#events.drained();
+    await this.drained();
   }
 
   end(): void {
-    this.#events.end();
+    this.begin();
+    this.#events?.end();
   }
 }

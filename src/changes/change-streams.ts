@@ -1,73 +1,124 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { OnApplicationShutdown, OnModuleDestroy } from '@nestjs/common';
+import { Logger, type OnApplicationShutdown, type OnModuleDestroy } from '@nestjs/common';
 import type { Response } from 'express';
 import type { Db } from '../db/connection.js';
-import { asDataError } from '../db/errors.js';
-import type { FeedPage, FeedPosition } from '../db/entity/change-feed.js';
-import { type ChangesFactory, createChangesFactory } from '../db/entity/changes.factory.js';
+import { asDataError, errorCodeOf } from '../db/errors.js';
+import type { FeedPosition } from '../db/entity/change-feed.js';
+import { createChangesFactory } from '../db/entity/changes.factory.js';
+import { leaveInFlight } from '../http/server/overload.js';
+import { CatchUp } from './catch-up.js';
 import { ChangeStream } from './change-stream.js';
+import { NOW } from './dto/change.dto.js';
 import { LiveChanges } from './live-changes.js';
 
-const PAGE = 100;
 const RETRY_MS = 1000;
+/** The answer begins after this time at the latest, whether the first read is done or not. */
+const BEGIN_MS = 1000;
 
 /**
- * The open streams of the change feed. Each reads what has been committed in pages of its own, as
- * fast as its client takes them, and then joins the one reading of what is new, until it is left
- * behind by that and goes on by itself.
+ * The open streams of the change feed. Each is sent what has been committed, page by page, as fast
+ * as its client takes it. Then it joins the one read of new changes that serves all streams, until
+ * its client is too slow for that and it catches up by itself again.
  */
 export class ChangeStreams implements OnModuleDestroy, OnApplicationShutdown {
-  readonly #changes: ChangesFactory;
+  readonly #logger = new Logger('Changes');
+  readonly #catchUp: CatchUp;
   readonly #live: LiveChanges;
   readonly #open = new Set<ChangeStream>();
   #isStopped = false;
+  #isAway = false;
 
   constructor(
     db: Db,
     private readonly entity: string,
   ) {
-    this.#changes = createChangesFactory(db, entity);
+    this.#catchUp = new CatchUp(createChangesFactory(db, entity));
     this.#live = new LiveChanges(db, entity);
   }
 
   /**
    * Answers with the changes behind `after`, and goes on with those to come until the client leaves
-   * or the streams are stopped. Throws what `getFeedPage` throws, before anything is answered.
+   * or the streams are stopped. Throws `cursor_expired` if the first read tells it before the answer
+   * begins. No other failure ends the stream, because an `EventSource` does not come back after an
+   * answer other than 200: the next read is tried a second later.
    */
-  async follow(res: Response, after?: FeedPosition): Promise<void> {
-    const first = await this.#changes.getFeedPage({ after, limit: PAGE });
-    const stream = new ChangeStream(res, this.entity, first, after);
+  async follow(res: Response, after?: FeedPosition | typeof NOW): Promise<void> {
+    leaveInFlight(res);
+    const stream = new ChangeStream(res, this.entity);
+    if (after !== NOW) stream.place = after;
     this.#open.add(stream);
+    const beginning = setTimeout(() => this.#begin(stream), BEGIN_MS);
     void stream.closed.then(() => {
       this.#open.delete(stream);
       this.#live.leave(stream);
     });
-    if (this.#isStopped) stream.end();
-    for (let page: FeedPage | undefined = first; page; page = await this.#nextPage(stream)) {
-      await stream.takePage(page);
-      if (!page.hasMore && stream.isOpen && this.#live.join(stream)) await stream.leftBehind();
+    try {
+      if (after === NOW) await this.#startAtEnd(stream);
+      await this.#sendAll(stream);
+    } finally {
+      clearTimeout(beginning);
     }
   }
 
-  /** Waits for a database that is away; none for a stream that has ended. */
-  async #nextPage(stream: ChangeStream): Promise<FeedPage | undefined> {
+  async #sendAll(stream: ChangeStream): Promise<void> {
     while (stream.isOpen) {
-      try {
-        return await this.#changes.getFeedPage({ after: stream.seen, limit: PAGE });
-      } catch (error) {
-        const code = asDataError(error)?.code;
-        if (!code) throw error;
-        if (code === 'cursor_expired') stream.end(); // it is told when it comes back
-        await Promise.race([sleep(RETRY_MS), stream.closed]);
-      }
+      const isCurrent = await this.#read(stream, () => this.#sendPage(stream));
+      await stream.drained();
+      if (isCurrent && stream.isOpen && this.#live.join(stream)) await stream.leftBehind();
     }
-    return undefined;
+  }
+
+  async #startAtEnd(stream: ChangeStream): Promise<void> {
+    const askedAt = performance.now();
+    while (stream.isOpen && !stream.place) {
+      await this.#read(stream, async () => {
+        stream.place = await this.#catchUp.endSince(askedAt);
+        return true;
+      });
+    }
+  }
+
+  async #sendPage(stream: ChangeStream): Promise<boolean> {
+    const page = await this.#catchUp.pageAfter(stream.place);
+    if (page.batches.length === 0) stream.place = page.next;
+    this.#begin(stream);
+    return await stream.takePage(page);
+  }
+
+  /** The result of the work when it is the stream's turn; false, a second later, if it failed. */
+  async #read(stream: ChangeStream, work: () => Promise<boolean>): Promise<boolean> {
+    try {
+      const result = await this.#catchUp.turn(async () => stream.isOpen && (await work()));
+      this.#isAway = false;
+      return result;
+    } catch (error) {
+      await this.#failed(stream, error);
+      return false;
+    }
+  }
+
+  async #failed(stream: ChangeStream, error: unknown): Promise<void> {
+    const code = asDataError(error)?.code;
+    if (code === 'cursor_expired' && !stream.hasBegun) throw error;
+    if (code === 'cursor_expired') return stream.end(); // its client is told when it comes back
+    this.#begin(stream);
+    if (!this.#isAway) {
+      const cause = errorCodeOf(error);
+      this.#logger.warn({ message: 'streams cannot read changes, and wait', code, cause });
+    }
+    this.#isAway = true;
+    await Promise.race([sleep(RETRY_MS), stream.closed]);
+  }
+
+  #begin(stream: ChangeStream): void {
+    stream.begin();
+    if (this.#isStopped) stream.end();
   }
 
   /** Ends all streams, and those that come from now on at once: their clients come back elsewhere. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    for (const stream of this.#open) stream.end();
+    for (const stream of this.#open) if (stream.hasBegun) stream.end();
     await Promise.all([...this.#open].map(({ closed }) => closed));
   }
 

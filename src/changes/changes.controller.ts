@@ -8,8 +8,7 @@ import { type Reads, readsOn } from '../db/replicas/reads.js';
 import { ApiResourceProblems, ApiSuccess } from '../http/contract/api-answers.js';
 import { type Success, success } from '../http/answers/envelope.js';
 import { consistencyTokenOf } from '../http/answers/consistency-token.js';
-import { EVENT_STREAM } from '../http/streams/event-stream.js';
-import { preferredType } from '../http/contract/accept.js';
+import { EVENT_STREAM, prefersEvents } from '../http/streams/event-stream.js';
 import { Id } from '../http/contract/id.decorator.js';
 import { nextLink, PageMetaDto } from '../http/answers/page.js';
 import { ResourceController } from '../http/contract/resource-controller.js';
@@ -27,6 +26,9 @@ import { exampleStream, feedDescription, LAST_EVENT_ID, STREAM } from './feed-do
 import { feedMeta, feedPosition, toChangeDto } from './feed.js';
 import { historyCursor, historyMeta, historyPosition, toHistoryEntry } from './history.js';
 import { documentedNamesOf, type TrackedEntity } from './tracked-entity.js';
+
+/** Where a reader of the feed starts; undefined: before the first change that is kept. */
+type Start = FeedPosition | typeof NOW | undefined;
 
 /**
  * The controller of the changes of one entity: `GET <path>/changes` (the feed and the live streams)
@@ -73,22 +75,23 @@ export function ChangesController<Factory>(entity: TrackedEntity<Factory>): Type
       @Res() res: Response,
     ): Promise<void> {
       res.vary('Accept');
-      if (prefersEvents(req)) return await this.streams.follow(res, await this.resumed(req, after));
-      const page = await this.changes.getFeedPage({ limit, after: await this.named(after) });
+      if (prefersEvents(req)) return await this.streams.follow(res, this.resumed(req, after));
+      const place = this.named(after);
+      const from = place === NOW ? await this.changes.getFeedEnd() : place;
+      const page = await this.changes.getFeedPage({ limit, after: from });
       const data: ChangeDto[] = page.changes.map(toChangeDto);
       res.json(success(data, feedMeta(name, page, limit)));
     }
 
     /** An `EventSource` connects again with the URL that it began with, so the header takes precedence. */
-    private async resumed({ headers }: Request, after?: string): Promise<FeedPosition | undefined> {
+    private resumed({ headers }: Request, after?: string): Start {
       const last = headers['last-event-id'];
-      if (typeof last !== 'string' || last === '') return await this.named(after);
+      if (typeof last !== 'string' || last === '') return this.named(after);
       return feedPosition(name, last, 'Last-Event-ID');
     }
 
-    private async named(after?: string): Promise<FeedPosition | undefined> {
-      if (after === NOW) return await this.changes.getFeedEnd();
-      return after === undefined ? undefined : feedPosition(name, after);
+    private named(after?: string): Start {
+      return after === undefined || after === NOW ? after : feedPosition(name, after);
     }
 
     @Get(':id/history')
@@ -129,8 +132,4 @@ export function ChangesController<Factory>(entity: TrackedEntity<Factory>): Type
     }
   }
   return Controller;
-}
-
-function prefersEvents(req: Request): boolean {
-  return preferredType(req, ['application/json', EVENT_STREAM]) === EVENT_STREAM;
 }

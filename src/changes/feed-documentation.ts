@@ -12,7 +12,9 @@ With \`Accept: text/event-stream\` the answer stays open and new changes follow 
 which the \`EventSource\` of a browser reads: the \`id\` of an event is the cursor of its change, its name
 is the action, its data is the change. A comment comes every 15 seconds. \`limit\` has no effect. A client
 that does not read is cut off, and any stream may end: \`EventSource\` then connects again by itself with
-the last \`id\` in \`Last-Event-ID\`, and the stream continues after that change.
+the last \`id\` in \`Last-Event-ID\`, and the stream continues after that change. An \`EventSource\` gives up
+after any answer other than 200, so a stream stays open while the database is away, and what would be 429,
+500 or 503 for another request is a stream that says when to come back (\`retry\`) and ends.
 `.trim();
 }
 
@@ -20,6 +22,7 @@ export const STREAM = 'Server-sent events, without an end.';
 
 export function exampleStream({ name, exampleId }: TrackedEntity<never>): string {
   return `retry: 1000
+
 id: WzQyLDBd.p3yFqJ0c1cQ6q1a7v6mJcw
 
 id: WzQyLDU3XQ.2NuTjZDh0HGfWX8Tn0lzdA

@@ -13,6 +13,7 @@ import { type Problem, PROBLEM_MEDIA_TYPE, problemBody, problemHeaders } from '.
 import { setApiHeaders } from '../answers/api-headers.js';
 import { publicPathOf } from '../answers/public-path.js';
 import { messageContextOf, messageRequestId } from '../messages/message-request.js';
+import { answeredToComeBack } from '../streams/event-stream.js';
 import { linger } from '../server/linger.js';
 import { sendRefusal } from '../server/overload.js';
 import { requestIdOf } from '../server/request-id.js';
@@ -40,6 +41,7 @@ export class ProblemFilter implements ExceptionFilter {
     // An answer that has begun cannot become a problem. It is cut, so that it does not pass for a whole one.
     if (res.headersSent) return void res.destroy();
     setApiHeaders(res);
+    if (answeredToComeBack(req, res, problem)) return;
     const headers = problemHeaders(problem);
     if (res.hasHeader('Retry-After')) delete headers['Retry-After'];
     if (problem.code === 'method_not_allowed' && req.method === 'OPTIONS') {

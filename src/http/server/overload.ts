@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
 import { Problem, PROBLEM_MEDIA_TYPE, problemBody, problemHeaders } from '../problems/problem.js';
+import { answeredToComeBack } from '../streams/event-stream.js';
 import { requestIdOf } from './request-id.js';
 
 export interface OverloadOptions {
@@ -68,6 +69,7 @@ export function overloadProtection({
 
 function sendOverloaded(req: Request, res: Response): void {
   const problem = new Problem('overloaded', 'The service has as many requests as it can serve.');
+  if (answeredToComeBack(req, res, problem)) return;
   const body = JSON.stringify(problemBody(problem, req.path, requestIdOf(req, res)));
   res.writeHead(503, {
     ...problemHeaders(problem),

@@ -1,5 +1,6 @@
-import type { Response } from 'express';
-import { leaveInFlight } from '../server/overload.js';
+import type { Request, Response } from 'express';
+import { preferredType } from '../contract/accept.js';
+import { type Problem, problemHeaders } from '../problems/problem.js';
 
 export const EVENT_STREAM = 'text/event-stream';
 
@@ -18,6 +19,31 @@ const BEAT_MS = 15_000;
 /** The most that is kept for a client that does not read. */
 const MAX_UNSENT_BYTES = 1024 * 1024;
 
+/** Where entities have their feeds. */
+const FEED_PATH = /\/changes$/;
+
+export function prefersEvents(req: Request): boolean {
+  return preferredType(req, ['application/json', EVENT_STREAM]) === EVENT_STREAM;
+}
+
+/**
+ * Answers a request for a stream that fails for now (429 or 5xx) with a stream that ends at once, and
+ * that says when to come back: an `EventSource` gives up for good after any status but 200. False if
+ * the request is another one, or if it will fail again.
+ */
+export function answeredToComeBack(req: Request, res: Response, problem: Problem): boolean {
+  const isForNow = problem.status === 429 || problem.status >= 500;
+  if (!isForNow || req.method !== 'GET' || !FEED_PATH.test(req.path)) return false;
+  if (!prefersEvents(req)) return false;
+  const headers = { ...problemHeaders(problem), ...HEADERS };
+  const seconds = Number(
+    res.getHeader('Retry-After') ?? problemHeaders(problem)['Retry-After'] ?? 1,
+  );
+  const text = `: ${problem.code}: ${problem.message}\nretry: ${seconds * 1000}\n\n`;
+  res.vary('Accept').writeHead(200, headers).end(text);
+  return true;
+}
+
 /** One event as it is sent; JSON has no line breaks. */
 export function eventBytes(id: string, event: string, data: object): Buffer {
   return Buffer.from(`id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
@@ -32,14 +58,13 @@ export class EventStream {
   readonly closed: Promise<unknown>;
   readonly #res: Response;
 
-  /** Begins the answer. A client that is cut off before the first event comes back to `id`. */
-  constructor(res: Response, id?: string, beatMs = BEAT_MS) {
+  /** Begins the answer. */
+  constructor(res: Response, beatMs = BEAT_MS) {
     this.#res = res;
     this.closed = res.destroyed ? Promise.resolve() : new Promise((end) => res.once('close', end));
     res.writeHead(200, HEADERS);
-    leaveInFlight(res);
     if (res.req.method === 'HEAD') res.end();
-    this.send(`retry: ${RETRY_MS}\n${id === undefined ? '' : `id: ${id}\n`}\n`);
+    this.send(`retry: ${RETRY_MS}\n\n`);
     const beat = setInterval(() => this.#beat(), beatMs).unref();
     void this.closed.then(() => clearInterval(beat));
     // Nothing has been sent for so long, not even a comment: the client takes nothing.
@@ -53,6 +78,16 @@ export class EventStream {
   /** Whether more is unsent than is kept for anyone. */
   get isBehind(): boolean {
     return this.#res.writableLength > MAX_UNSENT_BYTES;
+  }
+
+  /** Whether the client has not taken all that it was sent. */
+  get needsDrain(): boolean {
+    return this.#res.writableNeedDrain;
+  }
+
+  /** Names the place to which a client comes back that is cut off before the next event. */
+  sendId(id: string): void {
+    this.send(`id: ${id}\n\n`);
   }
 
   send(text: string | Buffer): void {
