@@ -13,6 +13,7 @@ import { createProjectsFactory } from '../db/factories/projects/projects.factory
 import { validated } from '../http/contract/validation.js';
 import { ExportProjectsQuery } from '../projects/dto/export-projects.query.js';
 import { orderOf } from '../projects/project-list.js';
+import { requireCsvFor } from '../projects/transfer/media-types.js';
 import { createLike, formatOf, isPacked, isReplaceable, openFile, STANDARD } from './files.js';
 import { isProgressDrawn, startProgress } from './progress.js';
 import {
@@ -30,6 +31,7 @@ export type ExportFileOptions = { format?: ExportFormat } & Record<string, unkno
 interface Selected {
   query: ExportQuery;
   format: ExportFormat;
+  bom: boolean;
   signal: AbortSignal;
   streams: Streams;
 }
@@ -49,14 +51,18 @@ export async function exportFile(
     ...options
   }: ExportFileOptions & Pick<Selected, 'signal' | 'streams'>,
 ): Promise<void> {
-  const selected = { query: await queryOf(options), format, signal, streams };
+  const selected = { ...(await queryOf(options, format)), format, signal, streams };
   const rows = await exportAs(db, file, selected);
   print(streams.errors, `${rows} projects exported`);
 }
 
-async function queryOf(options: Record<string, unknown>): Promise<ExportQuery> {
-  const { format, sort, ...filters } = await validated(ExportProjectsQuery, options);
-  return { ...filters, ...orderOf(sort) };
+async function queryOf(
+  options: Record<string, unknown>,
+  format: ExportFormat,
+): Promise<Pick<Selected, 'query' | 'bom'>> {
+  const { format: _, bom, sort, ...filters } = await validated(ExportProjectsQuery, options);
+  requireCsvFor(format, { bom });
+  return { query: { ...filters, ...orderOf(sort) }, bom };
 }
 
 async function exportAs(db: Db, file: string, selected: Selected): Promise<number> {
@@ -113,7 +119,7 @@ async function exportInto(db: Db, file: string, selected: Packed): Promise<numbe
 }
 
 async function exportTo(db: Db, out: Output, selected: Selected) {
-  const { signal, query, format, streams } = selected;
+  const { signal, query, format, bom, streams } = selected;
   const failed = new AbortController();
   out.on('error', (error: NodeJS.ErrnoException) => failed.abort(new Error(outputFailure(error))));
   const ended = AbortSignal.any([signal, failed.signal]);
@@ -126,6 +132,7 @@ async function exportTo(db: Db, out: Output, selected: Selected) {
     return await exportProjects(db, {
       query,
       format,
+      bom,
       write: async (part, rows) => {
         ended.throwIfAborted();
         progress.show(rows, rows);

@@ -9,12 +9,15 @@ import {
   type ImportReport,
 } from '../projects/transfer/import-projects.js';
 import { forTransfer } from '../projects/transfer/limits.js';
+import { requireCsvFor } from '../projects/transfer/media-types.js';
 import { formatOf, isPacked, LIMITS, openFile, STANDARD } from './files.js';
 import { startProgress } from './progress.js';
 import { type Output, print, type Streams } from './terminal.js';
 
 /** The format by default as the file's name says. */
-export type ImportFileOptions = Partial<Pick<ImportOptions, 'format' | 'onError' | 'dryRun'>>;
+export type ImportFileOptions = Partial<
+  Pick<ImportOptions, 'format' | 'delimiter' | 'onError' | 'dryRun'>
+>;
 
 type Interruptible = ImportFileOptions & { signal: AbortSignal; streams: Streams };
 
@@ -38,6 +41,8 @@ export async function importFile(db: Db, file: string, options: Interruptible): 
 }
 
 async function importWatched(db: Db, file: string, { signal, streams, ...options }: Interruptible) {
+  const format = options.format ?? formatOf(file);
+  requireCsvFor(format, { delimiter: options.delimiter });
   const { source, size } = await openSource(file, streams.input);
   signal.addEventListener('abort', () => source.destroy(signal.reason as Error));
   let bytes = 0;
@@ -49,7 +54,7 @@ async function importWatched(db: Db, file: string, { signal, streams, ...options
       isPacked(file) ? unpacked(source) : source,
       {
         ...options,
-        format: options.format ?? formatOf(file),
+        format,
         by: { actor: 'cli' },
         onProgress: (rows) => progress.show(rows, bytes),
       },

@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { describeError } from '../db/explain-error.js';
 import { EXPORT_FORMATS } from '../db/factories/projects/project-export.js';
 import { Problem } from '../http/problems/problem.js';
+import { DELIMITER_NAMES } from '../projects/transfer/csv-cells.js';
 import { applyMigrations, plantCatalogue, printStatus } from './database-commands.js';
 import { exportFile, type ExportFileOptions } from './export.js';
 import { importFile, type ImportFileOptions } from './import.js';
@@ -87,6 +88,8 @@ const formatOption = () =>
     EXPORT_FORMATS,
   );
 
+type ImportOptions = ImportFileOptions & { delimiter?: keyof typeof DELIMITER_NAMES };
+
 function addImport(program: Command, run: Run): void {
   program
     .command('import')
@@ -99,10 +102,18 @@ function addImport(program: Command, run: Run): void {
         .default('abort'),
     )
     .option('--dry-run', 'write nothing and say what would be')
-    .action((file: string, options: ImportFileOptions) =>
-      onConnection(run.context, async (db, { signal, streams }) =>
-        run.failUnless(await importFile(db, file, { ...options, signal, streams })),
-      ),
+    .addOption(
+      new Option(
+        '--delimiter <name>',
+        'what stands between the cells of a CSV file; else its first row tells',
+      ).choices(Object.keys(DELIMITER_NAMES)),
+    )
+    .action((file: string, { delimiter: name, ...options }: ImportOptions) =>
+      onConnection(run.context, async (db, { signal, streams }) => {
+        const delimiter = name && DELIMITER_NAMES[name];
+        const isWell = await importFile(db, file, { ...options, delimiter, signal, streams });
+        run.failUnless(isWell);
+      }),
     );
 }
 
@@ -112,6 +123,7 @@ function addExport(program: Command, run: Run): void {
     .description('export projects to a file, with the filters and the order of the list')
     .argument('[file]', 'where to; - is the standard output', '-')
     .addOption(formatOption())
+    .option('--bom', 'begin a CSV file with a byte order mark, for Excel')
     .option('--technology <name>', 'only projects that use it; repeated: all of them', repeated)
     .option('--any-technology <name>', 'only projects that use it; repeated: one of them', repeated)
     .option('--q <words>', 'only projects with these words')

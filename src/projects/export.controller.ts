@@ -13,11 +13,13 @@ import { Problem } from '../http/problems/problem.js';
 import { ResourceController } from '../http/contract/resource-controller.js';
 import { ExportProjectsQuery } from './dto/export-projects.query.js';
 import { orderOf } from './project-list.js';
-import { MEDIA_TYPES } from './transfer/media-types.js';
+import { formatOf, MEDIA_TYPES, requireCsvFor } from './transfer/media-types.js';
 import { Transfers } from './transfer/transfers.js';
 
 const PROJECT =
   '"id":"0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10","name":"PostgreSQL","description":"","technologies":["C"],"createdAt":"2026-01-31T12:00:00.000Z","updatedAt":"2026-01-31T12:00:00.000Z","version":1';
+
+const NDJSON_FILE = { description: 'A project on each line.', example: `{${PROJECT}}\n` };
 
 @ApiTags('projects')
 @ResourceController('projects')
@@ -38,8 +40,8 @@ A file that is not whole ends with a broken connection. A reader that takes noth
   @ApiFile({
     description: 'The file.',
     types: {
-      [MEDIA_TYPES.ndjson]: { description: 'A project on each line.', example: `{${PROJECT}}\n` },
-      [MEDIA_TYPES.csv]: {
+      ...Object.fromEntries(MEDIA_TYPES.ndjson.map((type) => [type, NDJSON_FILE])),
+      [MEDIA_TYPES.csv[0]]: {
         description: 'The first row names the columns.',
         example: 'id,name,description,technologies,createdAt,updatedAt,version\r\n',
       },
@@ -47,12 +49,13 @@ A file that is not whole ends with a broken connection. A reader that takes noth
   })
   @ApiResourceProblems()
   async export(
-    @Query() { format: asked, sort, ...filters }: ExportProjectsQuery,
+    @Query() { format: asked, bom, sort, ...filters }: ExportProjectsQuery,
     @Req() req: Request,
     @Res() res: Response,
   ): Promise<void> {
-    const format = formatOf(req, asked);
-    const describe = () => describeFile(res, format);
+    const { format, type } = fileOf(req, asked);
+    requireCsvFor(format, { bom });
+    const describe = () => describeFile(res, format, type);
     if (req.method === 'HEAD') return void describe().end();
     const { silenceMs, durationMs } = this.transfers.limits;
     const { signal } = this.transfers;
@@ -61,6 +64,7 @@ A file that is not whole ends with a broken connection. A reader that takes noth
       exportProjects(db, {
         query: { ...filters, ...orderOf(sort) },
         format,
+        bom,
         write: (part) => writePart(res.headersSent ? res : describe(), part, limits),
       }),
     );
@@ -69,23 +73,19 @@ A file that is not whole ends with a broken connection. A reader that takes noth
 }
 
 /** Throws `not_acceptable` if the client does not accept what it asks for. */
-function formatOf(req: Request, asked: ExportFormat | undefined): ExportFormat {
+function fileOf(req: Request, asked: ExportFormat | undefined) {
   const formats = asked ? [asked] : EXPORT_FORMATS;
-  const types = formats.map((format) => MEDIA_TYPES[format]);
-  const accepted = preferredType(req, types);
-  const format = formats.find((known) => MEDIA_TYPES[known] === accepted);
-  if (!format) throw new Problem('not_acceptable', `This format is ${MEDIA_TYPES[asked!]}.`);
-  return format;
+  const types = formats.flatMap((format): readonly string[] => MEDIA_TYPES[format]);
+  const type = preferredType(req, types);
+  if (!type) throw new Problem('not_acceptable', `This format is ${types.join(' or ')}.`);
+  return { format: formatOf(type), type };
 }
 
-function describeFile(res: Response, format: ExportFormat): Response {
+function describeFile(res: Response, format: ExportFormat, type: string): Response {
   const moment = new Date().toISOString().replace(/:|\.\d+/g, '');
   return res
     .status(200)
-    .set(
-      'Content-Type',
-      format === 'csv' ? `${MEDIA_TYPES.csv}; charset=utf-8; header=present` : MEDIA_TYPES.ndjson,
-    )
+    .set('Content-Type', format === 'csv' ? `${type}; charset=utf-8; header=present` : type)
     .set('Content-Disposition', `attachment; filename="projects-${moment}.${format}"`)
     .vary('Accept');
 }

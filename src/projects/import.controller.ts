@@ -17,7 +17,7 @@ import { StreamedBody } from '../http/contract/route-metadata.js';
 import { ImportProjectsQuery, ImportReportDto } from './dto/import-projects.dto.js';
 import { PROJECTS_DATABASE } from './projects.tokens.js';
 import { FileImport, ImportRefused } from './transfer/import-projects.js';
-import { formatOf, MEDIA_TYPES } from './transfer/media-types.js';
+import { formatOf, MEDIA_TYPES, requireCsvFor } from './transfer/media-types.js';
 import { Transfers } from './transfer/transfers.js';
 
 @ApiTags('projects')
@@ -32,7 +32,9 @@ export class ImportController {
     operationId: 'importProjects',
     summary: 'Import projects from a file',
     description: `
-Reads NDJSON (a project on each line) or CSV (RFC 4180, the columns named by the first row, \`technologies\` as a JSON list) of any length as it arrives, in UTF-8; \`Content-Encoding: gzip\` is unpacked. What the export writes can be imported as it is.
+Reads NDJSON (a project on each line) or CSV of any length as it arrives, in UTF-8; \`Content-Encoding: gzip\` is unpacked. What the export writes can be imported as it is.
+
+CSV is read as in RFC 4180. The first row names the columns, in any order, and \`technologies\` is a JSON list. The cells are separated by commas, semicolons or tabs: by those of the first row, or by \`delimiter\`. As Excel writes them, a byte order mark and a first row \`sep=;\` are accepted, and rows without any content and empty last columns are passed over. Lines end with CRLF or LF.
 
 A row has \`name\`, \`description\` and \`technologies\`, and may have \`id\`, \`createdAt\`, \`updatedAt\` and \`version\`. A row with the \`id\` of a project replaces it, which adds one to its version, or leaves it alone if it stands there already with the same name, description and technologies; any other row creates a project, with the id, times and version that it gives. Where the history of that id goes up to this version or beyond, the project gets the next version instead, unless the row brings a deleted project back exactly as it was. Rows take effect in the order of the file.
 
@@ -41,7 +43,7 @@ All rows are written in one transaction, or none. Where a connection ends before
 A sender that is silent for 30 seconds is answered 408, and an import may take an hour.`.trim(),
   })
   @ApiIdempotencyKey()
-  @ApiConsumes(MEDIA_TYPES.ndjson, MEDIA_TYPES.csv)
+  @ApiConsumes(...MEDIA_TYPES.ndjson, ...MEDIA_TYPES.csv)
   @ApiBody({ schema: { type: 'string', format: 'binary' }, required: true })
   @ApiSuccess(200, {
     description: 'What became of the rows.',
@@ -58,17 +60,19 @@ A sender that is silent for 30 seconds is answered 408, and an import may take a
     ...KEY_PROBLEMS,
   )
   async import(
-    @Query() { onError, dryRun }: ImportProjectsQuery,
+    @Query() { onError, dryRun, delimiter }: ImportProjectsQuery,
     @Req() req: Request,
     @Res({ passthrough: true }) res: Response,
   ): Promise<Success<ImportReportDto>> {
+    const format = formatOf(req.headers['content-type']!);
+    requireCsvFor(format, { delimiter });
     const hash = createHash('sha256');
     const onBytes = (bytes: Uint8Array) => hash.update(bytes);
     const { limits, signal } = this.transfers;
     const body = bodyStream(req, { ...limits, signal, onBytes });
     const bodyDigest = () => digestOf(body, hash);
-    const format = formatOf(req.headers['content-type']!);
-    const file = new FileImport(body, { format, onError, dryRun, by: authorOf(req, res) });
+    const by = authorOf(req, res);
+    const file = new FileImport(body, { format, delimiter, onError, dryRun, by });
     try {
       // A client that only connects, or sends slowly, holds no connection to the database.
       await this.transfers.beginning(() => file.begin());

@@ -1,7 +1,9 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsBoolean, IsIn, IsOptional } from 'class-validator';
+import { IsIn, IsOptional } from 'class-validator';
+import { BooleanParameter } from '../../http/contract/boolean-parameter.js';
 import { FaultDto } from '../../http/problems/problem.dto.js';
+import { type Delimiter, DELIMITER_NAMES, DELIMITERS } from '../transfer/csv-cells.js';
 import type { ImportReport } from '../transfer/import-projects.js';
 
 const ON_ERROR = ['abort', 'skip'] as const;
@@ -17,16 +19,26 @@ export class ImportProjectsQuery {
   @IsIn(ON_ERROR, { message: `must be one of: ${ON_ERROR.join(', ')}` })
   onError: (typeof ON_ERROR)[number] = 'abort';
 
+  @BooleanParameter(
+    'Write nothing, and answer what would be written and refused. An id that comes twice is counted as if each time were the first.',
+  )
+  dryRun: boolean = false;
+
   @ApiPropertyOptional({
-    type: Boolean,
-    default: false,
+    enum: Object.keys(DELIMITER_NAMES),
     description:
-      'Write nothing, and answer what would be written and refused. An id that comes twice is counted as if each time were the first.',
+      'What stands between the cells of a CSV file; the character itself is accepted too. Without it the first row tells.',
   })
   @IsOptional()
-  @Transform(({ value }) => ({ true: true, false: false })[String(value)] ?? (value as unknown))
-  @IsBoolean({ message: 'must be true or false, given once' })
-  dryRun: boolean = false;
+  @Transform(({ value }) => namedDelimiter(value))
+  @IsIn(DELIMITERS, { message: `must be one of: ${Object.keys(DELIMITER_NAMES).join(', ')}` })
+  delimiter?: Delimiter;
+}
+
+function namedDelimiter(value: unknown): unknown {
+  return typeof value === 'string' && Object.hasOwn(DELIMITER_NAMES, value)
+    ? DELIMITER_NAMES[value as keyof typeof DELIMITER_NAMES]
+    : value;
 }
 
 @ApiSchema({ name: 'ImportReport', description: 'What became of the rows of a file.' })

@@ -2,6 +2,13 @@
 export const DELIMITERS = [',', ';', '\t'] as const;
 export type Delimiter = (typeof DELIMITERS)[number];
 
+/** What a request and a command call them. */
+export const DELIMITER_NAMES = {
+  comma: ',',
+  semicolon: ';',
+  tab: '\t',
+} as const satisfies Record<string, Delimiter>;
+
 /** As many columns as a spreadsheet has. */
 const MAX_CELLS = 16_384;
 

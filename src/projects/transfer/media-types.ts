@@ -1,12 +1,21 @@
 import type { ExportFormat } from '../../db/factories/projects/project-export.js';
+import { notValid } from '../../http/problems/problem.js';
 
+/** The media types of each format, the usual one first. NDJSON has no registered type, and so several. */
 export const MEDIA_TYPES = {
-  ndjson: 'application/x-ndjson',
-  csv: 'text/csv',
-} as const satisfies Record<ExportFormat, string>;
+  ndjson: ['application/x-ndjson', 'application/ndjson', 'application/jsonl'],
+  csv: ['text/csv'],
+} as const satisfies Record<ExportFormat, readonly string[]>;
 
 /** The format of a media type, whatever its parameters. */
 export function formatOf(contentType: string): ExportFormat {
-  const [type] = contentType.split(';', 1);
-  return type!.trim().toLowerCase() === MEDIA_TYPES.csv ? 'csv' : 'ndjson';
+  const type = contentType.split(';', 1)[0]!.trim().toLowerCase();
+  return (MEDIA_TYPES.csv as readonly string[]).includes(type) ? 'csv' : 'ndjson';
+}
+
+/** Throws `validation_failed` if a parameter is given that only CSV has. */
+export function requireCsvFor(format: ExportFormat, parameters: Record<string, unknown>): void {
+  const [path] = Object.entries(parameters).find(([, value]) => value) ?? [];
+  if (format === 'csv' || path === undefined) return;
+  throw notValid([{ path, message: 'is for CSV only, and this file is NDJSON' }]);
 }

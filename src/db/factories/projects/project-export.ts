@@ -24,6 +24,8 @@ export type ExportQuery = Omit<ProjectListQuery, 'limit' | 'after' | 'fields' | 
 export interface Export {
   query: ExportQuery;
   format: ExportFormat;
+  /** Begins with a byte order mark; for CSV. */
+  bom?: boolean;
   /**
    * Takes the next part of the file, and how many rows there are with it, and resolves when it can
    * take another; to reject ends the export.
@@ -31,6 +33,8 @@ export interface Export {
   write: (part: Buffer, rows: number) => Promise<void>;
 }
 
+/** U+FEFF in UTF-8, as a string of one character a byte. */
+const BOM = '\xef\xbb\xbf';
 /** About as much as is written at once; a row may be longer. */
 const PART_BYTES = 64 * 1024;
 
@@ -39,9 +43,12 @@ const PART_BYTES = 64 * 1024;
  * number. `db` is a pool, of which one connection is used for as long as `write` takes. Nothing is
  * written before the first part is whole, so that what fails at once can still be told.
  */
-export async function exportProjects(db: Db, { query, format, write }: Export): Promise<number> {
+export async function exportProjects(
+  db: Db,
+  { query, format, bom, write }: Export,
+): Promise<number> {
   const layout = LAYOUTS[format];
-  const part = new Part(layout.header);
+  const part = new Part(bom ? BOM + layout.header : layout.header);
   let rows = 0;
   let rest: Buffer = Buffer.alloc(0);
   for await (const bytes of copyOut(db, await selected(db, query, layout))) {

@@ -1,0 +1,14 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiPropertyOptional } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import { IsBoolean, IsOptional } from 'class-validator';
+
+/** A query parameter that is `true` or `false`; false where it is not given. */
+export function BooleanParameter(description: string): PropertyDecorator {
+  return applyDecorators(
+    ApiPropertyOptional({ type: Boolean, default: false, description }),
+    IsOptional(),
+    Transform(({ value }) => ({ true: true, false: false })[String(value)] ?? (value as unknown)),
+    IsBoolean({ message: 'must be true or false, given once' }),
+  );
+}
