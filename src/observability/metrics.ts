@@ -12,6 +12,7 @@ import {
   type StatementEvent,
 } from '../db/observed.js';
 import { RELAY_CHANNEL, type RelayEvent } from '../mesh/relay-lag.js';
+import { replicasOf } from '../db/replicas/replicas.js';
 import type { Answered } from '../http/server/answered.js';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -60,6 +61,7 @@ export class Metrics implements OnApplicationShutdown {
     });
     this.#relayMetrics();
     this.#poolMetrics();
+    this.#replicaMetrics();
     this.#loopMetric();
     subscribe(STATEMENT_CHANNEL, this.#onStatement);
     subscribe(ACQUIRE_CHANNEL, this.#onAcquire);
@@ -175,6 +177,44 @@ export class Metrics implements OnApplicationShutdown {
       collect() {
         this.reset();
         this.inc(stats()?.timeouts ?? 0);
+      },
+    });
+  }
+
+  /** No values without replicas. The label is the host and port of the configuration. */
+  #replicaMetrics(): void {
+    const replicas = () => replicasOf(this.db);
+    const stats = () => replicas()?.stats() ?? [];
+    const registers = [this.#registry];
+    const labelNames = ['replica'] as const;
+    new Gauge({
+      name: 'db_replica_healthy',
+      help: '1 where a replica takes reads, else 0.',
+      labelNames,
+      registers,
+      collect() {
+        for (const { name, healthy } of stats()) this.set({ replica: name }, Number(healthy));
+      },
+    });
+    new Gauge({
+      name: 'db_replica_lag_seconds',
+      help: 'How old the data of a replica may be; +Inf where that is unknown.',
+      labelNames,
+      registers,
+      collect() {
+        for (const { name, lagMs } of stats()) this.set({ replica: name }, lagMs / 1000);
+      },
+    });
+    new Counter({
+      name: 'db_replica_reads_total',
+      help: 'Reads by the replica that answered; primary where none could.',
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { name, reads } of stats()) this.inc({ replica: name }, reads);
+        const onPrimary = replicas()?.readsOnPrimary;
+        if (onPrimary !== undefined) this.inc({ replica: 'primary' }, onPrimary);
       },
     });
   }

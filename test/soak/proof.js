@@ -116,7 +116,7 @@ function isRunning(pid) {
 }
 
 /** Everything acknowledged against the table, the history and the feed. */
-async function compare({ url, acknowledged, feed, writing }) {
+export async function compare({ url, acknowledged, feed, writing }) {
   const sql = postgres(url, { max: 1, onnotice: () => {} });
   try {
     const rows = await sql`select id, name, version from projects`;

@@ -1,6 +1,6 @@
 import { execFile, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -25,8 +25,12 @@ export interface Cluster {
   second: string;
   /** A URL of both, in the given order. */
   both(first: Member, second: Member): string;
-  /** Makes the standby a primary; resolves when it takes writes. */
-  promote(): Promise<void>;
+  /** Makes a standby a primary; resolves when it takes writes. */
+  promote(member?: Member): Promise<void>;
+  /** Makes of a member that has stopped a standby of `source`, from a copy of it, and starts it. */
+  rebuild(member: Member, source: Member): Promise<void>;
+  /** From now on a commit on this primary waits for its standby. Resolves when it does. */
+  synchronize(primary: Member): Promise<void>;
   /** Resolves when all standbys have replayed what the primary has written by now. */
   replayed(): Promise<void>;
   /** SIGKILL, as a machine that fails. */
@@ -36,7 +40,12 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
-const SETTINGS = { fsync: 'off', synchronous_commit: 'off', listen_addresses: '127.0.0.1' };
+const SETTINGS = {
+  wal_keep_size: '512MB',
+  fsync: 'off',
+  synchronous_commit: 'off',
+  listen_addresses: '127.0.0.1',
+};
 
 /** `settings` are for all servers. Takes about two seconds. */
 export async function startCluster(
@@ -101,9 +110,22 @@ export async function startCluster(
   return {
     ...urls,
     both: (first, second) => urlOf(`${hostOf(first)},${hostOf(second)}`),
-    promote: async () => {
-      await programs.run('pg_ctl', ['promote', '-D', data.standby, '-w']);
-      await until(() => holds(urls.standby, 'not pg_is_in_recovery()'));
+    promote: async (member = 'standby') => {
+      await programs.run('pg_ctl', ['promote', '-D', data[member], '-w']);
+      await until(() => holds(urls[member], 'not pg_is_in_recovery()'), 60_000);
+    },
+    rebuild: async (member, source) => {
+      await rm(data[member], { recursive: true, force: true });
+      const label = await copyWhileRunning(urls[source], data[source], data[member]);
+      await writeOwned(programs, path.join(data[member], 'backup_label'), label);
+      await makeStandby(programs, data[member], [ports[source]], password);
+      await start(member);
+    },
+    synchronize: async (primary) => {
+      await run(urls[primary], `alter system set synchronous_standby_names = '*'`);
+      await run(urls[primary], 'select pg_reload_conf()');
+      const waits = `exists (select from pg_stat_replication where sync_state = 'sync')`;
+      await until(() => holds(urls[primary], waits), 60_000);
     },
     replayed: async () => {
       const end = await ask(urls.primary, 'pg_current_wal_insert_lsn()::text');
@@ -136,9 +158,37 @@ async function makeStandby(
     ['standby.signal', ''],
     ['postgresql.auto.conf', `primary_conninfo = '${conninfo}'\n`],
   ] as const) {
-    await writeFile(path.join(data, name), text, { mode: 0o600 });
-    await programs.handOver(path.join(data, name));
+    await writeOwned(programs, path.join(data, name), text);
   }
+}
+
+async function writeOwned(programs: PostgresPrograms, file: string, text: string): Promise<void> {
+  await writeFile(file, text, { mode: 0o600 });
+  await programs.handOver(file);
+}
+
+/** A base backup by the functions of the server; resolves to its backup_label. */
+async function copyWhileRunning(url: string, from: string, to: string): Promise<string> {
+  const sql = postgres(url, { max: 1, fetch_types: false, onnotice: () => {} });
+  try {
+    await sql`select pg_backup_start('cluster', true)`;
+    // Files that vanish meanwhile are not needed, and cp complains of them.
+    await promisify(execFile)('cp', ['-a', from, to]).catch(() => undefined);
+    const [stopped] = await sql`select labelfile from pg_backup_stop(false)`;
+    const wal = path.join(to, 'pg_wal');
+    for (const name of await readdir(wal)) {
+      if (/^[0-9A-F]{24}|\.history$/.test(name)) await rm(path.join(wal, name));
+    }
+    await rm(path.join(to, 'postmaster.pid'), { force: true });
+    return stopped!.labelfile as string;
+  } finally {
+    await sql.end({ timeout: 0 });
+  }
+}
+
+async function run(url: string, statement: string): Promise<void> {
+  const sql = postgres(url, { max: 1, fetch_types: false });
+  await sql.unsafe(statement).finally(() => sql.end({ timeout: 0 }));
 }
 
 async function ask(url: string, expression: string): Promise<unknown> {

@@ -1,0 +1,63 @@
+import { once } from 'node:events';
+import net from 'node:net';
+
+/** A balancer of connections, as a gateway has one. */
+export interface RoundRobin {
+  url: string;
+  add(url: string): void;
+  remove(url: string): void;
+  close(): void;
+}
+
+const CHECK_EVERY_MS = 100;
+
+/** Each connection goes to the next service that is ready and takes it. */
+export async function startRoundRobin(): Promise<RoundRobin> {
+  const targets = new Map<string, { ready: boolean }>();
+  let turn = 0;
+  const inTurn = () => {
+    const all = [...targets.keys()];
+    const first = turn++ % Math.max(1, all.length);
+    const ordered = [...all.slice(first), ...all.slice(0, first)];
+    return ordered.sort((a, b) => Number(targets.get(b)!.ready) - Number(targets.get(a)!.ready));
+  };
+  const server = net.createServer((client) => {
+    client.on('error', () => undefined);
+    connectTo(client, inTurn());
+  });
+  const check = setInterval(() => {
+    for (const [url, target] of targets) void isReady(url).then((ready) => (target.ready = ready));
+  }, CHECK_EVERY_MS);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`,
+    add: (url) => targets.set(url, { ready: true }),
+    remove: (url) => targets.delete(url),
+    close: () => {
+      clearInterval(check);
+      server.close();
+    },
+  };
+}
+
+/** Nothing has been sent to a service that refuses the connection: the next one is tried. */
+function connectTo(client: net.Socket, [url, ...others]: string[]): void {
+  if (url === undefined) return void client.destroy();
+  const { port, hostname } = new URL(url);
+  const upstream = net.connect(Number(port), hostname);
+  upstream.once('connect', () => {
+    client.pipe(upstream).pipe(client);
+    client.once('close', () => upstream.destroy());
+  });
+  upstream.on('error', () => {
+    if (upstream.connecting || upstream.bytesWritten + upstream.bytesRead === 0)
+      connectTo(client, others);
+    else client.destroy();
+  });
+}
+
+async function isReady(url: string): Promise<boolean> {
+  const response = await fetch(`${url}/health/ready`).catch(() => undefined);
+  await response?.arrayBuffer().catch(() => undefined);
+  return response?.ok ?? false;
+}
