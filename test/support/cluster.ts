@@ -90,6 +90,7 @@ export async function startCluster(
     const server = running.get(member);
     running.delete(member);
     if (!server || (server.exitCode ?? server.signalCode) !== null) return;
+    server.ref(); // or this process may end before the server
     const ended = once(server, 'exit');
     server.kill(signal);
     await ended;
