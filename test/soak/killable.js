@@ -7,14 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const MAIN = path.resolve(import.meta.dirname, '../../dist/main.js');
 
 /** The built service as a process on a port, that can be killed and starts again. */
-export async function startKillable({ url, port, directory }) {
+export async function startKillable({ url, port, directory, variables: more }) {
   let child;
   await start();
   return { kill, stop };
 
   async function start() {
     const { PATH, HOME } = process.env;
-    const variables = { DATABASE_URL: url, PORT: String(port), LOG_LEVEL: 'fatal' };
+    const variables = { DATABASE_URL: url, PORT: String(port), LOG_LEVEL: 'fatal', ...more };
     child = spawn(process.execPath, [MAIN], {
       cwd: directory,
       env: { PATH, HOME, ...variables },

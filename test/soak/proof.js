@@ -100,7 +100,7 @@ class Refused extends Error {
 }
 
 /** Kills the server; its backends end when they notice. */
-async function killPostgres(directory) {
+export async function killPostgres(directory) {
   const file = path.join(directory, 'data', 'postmaster.pid');
   const postmaster = Number((await readFile(file, 'utf8')).split('\n')[0]);
   process.kill(postmaster, 'SIGKILL');
