@@ -30,7 +30,7 @@ import { built } from './support/built.js';
 import { sleep, until } from './support/connections.js';
 import { collector, type CommandResult, MAIN, runCli, spawnCli, startCli } from './support/cli.js';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from './support/database.js';
-import { onDatabase } from './support/transfer.js';
+import { insertLarge, onDatabase } from './support/transfer.js';
 
 beforeAll(() => built());
 
@@ -234,7 +234,7 @@ describe('files', () => {
     expect(await said).toBe('Interrupted.\n');
     expect(await allProjects()).toEqual([]);
 
-    await insertLarge(500);
+    await insertLarge(database.url, 500);
     const exporting = start('export', path.join(folder, 'out.ndjson'));
     await until(
       async () => (await readdir(folder)).some((name) => name.includes('partial')),
@@ -255,13 +255,6 @@ describe('files', () => {
     expect(await interrupt(importing, 'SIGINT')).toEqual([130, null]);
     expect(existsSync(pidFile)).toBe(false);
   }, 60_000);
-
-  const insertLarge = (count: number) =>
-    onDatabase(
-      database.url,
-      (sql) => sql`insert into projects (name, description, technologies)
-        select i, repeat('x', 20000), '[]' from generate_series(1, ${count}::integer) as i`,
-    );
 
   it('are named behind options that may be repeated, and keep the permissions that they had', async () => {
     await cliWith(lines(...rows), 'import', '-');
@@ -385,7 +378,7 @@ describe('files', () => {
   });
 
   it('of which nobody reads the rest end with a word, as in a pipe to head', async () => {
-    await insertLarge(500);
+    await insertLarge(database.url, 500);
     const exporting = start('export');
     const said = text(exporting.stderr);
     await once(exporting.stdout, 'data');

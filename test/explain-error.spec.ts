@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import { sql } from 'drizzle-orm';
 import request from 'supertest';
 import { createApplication } from '../src/application.js';
 import { validateEnvironment } from '../src/config/environment.js';
 import { asDataError, DataError } from '../src/db/errors.js';
 import { describeError, describeErrorPublicly } from '../src/db/explain-error.js';
+import { runCli } from './support/cli.js';
 import { atEnd, connect, connectPlainly, endEachTest } from './support/connections.js';
 import { emptyDatabase } from './support/migrations.js';
 
@@ -27,11 +27,8 @@ async function urlWith(change: (url: URL) => void): Promise<string> {
   return url.href;
 }
 
-function cli(url: string, command: string) {
-  const { status, stderr } = spawnSync(process.execPath, ['dist/cli/main.js', command], {
-    env: { PATH: process.env.PATH, DATABASE_URL: url },
-    encoding: 'utf8',
-  });
+async function cli(url: string, command: string) {
+  const { status, stderr } = await runCli([command], { variables: { DATABASE_URL: url } });
   return { status, stderr };
 }
 
@@ -76,7 +73,7 @@ describe.each([
 ])('with %s', (_name, change, code, remedy) => {
   it('the CLI and readiness say the code and what to do, and no secret', async () => {
     const url = await urlWith(change);
-    const { status, stderr } = cli(url, 'migrate');
+    const { status, stderr } = await cli(url, 'migrate');
     const ready = await readinessOf(url);
     expect(status).toBe(1);
     for (const text of [stderr, ready]) {
@@ -90,7 +87,7 @@ describe.each([
 
 it('a role without rights is told which right it lacks, and for which migration', async () => {
   const url = await urlWith(() => {});
-  const { status, stderr } = cli(url, 'migrate');
+  const { status, stderr } = await cli(url, 'migrate');
   expect(status).toBe(1);
   expect(stderr).toMatch(/^permission denied for schema public \(42501\)\. Grant it .*Roles/m);
   expect(stderr).not.toContain('create table');

@@ -11,6 +11,7 @@ import {
   CSV,
   EXPORT,
   IMPORT,
+  insertLarge,
   NDJSON,
   nastyProjects,
   ndjson,
@@ -281,11 +282,7 @@ describe('an export', () => {
 
   /** More than lies in the buffers between a service and its reader. */
   async function fillHeavily({ database } = service): Promise<void> {
-    await onDatabase(
-      database.url,
-      (sql) => sql`insert into projects (name, description, technologies)
-        select 'Project ' || i, repeat(md5(i::text), 600), '[]' from generate_series(1, 2000) as i`,
-    );
+    await insertLarge(database.url, 2000);
   }
 
   async function transactions(): Promise<number> {

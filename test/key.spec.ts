@@ -1,19 +1,13 @@
-import { spawnSync } from 'node:child_process';
 import { hash } from 'node:crypto';
+import { runCli } from './support/cli.js';
 import { startService } from './support/service.js';
-import { built } from './support/built.js';
-
-beforeAll(() => built());
 
 function createKey(...words: string[]) {
-  return spawnSync(process.execPath, ['dist/cli/main.js', 'key', 'create', ...words], {
-    env: { PATH: process.env.PATH },
-    encoding: 'utf8',
-  });
+  return runCli(['key', 'create', ...words], { variables: {} });
 }
 
 it('makes a key and its entry, with which the service recognises it', async () => {
-  const { status, stdout, stderr } = createKey('ci', '--scopes', 'read+write');
+  const { status, stdout, stderr } = await createKey('ci', '--scopes', 'read+write');
   expect(status).toBe(0);
   const key = stdout.trimEnd();
   expect(key).toMatch(/^ps_[\w-]{43}$/);
@@ -29,20 +23,20 @@ it('makes a key and its entry, with which the service recognises it', async () =
   await service.close();
 });
 
-it('makes another key each time, to read with unless more is asked for', () => {
-  const [first, second] = [createKey('dev'), createKey('dev')];
+it('makes another key each time, to read with unless more is asked for', async () => {
+  const [first, second] = [await createKey('dev'), await createKey('dev')];
   expect(first.stdout).not.toBe(second.stdout);
   expect(first.stderr).toContain('AUTH_API_KEYS=dev:read:');
 });
 
-it.each(['a b', 'a:b', 'a,b', '', 'x'.repeat(101)])('makes none for the name %j', (name) => {
-  const { status, stdout, stderr } = createKey(name);
+it.each(['a b', 'a:b', 'a,b', '', 'x'.repeat(101)])('makes none for the name %j', async (name) => {
+  const { status, stdout, stderr } = await createKey(name);
   expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
   expect(stderr).toContain('cannot be the name of a key');
 });
 
-it('says which scopes there are', () => {
-  const { status, stderr } = createKey('ci', '--scopes', 'admin');
+it('says which scopes there are', async () => {
+  const { status, stderr } = await createKey('ci', '--scopes', 'admin');
   expect(status).toBe(1);
   expect(stderr).toContain('Allowed choices are read, write, read+write');
 });
