@@ -235,7 +235,7 @@ export interface components {
             /** @enum {integer} */
             status: 200 | 201;
             etag?: string;
-            project: components["schemas"]["Project"];
+            project?: components["schemas"]["Project"];
         };
         OperationResultListResponse: {
             /** @enum {boolean} */
@@ -754,6 +754,7 @@ export interface operations {
             query?: {
                 onError?: "abort" | "skip";
                 dryRun?: boolean;
+                delimiter?: "comma" | "semicolon" | "tab";
             };
             header?: {
                 "Idempotency-Key"?: string;
@@ -764,6 +765,8 @@ export interface operations {
         requestBody: {
             content: {
                 "application/x-ndjson": string;
+                "application/ndjson": string;
+                "application/jsonl": string;
                 "text/csv": string;
             };
         };
@@ -899,6 +902,7 @@ export interface operations {
                 updatedFrom?: string;
                 updatedTo?: string;
                 format?: "ndjson" | "csv";
+                bom?: boolean;
             };
             header?: {
                 "X-Consistency-Token"?: string;
@@ -916,6 +920,8 @@ export interface operations {
                 };
                 content: {
                     "application/x-ndjson": string;
+                    "application/ndjson": string;
+                    "application/jsonl": string;
                     "text/csv": string;
                 };
             };
