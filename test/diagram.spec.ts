@@ -1,11 +1,14 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { getTableColumns, getTableName, is, sql } from 'drizzle-orm';
 import { check, pgTable, PgTable, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core';
 import { diagramSource, drawDiagram } from '../src/cli/diagram.js';
+import { DERIVATIONS, TABLE_GROUPS } from '../src/db/derivations.js';
 import { describeSchema } from '../src/db/describe-schema.js';
 import * as schema from '../src/db/schema.js';
 
 const CHECKED_IN = new URL('../docs/assets/database-diagram.png', import.meta.url);
+
+const FUNCTIONS = new URL('../src/db/functions/', import.meta.url);
 
 const notes = pgTable(
   'notes',
@@ -72,6 +75,33 @@ describe('the database diagram', () => {
         ],
       },
     ]);
+  });
+
+  it('frames each table once, and draws what is made from what', () => {
+    const tables = Object.values<unknown>(schema).filter((value) => is(value, PgTable));
+    const grouped = Object.values(TABLE_GROUPS).flat().map(getTableName);
+    expect(grouped.sort()).toEqual(tables.map(getTableName).sort());
+    const source = diagramSource(describeSchema(schema));
+    for (const title of Object.keys(TABLE_GROUPS)) expect(source).toContain(`>${title}<`);
+    for (const { from, to, by } of DERIVATIONS) {
+      const arrow = `"${getTableName(from)}" -> "${getTableName(to)}"`;
+      const [, label] = source.split(arrow);
+      for (const name of by) expect(label!.split('\n', 1)[0]).toContain(name);
+    }
+  });
+
+  it('names all SQL functions that fill one table from another, and no others', async () => {
+    const said = DERIVATIONS.flatMap(({ to, by }) =>
+      by.filter((name) => !name.endsWith('.ts')).map((name) => `${getTableName(to)} by ${name}`),
+    );
+    const found: string[] = [];
+    for (const file of await readdir(FUNCTIONS)) {
+      if (!file.endsWith('.sql') || file === 'settings.sql') continue; // that one has a row without a source
+      const sql = await readFile(new URL(file, FUNCTIONS), 'utf8');
+      for (const [, table] of sql.matchAll(/INSERT INTO (?:\[own\]\.)?(\w+)/g))
+        found.push(`${table} by ${file.replace('.sql', '')}`);
+    }
+    expect(said.sort()).toEqual([...new Set(found)].sort());
   });
 
   it('joins two tables by their foreign key, and draws them', async () => {

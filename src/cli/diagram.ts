@@ -1,11 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { DERIVATIONS, TABLE_GROUPS } from '../db/derivations.js';
 import {
   type DescribedColumn,
+  type DescribedDerivation,
   type DescribedReference,
   type DescribedTable,
   describeSchema,
   type NamedSql,
+  tableName,
 } from '../db/describe-schema.js';
 import * as schema from '../db/schema.js';
 
@@ -71,24 +74,61 @@ async function loadTools() {
   }
 }
 
-/** The diagram in Graphviz's own language: a card for each table, a crow's foot for each foreign key. */
-export function diagramSource(tables: DescribedTable[]): string {
+/** How tables belong together; what is in no group stands by itself. */
+interface Relations {
+  derivations: DescribedDerivation[];
+  groups: Record<string, string[]>;
+}
+
+const RELATIONS: Relations = {
+  derivations: DERIVATIONS.map(({ from, to, by }) => ({
+    from: tableName(from),
+    to: tableName(to),
+    by,
+  })),
+  groups: Object.fromEntries(
+    Object.entries(TABLE_GROUPS).map(([title, tables]) => [title, tables.map(tableName)]),
+  ),
+};
+
+/**
+ * The diagram in Graphviz's own language: a card for each table, a frame for each group, a crow's foot
+ * for each foreign key, and a dashed arrow from each table to those that are made from it.
+ */
+export function diagramSource(tables: DescribedTable[], relations = RELATIONS): string {
   const nodes = tables.map((table) => `${quoted(table.name)} [label=<${card(table)}>]`);
-  const edges = tables.flatMap((table) => table.references.map((to) => edge(table.name, to)));
-  // What a foreign key joins stands side by side already: more in a row would be too small to read.
-  const perRow = edges.length === 0 ? 2 : 1;
+  const frames = Object.entries(relations.groups).map(([title, names], i) =>
+    frame(title, names, i),
+  );
+  const keys = tables.flatMap((table) => table.references.map((to) => edge(table.name, to)));
   return `digraph {
-    graph [rankdir=LR pack=24 packmode="array_ct${perRow}" nodesep=0.4 ranksep=0.9 pad=0.25
+    graph [rankdir=TB nodesep=0.5 ranksep=0.6 pad=0.25
       bgcolor=transparent fontname="${SANS}" labelloc=t labeljust=l label=<${heading()}>]
     node [shape=plain fontname="${SANS}"]
-    edge [dir=both color="${COLOURS.accent}"]
-    ${[...nodes, ...edges].join('\n')}
+    edge [dir=both color="${COLOURS.accent}" fontname="${SANS}"]
+    ${[...nodes, ...frames, ...keys, ...relations.derivations.map(derivationEdge)].join('\n')}
   }`;
+}
+
+function frame(title: string, names: string[], index: number): string {
+  const label = text(title, { face: BOLD, size: 13, colour: COLOURS.muted });
+  return `subgraph cluster_${index} {
+    graph [style=rounded color="${COLOURS.muted}" margin=16 labeljust=l label=<${label}>]
+    ${names.map(quoted).join('; ')}
+  }`;
+}
+
+function derivationEdge({ from, to, by }: DescribedDerivation): string {
+  const lines = by.map((name) =>
+    text(`  ${name}`, { face: MONO, size: 9.5, colour: COLOURS.muted }),
+  );
+  const label = `label=<${lines.join('<br/>')}>`;
+  return `${quoted(from)} -> ${quoted(to)} [dir=forward style=dashed color="${COLOURS.muted}" ${label}]`;
 }
 
 function heading(): string {
   const legend =
-    'Drawn from src/db/schema.ts · PK primary key · FK foreign key, with the crow’s foot at the many';
+    'Drawn from src/db/schema.ts · PK primary key · dashed: made from that table, by these functions';
   return `<table border="0" cellspacing="0" cellpadding="2">
     <tr><td align="left">${text('Database', { face: BOLD, size: 20 })}</td></tr>
     <tr><td align="left">${text(legend, { size: 10, colour: COLOURS.muted })}</td></tr>

@@ -40,6 +40,13 @@ export interface DescribedTable {
   references: DescribedReference[];
 }
 
+/** One table is made from another one, as `derivations.ts` says. */
+export interface DescribedDerivation {
+  from: string;
+  to: string;
+  by: string[];
+}
+
 const dialect = new PgDialect();
 
 /** Every table a schema module exports, by name; nothing but the module is read. */
@@ -120,7 +127,7 @@ function list(names: string[]): string {
   return `(${names.join(', ')})`;
 }
 
-function tableName(table: PgTable): string {
+export function tableName(table: PgTable): string {
   const { schema, name } = getTableConfig(table);
   return schema ? `${schema}.${name}` : name;
 }
@@ -136,8 +143,6 @@ const LITERAL_OR_COLUMN = /('(?:[^']|'')*')|(?:"[^"]+"\.)*"([a-z_][a-z0-9_]*)"/g
 function read(expression: unknown): string {
   return dialect
     .sqlToQuery(sql`${expression}`.inlineParams())
-    .sql.replace(
-      LITERAL_OR_COLUMN,
-      (_, literal?: string, column?: string) => literal ?? column ?? '',
-    );
+    .sql.replace(/\s+/g, ' ')
+    .replace(LITERAL_OR_COLUMN, (_, literal?: string, column?: string) => literal ?? column ?? '');
 }

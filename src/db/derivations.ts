@@ -1,0 +1,46 @@
+import type { PgTable } from 'drizzle-orm/pg-core';
+import {
+  changeCommits,
+  changeExpiry,
+  changes,
+  idempotencyKeys,
+  nameWords,
+  projects,
+  projectTechnologies,
+  technologyChanges,
+  technologyCounts,
+} from './schema.js';
+
+/** A table whose rows the database, or housekeeping, makes from the rows of another one. No foreign key says so. */
+export interface Derivation {
+  from: PgTable;
+  to: PgTable;
+  /** What adds the rows: SQL functions by the names of their files in functions/, or a file in entity/. */
+  by: string[];
+}
+
+export const DERIVATIONS: Derivation[] = [
+  {
+    from: projects,
+    to: projectTechnologies,
+    by: ['projects_facets_add', 'projects_facets_change'],
+  },
+  {
+    from: projects,
+    to: technologyChanges,
+    by: ['projects_facets_add', 'projects_facets_change', 'projects_facets_remove'],
+  },
+  { from: projects, to: nameWords, by: ['projects_facets_add', 'projects_name_words'] },
+  { from: technologyChanges, to: technologyCounts, by: ['fold_technology_changes'] },
+  { from: projects, to: changes, by: ['track_changes'] },
+  { from: changes, to: changeCommits, by: ['changes_take_position'] },
+  { from: changeCommits, to: changeExpiry, by: ['change-expiry.ts'] },
+];
+
+/** What the tables are there for. */
+export const TABLE_GROUPS: Record<string, PgTable[]> = {
+  'Projects: all else is derived': [projects],
+  'Lists and search': [projectTechnologies, technologyChanges, technologyCounts, nameWords],
+  'History and change feed': [changes, changeCommits, changeExpiry],
+  'Repeated requests': [idempotencyKeys],
+};
