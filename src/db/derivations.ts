@@ -7,6 +7,7 @@ import {
   nameWords,
   projects,
   projectTechnologies,
+  relays,
   technologyChanges,
   technologyCounts,
 } from './schema.js';
@@ -43,4 +44,5 @@ export const TABLE_GROUPS: Record<string, PgTable[]> = {
   'Lists and search': [projectTechnologies, technologyChanges, technologyCounts, nameWords],
   'History and change feed': [changes, changeCommits, changeExpiry],
   'Repeated requests': [idempotencyKeys],
+  'Relays of events': [relays],
 };
