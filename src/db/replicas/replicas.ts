@@ -60,9 +60,9 @@ const LOOK_AGAIN_MS = 25;
 const DEFAULT_MAX_LAG_MS = 1000;
 
 const POSITION = sql`
-  select left(pg_walfile_name(lsn), 8) as timeline, lsn::text as lsn,
-    (select system_identifier::text from pg_control_system()) as cluster
+  select left(pg_walfile_name(lsn), 8) as timeline, lsn::text as lsn
   from pg_current_wal_insert_lsn() as lsn`;
+const CLUSTER = sql`select system_identifier::text as cluster from pg_control_system()`;
 
 /** What another server may answer. A standby cancels reads that its replay conflicts with (40001). */
 const ANOTHER_MAY_ANSWER = new Set<DataErrorCode | undefined>([
@@ -196,13 +196,21 @@ class ReplicaSet implements Replicas {
     for (const { replica } of this.#replicas) void replica.look();
   }
 
+  get #watchedBy(): Db {
+    return this.#watcher?.db ?? this.#primary;
+  }
+
+  async #lookAtPrimary(): Promise<void> {
+    const [seen] = await this.#watchedBy.execute<{ cluster: string }>(CLUSTER);
+    this.#cluster = seen!.cluster;
+    await this.#position('');
+  }
+
   async #readPosition(): Promise<WalPosition> {
     const at = performance.now();
-    const db = this.#watcher?.db ?? this.#primary;
-    const [seen] = await db.execute<ServerPosition & { cluster: string }>(POSITION);
+    const [seen] = await this.#watchedBy.execute<ServerPosition>(POSITION);
     const { timeline, lsn } = positionOf(seen!);
     const position = { timeline, lsn: endOfLastRecord(lsn) };
-    this.#cluster = seen!.cluster;
     this.#log.note(position, at);
     return position;
   }
@@ -212,7 +220,7 @@ class ReplicaSet implements Replicas {
     const { signal } = this.#watching;
     const pauseMs = Math.min(LOOK_EVERY_MS, this.#maxLagMs > 0 ? this.#maxLagMs / 4 : Infinity);
     while (!signal.aborted) {
-      const asked = this.#position('').catch(() => undefined);
+      const asked = this.#lookAtPrimary().catch(() => undefined);
       await Promise.race([asked, sleep(LOOK_EVERY_MS, undefined, { ref: false })]);
       for (const { replica } of this.#replicas) void replica.look();
       await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
