@@ -1,11 +1,9 @@
-import type { Server } from 'node:http';
 import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import express, { type Express, type RequestHandler } from 'express';
 import { AppModule } from './app.module.js';
 import { type Environment, listOf, meshAddressOf } from './config/environment.js';
-import { answerBrokenRequests } from './http/server/broken-requests.js';
 import { allowOrigins } from './http/server/cors.js';
 import { overloadProtection } from './http/server/overload.js';
 import { serveDocs } from './openapi.js';
@@ -18,7 +16,6 @@ import { type OnAnswered, observeAnswers } from './http/server/answered.js';
 import { allowJsonText } from './http/answers/json-text.js';
 import { ProblemFilter } from './http/problems/problem.filter.js';
 import { bytesOf } from './http/server/body-parser.js';
-import { handlePipelinedInTurn } from './http/server/pipelining.js';
 import { requestId } from './http/server/request-id.js';
 import { requestLog } from './http/server/request-log.js';
 import { createLogger } from './observability/logger.js';
@@ -28,7 +25,11 @@ export async function createApplication(
   environment: Environment,
   { graceMs = 0 } = {},
 ): Promise<NestExpressApplication> {
-  const adapter = new LeanExpressAdapter(createExpress(environment), { graceMs });
+  const adapter = new LeanExpressAdapter(createExpress(environment), {
+    graceMs,
+    keepAliveTimeoutMs: environment.KEEP_ALIVE_TIMEOUT_MS,
+    sendTimeoutMs: environment.SEND_TIMEOUT_MS,
+  });
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.forRoot(environment),
     adapter,
@@ -54,9 +55,6 @@ export async function createApplication(
   allowOrigins(app, listOf(environment.CORS_ORIGINS));
   serveDocs(app);
   app.useGlobalFilters(new ProblemFilter());
-  answerBrokenRequests(app.getHttpServer());
-  handlePipelinedInTurn(app.getHttpServer());
-  keepConnections(app.getHttpServer(), environment.KEEP_ALIVE_TIMEOUT_MS);
   const address = meshAddressOf(environment);
   const maxBytes = bytesOf(environment.BODY_LIMIT);
   if (address) await attachMessages(app, { address, queue: 'projects', maxBytes });
@@ -71,13 +69,6 @@ function metricsAt(metrics: Metrics): RequestHandler {
     if (isRight) answer(req, res, next);
     else next();
   };
-}
-
-/** Keeps idle connections longer than gateways do, which would answer 502 for a request that meets a closed one. */
-function keepConnections(server: Server, idleMs: number): void {
-  server.keepAliveTimeout = idleMs;
-  server.headersTimeout = Math.max(server.headersTimeout, idleMs + 1000);
-  server.requestTimeout = Math.max(server.requestTimeout, server.headersTimeout);
 }
 
 /** Listens and returns the URL. */

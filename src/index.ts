@@ -91,6 +91,10 @@ export { EntityDto } from './entities/entity.dto.js';
 export { entityModule } from './entities/entity.module.js';
 export { type EntityResource, entityResource } from './entities/entity-resource.js';
 export { jsonBody } from './http/server/body-parser.js';
+export {
+  LeanExpressAdapter,
+  type LeanExpressAdapterOptions,
+} from './http/server/express-adapter.js';
 export { completeOpenApiDocument } from './http/contract/openapi-components.js';
 export { EnumField, IntegerField, TextField } from './http/contract/fields.js';
 export { Endpoint, type EndpointOptions } from './http/contract/endpoint.js';

@@ -125,6 +125,7 @@ describe('the environment', () => {
       BODY_LIMIT: '1mb',
       TRUST_PROXY: 'false',
       KEEP_ALIVE_TIMEOUT_MS: 65_000,
+      SEND_TIMEOUT_MS: 30_000,
       SHUTDOWN_TIMEOUT_MS: 10_000,
     });
   });

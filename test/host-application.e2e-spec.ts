@@ -193,6 +193,7 @@ it('exports what a host may import and nothing more, and does nothing when it is
     'EnumField',
     'InjectDatabase',
     'IntegerField',
+    'LeanExpressAdapter',
     'MigrationError',
     'NotRecognised',
     'PROJECTS_FACTORY',

@@ -306,6 +306,9 @@ export class Environment {
   KEEP_ALIVE_TIMEOUT_MS: number = 65_000;
 
   @WholeNumber(1, 3_600_000)
+  SEND_TIMEOUT_MS: number = 30_000;
+
+  @WholeNumber(1, 3_600_000)
   SHUTDOWN_TIMEOUT_MS: number = 10_000;
 }
 

@@ -4,27 +4,25 @@ import type {
   Server as HttpServer,
   ServerResponse,
 } from 'node:http';
-import { type Socket, Server as NetServer } from 'node:net';
+import { Server as NetServer } from 'node:net';
 import { setImmediate, setTimeout } from 'node:timers/promises';
+import type { Connection } from './connections.js';
 
 const SWEEP_MS = 50;
 /** Long enough for hundreds of clients on a busy machine; each is in after one turn of the event loop. */
 const LONGEST_HOLD_MS = 5000;
 
 /**
- * Watches a server from its start and returns a function that ends it without failing a request.
+ * Returns a function that ends a server without failing a request. `connections` are its open ones.
  * Every answer then says `Connection: close`. New connections are served for `graceMs`, so that load
  * balancers learn that the service is not ready, and are refused after that. Connections without a
  * request under way are closed; the function resolves when none is left. A client may send a request
  * at the moment when its idle connection is closed, and has to send it again (RFC 9112, 9.5).
  */
-export function drainable(server: HttpServer): (options: { graceMs: number }) => Promise<void> {
-  const connections = new Set<Connection>();
-  server.on('connection', (connection: Connection) => {
-    connections.add(connection);
-    connection.once('close', () => connections.delete(connection));
-  });
-
+export function drainable(
+  server: HttpServer,
+  connections: Set<Connection>,
+): (options: { graceMs: number }) => Promise<void> {
   return async ({ graceMs }) => {
     server.prependListener('request', (_req, res) => res.setHeader('Connection', 'close'));
     for (const { _httpMessage: answer } of connections) {
@@ -42,12 +40,6 @@ export function drainable(server: HttpServer): (options: { graceMs: number }) =>
     }
   };
 }
-
-/**
- * A socket of Node's HTTP server, with the answer under way on it. Read from there, where Node's
- * own code looks too: a set of the answers under way costs up to a tenth of the processor at full load.
- */
-type Connection = Socket & { _httpMessage?: ServerResponse | null };
 
 /**
  * Closes a listening socket once nobody waits in its queue, whom the system would reset. The event

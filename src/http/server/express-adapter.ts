@@ -4,10 +4,31 @@ import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express, { type Express, type Response } from 'express';
 import { jsonOf } from '../answers/json-text.js';
+import { answerBrokenRequests } from './broken-requests.js';
+import { type Connection, connectionsOf } from './connections.js';
 import { drainable } from './drain.js';
+import { keepConnections } from './keep-alive.js';
+import { handlePipelinedInTurn } from './pipelining.js';
+import { UnreadAnswers } from './unread-answers.js';
+
+export interface LeanExpressAdapterOptions {
+  /** For so many milliseconds of a shutdown new connections are still served; default 0. */
+  graceMs?: number;
+  /** How long an idle connection is kept, in milliseconds; default 65 s, longer than gateways keep theirs. */
+  keepAliveTimeoutMs?: number;
+  /** A client that takes nothing of its answer for so many milliseconds is cut off; default 30 s. */
+  sendTimeoutMs?: number;
+  /** While more bytes are unsent for all clients together, the slowest are cut off; default 64 MiB. */
+  maxUnsentBytes?: number;
+}
+
+/** For clients that take nothing of their answers while the service shuts down. */
+const SHUTDOWN_SEND_TIMEOUT_MS = 2000;
 
 /**
- * Nest's ExpressAdapter, with Express's router, middleware and API as they are, and two costs of
+ * Nest's ExpressAdapter, made for the open: requests that are no HTTP are answered as problems,
+ * pipelined ones are handled in turn, idle connections are kept longer than gateways keep theirs,
+ * clients that do not read their answers are cut off, and a shutdown fails no request. And with Express's router, middleware and API as they are, and two costs of
  * each request gone (docs/performance.md, "Express"):
  *
  * 1. Express gives each request and each response its methods by Object.setPrototypeOf, which
@@ -22,14 +43,14 @@ import { drainable } from './drain.js';
  */
 export class LeanExpressAdapter extends ExpressAdapter {
   readonly #classes: ReturnType<typeof classesOf>;
-  readonly #graceMs: number;
+  readonly #options: LeanExpressAdapterOptions;
   #drain?: ReturnType<typeof drainable>;
+  #unread?: UnreadAnswers;
 
-  /** For the first `graceMs` of a shutdown new connections are still served. */
-  constructor(app: Express = express(), { graceMs = 0 } = {}) {
+  constructor(app: Express = express(), options: LeanExpressAdapterOptions = {}) {
     super(app);
     this.#classes = classesOf(app);
-    this.#graceMs = graceMs;
+    this.#options = options;
   }
 
   override initHttpServer(options: NestApplicationOptions): void {
@@ -39,14 +60,33 @@ export class LeanExpressAdapter extends ExpressAdapter {
     this.httpServer = httpsOptions
       ? https.createServer({ ...httpsOptions, ...this.#classes }, app)
       : http.createServer(this.#classes, app);
+    const connections = this.#guard(this.httpServer);
     if (forceCloseConnections) (this as unknown as Tracking).trackOpenConnections();
-    else this.#drain = drainable(this.httpServer);
+    else this.#drain = drainable(this.httpServer, connections);
+  }
+
+  #guard(server: http.Server): Set<Connection> {
+    const {
+      keepAliveTimeoutMs = 65_000,
+      sendTimeoutMs = 30_000,
+      maxUnsentBytes = 64 * 1024 * 1024,
+    } = this.#options;
+    const connections = connectionsOf(server);
+    keepConnections(server, keepAliveTimeoutMs);
+    answerBrokenRequests(server);
+    handlePipelinedInTurn(server);
+    const limits = { silenceMs: sendTimeoutMs, maxBytes: maxUnsentBytes };
+    this.#unread = new UnreadAnswers(connections, limits);
+    return connections;
   }
 
   /** Finishes every request that has come, and refuses new connections (drain.ts). */
   override async close(): Promise<void> {
-    if (this.httpServer?.listening && this.#drain) await this.#drain({ graceMs: this.#graceMs });
+    this.#unread?.hurry(SHUTDOWN_SEND_TIMEOUT_MS);
+    const { graceMs = 0 } = this.#options;
+    if (this.httpServer?.listening && this.#drain) await this.#drain({ graceMs });
     else await super.close();
+    this.#unread?.stop();
   }
 
   /** The same bytes as Express's for a JSON object of which neither settings, headers nor middleware want more. */

@@ -47,7 +47,8 @@ export function overloadProtection({
       inFlight--;
     };
     res[FREE] = free;
-    res.once('close', free);
+    // An answer that is ready no longer counts, or clients that do not read would keep others out.
+    res.once('prefinish', free).once('close', free);
   }
 
   function refuse(this: Counted, send: Send): void {
