@@ -345,9 +345,11 @@ describe('a file', () => {
     expect(most - before).toBeLessThan(100_000_000);
   });
 
+  const READ =
+    'This route reads application/x-ndjson, application/ndjson, application/jsonl, text/csv.';
   it.each([
-    [{ 'Content-Type': 'application/json' }, 'This route reads application/x-ndjson, text/csv.'],
-    [{ 'Content-Type': 'text/plain' }, 'This route reads application/x-ndjson, text/csv.'],
+    [{ 'Content-Type': 'application/json' }, READ],
+    [{ 'Content-Type': 'text/plain' }, READ],
     [{ 'Content-Type': `${NDJSON}; charset=utf-16` }, 'The body is read as UTF-8 only.'],
     [{ 'Content-Type': `${CSV}; charset="latin1"` }, 'The body is read as UTF-8 only.'],
     [{ 'Content-Encoding': 'br' }, 'The body is read as it is or packed with gzip.'],

@@ -76,7 +76,11 @@ A file that is not whole ends with a broken connection. A reader that takes noth
 function fileOf(req: Request, asked: ExportFormat | undefined) {
   const formats = asked ? [asked] : EXPORT_FORMATS;
   const types = formats.flatMap((format): readonly string[] => MEDIA_TYPES[format]);
-  const type = preferredType(req, types);
+  // A range such as */* means the usual name of a format; another name is answered to those who write it.
+  const usual = formats.map((format) => MEDIA_TYPES[format][0]);
+  const written = req.headers.accept?.toLowerCase() ?? '';
+  const others = types.filter((name) => !usual.includes(name as never) && written.includes(name));
+  const type = preferredType(req, [...usual, ...others]);
   if (!type) throw new Problem('not_acceptable', `This format is ${types.join(' or ')}.`);
   return { format: formatOf(type), type };
 }
