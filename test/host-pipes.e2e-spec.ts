@@ -113,9 +113,14 @@ async function answersOf(host: INestApplication): Promise<Seen[]> {
   };
   await ask('post', '/projects/import', { ...file, query: { onError: 'skip', dryRun: 'true' } });
   await ask('post', '/projects/import', { ...file, query: { dryRun: '1' } });
+  await ask('post', '/projects/import', {
+    body: 'name;description;technologies\r\nAda;;[]\r\n',
+    type: 'text/csv',
+    query: { delimiter: ';', dryRun: 'true' },
+  });
   for (const query of LIST_QUERIES) await ask('get', '/projects', { query });
   for (const query of FILTERS) await ask('get', '/projects/export', { query });
-  await ask('get', '/projects/export', { query: { format: 'csv' } });
+  await ask('get', '/projects/export', { query: { format: 'csv', bom: 'true' } });
   await ask('get', '/projects/changes', { query: { limit: '1', after: 'now' } });
   await ask('get', `/projects/${ID}/history`, { query: { limit: '1' } });
   await ask('get', `/projects/${ID}/history`, { query: { after: 'x' } });
