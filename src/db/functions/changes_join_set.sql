@@ -1,5 +1,6 @@
--- Completes a change that a trigger of a host's own records; those of track_changes give all of it. The
--- changes to one entity in one transaction share a change_set, the sequence of the first of them.
+-- Completes a change that is written without a change_set: the first of a transaction, and those of triggers
+-- that a host has written. The changes to one entity in one transaction share a change_set, the sequence of
+-- the first of them.
 CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
@@ -7,7 +8,7 @@ DECLARE
   last record;
 BEGIN
   NEW.change_set := coalesce(changes_known_set(setting), NEW.sequence);
-  PERFORM set_config(setting, pg_current_xact_id()::text || ':' || NEW.change_set, true);
+  setting := set_config(setting, pg_current_xact_id()::text || ':' || NEW.change_set, true);
   NEW.actor := changes_author('actor');
   NEW.request_id := changes_author('request_id');
   IF NEW.action = 'created' THEN

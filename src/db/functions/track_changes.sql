@@ -14,28 +14,22 @@ DECLARE
     CREATE OR REPLACE FUNCTION [own].[document](tracked_row [table]) RETURNS json
     LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT json_build_object([fields]) $$;
 
+    -- Without a change_set, as for the first change of a transaction, changes_join_set completes and checks it.
     CREATE OR REPLACE FUNCTION [own].[created]() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
     DECLARE
-      first bigint := nextval([sequence]);
-      joined bigint := coalesce([own].changes_known_set('[setting]'), first);
+      joined bigint := [own].changes_known_set('[setting]');
       actor text := [own].changes_author('actor');
       request text := [own].changes_author('request_id');
-      done text;
     BEGIN
-      INSERT INTO [own].changes (sequence, change_set, entity, entity_id, version, action, after, actor, request_id)
-        OVERRIDING SYSTEM VALUE
-        SELECT CASE row_number() OVER () WHEN 1 THEN first ELSE nextval([sequence]) END, joined,
-          [entity], added.id,
+      INSERT INTO [own].changes (change_set, entity, entity_id, version, action, after, actor, request_id)
+        SELECT joined, [entity], added.id,
           CASE WHEN [own].changes_may_follow(last.version, last.action, last.before, added.version, [own].[document](added))
             THEN added.version ELSE [own].changes_refuse_version([entity], added.id, last.version) END,
           'created', [own].[document](added), actor, request
         FROM added LEFT JOIN LATERAL (
           SELECT version, action, before FROM [own].changes
-          WHERE entity_id = added.id AND entity = [entity] ORDER BY sequence DESC LIMIT 1
+          WHERE joined IS NOT NULL AND entity_id = added.id AND entity = [entity] ORDER BY sequence DESC LIMIT 1
         ) AS last ON true;
-      IF FOUND THEN
-        done := set_config('[setting]', pg_current_xact_id()::text || ':' || joined, true);
-      END IF;
       RETURN NULL;
     END
     $$;
@@ -44,20 +38,13 @@ DECLARE
 
     CREATE OR REPLACE FUNCTION [own].[deleted]() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE
-      first bigint := nextval([sequence]);
-      joined bigint := coalesce([own].changes_known_set('[setting]'), first);
+      joined bigint := [own].changes_known_set('[setting]');
       actor text := [own].changes_author('actor');
       request text := [own].changes_author('request_id');
-      done text;
     BEGIN
-      INSERT INTO [own].changes (sequence, change_set, entity, entity_id, version, action, before, actor, request_id)
-        OVERRIDING SYSTEM VALUE
-        SELECT CASE row_number() OVER () WHEN 1 THEN first ELSE nextval([sequence]) END, joined,
-          [entity], removed.id, [own].next_version(removed.version), 'deleted', [own].[document](removed), actor, request
+      INSERT INTO [own].changes (change_set, entity, entity_id, version, action, before, actor, request_id)
+        SELECT joined, [entity], removed.id, [own].next_version(removed.version), 'deleted', [own].[document](removed), actor, request
         FROM removed;
-      IF FOUND THEN
-        done := set_config('[setting]', pg_current_xact_id()::text || ':' || joined, true);
-      END IF;
       RETURN NULL;
     END
     $$;
@@ -78,22 +65,13 @@ DECLARE
     -- An update of the id deletes one entity and creates another.
     CREATE OR REPLACE FUNCTION [own].[updated]() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE
-      first bigint;
-      joined bigint;
       old_document json := [own].[document](OLD);
       new_document json := [own].[document](NEW);
-      done text;
     BEGIN
       IF NEW.id = OLD.id THEN
-        first := nextval([sequence]);
-        joined := coalesce([own].changes_known_set('[setting]'), first);
-        INSERT INTO [own].changes (sequence, change_set, entity, entity_id, version, action, before, after, actor, request_id)
-          OVERRIDING SYSTEM VALUE
-          VALUES (first, joined, [entity], NEW.id, NEW.version, 'updated', old_document, new_document,
+        INSERT INTO [own].changes (change_set, entity, entity_id, version, action, before, after, actor, request_id)
+          VALUES ([own].changes_known_set('[setting]'), [entity], NEW.id, NEW.version, 'updated', old_document, new_document,
             [own].changes_author('actor'), [own].changes_author('request_id'));
-        IF joined = first THEN
-          done := set_config('[setting]', pg_current_xact_id()::text || ':' || joined, true);
-        END IF;
       ELSE
         INSERT INTO [own].changes (entity, entity_id, version, action, before, after)
           VALUES ([entity], OLD.id, [own].next_version(OLD.version), 'deleted', old_document, NULL),
@@ -122,7 +100,7 @@ BEGIN
   WHERE attrelid = tracked AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
   FOR part IN SELECT * FROM (VALUES
     ('[setting]', 'changes.set_' || encode(convert_to(entity, 'UTF8'), 'hex')),
-    ('[sequence]', quote_literal(own || '.changes_sequence_seq')), ('[own]', own), ('[table]', tracked_name), ('[entity]', quote_literal(entity)), ('[fields]', fields),
+    ('[own]', own), ('[table]', tracked_name), ('[entity]', quote_literal(entity)), ('[fields]', fields),
     ('[document]', quote_ident(entity || '_document')), ('[touch]', quote_ident(prefix || '_touch_row')),
     ('[created]', quote_ident(prefix || '_changes_created')), ('[deleted]', quote_ident(prefix || '_changes_deleted')),
     ('[updated]', quote_ident(prefix || '_changes_updated')), ('[truncated]', quote_ident(prefix || '_changes_truncated'))
