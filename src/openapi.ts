@@ -3,7 +3,6 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Express, Request } from 'express';
 import helmet from 'helmet';
 import { stringify } from 'yaml';
-import { KEY_LIFETIME_HOURS } from './db/factories/idempotency.factory.js';
 import { forwardedPrefixOf } from './http/answers/public-path.js';
 import { completeOpenApiDocument } from './http/contract/openapi-components.js';
 
@@ -12,53 +11,14 @@ const VERSION = '1.0.0';
 const DESCRIPTION = `
 A catalogue of projects and the technologies they use.
 
-**Answers.** Success is \`{ "success": true, "data": … }\`; lists add \`meta\`. Failure is a problem
-(RFC 9457, \`application/problem+json\`) with \`"success": false\` and a stable \`code\` to decide by:
-the schema ProblemCode lists them all. Unknown fields and unknown query parameters are refused by
-name, and so is a parameter given twice. Times are ISO 8601, UTC, to the millisecond.
+    curl -X POST http://127.0.0.1:3000/api/projects -H 'Content-Type: application/json' \\
+      -d '{ "name": "PostgreSQL", "description": "", "technologies": ["C", "SQL"] }'
 
-**Any path.** Paths are case-sensitive and have no trailing slash; another is 404 \`route_not_found\`.
-\`HEAD\` works wherever \`GET\` does, \`OPTIONS\` answers 204 with \`Allow\`, and another method 405
-\`method_not_allowed\` with \`Allow\`. A request that is broken, late or too large before any route
-sees it is 400 \`bad_request\`, 408 \`request_timeout\`, 417 \`expectation_failed\` or
-431 \`headers_too_large\`; where no body is read, one that is sent is refused like any other: 400, 413
-or 415.
-
-**Tracing.** Every answer has an \`X-Request-Id\`, which names the request in the log: the caller's
-own (1 to 128 letters, digits and \`_.:@=+/-\`), else the trace id of its \`traceparent\`
-(W3C Trace Context), else a new UUID.
-
-**Two writers.** The \`ETag\` of a project is its version. Send it as \`If-Match\`, and of all who hold
-it one write succeeds; the others get 412.
-
-**Retries.** A POST with an \`Idempotency-Key\` is done once however often it is sent: the first
-answer is kept for ${KEY_LIFETIME_HOURS} hours, in the same transaction as what it tells of, and repeated word for word
-with \`Idempotency-Replayed: true\`. Of two at once the second waits for the first. The same request is
-the same method, path and query and the same JSON, whatever its white space and the order of its fields;
-another under the key is 422 \`idempotency_key_reused\`. Failures are not kept: the key stays free.
-Keys belong to the caller who sent them.
-
-**Reading your writes.** Where the operator has set up read replicas, a read may be answered by one, and be
-a moment older than the last write. Every write then answers \`X-Consistency-Token\`. A read that sends it
-contains that write and all before it. Keep the last token you got, or pass it on to whoever reads next. It
-is opaque; anything else in its place is 400 \`invalid_header\`. The change feed and the export always read
-the primary.
-
-**Callers.** Where the operator has turned authentication on, every route but \`/health/*\` needs
-\`Authorization: Bearer\` with an API key or a token (RFC 6750). \`GET\` and \`HEAD\` need the scope
-\`projects:read\`, all other methods \`projects:write\`. Without a valid one the answer is 401 \`unauthorized\`,
-without the scope 403 \`insufficient_scope\`, both with \`WWW-Authenticate\`. While it cannot be verified who
-asks, it is 503 \`authentication_unavailable\`: keep the token and try again. Two \`Authorization\`
-headers are 400 \`bad_request\`. A key or token is read from that header only.
-
-**Limits.** The operator may limit the requests of each caller. Then every answer says what is left, in
-\`RateLimit\` and \`RateLimit-Policy\` (draft-ietf-httpapi-ratelimit-headers-10), and one more is 429
-\`too_many_requests\` with \`Retry-After\`. When there are more requests at once than the service can
-serve, the others get 503 \`overloaded\` after a second; \`/health/*\` still answers. Answers of 4xx come
-a second later too while there are more than a thousand of them a second.
-
-**Waiting.** A 503 has \`Retry-After\`: nothing was kept waiting without bound, and the same request
-may succeed then.
+Success is \`{ "success": true, "data": … }\`; lists add \`meta\`. A failure is a problem (RFC 9457) with
+\`"success": false\` and a \`code\` to decide by; the schema ProblemCode lists all codes. To write safely
+beside others, send the \`ETag\` of a project as \`If-Match\`. To repeat a POST safely, give it an
+\`Idempotency-Key\`. What holds for every route (retries, limits, authentication, tracing) is in docs/http-api.md of
+the repository.
 `.trim();
 
 /** The OpenAPI document of the application's routes; needs no database and no initialised application. */

@@ -130,7 +130,7 @@ export class LiveChanges {
   /** Nobody has missed anything by that yet: what could not be read is read the next time. */
   #failed(error: unknown): void {
     const code = asDataError(error)?.code;
-    // Set back, or away for longer than changes are kept: who comes back is told so.
+    // The database was restored, or was away for longer than changes are kept: a reader that comes back is told so.
     if (code === 'cursor_expired') for (const follower of this.#followers.keys()) follower.end();
     if (this.#isAway) return;
     this.#isAway = true;

@@ -5,7 +5,7 @@ import type { TransferLimits } from '../projects/transfer/limits.js';
 /** A file name that stands for the standard input or output. */
 export const STANDARD = '-';
 
-/** None: who sits before a terminal ends what takes too long, and may look at a part of it for long. */
+/** No limits: a person at a terminal can end the command, and may read a part of its output for a long time. */
 export const LIMITS: TransferLimits = {
   silenceMs: 0,
   minBytesPerSecond: 0,

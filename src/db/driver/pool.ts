@@ -158,7 +158,7 @@ export class Pool {
     for (let i = 0; i < wanted; i++) void this.#open();
   }
 
-  /** Those who wait may have nobody behind them whose coming would cause another attempt. */
+  /** Tries again after a pause: no later caller may come that would cause another attempt. */
   #openIn(pauseMs: number): void {
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.#openIfWanted(), pauseMs);

@@ -15,7 +15,7 @@ interface Waiting<V> {
  *
  * Guarantees: a read begins after it was asked for, so it sees all that was committed before; the
  * first of a quiet moment goes at once, in the same turn of the event loop; when a statement fails,
- * those who asked for its keys are told, and nobody else.
+ * only the callers that asked for its keys are told.
  */
 export function batchedRead<V>(
   read: (keys: string[]) => Promise<ReadonlyMap<string, V>>,

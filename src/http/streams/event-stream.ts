@@ -119,7 +119,7 @@ export class EventStream {
     this.#res.destroy();
   }
 
-  /** Nothing for who has something to read; and what he does not take would not be noticed. */
+  /** A comment for a client that has read everything, so that no proxy takes the stream for dead. */
   #beat(): void {
     if (this.#res.writableLength === 0) this.send(':\n\n');
   }
