@@ -4,6 +4,7 @@ import { createGunzip, type Gunzip } from 'node:zlib';
 import type { Request } from 'express';
 import { Problem } from '../problems/problem.js';
 import { requireUtf8 } from '../server/charset.js';
+import { Turn } from '../server/turns.js';
 
 export interface BodyStreamOptions {
   /** Longest time in which nothing comes. */
@@ -83,8 +84,12 @@ async function* read(req: Request, options: BodyStreamOptions): AsyncGenerator<B
   const endsAt = performance.now() + durationMs;
   let spareMs = silenceMs;
   const chunks = (req as Readable).iterator({ destroyOnReturn: false }) as AsyncGenerator<Buffer>;
+  const turn = new Turn();
   try {
     for (;;) {
+      // While nothing is asked for, Node reads no more from the connection: a body that comes in ten
+      // thousand tiny chunks would otherwise be parsed in one go.
+      if (turn.isOver) await turn.next();
       const began = performance.now();
       const leftMs = Math.min(silenceMs, spareMs, endsAt - began);
       const next: IteratorResult<Buffer, unknown> = await within(leftMs, chunks.next(), signal);
