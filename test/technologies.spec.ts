@@ -46,13 +46,17 @@ it('an import of very many technologies leaves few notes, and the counts are rig
   await sql`analyze technology_counts`;
   await inTransaction(db, async (tx) => {
     const inTx = createTechnologiesFactory(tx);
+    // The server adds what the session has read before, until it has reported that.
+    const rowsRead = async () => {
+      const [row] = await tx.execute<{ read: number }>(drizzle`
+        select (coalesce(sum(seq_tup_read), 0) + coalesce(sum(idx_tup_fetch), 0))::integer as read
+        from pg_stat_xact_user_tables where relname = 'technology_counts'`);
+      return row!.read;
+    };
+    const before = await rowsRead();
     await inTx.getTechnologies('', 20);
     await inTx.getTechnologies('t999', 20);
-    const [{ read }] = (await tx.execute(drizzle`
-      select (seq_tup_read + coalesce(idx_tup_fetch, 0))::integer as read
-      from pg_stat_xact_user_tables where relname = 'technology_counts'`)) as unknown as [
-      { read: number },
-    ];
+    const read = (await rowsRead()) - before;
     expect(read).toBeGreaterThanOrEqual(31);
     expect(read).toBeLessThanOrEqual(200);
   });
