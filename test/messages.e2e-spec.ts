@@ -14,7 +14,8 @@ import { failureOf } from './support/client-contract.js';
 import { atEnd, endEachTest, until } from './support/connections.js';
 import { createTestDatabase } from './support/database.js';
 import { ask } from './support/message-audit.js';
-import { freePort, startNats } from './support/nats.js';
+import { freePort } from './support/free-port.js';
+import { startNats } from './support/nats.js';
 import { withProgram } from './support/needs.js';
 import { startService, type TestService } from './support/service.js';
 

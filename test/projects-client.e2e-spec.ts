@@ -8,7 +8,8 @@ import {
 import { DatabaseModule } from '../src/db/database.module.js';
 import { describeClient } from './support/client-contract.js';
 import { createTestDatabase } from './support/database.js';
-import { freePort, type Nats, startNats } from './support/nats.js';
+import { freePort } from './support/free-port.js';
+import { type Nats, startNats } from './support/nats.js';
 import { withProgram } from './support/needs.js';
 import { startService, type TestService } from './support/service.js';
 

@@ -18,7 +18,7 @@ import { HealthDto } from '../src/health/health.dto.js';
 import { apiKey } from './support/api-key.js';
 import { operationsOf } from './support/contract.js';
 import { ask, auditMessages, patternsOf } from './support/message-audit.js';
-import { freePort } from './support/nats.js';
+import { freePort } from './support/free-port.js';
 import { auditRoutes, routesOf } from './support/route-audit.js';
 import { startService, type TestService } from './support/service.js';
 

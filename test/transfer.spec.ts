@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { parse } from 'csv-parse/sync';
 import { checkRow, plainRow, rowIfValid } from '../src/projects/transfer/check-row.js';
 import { cellsOf } from '../src/projects/transfer/csv-cells.js';
-import { TEXT } from '../src/db/entity/column-kinds.js';
+import { INTEGER, TEXT } from '../src/db/entity/column-kinds.js';
 import { readCsv } from '../src/projects/transfer/csv.js';
 import type { FileRow } from '../src/projects/transfer/file-row.js';
 import { readNdjson } from '../src/projects/transfer/ndjson.js';
@@ -252,6 +252,15 @@ describe('CSV', () => {
     ['', ''],
   ])('the cell %j is the text %j', (cell, text) => expect(TEXT.fromCell(cell)).toBe(text));
 });
+
+it.each([
+  ['7', 7],
+  ['-7', -7],
+  ['7.5', '7.5'],
+  ['1'.repeat(16), '1'.repeat(16)],
+])('the cell %j of a column of whole numbers is %j, for the validation to judge', (cell, value) =>
+  expect(INTEGER.fromCell(cell)).toBe(value),
+);
 
 describe('the cells of a row', () => {
   const pieces = ['"', '""', ',', ';', 'a', ' ', '\n', '\r', "'", 'é'];

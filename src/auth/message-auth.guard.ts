@@ -30,7 +30,7 @@ export class MessageAuthGuard implements CanActivate {
   }
 }
 
-/** Of AuthModule, wherever it is imported; undefined where it is not. */
+/** The options of AuthModule; undefined where no module imports it. */
 function optionsIn(modules: ModuleRef): AuthOptions | undefined {
   try {
     return modules.get<AuthOptions>(AUTH_OPTIONS, { strict: false });

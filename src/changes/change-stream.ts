@@ -12,7 +12,7 @@ const START: FeedPosition = { position: 0, sequence: 0, commitTime: 0 };
 
 /** One client that follows the feed. */
 export class ChangeStream implements Follower {
-  /** Resolves when the answer has ended, whoever ended it. */
+  /** Resolves when the client or the service has ended the answer. */
   readonly closed: Promise<unknown>;
   /** Where the next page begins; undefined before the first page of one that takes all that is kept. */
   place: FeedPosition | undefined;

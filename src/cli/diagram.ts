@@ -74,7 +74,7 @@ async function loadTools() {
   }
 }
 
-/** How tables belong together; what is in no group stands by itself. */
+/** The tables that belong together. A table in no group has no frame. */
 interface Relations {
   derivations: DescribedDerivation[];
   groups: Record<string, string[]>;

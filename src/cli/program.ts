@@ -80,7 +80,7 @@ function addDatabaseCommands(program: Command, run: Run): void {
     .action(() => onDatabase(run.context, plantCatalogue));
 }
 
-/** Of an option that may be given several times: one that took several values would take the file's name too. */
+/** Collects the values of an option that may be given several times. An option with several values would take the file's name too. */
 const repeated = (value: string, others: string[] = []) => [...others, value];
 
 const formatOption = () =>

@@ -161,7 +161,7 @@ export const nameWords = pgTable(
 export const CHANGE_ACTIONS = ['created', 'updated', 'deleted'] as const;
 
 /**
- * Every version of every row, written by triggers in the statement that makes it (functions/*_changes_*.sql):
+ * Every version of every row, written by triggers in the statement that makes it (functions/track_changes.sql):
  * the history, and what the change feed reads. `before` and `after` are the row as the API answers it.
  */
 export const changes = pgTable(

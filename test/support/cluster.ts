@@ -1,7 +1,6 @@
 import { execFile, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -10,6 +9,7 @@ import { openPrograms, type PostgresPrograms } from '../../src/db/embedded/binar
 import { openCluster } from '../../src/db/embedded/cluster.js';
 import { placeOf } from '../../src/db/embedded/places.js';
 import { until } from './connections.js';
+import { freePort } from './free-port.js';
 
 export type Member = 'primary' | 'standby' | 'second';
 
@@ -205,13 +205,4 @@ async function ask(url: string, expression: string): Promise<unknown> {
 /** False too while the server does not answer. */
 async function holds(url: string, condition: string): Promise<boolean> {
   return (await ask(url, condition).catch(() => false)) as boolean;
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { until } from './connections.js';
+import { freePort } from './free-port.js';
 
 /** A nats-server with JetStream, which keeps its files until it is stopped. */
 export interface Nats {
@@ -46,15 +47,6 @@ export async function startNats(program: string): Promise<Nats> {
   };
   await nats.start();
   return nats;
-}
-
-export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Whether it greets: it accepts connections a moment before it serves them. */

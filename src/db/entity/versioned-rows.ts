@@ -25,10 +25,6 @@ export interface WriteOptions extends WriteCondition {
 /** Statements kept for writes of different shapes: columns written and conditions. */
 const MAX_SHAPES = 100;
 
-export type VersionedRows<Row extends EntityRow, Values extends object> = ReturnType<
-  typeof createVersionedRows<Row, Values>
->;
-
 /**
  * Reads and writes of single rows of an entity, on the pool or on an open transaction. Each write is
  * one statement, so it holds or fails as a whole without a transaction of its own.

@@ -21,8 +21,6 @@ export interface KeptAnswer {
   body: unknown;
 }
 
-export type IdempotencyFactory = ReturnType<typeof createIdempotencyFactory>;
-
 const isExpired = lte(
   idempotencyKeys.createdAt,
   sql`now() - ${sql.raw(`interval '${KEY_LIFETIME_HOURS} hours'`)}`,

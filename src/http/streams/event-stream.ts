@@ -54,7 +54,7 @@ export function eventBytes(id: string, event: string, data: object): Buffer {
  * takes nothing for twice as long is cut off.
  */
 export class EventStream {
-  /** Resolves when the answer has ended, whoever ended it. */
+  /** Resolves when the client or the service has ended the answer. */
   readonly closed: Promise<unknown>;
   readonly #res: Response;
 
