@@ -41,25 +41,88 @@ it('an import of very many technologies leaves few notes, and the counts are rig
     { name: 'T999', projects: 2 },
     { name: 'T9990', projects: 1 },
   ]);
+});
 
-  // Both kinds of pages come from an index, and read no more than a small part of the technologies.
-  await sql`analyze technology_counts`;
-  await inTransaction(db, async (tx) => {
-    const inTx = createTechnologiesFactory(tx);
-    // The server adds what the session has read before, until it has reported that.
-    const rowsRead = async () => {
-      const [row] = await tx.execute<{ read: number }>(drizzle`
-        select (coalesce(sum(seq_tup_read), 0) + coalesce(sum(idx_tup_fetch), 0))::integer as read
-        from pg_stat_xact_user_tables where relname = 'technology_counts'`);
-      return row!.read;
-    };
-    const before = await rowsRead();
-    await inTx.getTechnologies('', 20);
-    await inTx.getTechnologies('t999', 20);
-    const read = (await rowsRead()) - before;
-    expect(read).toBeGreaterThanOrEqual(31);
-    expect(read).toBeLessThanOrEqual(200);
+describe('a page of technologies', () => {
+  /** Half of the names begin with `T`, and none of these is among the most used ones. */
+  const NAMES = `
+    select 'T' || i as name, 1 as uses from generate_series(1, 20000) as i
+    union all select 't' || i || 'Ä', 1 + i % 9 from generate_series(1, 1000) as i
+    union all select 'm%_' || i, 100 + i % 50 from generate_series(1, 2000) as i
+    union all select 'Used' || i, 1000 + i from generate_series(1, 20000) as i`;
+
+  let sql: ReturnType<typeof connectPlainly>;
+  beforeEach(async () => {
+    sql = connectPlainly(database.url);
+    await sql.unsafe(`insert into technology_counts ${NAMES}`);
   });
+
+  const BEGINNINGS = [
+    '',
+    't',
+    'T1',
+    't4',
+    'm%',
+    'M%_19',
+    'm_',
+    'used',
+    'Used19',
+    't77ä',
+    'none',
+    '\\',
+  ];
+
+  it.each(BEGINNINGS)('that begin with %j has the right ones in order', async (beginning) => {
+    const expected = await sql`
+      select technology as name, projects::integer from technology_counts
+      where starts_with(lower(technology), lower(${beginning}))
+      order by projects desc, lower(technology) collate "C", technology limit 200`;
+    const { getTechnologies } = createTechnologiesFactory(connect({ url: database.url }).db);
+    for (const limit of [1, 20, 200])
+      expect(await getTechnologies(beginning, limit)).toEqual(expected.slice(0, limit));
+  });
+
+  it.each(['never', 'before'])(
+    'reads a small part of the counts, analyzed %s',
+    async (analyzed) => {
+      if (analyzed === 'before') await sql`analyze technology_counts`;
+      await sql`
+      insert into technology_changes (technologies, changes) values (array['T1', 'used1', 'New'], array[5, -1001, 1])`;
+      for (const beginning of BEGINNINGS) expect(await rowsReadFor(beginning)).toBeLessThan(1000);
+      // The counter counts: these are 20 of a single count, behind up to 201 of as many digits.
+      expect(await rowsReadFor('t4')).toBeGreaterThanOrEqual(20);
+    },
+  );
+
+  async function rowsReadFor(beginning: string): Promise<number> {
+    const { db } = connect({ url: database.url });
+    return await inTransaction(db, async (tx) => {
+      const read = async () => {
+        const [row] = await tx.execute<{ read: number }>(drizzle`
+          select (coalesce(sum(seq_tup_read), 0) + coalesce(sum(idx_tup_fetch), 0))::integer as read
+          from pg_stat_xact_user_tables where relname = 'technology_counts'`);
+        return row!.read;
+      };
+      // The server adds what the session has read before, until it has reported that.
+      const before = await read();
+      await createTechnologiesFactory(tx).getTechnologies(beginning, 20);
+      return (await read()) - before;
+    });
+  }
+});
+
+it('writes of many technologies fold as often as their number asks for', async () => {
+  const { db } = connect({ url: database.url });
+  const projects = createProjectsFactory(db);
+  for (let i = 0; i < 199; i++) {
+    const technologies = Array.from({ length: 100 }, (_, n) => `W${i}-${n}`);
+    await projects.createProject({ name: `n${i}`, description: '', technologies });
+  }
+  const [{ noted }] = await connectPlainly(database.url)<[{ noted: number }]>`
+    select coalesce(sum(cardinality(technologies)), 0)::integer as noted from technology_changes`;
+  expect(noted).toBeLessThanOrEqual(1000);
+  const { getTechnologies } = createTechnologiesFactory(db);
+  expect(await getTechnologies('w198-', 200)).toHaveLength(100);
 });
 
 it('single writes fold after a number of them, and a fold never fails a write in another isolation level', async () => {

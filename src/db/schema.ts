@@ -124,9 +124,17 @@ export const technologyCounts = pgTable(
     projects: bigint('projects', { mode: 'number' }).notNull(),
   },
   (table) => [
-    // In the order of the list of technologies: the count, negated, so that both columns ascend.
-    index('technology_counts_projects_index').on(sql`(-${table.projects})`, table.technology),
-    index('technology_counts_prefix_index').on(sql`lower(${table.technology}) text_pattern_ops`),
+    // In the order of the list of technologies: the count, negated, so that all columns ascend.
+    index('technology_counts_order_index').on(
+      sql`(-${table.projects})`,
+      sql`(lower(${table.technology}) collate "C")`,
+      table.technology,
+    ),
+    // For the names that begin with a text (functions/technologies_beginning.sql).
+    index('technology_counts_beginning_index').on(
+      sql`length(${table.projects}::text)`,
+      sql`(lower(${table.technology}) collate "C")`,
+    ),
   ],
 );
 

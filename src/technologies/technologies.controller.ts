@@ -32,7 +32,8 @@ export class TechnologiesController {
   @ApiOperation({
     operationId: 'listTechnologies',
     summary: 'List the technologies in use',
-    description: 'With how many projects use each: the most used first, those alike by name.',
+    description:
+      'With how many projects use each: the most used first, those used alike by name in any case.',
   })
   @ApiSuccess(200, { description: 'The technologies.', data: [TechnologyDto] })
   @ApiResourceProblems()

@@ -1,7 +1,6 @@
 import { DEFAULT_LIMIT } from '../entity/keyset-list.js';
 import { type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
-import { PLANNED_FOR_ITS_VALUES } from '../driver/driver.js';
 import { statementCache } from '../query/prepared.js';
 
 export interface TechnologyUse {
@@ -12,16 +11,20 @@ export interface TechnologyUse {
 
 export type TechnologiesFactory = ReturnType<typeof createTechnologiesFactory>;
 
-const PREFIX = sql`${sql.placeholder('prefix')}::text`;
-const LIMIT = sql.placeholder('limit');
+const BEGINNING = sql`${sql.placeholder('beginning')}::text`;
+const LIMIT = sql`${sql.placeholder('limit')}::integer`;
+
+/** A name as the list orders and finds it: in any case, and the same under every locale. */
+const FOLDED_NAME = sql`lower(technology) collate "C"`;
 
 /** The most notes that one fold adds to the counts. */
 export const MOST_NOTES = 10_000;
 
 /** What writers have noted and no fold has added to the counts yet. */
-const NOTED = sql`
+const noted = (filter: SQL) => sql`
   select technology, sum(change)::bigint as change
-  from technology_changes, unnest(technologies, changes) as noted (technology, change) group by technology`;
+  from technology_changes, unnest(technologies, changes) as noted (technology, change)
+  where ${filter} group by technology`;
 
 /**
  * Every query on technologies, which are what projects name: nobody writes them. A page is read from the
@@ -30,15 +33,14 @@ const NOTED = sql`
 export function createTechnologiesFactory(db: Db) {
   const cached = statementCache(2);
 
-  /** The technologies in use whose names begin with `prefix`, in any case; the most used first, then by name. */
-  async function getTechnologies(prefix = '', limit = DEFAULT_LIMIT): Promise<TechnologyUse[]> {
-    if (prefix === '') {
-      return await cached('all', () => prepareList(db)).execute({ limit });
-    }
-    const beginsSo = (name: SQL) =>
-      sql`lower(${name}) like lower(${PREFIX}) ${PLANNED_FOR_ITS_VALUES}`;
-    const statement = cached('prefix', () => prepareList(db, beginsSo));
-    return await statement.execute({ prefix: patternOf(prefix.normalize()), limit });
+  /**
+   * The technologies in use whose names begin with a text, in any case; the most used first, then by
+   * name in any case.
+   */
+  async function getTechnologies(beginning = '', limit = DEFAULT_LIMIT): Promise<TechnologyUse[]> {
+    if (beginning === '') return await cached('all', () => prepareAll(db)).execute({ limit });
+    const statement = cached('beginning', () => prepareBeginning(db));
+    return await statement.execute({ beginning: beginning.normalize(), limit });
   }
 
   /** Adds what writers have noted to the counts, a part at a time; resolves with how many notes that were. */
@@ -52,27 +54,34 @@ export function createTechnologiesFactory(db: Db) {
   return { getTechnologies, foldChanges };
 }
 
-function prepareList(db: Db, filter: (name: SQL) => SQL = () => sql`true`) {
-  const used = sql`(
-      select technology, projects from technology_counts
-      where ${filter(sql`technology`)} and technology not in (select technology from noted)
-      order by -projects, technology limit ${LIMIT}
-    ) union all (
-      select technology, coalesce(projects, 0) + change from noted left join technology_counts using (technology)
-      where ${filter(sql`technology`)} and coalesce(projects, 0) + change > 0
-    )`;
+function prepareAll(db: Db) {
+  const counted = sql`
+    select technology, projects from technology_counts where technology not in (select technology from noted)
+    order by -projects, ${FOLDED_NAME}, technology limit ${LIMIT}`;
+  return prepareList(db, noted(sql`true`), counted);
+}
+
+/** Of the counts so many more are read as noted ones may have to be left out. */
+function prepareBeginning(db: Db) {
+  const counted = sql`
+    select technology, projects
+    from technologies_beginning(${BEGINNING}, ${LIMIT} + (select count(*) from noted))
+    where technology not in (select technology from noted)`;
+  return prepareList(db, noted(sql`starts_with(lower(technology), lower(${BEGINNING}))`), counted);
+}
+
+/** A count that is noted is taken with what is noted, the others as they are. */
+function prepareList(db: Db, noted: SQL, counted: SQL) {
+  const changed = sql`
+    select technology, coalesce(projects, 0) + change from noted left join technology_counts using (technology)
+    where coalesce(projects, 0) + change > 0`;
   return db
     .select({
       name: sql<string>`technology`,
       projects: sql<string>`projects`.mapWith(Number),
     })
-    .from(sql`(with noted as materialized (${NOTED}) ${used}) as used`)
-    .orderBy(sql`projects desc, technology`)
-    .limit(LIMIT)
+    .from(sql`(with noted as materialized (${noted}) (${counted}) union all (${changed})) as used`)
+    .orderBy(sql`-projects, ${FOLDED_NAME}, technology`)
+    .limit(sql.placeholder('limit'))
     .prepare('technologies');
-}
-
-/** A pattern of LIKE that matches what begins with the text. */
-function patternOf(prefix: string): string {
-  return `${prefix.replace(/[\\%_]/g, '\\$&')}%`;
 }

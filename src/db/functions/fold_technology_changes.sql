@@ -21,7 +21,7 @@ BEGIN
       ON CONFLICT (technology) DO UPDATE SET projects = counts.projects + excluded.projects
   )
   SELECT count(*) INTO folded FROM notes;
-  DELETE FROM technology_counts WHERE projects = 0;
+  DELETE FROM technology_counts WHERE -projects = 0;
   RETURN folded;
 END
 $$;

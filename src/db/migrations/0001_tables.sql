@@ -98,5 +98,5 @@ CREATE INDEX "projects_created_at_id_index" ON "projects" USING btree ("created_
 CREATE INDEX "projects_updated_at_id_index" ON "projects" USING btree ("updated_at","id");--> statement-breakpoint
 CREATE INDEX "projects_name_id_index" ON "projects" USING btree ("name","id");--> statement-breakpoint
 CREATE INDEX "projects_search_index" ON "projects" USING gin ("search");--> statement-breakpoint
-CREATE INDEX "technology_counts_projects_index" ON "technology_counts" USING btree ((-"projects"),"technology");--> statement-breakpoint
-CREATE INDEX "technology_counts_prefix_index" ON "technology_counts" USING btree (lower("technology") text_pattern_ops);
+CREATE INDEX "technology_counts_order_index" ON "technology_counts" USING btree ((-"projects"),(lower("technology") collate "C"),"technology");--> statement-breakpoint
+CREATE INDEX "technology_counts_beginning_index" ON "technology_counts" USING btree (length("projects"::text),(lower("technology") collate "C"));

@@ -175,7 +175,7 @@ BEGIN
       ON CONFLICT (technology) DO UPDATE SET projects = counts.projects + excluded.projects
   )
   SELECT count(*) INTO folded FROM notes;
-  DELETE FROM technology_counts WHERE projects = 0;
+  DELETE FROM technology_counts WHERE -projects = 0;
   RETURN folded;
 END
 $$;
@@ -522,10 +522,52 @@ ALTER TABLE project_technologies ALTER COLUMN project_id SET (n_distinct = -1);
 --> statement-breakpoint
 INSERT INTO change_expiry DEFAULT VALUES ON CONFLICT DO NOTHING;
 --> statement-breakpoint
+-- functions/technologies_beginning.sql
+-- Returns the technologies whose names begin with a text, in any case: the first max_rows of them in the
+-- order of the list, the most used first. Reads a bounded part of the matches, however many there are:
+-- the counts of as many digits in one go, and if these are many, one count after the other. The planner
+-- must use the indexes in their order, whatever it estimates.
+CREATE OR REPLACE FUNCTION technologies_beginning(beginning text, max_rows bigint) RETURNS SETOF technology_counts
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+  many CONSTANT integer := 200;
+  first CONSTANT text := lower(beginning);
+  -- Behind every name that begins so: a name has at most 100 characters.
+  last CONSTANT text := first || repeat(chr(1114111), 100);
+  missing bigint := max_rows;
+  digits integer := length((SELECT projects FROM technology_counts ORDER BY -projects LIMIT 1)::text);
+  alike technology_counts[];
+  uses bigint;
+  returned integer;
+BEGIN
+  WHILE digits > 0 AND missing > 0 LOOP
+    alike := ARRAY(SELECT counts FROM technology_counts AS counts
+      WHERE length(projects::text) = digits AND lower(technology) COLLATE "C" BETWEEN first AND last LIMIT many + 1);
+    IF cardinality(alike) <= many THEN
+      RETURN QUERY SELECT * FROM unnest(alike);
+      missing := missing - cardinality(alike);
+    ELSE
+      uses := 10::bigint ^ digits;
+      WHILE missing > 0 LOOP
+        uses := (SELECT projects FROM technology_counts WHERE -projects > -uses ORDER BY -projects LIMIT 1);
+        EXIT WHEN uses IS NULL OR length(uses::text) < digits;
+        RETURN QUERY SELECT * FROM technology_counts
+          WHERE -projects = -uses AND lower(technology) COLLATE "C" BETWEEN first AND last
+          ORDER BY -projects, lower(technology) COLLATE "C", technology LIMIT missing;
+        GET DIAGNOSTICS returned = ROW_COUNT;
+        missing := missing - returned;
+      END LOOP;
+    END IF;
+    digits := digits - 1;
+  END LOOP;
+END
+$$;
+--> statement-breakpoint
 -- functions/technology_changes_fold.sql
--- Folds at the commit of a write after every 200 notes, and after a note that names many technologies, so
--- that a reader never has many notes to add up. At the commit, because the lock of the fold must not be
--- held for the rest of a long transaction.
+-- Folds at the commit of a write, on average once for each 1000 technologies noted and at least once for
+-- each 200 notes, so that a reader never has many to add up. At the commit, because the lock of the fold
+-- must not be held for the rest of a long transaction.
 CREATE OR REPLACE FUNCTION technology_changes_fold() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
@@ -537,5 +579,6 @@ $$;
 DROP TRIGGER IF EXISTS technology_changes_fold ON technology_changes;
 --> statement-breakpoint
 CREATE CONSTRAINT TRIGGER technology_changes_fold AFTER INSERT ON technology_changes
-DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.id % 200 = 0 OR cardinality(NEW.technologies) > 100)
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+WHEN (NEW.id % greatest(1, least(200, 1000 / greatest(1, cardinality(NEW.technologies)))) = 0 OR cardinality(NEW.technologies) > 100)
 EXECUTE FUNCTION technology_changes_fold();
