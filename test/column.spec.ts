@@ -104,7 +104,6 @@ it('a new column stands in the schema, the table of columns, the DTO and the dem
   );
   copy.run('npm run -s db:generate -- --name homepage');
   copy.write('test/homepage.e2e-spec.ts', DOORS);
-  copy.run('npm run -s build');
   const output = copy.run('npm run -s test:built -- --json test/homepage.e2e-spec.ts');
   expect(JSON.parse(output.slice(output.indexOf('{')))).toMatchObject({
     numPassedTests: 1,
