@@ -6,12 +6,12 @@ import { readEnvironment } from './config/read-environment.js';
 import { exitWith, run } from './process/run.js';
 
 const environment = await readEnvironment().catch(exitWith);
-const { SHUTDOWN_TIMEOUT_MS: timeoutMs } = environment;
+const { SHUTDOWN_TIMEOUT_MS: timeoutMs, SHUTDOWN_DELAY_MS: delayMs } = environment;
 
 await run({ timeoutMs, endWithParent: isStartedByNpm() }, async (onStop) => {
   const postgres = await databaseServer(environment);
   onStop(() => postgres.stop());
-  const graceMs = Math.min(500, timeoutMs / 4);
+  const graceMs = Math.min(delayMs, timeoutMs / 2);
   const app = await createApplication({ ...environment, DATABASE_URL: postgres.url }, { graceMs });
   onStop(await openMetrics(app, environment));
   onStop(() => app.close());

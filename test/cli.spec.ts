@@ -228,7 +228,7 @@ describe('files', () => {
     importing.stdin
       .on('error', () => {})
       .write(lines(...Array.from({ length: 5000 }, () => aProject())));
-    await until(async () => (await transactions()) === 1, 10_000);
+    await until(async () => (await transactions()) === 1);
     const said = text(importing.stderr);
     expect(await interrupt(importing, signal)).toEqual([exitCode, null]);
     expect(await said).toBe('Interrupted.\n');
@@ -251,7 +251,7 @@ describe('files', () => {
     const variables = { DATABASE_URL: '', EMBEDDED_POSTGRES_DIR: path.join(folder, 'postgres') };
     const importing = startCli(['import', '-'], variables);
     const pidFile = path.join(folder, 'postgres/data/postmaster.pid');
-    await until(() => existsSync(pidFile), 30_000);
+    await until(() => existsSync(pidFile));
     expect(await interrupt(importing, 'SIGINT')).toEqual([130, null]);
     expect(existsSync(pidFile)).toBe(false);
   }, 60_000);
@@ -365,7 +365,7 @@ describe('files', () => {
     const waitOf = (thread: string) => readFileSync(`/proc/${pid}/task/${thread}/wchan`, 'utf8');
     const isShown = () => threads().some((thread) => !['', '0'].includes(waitOf(thread)));
     if (!isShown()) return await sleep(2000); // where the kernel hides it
-    await until(() => threads().some((thread) => waitOf(thread) === 'wait_for_partner'), 30_000);
+    await until(() => threads().some((thread) => waitOf(thread) === 'wait_for_partner'));
   }
 
   it('may stand still for as long as their reader or writer likes', async () => {

@@ -51,6 +51,7 @@ const ALL_WRONG = {
   LOG_FORMAT: 'xml',
   BODY_LIMIT: '1 mb',
   TRUST_PROXY: 'yes',
+  SHUTDOWN_DELAY_MS: '-1',
   SHUTDOWN_TIMEOUT_MS: '0',
 };
 
@@ -83,6 +84,7 @@ const ALL_FAULTS = [
   'LOG_FORMAT must be pretty or json',
   'BODY_LIMIT must be a size such as 500kb or 1mb',
   'TRUST_PROXY must be true, false, a number of proxies, or addresses such as 10.0.0.0/8,loopback',
+  'SHUTDOWN_DELAY_MS must be a whole number from 0 to 3600000',
   'SHUTDOWN_TIMEOUT_MS must be a whole number from 1 to 3600000',
 ];
 
@@ -126,6 +128,7 @@ describe('the environment', () => {
       TRUST_PROXY: 'false',
       KEEP_ALIVE_TIMEOUT_MS: 65_000,
       SEND_TIMEOUT_MS: 30_000,
+      SHUTDOWN_DELAY_MS: 500,
       SHUTDOWN_TIMEOUT_MS: 10_000,
     });
   });

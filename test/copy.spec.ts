@@ -164,5 +164,5 @@ it('ends at the server when its reader has gone before the first row', async () 
   await until(async () => (await running()) === 1);
   void close();
   expect(await reading).toBe('database_unavailable');
-  await until(async () => (await running()) === 0, 10_000);
+  await until(async () => (await running()) === 0);
 }, 30_000);

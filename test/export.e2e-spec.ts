@@ -265,7 +265,7 @@ describe('an export', () => {
     expect(await transactions()).toBe(1);
     expect(process.memoryUsage().rss - before).toBeLessThan(20_000_000);
     socket.destroy();
-    await until(async () => (await transactions()) === 0, 1000);
+    await until(async () => (await transactions()) === 0);
     await api.get('/api/projects?limit=1').expect(200);
   });
 

@@ -507,7 +507,7 @@ describe('a sender', () => {
     );
     expect(held).toBeGreaterThan(500_000);
     expect(held).toBeLessThan(30_000_000);
-    await until(async () => (await transactions()) === 0, 10_000);
+    await until(async () => (await transactions()) === 0);
     expect(await count()).toBe(0);
   });
 
@@ -576,10 +576,10 @@ describe('a sender', () => {
       MIGRATIONS: 'off',
     });
     send(await killed.url, ndjson(...rows(5000)));
-    await until(async () => (await transactions()) === 1, 10_000);
+    await until(async () => (await transactions()) === 1);
     killed.send('SIGKILL');
     await killed.ended;
-    await until(async () => (await transactions()) === 0, 10_000);
+    await until(async () => (await transactions()) === 0);
     expect(await count()).toBe(0);
   });
 });

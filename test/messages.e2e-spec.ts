@@ -207,7 +207,7 @@ natsServer.it('waits for a broker without holding up HTTP, and comes back to it'
   const service = await startService({ MESH_TRANSPORT: 'nats', MESH_URL: nats.url });
   atEnd(() => service.close());
   expect((await fetch(`${service.url}/api/projects`)).status).toBe(200);
-  await until(async () => (await fetch(`${service.url}/health/ready`)).ok, 30_000);
+  await until(async () => (await fetch(`${service.url}/health/ready`)).ok);
 
   const client = await natsClient(nats.url, 0);
   expect(await failureOf(client.list())).toMatchObject({ code: 'unreachable', status: 0 });
@@ -217,12 +217,12 @@ natsServer.it('waits for a broker without holding up HTTP, and comes back to it'
       () => true,
       () => false,
     );
-  await until(serves, 30_000);
+  await until(serves);
   await nats.kill();
-  await until(async () => !(await serves()), 30_000);
+  await until(async () => !(await serves()));
   expect((await fetch(`${service.url}/api/projects`)).status).toBe(200);
   await nats.start();
-  await until(serves, 30_000);
+  await until(serves);
 });
 
 natsServer.it('stops while it waits for a broker', async () => {

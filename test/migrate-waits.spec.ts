@@ -93,13 +93,13 @@ describe('a signal', () => {
         select from pg_stat_activity
         where datname = current_database() and query like 'select pg_sleep%'`
       ).length;
-    await until(async () => (await running()) === 1, 10_000);
+    await until(async () => (await running()) === 1);
 
     const reason = new Error('stopped meanwhile');
     stopping.abort(reason);
     expect(await timeOf(migrating)).toBeLessThan(1000);
     await expect(migrating).rejects.toBe(reason);
-    await until(async () => (await running()) === 0, 5000);
+    await until(async () => (await running()) === 0);
     expect(await columnsOf(url)).toEqual([]);
   });
 

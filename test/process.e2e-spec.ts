@@ -109,7 +109,7 @@ describe('at its start', () => {
     const folder = await createFolder();
     const service = await startProcess({}, folder);
     const directory = path.join(folder, '.data/postgres');
-    await until(() => existsSync(directory) && readdirSync(directory).length > 1, 20_000);
+    await until(() => existsSync(directory) && readdirSync(directory).length > 1);
     service.send('SIGTERM');
     expect(await service.ended).toBe(0);
     expect(existsSync(postmasterPid(folder))).toBe(false);
@@ -119,7 +119,11 @@ describe('at its start', () => {
 
 describe('on SIGTERM', () => {
   it('is not ready, says goodbye to new work, finishes what runs, and leaves with 0', async () => {
-    const service = await onDatabase({ DATABASE_STATEMENT_TIMEOUT_MS: '60000' });
+    const service = await onDatabase({
+      DATABASE_STATEMENT_TIMEOUT_MS: '60000',
+      SHUTDOWN_DELAY_MS: '2000',
+      SHUTDOWN_TIMEOUT_MS: '60000',
+    });
     const url = await service.url;
     const writes = await blockWrites();
     const running = request(url).post('/api/projects').send(aProject());
@@ -127,13 +131,13 @@ describe('on SIGTERM', () => {
     await writes.areWaiting(1);
 
     service.send('SIGTERM');
-    await until(async () => (await request(url).get('/health/ready')).status === 503, 400);
+    await until(async () => (await request(url).get('/health/ready')).status === 503);
     const ready = await request(url).get('/health/ready').expect(503);
     expect(ready.body.errors).toEqual([{ path: 'service', message: 'is shutting down' }]);
     expect(ready.headers.connection).toBe('close');
     const list = await request(url).get('/api/projects').expect(200);
     expect(list.headers.connection).toBe('close');
-    await until(() => isRefused(url), 2000);
+    await until(() => isRefused(url));
 
     await writes.release();
     const { status, headers } = await answer;
@@ -325,7 +329,7 @@ describe('without its database', () => {
     await sleep(1500);
 
     await proxy.accept();
-    await until(async () => (await api.get('/health/ready')).status === 200, 3000);
+    await until(async () => (await api.get('/health/ready')).status === 200);
     await api.get('/health/startup').expect(200);
     await api.post('/api/projects').send(aProject()).expect(201);
     // Told once, not at every attempt.
@@ -405,7 +409,7 @@ describe('with migrations', () => {
       { path: 'migrations', message: expect.stringMatching(/^edited: \d{4}_\w+$/) },
     ]);
     const { message } = body.errors[0];
-    await until(() => service.errors().includes(`the migrations cannot be applied`), 2000);
+    await until(() => service.errors().includes(`the migrations cannot be applied`));
     expect(service.errors()).toContain(message);
     expect(await stopped(service)).toBe(0);
     await edited.drop();

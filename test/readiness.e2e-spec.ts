@@ -85,7 +85,7 @@ it('a database that does not answer is noticed within three seconds, and so is i
     ]);
   }
   proxy.thaw();
-  await until(async () => (await api.get('/health/ready')).status === 200, 5000);
+  await until(async () => (await api.get('/health/ready')).status === 200);
 });
 
 it("the image's health check succeeds while the service lives and is not ready", async () => {

@@ -308,6 +308,9 @@ export class Environment {
   @WholeNumber(1, 3_600_000)
   SEND_TIMEOUT_MS: number = 30_000;
 
+  @WholeNumber(0, 3_600_000)
+  SHUTDOWN_DELAY_MS: number = 500;
+
   @WholeNumber(1, 3_600_000)
   SHUTDOWN_TIMEOUT_MS: number = 10_000;
 }

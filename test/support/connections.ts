@@ -56,7 +56,7 @@ export async function timeOf(call: PromiseLike<unknown>): Promise<number> {
 /** Resolves when the condition holds; rejects when it does not within the time. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  timeoutMs = 5000,
+  timeoutMs = 30_000,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await condition())) {
