@@ -30,7 +30,7 @@ pooler.describe('two instances behind pgbouncer, in transaction mode', () => {
         `alter database ${pathname.slice(1)} set statement_timeout = ${STATEMENT_TIMEOUT_MS}`,
       ),
     );
-    pgbouncer = await startPgbouncer(pooler.file, SERVER_CONNECTIONS);
+    pgbouncer = await startPgbouncer(pooler.file, { connections: SERVER_CONNECTIONS });
     const variables = {
       DATABASE_URL: pgbouncer.through(database.url),
       DATABASE_PREPARE: 'false',

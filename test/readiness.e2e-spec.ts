@@ -1,12 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { jest } from '@jest/globals';
 import request from 'supertest';
 import { createApplication } from '../src/application.js';
 import { validateEnvironment } from '../src/config/environment.js';
 import { atEnd, connectPlainly, endEachTest, until } from './support/connections.js';
 import { createTestDatabase } from './support/database.js';
 import { killServices, startProcess } from './support/process.js';
+import { type Pgbouncer, startPgbouncer } from './support/pgbouncer.js';
+import { withProgram } from './support/needs.js';
+import { createCertificate } from './support/certificate.js';
 import { startProxy } from './support/proxy.js';
 
 endEachTest();
@@ -86,6 +90,109 @@ it('a database that does not answer is noticed within three seconds, and so is i
   }
   proxy.thaw();
   await until(async () => (await api.get('/health/ready')).status === 200);
+});
+
+describe('behind a pooler', () => {
+  const pooler = withProgram('pgbouncer');
+  const openssl = withProgram('openssl');
+  const NO_ANSWER = { path: 'database', message: expect.stringMatching(/did not answer within/) };
+
+  /** A service behind a pooler that has one connection to the server. */
+  async function startBehindPooler(
+    urlOf: (pgbouncer: Pgbouncer, databaseUrl: string) => string,
+    tls?: { key: string; certificate: string },
+  ) {
+    const databaseUrl = await migratedDatabase();
+    const server = await startProxy(process.env.TEST_DATABASE_URL!);
+    atEnd(() => server.close());
+    const options = { connections: 1, serverUrl: server.url, tls };
+    const pgbouncer = await startPgbouncer(pooler.file, options);
+    atEnd(() => pgbouncer.stop());
+    const url = urlOf(pgbouncer, databaseUrl);
+    const api = await start({ DATABASE_URL: url, DATABASE_PREPARE: 'false' });
+    const ready = async () => await api.get('/health/ready').timeout(4000);
+    await until(async () => (await ready()).status === 200);
+    const other = connectPlainly(pgbouncer.through(databaseUrl), { prepare: false });
+    return { pgbouncer, server, ready, other };
+  }
+
+  /** Every answer is 200 for longer than the check waits for the database. */
+  async function expectReadyForLong(ready: () => Promise<request.Response>) {
+    const began = performance.now();
+    while (performance.now() - began < 6000) expect((await ready()).body.errors).toBeUndefined();
+  }
+
+  async function expectReadyWhileItIsBusy({
+    pgbouncer,
+    ready,
+    other,
+  }: Awaited<ReturnType<typeof startBehindPooler>>) {
+    await other`begin`;
+    await expectReadyForLong(ready);
+    pgbouncer.freeze();
+    expect((await ready()).body.errors).toEqual([NO_ANSWER]);
+    pgbouncer.thaw();
+    await other`rollback`;
+    await until(async () => (await ready()).status === 200, 20_000);
+  }
+
+  pooler.it(
+    'a service is ready while the pooler is busy, and not when the pooler is frozen',
+    async () => {
+      await expectReadyWhileItIsBusy(
+        await startBehindPooler((pgbouncer, url) => pgbouncer.through(url)),
+      );
+    },
+    60_000,
+  );
+
+  pooler.it(
+    'so it is on a Unix socket',
+    async () => {
+      await expectReadyWhileItIsBusy(
+        await startBehindPooler((pgbouncer, url) => pgbouncer.throughSocket(url)),
+      );
+    },
+    60_000,
+  );
+
+  (openssl.file ? pooler : openssl).it(
+    'so it is over TLS',
+    async () => {
+      const tls = await createCertificate(openssl.file);
+      await expectReadyWhileItIsBusy(
+        await startBehindPooler(
+          (pgbouncer, url) => `${pgbouncer.through(url)}?sslmode=require`,
+          tls,
+        ),
+      );
+    },
+    60_000,
+  );
+
+  pooler.it(
+    'a service is not ready when the pooler cannot reach the server, or has been busy for a minute',
+    async () => {
+      const { server, ready, other } = await startBehindPooler((pgbouncer, url) =>
+        pgbouncer.through(url),
+      );
+      await other`begin`;
+      await expectReadyForLong(ready);
+      const now = performance.now.bind(performance);
+      const clock = jest.spyOn(performance, 'now').mockImplementation(() => now() + 60_000);
+      expect((await ready()).body.errors).toEqual([NO_ANSWER]);
+      clock.mockRestore();
+      await other`rollback`;
+      await until(async () => (await ready()).status === 200, 20_000);
+
+      server.refuse();
+      await until(async () => (await ready()).status === 503, 20_000);
+      for (let i = 0; i < 3; i++) expect((await ready()).status).toBe(503);
+      await server.accept();
+      await until(async () => (await ready()).status === 200, 30_000);
+    },
+    90_000,
+  );
 });
 
 it("the image's health check succeeds while the service lives and is not ready", async () => {

@@ -45,6 +45,11 @@ export interface DatabaseConnection {
   db: Db;
   /** How the pool is used at this moment. */
   stats: () => PoolStats;
+  /**
+   * Whether the server that was used last, or the pooler before it, accepts connections. A busy one does, although
+   * a statement would wait.
+   */
+  isListening: (timeoutMs: number) => Promise<boolean>;
   /** Lets running work finish, for up to five seconds by default, then closes every connection. Safe to call twice. */
   close: (timeoutMs?: number) => Promise<void>;
 }
@@ -149,6 +154,7 @@ function open(config: TDatabaseConfig, listen?: Listen): DatabaseConnection {
   return {
     db: drizzle(driver as unknown as Sql, { schema }),
     stats: () => pool.stats,
+    isListening: (timeoutMs) => pool.isListening(timeoutMs),
     close: (timeoutMs = CLOSE_TIMEOUT_MS) => pool.close(timeoutMs),
   };
 }

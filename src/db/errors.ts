@@ -33,6 +33,13 @@ export class DataError extends Error {
   }
 }
 
+/** Nothing came from the server in time: it is busy, frozen or out of reach. */
+export class NoAnswerError extends DataError {
+  constructor(message: string) {
+    super('database_unavailable', message);
+  }
+}
+
 /**
  * What the database or the driver said, as a DataError; undefined for an error that is neither.
  * drizzle wraps the driver's error and puts SQL and parameters into its own message, so only codes

@@ -3,7 +3,7 @@ import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/
 import { databaseConfig, migrationJournal } from '../config/database-config.js';
 import { Environment } from '../config/environment.js';
 import { createDatabaseConnection } from '../db/connection.js';
-import { asDataError, errorCodeOf } from '../db/errors.js';
+import { asDataError, causesOf, errorCodeOf, NoAnswerError } from '../db/errors.js';
 import { describeError, describeErrorPublicly } from '../db/explain-error.js';
 import { describeFaults, migrationStatus } from '../db/migration-status.js';
 import { ping } from '../db/ping.js';
@@ -11,6 +11,10 @@ import type { Fault } from '../http/problems/problem.js';
 
 /** Longest wait for an answer of the probe; platforms give up after a few seconds. */
 const ANSWER_WITHIN_MS = 2500;
+/** The last part of that wait, for a second question that a busy pooler answers too. */
+const LISTENING_WITHIN_MS = 1000;
+/** For so long a pooler may have no connection to spare. A server frozen behind it looks the same. */
+const BUSY_WITHIN_MS = 60_000;
 /** A server that is slower than this is busy, one that does not answer a second later is lost. */
 const STATEMENT_TIMEOUT_MS = 1000;
 /** Longer than the usual interval between two probes, so that each finds the connection open. */
@@ -28,6 +32,8 @@ export class DatabaseProbe implements OnApplicationShutdown {
   #asking: Promise<Fault[]> | undefined;
   /** The faults when the database last answered. */
   #known: Fault[] | undefined;
+  /** By performance.now(): until when a busy pooler leaves those faults as they are. */
+  #knownUntil = 0;
   #reported = '';
 
   constructor(@Inject(Environment) private readonly environment: Environment) {
@@ -49,21 +55,41 @@ export class DatabaseProbe implements OnApplicationShutdown {
   async faults(): Promise<Fault[]> {
     this.#asking ??= this.ask().finally(() => (this.#asking = undefined));
     const answered = new AbortController();
-    const timeout = setTimeout(ANSWER_WITHIN_MS, NO_ANSWER, { signal: answered.signal });
-    timeout.catch(() => undefined);
-    return await Promise.race([this.#asking, timeout]).finally(() => answered.abort());
+    const silence = this.silence(answered.signal);
+    silence.catch(() => undefined);
+    return await Promise.race([this.#asking, silence]).finally(() => answered.abort());
   }
 
   private async ask(): Promise<Fault[]> {
     try {
       this.#known = await this.migrationFaults().catch((error) => this.onceMore(error));
+      this.#knownUntil = performance.now() + BUSY_WITHIN_MS;
       this.report(this.#known.map(({ message }) => message).join('; '));
       return this.#known;
     } catch (error) {
       if (isBusy(error) && this.#known) return this.#known;
+      const known = isSilence(error) ? await this.knownWhileBusy() : undefined;
+      if (known) return known;
+      this.#knownUntil = 0;
       this.report(describeError(error));
       return [{ path: 'database', message: describeErrorPublicly(error) }];
     }
+  }
+
+  /** What is said after the longest wait, or earlier when the server turns out to be busy. */
+  private async silence(signal: AbortSignal): Promise<Fault[]> {
+    const until = performance.now() + ANSWER_WITHIN_MS;
+    await setTimeout(ANSWER_WITHIN_MS - LISTENING_WITHIN_MS, undefined, { signal });
+    const known = await this.knownWhileBusy();
+    if (known) return known;
+    await setTimeout(until - performance.now(), undefined, { signal });
+    return NO_ANSWER;
+  }
+
+  /** The faults that were known, while the server, or the pooler before it, accepts connections. */
+  private async knownWhileBusy(): Promise<Fault[] | undefined> {
+    if (performance.now() > this.#knownUntil) return undefined;
+    return (await this.connection.isListening(LISTENING_WITHIN_MS)) ? this.#known : undefined;
   }
 
   /** The connection may have been lost since the last probe: that says nothing about the database now. */
@@ -95,6 +121,13 @@ export class DatabaseProbe implements OnApplicationShutdown {
 const NO_ANSWER: Fault[] = [
   { path: 'database', message: `The database did not answer within ${ANSWER_WITHIN_MS} ms.` },
 ];
+
+/** No answer came in time, or the pooler says that it has had no connection to spare for too long. */
+function isSilence(error: unknown): boolean {
+  return [...causesOf(error)].some(
+    (cause) => cause instanceof NoAnswerError || cause.message === 'query_wait_timeout',
+  );
+}
 
 /** The server itself says that it has too much to do, so it is there. */
 function isBusy(error: unknown): boolean {

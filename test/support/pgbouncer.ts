@@ -11,16 +11,33 @@ import { freePort } from './free-port.js';
 export interface Pgbouncer {
   /** The URL of the same database through the pooler. */
   through(databaseUrl: string): string;
+  /** The same by its Unix socket. */
+  throughSocket(databaseUrl: string): string;
+  /** From now on nobody is answered. */
+  freeze(): void;
+  thaw(): void;
   stop(): Promise<void>;
 }
 
-/** Starts pgbouncer in transaction mode before the PostgreSQL of the tests, with so many connections to each database. */
-export async function startPgbouncer(program: string, connections: number): Promise<Pgbouncer> {
-  const server = new URL(process.env.TEST_DATABASE_URL!);
+interface PgbouncerOptions {
+  /** Most connections to each database. */
+  connections: number;
+  /** Where it connects to; default: the PostgreSQL of the tests. */
+  serverUrl?: string;
+  /** Files of a key and a certificate, for clients that ask for TLS. */
+  tls?: { key: string; certificate: string };
+}
+
+/** Starts pgbouncer in transaction mode before a PostgreSQL. */
+export async function startPgbouncer(
+  program: string,
+  { connections, serverUrl = process.env.TEST_DATABASE_URL!, tls }: PgbouncerOptions,
+): Promise<Pgbouncer> {
+  const server = new URL(serverUrl);
   const [user, password] = [server.username, server.password].map(decodeURIComponent);
   const port = await freePort();
   const folder = await mkdtemp(path.join(tmpdir(), 'projects-service-pgbouncer-'));
-  await chmod(folder, 0o755);
+  await chmod(folder, 0o777); // it runs as another user
   const file = path.join(folder, 'pgbouncer.ini');
   await writeFile(
     file,
@@ -29,10 +46,12 @@ export async function startPgbouncer(program: string, connections: number): Prom
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = ${port}
-unix_socket_dir =
+unix_socket_dir = ${folder}
 auth_type = any
 pool_mode = transaction
 default_pool_size = ${connections}
+server_login_retry = 1
+${tls ? `client_tls_sslmode = allow\nclient_tls_key_file = ${tls.key}\nclient_tls_cert_file = ${tls.certificate}` : ''}
 `,
   );
   const asNobody = process.getuid?.() === 0 ? ['--user', 'nobody'] : []; // it refuses to be root
@@ -48,6 +67,13 @@ default_pool_size = ${connections}
       url.host = `127.0.0.1:${port}`;
       return url.href;
     },
+    throughSocket: (databaseUrl) => {
+      const url = new URL(databaseUrl);
+      url.host = `${encodeURIComponent(folder)}:${port}`;
+      return url.href;
+    },
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
     stop: async () => {
       child.kill('SIGKILL');
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');

@@ -2,7 +2,7 @@ import net from 'node:net';
 import { DataError, errorCodeOf } from '../errors.js';
 import { observeAcquire } from '../observed.js';
 import { Session, type SessionSettings, TOO_MANY_CONNECTIONS } from './session.js';
-import type { Target } from './socket.js';
+import { isListening, type Target } from './socket.js';
 
 export interface PoolSettings extends SessionSettings {
   max: number;
@@ -59,6 +59,8 @@ export class Pool {
   readonly #retiring = new Set<Promise<void>>();
   /** The index of the target that answered last. */
   #preferred = 0;
+  /** The target of the session that was opened last. */
+  #used: Target | undefined;
   #pausedUntil = 0;
   /** Runs after a failed connect while any wait. */
   #retry: NodeJS.Timeout | undefined;
@@ -118,6 +120,11 @@ export class Pool {
     }
     session.idleSince = now;
     this.#idle.push(session);
+  }
+
+  /** Whether the server that was used last, or what stands before it, accepts connections. */
+  async isListening(timeoutMs: number): Promise<boolean> {
+    return this.#used !== undefined && (await isListening(this.#used, timeoutMs));
   }
 
   /**
@@ -204,6 +211,7 @@ export class Pool {
 
   #admit(session: Session): void {
     this.#opening.delete(session);
+    this.#used = session.target;
     if (this.#closed) return this.#retire(session);
     this.#sessions.add(session);
     session.onLost = () => this.#forget(session);

@@ -1,7 +1,7 @@
 import type net from 'node:net';
 import type { Stream } from 'node:stream';
 import type postgres from 'postgres';
-import { asDataError, DataError, errorCodeOf } from '../errors.js';
+import { asDataError, DataError, errorCodeOf, NoAnswerError } from '../errors.js';
 import type { DatabaseUrl } from './database-url.js';
 import {
   createClient,
@@ -373,10 +373,7 @@ function isStandby(): DataError {
 }
 
 function noAnswer(deadlineMs: number): DataError {
-  return new DataError(
-    'database_unavailable',
-    `The database did not answer within ${deadlineMs} ms.`,
-  );
+  return new NoAnswerError(`The database did not answer within ${deadlineMs} ms.`);
 }
 
 function miscounted(): DataError {

@@ -45,6 +45,24 @@ export async function openSocket(
   }
 }
 
+/**
+ * Whether a server or a pooler accepts connections at the target: both answer the request for TLS at once, however
+ * busy they are and whether they have TLS or not. A frozen one does not answer, nor does one behind a broken network.
+ */
+export async function isListening({ host, port, path }: Target, timeoutMs: number) {
+  const socket = net.connect(path ? { path } : { host, port });
+  const expired = setTimeout(() => socket.destroy(), timeoutMs);
+  try {
+    socket.write(SSL_REQUEST);
+    return /^[SN]/.test(String(await next(socket, 'data')));
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(expired);
+    socket.on('error', () => {}).destroy();
+  }
+}
+
 /** A name may stand for a primary and its standbys. */
 function lookupWithout(refused: ReadonlySet<string>): net.LookupFunction {
   return (name, options, onResult) =>
