@@ -19,7 +19,7 @@ const OUTSIDE_DATABASE = /^src\/(?!db\/)/;
  * The folders that serve any entity and any host, in the order of imports: each may use those before
  * it. None looks for an Environment.
  */
-const GENERIC = ['db', 'http', 'changes', 'entities'];
+const GENERIC = ['process', 'db', 'http', 'changes', 'entities', 'testing'];
 const ENVIRONMENT_READERS = [
   /^src\/config\//,
   /^test\//,
@@ -69,6 +69,8 @@ it.each([
     "import { ProjectDto } from '../projects/dto/project.dto.js';",
     'uses src/projects/dto/project.dto.ts',
   ],
+  ['src/projects/a.ts', "import { ask } from '../testing/index.js';", 'uses src/testing/index.ts'],
+  ['src/testing/a.ts', "import { AppModule } from '../app.module.js';", 'uses src/app.module.ts'],
   [
     'src/http/a.ts',
     "import type { TrackedEntity } from '../changes/tracked-entity.js';",
@@ -132,9 +134,10 @@ function importFaults(file: string, { specifier, typeOnly }: Import): string[] {
   return faults;
 }
 
-/** Of a generic folder: uses one that comes after it, or a feature. */
+/** Whether a generic folder uses a later one or a feature, or the service what is for the tests of hosts. */
 function isLaterFolder(file: string, target: string): boolean {
   const [own, used] = [file, target].map((name) => /^src\/(\w+)/.exec(name)?.[1]);
+  if (used === 'testing' && file.startsWith('src/')) return own !== 'testing';
   if (!used || !GENERIC.includes(own!)) return false;
   return !GENERIC.slice(0, GENERIC.indexOf(own!) + 1).includes(used);
 }

@@ -5,17 +5,16 @@ import request from 'supertest';
 import { PROBLEM_MEDIA_TYPE } from '../src/http/problems/problem.js';
 import { createOpenApiDocument } from '../src/openapi.js';
 import { aProject } from './support/builders.js';
-import { operationsOf } from './support/contract.js';
+import { operationsOf, routesOf } from '../src/testing/index.js';
 import { forgeRequest } from './support/hostile-requests.js';
 import { exchange, exchangeOne, head } from './support/raw-http.js';
-import { routesOf } from './support/route-audit.js';
 import { startService, type TestService } from './support/service.js';
 
 const KEYS = { ci: 'key-of-ci', reader: 'key-of-reader', writer: 'key-of-writer' };
 const SCOPES = { ci: 'read+write', reader: 'read', writer: 'write' };
 
 /** Everything that may be asked without a key. */
-const PUBLIC = [/^\/health\//];
+const PUBLIC = [/^\/health\//, /^\/docs(\/|$)/];
 
 const LACKING = 'Bearer realm="projects"';
 const INVALID = `${LACKING}, error="invalid_token"`;

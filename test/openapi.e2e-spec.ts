@@ -12,14 +12,20 @@ import { writeOpenApi } from '../src/cli/openapi.js';
 import { type ProblemBody, PROBLEMS } from '../src/http/problems/problem.js';
 import { Transfers } from '../src/projects/transfer/transfers.js';
 import { aProject } from './support/builders.js';
-import { type Answer, answersOf, contractOf } from './support/contract.js';
-import { nameOf, type Operation, operationsOf } from './support/contract.js';
+import {
+  type Answer,
+  answerName,
+  contractOf,
+  documentedAnswers,
+  type Operation,
+  operationsOf,
+} from '../src/testing/index.js';
 import { aToken, createSigningKey } from './support/issuer.js';
 import { startService, type TestService } from './support/service.js';
 
 const document = JSON.parse(await readFile('docs/openapi.json', 'utf8')) as OpenAPIObject;
 const operations = operationsOf(document);
-const contract = contractOf(document);
+const contract = await contractOf(document);
 
 const KEY = 'Idempotency-Key';
 
@@ -150,7 +156,7 @@ describe.each(operations.map((operation) => [operation.operationId, operation] a
     it('answers nothing but what the document says', () => {
       const faults = answers
         .get(operation)!
-        .map((answer) => [nameOf(answer), ...contract.faultsOf(operation, answer)])
+        .map((answer) => [answerName(answer), ...contract.faultsOf(operation, answer)])
         .filter(([, ...faults]) => faults.length > 0);
       expect(faults).toEqual([]);
     });
@@ -163,8 +169,8 @@ describe.each(operations.map((operation) => [operation.operationId, operation] a
     });
 
     it('gives every answer that the document promises', () => {
-      const given = new Set(answers.get(operation)!.map(nameOf));
-      expect([...given].sort()).toEqual(answersOf(operation).sort());
+      const given = new Set(answers.get(operation)!.map(answerName));
+      expect([...given].sort()).toEqual(documentedAnswers(operation).sort());
     });
   },
 );
@@ -443,14 +449,14 @@ async function holdTheTable(to: TestService): Promise<void> {
           const first = ask(to, operation);
           await Promise.race([first, untilSomeoneWaits(tx)]);
           for (const answer of await Promise.all([first, ask(to, operation)]))
-            codes.add(nameOfProblem(answer));
+            codes.add(answerNameProblem(answer));
         }
       }
     }),
   );
 }
 
-function nameOfProblem(answer: Answer): string | undefined {
+function answerNameProblem(answer: Answer): string | undefined {
   return (JSON.parse(answer.text) as Partial<ProblemBody>).code;
 }
 

@@ -8,7 +8,7 @@ import {
 } from '@nestjs/common';
 import type { MeshAddress } from '../config/mesh-url.js';
 import { natsOptions } from './nats-options.js';
-import { optionalPackage } from './optional-package.js';
+import { optionalPackage } from '../process/optional-package.js';
 
 const LONGEST_PAUSE_MS = 1000;
 

@@ -11,7 +11,7 @@ import { asDataError } from '../db/errors.js';
 import { createRelayFactory, type RelayFactory } from '../db/factories/relay.factory.js';
 import { toCloudEvent } from './cloud-event.js';
 import type { EventStream, StreamEnd } from './event-stream.js';
-import { optionalPackage } from './optional-package.js';
+import { optionalPackage } from '../process/optional-package.js';
 import { publishRelayEvent } from './relay-lag.js';
 
 export interface RelayOptions {

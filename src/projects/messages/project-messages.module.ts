@@ -2,7 +2,7 @@ import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import type { Db } from '../../db/connection.js';
 import { getDatabaseToken } from '../../db/database.module.js';
-import { optionalPackage } from '../../mesh/optional-package.js';
+import { optionalPackage } from '../../process/optional-package.js';
 import { createProjectOperations } from './project-operations.js';
 import { PROJECT_OPERATIONS } from './project-operations.token.js';
 

@@ -1,0 +1,190 @@
+import type { INestApplication, Type } from '@nestjs/common';
+import type { OpenAPIObject } from '@nestjs/swagger';
+import {
+  EXCEPTION_FILTERS_METADATA,
+  GUARDS_METADATA,
+  METHOD_METADATA,
+  PARAMTYPES_METADATA,
+  PIPES_METADATA,
+  ROUTE_ARGS_METADATA,
+} from '@nestjs/common/constants.js';
+import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
+import { ModulesContainer } from '@nestjs/core';
+import { getMetadataStorage } from 'class-validator';
+import { ResourceController } from '../http/contract/resource-controller.js';
+import { validatedParts } from '../http/contract/validated-parts.js';
+import { PROBLEM_MEDIA_TYPE } from '../http/problems/problem.js';
+import {
+  type Answer,
+  isJson,
+  type Operation,
+  operationsOf,
+  routeName,
+  successTypes,
+} from './operations.js';
+import { type AskOptions, askEveryRoute, routesOf } from './routes.js';
+
+export interface RouteAuditOptions extends AskOptions {
+  /**
+   * Leaves faults of these out: routes by their name (`GET /docs`), handlers and controllers by theirs
+   * (`ReportsController.names`, `ReportsController`).
+   */
+  skip?: (name: string) => boolean;
+  /**
+   * The guards, pipes and filters that a controller must have, on the class or on every handler; by
+   * default those of `@ResourceController`. Those that are global for the application are not seen.
+   */
+  enhancers?: (controller: Type) => readonly unknown[];
+}
+
+interface AuditFault {
+  name: string;
+  fault: string;
+}
+
+@ResourceController('reference')
+class Reference {}
+
+/** The guards and filters of `@ResourceController`. */
+export const RESOURCE_ENHANCERS: readonly unknown[] = enhancersOf(Reference);
+
+/**
+ * What the routes of a listening application lack of the HTTP contract, a line each; none when all
+ * keep it. Every route stands in the OpenAPI document with a success and a problem, takes its body and
+ * query by a DTO class with rules, has the guards of its kind, and answers in the envelope. Each route
+ * is sent one request without a body: run it on a test database.
+ */
+export async function auditRoutes(
+  app: INestApplication,
+  document: OpenAPIObject,
+  { skip = () => false, enhancers = () => RESOURCE_ENHANCERS, ...asking }: RouteAuditOptions = {},
+): Promise<string[]> {
+  const operations = operationsOf(document);
+  const documented = new Set(operations.map(routeName));
+  const answered = await askEveryRoute(app, document, asking);
+  const faults: AuditFault[] = [
+    ...routesOf(app)
+      .filter((name) => !documented.has(name))
+      .map((name) => ({ name, fault: 'is not in the OpenAPI document' })),
+    ...operations.flatMap(documentFaults),
+    ...handlersOf(app).flatMap(parameterFaults),
+    ...controllersOf(app).flatMap((controller) => guardFaults(controller, enhancers(controller))),
+    ...answered.flatMap(({ operation, answer }) => answerFaults(operation, answer)),
+  ];
+  return faults.filter(({ name }) => !skip(name)).map(({ name, fault }) => `${name} ${fault}`);
+}
+
+function documentFaults(operation: Operation): AuditFault[] {
+  const answers = Object.entries(operation.responses);
+  const hasContent = (status: RegExp, type: string) =>
+    answers.some(([code, { content }]) => status.test(code) && content?.[type]?.schema);
+  const faults: string[] = [];
+  if (!successTypes(operation).some((type) => hasContent(/^2/, type)))
+    faults.push('documents no success');
+  if (!hasContent(/^4/, PROBLEM_MEDIA_TYPE)) faults.push('documents no problem');
+  const isKeyed = operation.parameters.some(({ name }) => name === 'Idempotency-Key');
+  if (operation.method === 'post' && !isKeyed) faults.push('takes no Idempotency-Key');
+  return faults.map((fault) => ({ name: routeName(operation), fault }));
+}
+
+function controllersOf(app: INestApplication): Type[] {
+  return [...app.get(ModulesContainer).values()]
+    .flatMap(({ controllers }) => [...controllers.values()])
+    .map(({ metatype }) => metatype as Type);
+}
+
+interface Handler {
+  controller: Type;
+  method: string;
+}
+
+function handlersOf(app: INestApplication): Handler[] {
+  return controllersOf(app).flatMap((controller) =>
+    methodsOf(controller).map((method) => ({ controller, method })),
+  );
+}
+
+/** The names of the methods that answer routes. */
+function methodsOf(controller: Type): string[] {
+  const prototype = controller.prototype as Record<string, object>;
+  return Object.getOwnPropertyNames(prototype).filter((name) =>
+    Reflect.hasMetadata(METHOD_METADATA, prototype[name]!),
+  );
+}
+
+/** A body or a query is one parameter of a DTO class: single fields, and types that are gone at run time, are not validated. */
+function parameterFaults({ controller, method }: Handler): AuditFault[] {
+  const parameters = (Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, method) ?? {}) as Record<
+    string,
+    { index: number; data?: unknown }
+  >;
+  const prototype = controller.prototype as Record<string, () => void>;
+  const types = (Reflect.getMetadata(PARAMTYPES_METADATA, prototype, method) ?? []) as Type[];
+  const validated = validatedParts(prototype[method]!).filter(({ metatype }) => hasRules(metatype));
+  return Object.entries(parameters).flatMap(([key, { index, data }]) => {
+    const kind = KINDS[key.split(':', 1)[0]!];
+    const isValidated = validated.some(({ type }) => type === kind) || hasRules(types[index]);
+    if (!kind || (data === undefined && isValidated)) return [];
+    return [
+      {
+        name: `${controller.name}.${method}`,
+        fault: `takes a ${kind} that no DTO class validates`,
+      },
+    ];
+  });
+}
+
+const KINDS: Record<string, 'body' | 'query'> = {
+  [RouteParamtypes.BODY]: 'body',
+  [RouteParamtypes.QUERY]: 'query',
+};
+
+function hasRules(type: Type | undefined): boolean {
+  if (!type) return false;
+  return getMetadataStorage().getTargetValidationMetadatas(type, '', false, false).length > 0;
+}
+
+function guardFaults(controller: Type, wanted: readonly unknown[]): AuditFault[] {
+  const ofClass = enhancersOf(controller);
+  const prototype = controller.prototype as Record<string, object>;
+  const ofHandlers = methodsOf(controller).map((name) => enhancersOf(prototype[name]!));
+  return wanted
+    .filter((each) => !ofClass.includes(each) && !isInAll(ofHandlers, each))
+    .map((each) => ({ name: controller.name, fault: `lacks the ${(each as Type).name}` }));
+}
+
+function isInAll(lists: unknown[][], value: unknown): boolean {
+  return lists.length > 0 && lists.every((list) => list.includes(value));
+}
+
+function enhancersOf(target: object): unknown[] {
+  return [GUARDS_METADATA, PIPES_METADATA, EXCEPTION_FILTERS_METADATA].flatMap(
+    (key) => (Reflect.getMetadata(key, target) ?? []) as unknown[],
+  );
+}
+
+/** A success or a problem, in its envelope. */
+function answerFaults(operation: Operation, { status, headers, text }: Answer): AuditFault[] {
+  const types = successTypes(operation);
+  const isOk = status < 300;
+  if (isOk && types.length > 0 && !types.some(isJson)) return []; // a file
+  const body = parsed(text);
+  const inEnvelope = isOk
+    ? body?.success === true && 'data' in body
+    : body?.success === false && body.code !== undefined && body.requestId !== undefined;
+  const faults = inEnvelope ? [] : ['answers without the envelope'];
+  if (!headers.has('x-request-id')) faults.push('answers without X-Request-Id');
+  return faults.map((fault) => ({ name: routeName(operation), fault }));
+}
+
+/** Undefined for what is no JSON object: a host may answer text. */
+function parsed(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null
+      ? (value as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

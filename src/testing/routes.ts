@@ -1,0 +1,59 @@
+import type { INestApplication } from '@nestjs/common';
+import type { OpenAPIObject } from '@nestjs/swagger';
+import { type Answer, type Operation, operationsOf, routeName } from './operations.js';
+
+interface Layer {
+  route?: { path: string | string[]; methods: Record<string, boolean> };
+}
+
+/**
+ * Every route of an initialized application on Express, such as `GET /api/projects/{id}`, also those
+ * that no controller declares.
+ */
+export function routesOf(app: INestApplication): string[] {
+  const { router } = app.getHttpAdapter().getInstance() as { router?: { stack: Layer[] } };
+  if (!router) throw new TypeError('The routes can be read of an application on Express 5 only.');
+  return router.stack
+    .flatMap(({ route }) => route ?? [])
+    .flatMap(({ path, methods }) =>
+      [path]
+        .flat()
+        .flatMap((each) => Object.keys(methods).map((method) => ({ method, path: each }))),
+    )
+    .map(({ method, path }) => routeName({ method, path: path.replace(/:(\w+)/g, '{$1}') }));
+}
+
+/** Takes the place of every parameter of a path. No row has it. */
+const ABSENT_ID = '00000000-0000-4000-8000-000000000000';
+
+export interface AskOptions {
+  /** Sent with every request, such as a key that the guards accept. */
+  headers?: Record<string, string>;
+}
+
+/** Sends one request without a body to an operation, with an id that no row has. */
+export async function ask(
+  url: string,
+  { method, path }: Operation,
+  { headers }: AskOptions = {},
+): Promise<Answer> {
+  const target = url + path.replace(/\{\w+\}/g, ABSENT_ID);
+  const response = await fetch(target, { method: method.toUpperCase(), headers });
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+/** Asks every operation of the document of a listening application, and resolves with the answers. */
+export async function askEveryRoute(
+  app: INestApplication,
+  document: OpenAPIObject,
+  options?: AskOptions,
+): Promise<{ route: string; operation: Operation; answer: Answer }[]> {
+  const url = await app.getUrl();
+  return await Promise.all(
+    operationsOf(document).map(async (operation) => ({
+      route: routeName(operation),
+      operation,
+      answer: await ask(url, operation, options),
+    })),
+  );
+}
