@@ -41,6 +41,38 @@ it('what keeps the lists in step reads as much at the end of a long transaction 
   });
 });
 
+it('a session plans the statements of the triggers once, whatever writes of one row and of many come in turn', async () => {
+  const planned: string[] = [];
+  const session = postgres(database.url, {
+    max: 1,
+    onnotice: ({ message }) => planned.push(message ?? ''),
+    connection: { log_planner_stats: 'on', client_min_messages: 'log' },
+  });
+  const one = (name: string) => [
+    `insert into projects (name, description, technologies) values ('${name}', 'one', '["x"]')`,
+    `update projects set name = name || 'y', technologies = '["z"]' where description = 'one'`,
+    `delete from projects where description = 'one'`,
+  ];
+  try {
+    for (let round = 0; round < 8; round++) {
+      for (const write of one('first')) await session.unsafe(write);
+      await session.begin(async (tx) => {
+        for (const write of [insert, update, remove]) await write(tx, round);
+      });
+    }
+    await session`analyze projects, changes, project_technologies`;
+    await session.begin((tx) => insert(tx, 1));
+    for (const write of one('second')) await session.unsafe(write);
+    for (const write of one('third')) {
+      planned.length = 0;
+      await session.unsafe(write);
+      expect(planned).toEqual(['PLANNER STATISTICS']);
+    }
+  } finally {
+    await session.end();
+  }
+});
+
 async function rowsRead(tx: TransactionSql): Promise<number> {
   const [row] = await tx<[{ read: number }]>`
     select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::integer as read

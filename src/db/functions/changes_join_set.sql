@@ -1,26 +1,29 @@
--- Completes a change that is written without a change_set: the first of a transaction, and those of triggers
--- that a host has written. The changes to one entity in one transaction share a change_set, the sequence of
--- the first of them.
+-- Completes a change that is written with the change_set 0 or without one. The changes to one entity in one
+-- transaction share a change_set, the sequence of the first of them. The triggers of track_changes write 0 for the
+-- first one; a change without any comes from a trigger that a host has written: it gets its author here, and
+-- is checked.
 CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
   setting text := 'changes.set_' || encode(convert_to(NEW.entity, 'UTF8'), 'hex');
   last record;
 BEGIN
-  NEW.change_set := coalesce(changes_known_set(setting), NEW.sequence);
-  setting := set_config(setting, pg_current_xact_id()::text || ':' || NEW.change_set, true);
-  NEW.actor := changes_author('actor');
-  NEW.request_id := changes_author('request_id');
-  IF NEW.action = 'created' THEN
-    SELECT version, action, before INTO last FROM changes
-      WHERE entity_id = NEW.entity_id AND entity = NEW.entity ORDER BY sequence DESC LIMIT 1;
-    IF NOT changes_may_follow(last.version, last.action, last.before, NEW.version, NEW.after) THEN
-      NEW.version := changes_refuse_version(NEW.entity, NEW.entity_id, last.version);
+  IF NEW.change_set IS NULL THEN
+    NEW.actor := changes_author('actor');
+    NEW.request_id := changes_author('request_id');
+    IF NEW.action = 'created' THEN
+      SELECT version, action, before INTO last FROM changes
+        WHERE entity_id = NEW.entity_id AND entity = NEW.entity ORDER BY sequence DESC LIMIT 1;
+      IF NOT changes_may_follow(last.version, last.action, last.before, NEW.version, NEW.after) THEN
+        NEW.version := changes_refuse_version(NEW.entity, NEW.entity_id, last.version);
+      END IF;
     END IF;
   END IF;
+  NEW.change_set := coalesce(changes_known_set(setting), NEW.sequence);
+  setting := set_config(setting, pg_current_xact_id()::text || ':' || NEW.change_set, true);
   RETURN NEW;
 END
 $$;
 --> statement-breakpoint
 CREATE OR REPLACE TRIGGER changes_join_set BEFORE INSERT ON changes
-FOR EACH ROW WHEN (NEW.change_set IS NULL) EXECUTE FUNCTION changes_join_set();
+FOR EACH ROW WHEN (NEW.change_set IS NULL OR NEW.change_set = 0) EXECUTE FUNCTION changes_join_set();

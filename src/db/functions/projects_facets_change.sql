@@ -1,7 +1,7 @@
 -- Keeps the tables of the lists in step with an updated project. For the planner settings see
 -- projects_facets_add.
 CREATE OR REPLACE FUNCTION projects_facets_change() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off AS $$
+SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   DELETE FROM project_technologies
     WHERE technology = ANY (ARRAY(SELECT jsonb_array_elements_text(OLD.technologies)))

@@ -1,7 +1,7 @@
 -- Keeps the tables of the lists in step with deleted projects. For the planner settings see
 -- projects_facets_add. The words of names stay (see name_words in schema.ts).
 CREATE OR REPLACE FUNCTION projects_facets_remove() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off AS $$
+SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   DELETE FROM project_technologies WHERE ctid = ANY (ARRAY(
     SELECT (

@@ -14,21 +14,22 @@ DECLARE
     CREATE OR REPLACE FUNCTION [own].[document](tracked_row [table]) RETURNS json
     LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT json_build_object([fields]) $$;
 
-    -- Without a change_set, as for the first change of a transaction, changes_join_set completes and checks it.
-    CREATE OR REPLACE FUNCTION [own].[created]() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
+    -- The change_set 0 stands for the first change of a transaction, which changes_join_set completes. So it is
+    -- looked up for each row: that of the second row is known once the first is written.
+    CREATE OR REPLACE FUNCTION [own].[created]() RETURNS trigger LANGUAGE plpgsql
+    SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
     DECLARE
-      joined bigint := [own].changes_known_set('[setting]');
       actor text := [own].changes_author('actor');
       request text := [own].changes_author('request_id');
     BEGIN
       INSERT INTO [own].changes (change_set, entity, entity_id, version, action, after, actor, request_id)
-        SELECT joined, [entity], added.id,
+        SELECT coalesce([own].changes_known_set('[setting]'), 0), [entity], added.id,
           CASE WHEN [own].changes_may_follow(last.version, last.action, last.before, added.version, [own].[document](added))
             THEN added.version ELSE [own].changes_refuse_version([entity], added.id, last.version) END,
           'created', [own].[document](added), actor, request
         FROM added LEFT JOIN LATERAL (
           SELECT version, action, before FROM [own].changes
-          WHERE joined IS NOT NULL AND entity_id = added.id AND entity = [entity] ORDER BY sequence DESC LIMIT 1
+          WHERE entity_id = added.id AND entity = [entity] ORDER BY sequence DESC LIMIT 1
         ) AS last ON true;
       RETURN NULL;
     END
@@ -36,14 +37,14 @@ DECLARE
     CREATE OR REPLACE TRIGGER [created] AFTER INSERT ON [table]
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION [own].[created]();
 
-    CREATE OR REPLACE FUNCTION [own].[deleted]() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION [own].[deleted]() RETURNS trigger LANGUAGE plpgsql
+    SET plan_cache_mode = force_generic_plan AS $$
     DECLARE
-      joined bigint := [own].changes_known_set('[setting]');
       actor text := [own].changes_author('actor');
       request text := [own].changes_author('request_id');
     BEGIN
       INSERT INTO [own].changes (change_set, entity, entity_id, version, action, before, actor, request_id)
-        SELECT joined, [entity], removed.id, [own].next_version(removed.version), 'deleted', [own].[document](removed), actor, request
+        SELECT coalesce([own].changes_known_set('[setting]'), 0), [entity], removed.id, [own].next_version(removed.version), 'deleted', [own].[document](removed), actor, request
         FROM removed;
       RETURN NULL;
     END
@@ -70,7 +71,7 @@ DECLARE
     BEGIN
       IF NEW.id = OLD.id THEN
         INSERT INTO [own].changes (change_set, entity, entity_id, version, action, before, after, actor, request_id)
-          VALUES ([own].changes_known_set('[setting]'), [entity], NEW.id, NEW.version, 'updated', old_document, new_document,
+          VALUES (coalesce([own].changes_known_set('[setting]'), 0), [entity], NEW.id, NEW.version, 'updated', old_document, new_document,
             [own].changes_author('actor'), [own].changes_author('request_id'));
       ELSE
         INSERT INTO [own].changes (entity, entity_id, version, action, before, after)

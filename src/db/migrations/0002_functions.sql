@@ -47,32 +47,35 @@ END
 $$;
 --> statement-breakpoint
 -- functions/changes_join_set.sql
--- Completes a change that is written without a change_set: the first of a transaction, and those of triggers
--- that a host has written. The changes to one entity in one transaction share a change_set, the sequence of
--- the first of them.
+-- Completes a change that is written with the change_set 0 or without one. The changes to one entity in one
+-- transaction share a change_set, the sequence of the first of them. The triggers of track_changes write 0 for the
+-- first one; a change without any comes from a trigger that a host has written: it gets its author here, and
+-- is checked.
 CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
   setting text := 'changes.set_' || encode(convert_to(NEW.entity, 'UTF8'), 'hex');
   last record;
 BEGIN
-  NEW.change_set := coalesce(changes_known_set(setting), NEW.sequence);
-  setting := set_config(setting, pg_current_xact_id()::text || ':' || NEW.change_set, true);
-  NEW.actor := changes_author('actor');
-  NEW.request_id := changes_author('request_id');
-  IF NEW.action = 'created' THEN
-    SELECT version, action, before INTO last FROM changes
-      WHERE entity_id = NEW.entity_id AND entity = NEW.entity ORDER BY sequence DESC LIMIT 1;
-    IF NOT changes_may_follow(last.version, last.action, last.before, NEW.version, NEW.after) THEN
-      NEW.version := changes_refuse_version(NEW.entity, NEW.entity_id, last.version);
+  IF NEW.change_set IS NULL THEN
+    NEW.actor := changes_author('actor');
+    NEW.request_id := changes_author('request_id');
+    IF NEW.action = 'created' THEN
+      SELECT version, action, before INTO last FROM changes
+        WHERE entity_id = NEW.entity_id AND entity = NEW.entity ORDER BY sequence DESC LIMIT 1;
+      IF NOT changes_may_follow(last.version, last.action, last.before, NEW.version, NEW.after) THEN
+        NEW.version := changes_refuse_version(NEW.entity, NEW.entity_id, last.version);
+      END IF;
     END IF;
   END IF;
+  NEW.change_set := coalesce(changes_known_set(setting), NEW.sequence);
+  setting := set_config(setting, pg_current_xact_id()::text || ':' || NEW.change_set, true);
   RETURN NEW;
 END
 $$;
 --> statement-breakpoint
 CREATE OR REPLACE TRIGGER changes_join_set BEFORE INSERT ON changes
-FOR EACH ROW WHEN (NEW.change_set IS NULL) EXECUTE FUNCTION changes_join_set();
+FOR EACH ROW WHEN (NEW.change_set IS NULL OR NEW.change_set = 0) EXECUTE FUNCTION changes_join_set();
 --> statement-breakpoint
 -- functions/changes_settled.sql
 -- The commit watermark: a position up to which every transaction has committed or was rolled back, so
@@ -201,8 +204,11 @@ $$;
 -- trigger once, and an import is one transaction. If it plans them while the tables are empty, each
 -- statement would scan everything that the transaction has written. So sequential scans are off, and
 -- each look-up is a subquery of its own, not a join whose order could be reversed.
+--
+-- The plans are generic, because the planner takes the number of rows in a transition table from the
+-- statement at hand: after one of thousands of rows it would plan every later write of one row again.
 CREATE OR REPLACE FUNCTION projects_facets_add() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off AS $$
+SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   WITH used AS (
     INSERT INTO project_technologies (technology, created_at, project_id)
@@ -226,7 +232,7 @@ REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION projects_face
 -- Keeps the tables of the lists in step with an updated project. For the planner settings see
 -- projects_facets_add.
 CREATE OR REPLACE FUNCTION projects_facets_change() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off AS $$
+SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   DELETE FROM project_technologies
     WHERE technology = ANY (ARRAY(SELECT jsonb_array_elements_text(OLD.technologies)))
@@ -265,7 +271,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION projects_facets_clear();
 -- Keeps the tables of the lists in step with deleted projects. For the planner settings see
 -- projects_facets_add. The words of names stay (see name_words in schema.ts).
 CREATE OR REPLACE FUNCTION projects_facets_remove() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off AS $$
+SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   DELETE FROM project_technologies WHERE ctid = ANY (ARRAY(
     SELECT (
@@ -288,7 +294,7 @@ REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION projects_fa
 -- functions/projects_name_words.sql
 -- Adds the words of a changed name. For the planner settings see projects_facets_add.
 CREATE OR REPLACE FUNCTION projects_name_words() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off AS $$
+SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   INSERT INTO name_words (word)
     SELECT typed FROM typo_words(fold_accents(NEW.name)) AS typed
@@ -330,21 +336,22 @@ DECLARE
     CREATE OR REPLACE FUNCTION [own].[document](tracked_row [table]) RETURNS json
     LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT json_build_object([fields]) $$;
 
-    -- Without a change_set, as for the first change of a transaction, changes_join_set completes and checks it.
-    CREATE OR REPLACE FUNCTION [own].[created]() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
+    -- The change_set 0 stands for the first change of a transaction, which changes_join_set completes. So it is
+    -- looked up for each row: that of the second row is known once the first is written.
+    CREATE OR REPLACE FUNCTION [own].[created]() RETURNS trigger LANGUAGE plpgsql
+    SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
     DECLARE
-      joined bigint := [own].changes_known_set('[setting]');
       actor text := [own].changes_author('actor');
       request text := [own].changes_author('request_id');
     BEGIN
       INSERT INTO [own].changes (change_set, entity, entity_id, version, action, after, actor, request_id)
-        SELECT joined, [entity], added.id,
+        SELECT coalesce([own].changes_known_set('[setting]'), 0), [entity], added.id,
           CASE WHEN [own].changes_may_follow(last.version, last.action, last.before, added.version, [own].[document](added))
             THEN added.version ELSE [own].changes_refuse_version([entity], added.id, last.version) END,
           'created', [own].[document](added), actor, request
         FROM added LEFT JOIN LATERAL (
           SELECT version, action, before FROM [own].changes
-          WHERE joined IS NOT NULL AND entity_id = added.id AND entity = [entity] ORDER BY sequence DESC LIMIT 1
+          WHERE entity_id = added.id AND entity = [entity] ORDER BY sequence DESC LIMIT 1
         ) AS last ON true;
       RETURN NULL;
     END
@@ -352,14 +359,14 @@ DECLARE
     CREATE OR REPLACE TRIGGER [created] AFTER INSERT ON [table]
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION [own].[created]();
 
-    CREATE OR REPLACE FUNCTION [own].[deleted]() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION [own].[deleted]() RETURNS trigger LANGUAGE plpgsql
+    SET plan_cache_mode = force_generic_plan AS $$
     DECLARE
-      joined bigint := [own].changes_known_set('[setting]');
       actor text := [own].changes_author('actor');
       request text := [own].changes_author('request_id');
     BEGIN
       INSERT INTO [own].changes (change_set, entity, entity_id, version, action, before, actor, request_id)
-        SELECT joined, [entity], removed.id, [own].next_version(removed.version), 'deleted', [own].[document](removed), actor, request
+        SELECT coalesce([own].changes_known_set('[setting]'), 0), [entity], removed.id, [own].next_version(removed.version), 'deleted', [own].[document](removed), actor, request
         FROM removed;
       RETURN NULL;
     END
@@ -386,7 +393,7 @@ DECLARE
     BEGIN
       IF NEW.id = OLD.id THEN
         INSERT INTO [own].changes (change_set, entity, entity_id, version, action, before, after, actor, request_id)
-          VALUES ([own].changes_known_set('[setting]'), [entity], NEW.id, NEW.version, 'updated', old_document, new_document,
+          VALUES (coalesce([own].changes_known_set('[setting]'), 0), [entity], NEW.id, NEW.version, 'updated', old_document, new_document,
             [own].changes_author('actor'), [own].changes_author('request_id'));
       ELSE
         INSERT INTO [own].changes (entity, entity_id, version, action, before, after)
