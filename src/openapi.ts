@@ -39,7 +39,13 @@ export function createOpenApiDocument(app: NestExpressApplication): OpenAPIObjec
   const document = SwaggerModule.createDocument(app, config);
   closeRequestBodies(document);
   const { openapi, info, tags, paths, components, ...rest } = completeOpenApiDocument(document);
-  return { openapi, info, tags, ...rest, paths, components };
+  return { openapi, info, tags, ...rest, paths: inReadingOrder(paths), components };
+}
+
+/** A collection, its item, then what else is below the collection. Nest's order is the one that routes match in. */
+function inReadingOrder(paths: OpenAPIObject['paths']): OpenAPIObject['paths'] {
+  const key = (path: string) => path.replaceAll('{', ' ');
+  return Object.fromEntries(Object.entries(paths).sort(([a], [b]) => (key(a) < key(b) ? -1 : 1)));
 }
 
 /** Says of every body what the validation pipe does: a field that the schema does not name is refused. */
