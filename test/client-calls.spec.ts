@@ -3,6 +3,7 @@ import { errorOfProblem, ProjectsClientError } from '../src/client/projects-clie
 import type { Operation, Reply, RequestMeta, Transport } from '../src/client/transport.js';
 import { aProject } from './support/builders.js';
 import { failureOf } from './support/client-contract.js';
+import { until } from './support/connections.js';
 
 interface Sent {
   operation: Operation;
@@ -132,3 +133,64 @@ it.each([null, 'text', {}, { code: 7, detail: 'x' }, '<html>'])(
     });
   },
 );
+
+describe('the consistency token', () => {
+  /** Writes are answered when the test says so, each with its token; reads tell what they sent. */
+  function held() {
+    const answers: ((token: string) => void)[] = [];
+    const transport: Transport = {
+      call: (operation, _request, { meta }): Promise<Reply> =>
+        operation === 'technologies'
+          ? Promise.resolve({ status: 200, data: meta.consistencyToken })
+          : new Promise((resolve) =>
+              answers.push((consistencyToken) =>
+                resolve({ status: 200, data: { version: 1 }, consistencyToken }),
+              ),
+            ),
+    };
+    const client = createProjectsClient(transport);
+    const write = async () => {
+      const before = answers.length;
+      const writing = client.patch('a', {});
+      await until(() => answers.length > before);
+      return async (token: string) => {
+        answers[before]!(token);
+        await writing;
+      };
+    };
+    const sent = async () => (await client.technologies()) as unknown;
+    return { client, write, sent };
+  }
+
+  it('is the later position of writes at the same time, in whatever order they are answered', async () => {
+    const { client, write, sent } = held();
+    expect(await sent()).toBeUndefined();
+    const [first, second, third] = [await write(), await write(), await write()];
+    await second('1-9/FF');
+    await first('1-A/0');
+    await third('1-A/0');
+    expect(await sent()).toBe('1-A/0');
+    expect(client.consistencyToken).toBe('1-A/0');
+    const [old, promoted] = [await write(), await write()];
+    await promoted('2-1/0');
+    await old('1-B/0');
+    expect(await sent()).toBe('2-1/0');
+  });
+
+  it('is that of a write which began behind it, though its position is lower, as after a restore', async () => {
+    const { write, sent } = held();
+    const beyond = 'FFFFFFFF-FFFFFFFF/FFFFFFFF';
+    const [unknown, beside] = [await write(), await write()];
+    await unknown(beyond);
+    expect(await sent()).toBe(beyond);
+    const behind = await write();
+    await beside('1-5/0');
+    expect(await sent()).toBe(beyond);
+    await behind('1-4/0');
+    expect(await sent()).toBe('1-5/0');
+    await (
+      await write()
+    )('1-2/0');
+    expect(await sent()).toBe('1-2/0');
+  });
+});

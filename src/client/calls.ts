@@ -12,6 +12,11 @@ export interface CallOptions {
   requestId?: string;
   /** W3C Trace Context. */
   traceparent?: string;
+  /**
+   * For reads: the answer contains the write that gave this token, and all before it. The client sends the
+   * token of its own writes by itself; this one is for a write of another client.
+   */
+  consistencyToken?: string;
 }
 
 export interface CallSettings {
@@ -42,7 +47,14 @@ const UNKNOWN = new Set([
   'gateway_timeout',
 ]);
 const GATEWAY = new Set([502, 503, 504]);
-const READS = new Set<Operation>(['list', 'get', 'history', 'changes', 'technologies']);
+/** Operations that write nothing. */
+export const READS: ReadonlySet<Operation> = new Set<Operation>([
+  'list',
+  'get',
+  'history',
+  'changes',
+  'technologies',
+]);
 /** These take an Idempotency-Key, and always get one: sent again they are done once. */
 const KEYED = new Set<Operation>(['create', 'batch']);
 const FIRST_PAUSE_MS = 100;

@@ -77,6 +77,7 @@ const HEADERS: Record<Exclude<keyof RequestMeta, 'token'>, string> = {
   idempotencyKey: 'Idempotency-Key',
   ifMatch: 'If-Match',
   ifNoneMatch: 'If-None-Match',
+  consistencyToken: 'X-Consistency-Token',
 };
 
 function headersOf({ token, ...meta }: RequestMeta): Record<string, string> {
@@ -100,6 +101,7 @@ function replyOf({ data, error, response }: Answer): Reply {
     meta: body.meta,
     etag: headers.get('ETag') ?? undefined,
     replayed: headers.get('Idempotency-Replayed') === 'true',
+    consistencyToken: headers.get('X-Consistency-Token') ?? undefined,
   };
 }
 

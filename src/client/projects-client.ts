@@ -1,5 +1,6 @@
-import { call, type CallOptions, type CallSettings } from './calls.js';
-import type { Operation, RequestMeta, Requests, Transport } from './transport.js';
+import type { CallOptions, CallSettings } from './calls.js';
+import { consistentCalls } from './consistency.js';
+import type { Operation, Transport } from './transport.js';
 import type {
   Change,
   ChangesQuery,
@@ -44,8 +45,21 @@ export interface GetOptions extends CallOptions {
 /**
  * The operations of the service, the same in process, over HTTP and over messages. Each rejects with
  * a ProjectsClientError.
+ *
+ * Reads see every write that this client was answered before, over read replicas too.
  */
 export interface ProjectsClient {
+  /**
+   * The token of the writes of this client, for another client that has to see them. Undefined before
+   * the first write, and where the service has no replicas.
+   */
+  readonly consistencyToken: string | undefined;
+  /**
+   * A client over the same connections, with a token of its own: its reads see its own writes, and
+   * what `consistencyToken` names. Use one for each caller where many share a client, so that the
+   * writes of one send no reads of the others to the primary.
+   */
+  session(consistencyToken?: string): ProjectsClient;
   list(query?: ListQuery, options?: CallOptions): Promise<Page<Partial<Project>, ListMeta>>;
   /** Every project of every page. Follow it to the end, or leave the loop early. */
   listAll(query?: ListQuery, options?: CallOptions): AsyncIterable<Partial<Project>>;
@@ -79,7 +93,7 @@ export interface ProjectsClient {
   /** Every change up to the end of the feed as it is when the last page is read. */
   changesAll(query?: ChangesQuery, options?: CallOptions): AsyncIterable<Change>;
   technologies(query?: TechnologiesQuery, options?: CallOptions): Promise<Technology[]>;
-  /** Closes the connections of the client. */
+  /** Closes the connections, of its sessions too. On a session it does nothing. */
   close(): Promise<void>;
 }
 
@@ -88,11 +102,16 @@ export function createProjectsClient(
   transport: Transport,
   settings: CallSettings = {},
 ): ProjectsClient {
-  const send = <O extends Operation>(
-    operation: O,
-    request: Requests[O],
-    options: CallOptions & RequestMeta = {},
-  ) => call(transport, settings, operation, request, options);
+  return sessionOf(transport, settings, { close: async () => await transport.close?.() });
+}
+
+function sessionOf(
+  transport: Transport,
+  settings: CallSettings,
+  { token, close }: { token?: string; close: () => Promise<void> },
+): ProjectsClient {
+  const calls = consistentCalls(transport, settings, token);
+  const { send } = calls;
   const data = async <O extends Operation>(...args: Parameters<typeof send<O>>) =>
     (await send(...args)).data;
   const stored = async <O extends Operation>(...args: Parameters<typeof send<O>>) =>
@@ -103,6 +122,11 @@ export function createProjectsClient(
   };
 
   const client: ProjectsClient = {
+    get consistencyToken() {
+      return calls.token;
+    },
+    session: (other) =>
+      sessionOf(transport, settings, { token: other, close: () => Promise.resolve() }),
     list: (query = {}, options) => page('list', { query }, options),
     listAll: (query = {}, options) => walk((after) => client.list({ ...query, ...after }, options)),
     get: (id, options) => stored('get', { id }, options),
@@ -131,7 +155,7 @@ export function createProjectsClient(
       walk((after) => client.changes({ ...query, ...after }, options)),
     technologies: async (query = {}, options) =>
       (await data('technologies', { query }, options)) as Technology[],
-    close: async () => await transport.close?.(),
+    close,
   };
   return client;
 }

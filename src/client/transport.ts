@@ -37,6 +37,8 @@ export interface RequestMeta {
   idempotencyKey?: string;
   ifMatch?: string;
   ifNoneMatch?: string;
+  /** A read sees the write that answered this token, and all before it. */
+  consistencyToken?: string;
 }
 
 /** A success. A failure is thrown as a ProjectsClientError. */
@@ -47,6 +49,8 @@ export interface Reply {
   etag?: string;
   /** It repeats the first answer to this Idempotency-Key. */
   replayed?: boolean;
+  /** Of a write, where the service has read replicas: a position behind its commit. */
+  consistencyToken?: string;
 }
 
 /** One way to the service. A call that is aborted rejects soon, in any way. */

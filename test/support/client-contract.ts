@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { ProjectsClient } from '../../src/client/projects-client.js';
 import { ProjectsClientError } from '../../src/client/projects-client-error.js';
+import type { Replicas } from '../../src/db/replicas/replicas.js';
 import { aProject } from './builders.js';
+import { until } from './connections.js';
 
 /** What every client must do, whatever way its calls go. `client` is asked for in each test. */
 export function describeClient(client: () => ProjectsClient): void {
@@ -222,4 +224,93 @@ export async function failureOf(call: Promise<unknown>): Promise<ProjectsClientE
   );
   if (error instanceof ProjectsClientError) return error;
   throw error;
+}
+
+/** What a client needs around it to show that its reads see its writes. */
+export interface ConsistencySetting {
+  client: () => ProjectsClient;
+  /** Of the service: one replica, without a bound for its lag. */
+  replicas: () => Replicas;
+  /** Stops the replay of the replica until the test is over. */
+  pauseReplay: () => Promise<void>;
+  replayed: () => Promise<void>;
+}
+
+/** Every client reads its own writes, whatever replica the service reads on. */
+export function describeConsistency(setting: ConsistencySetting): void {
+  const { client, replicas, pauseReplay, replayed } = setting;
+  const isHealthy = () => replicas().stats()[0]!.healthy;
+  const readsOnReplica = () => replicas().stats()[0]!.reads;
+
+  it('reads its own writes while the replay of the replica is paused', async () => {
+    const { project: old } = await client().create(aProject({ name: 'Old' }));
+    await replayed();
+    await until(isHealthy, 60_000);
+    await pauseReplay();
+    const stranger = client().session();
+    const technology = `T${randomUUID()}`;
+    const { id } = (await client().create(aProject({ technologies: [technology] }))).project;
+    expect(client().consistencyToken).toMatch(/^1-/);
+
+    // The replica is read, and does not have it.
+    expect(await failureOf(stranger.get(id))).toMatchObject({ code: 'not_found' });
+    expect((await client().get(id)).project.version).toBe(1);
+    expect(await client().getMany([id])).toHaveLength(1);
+    expect((await client().list({ technology: [technology] })).items).toHaveLength(1);
+    expect(await client().technologies({ q: technology })).toHaveLength(1);
+    expect((await client().history(id)).items).toHaveLength(1);
+
+    await client().patch(old.id, { name: 'Patched' });
+    expect((await client().get(old.id)).project.name).toBe('Patched');
+    await client().put(old.id, aProject({ name: 'Put' }));
+    expect((await client().get(old.id)).project.name).toBe('Put');
+    const replace = { op: 'replace' as const, id: old.id, project: aProject({ name: 'Batch' }) };
+    await client().batch([replace]);
+    expect((await client().get(old.id)).project.name).toBe('Batch');
+    await client().delete(old.id);
+    expect(await failureOf(client().get(old.id))).toMatchObject({ code: 'not_found' });
+    expect((await stranger.get(old.id)).project.name).toBe('Old');
+  }, 120_000);
+
+  it('hands its token to a session, and keeps what the session writes apart', async () => {
+    await replayed();
+    await until(isHealthy, 60_000);
+    await pauseReplay();
+    const { id } = (await client().create(aProject())).project;
+    const informed = client().session(client().consistencyToken);
+    expect((await informed.get(id)).project.id).toBe(id);
+    const options = { consistencyToken: client().consistencyToken };
+    expect((await client().session().get(id, options)).project.id).toBe(id);
+
+    const other = client().session();
+    const { id: second } = (await other.create(aProject())).project;
+    expect((await other.get(second)).project.id).toBe(second);
+    expect(await failureOf(client().session().get(second))).toMatchObject({ code: 'not_found' });
+    await other.close();
+    expect((await client().get(id)).project.id).toBe(id);
+  }, 120_000);
+
+  it('is read on the replica as soon as that has replayed its writes', async () => {
+    const { id } = (await client().create(aProject())).project;
+    await until(async () => {
+      const before = readsOnReplica();
+      expect((await client().get(id)).project.id).toBe(id);
+      return readsOnReplica() > before;
+    }, 60_000);
+  }, 120_000);
+
+  it('refuses a text that is no token, and reads with a foreign one on the primary', async () => {
+    await until(isHealthy, 60_000);
+    for (const consistencyToken of ['forged', '1-0/1, 1-0/1', '']) {
+      expect(await failureOf(client().list({}, { consistencyToken }))).toMatchObject({
+        code: 'invalid_header',
+        status: 400,
+      });
+    }
+    const before = replicas().readsOnPrimary;
+    for (const token of ['1-FFFFFFFF/0', 'FFFFFFFF-0/1', 'FFFFFFFF-FFFFFFFF/FFFFFFFF']) {
+      await client().session(token).list();
+    }
+    expect(replicas().readsOnPrimary).toBe(before + 3);
+  }, 120_000);
 }

@@ -10,6 +10,7 @@ export interface MessageMeta {
   idempotencyKey?: string;
   ifMatch?: string;
   ifNoneMatch?: string;
+  consistencyToken?: string;
 }
 
 /**

@@ -4,6 +4,8 @@ import type { Db } from '../../db/connection.js';
 import { versionMismatch } from '../../db/entity/versioned-rows.js';
 import { createProjectsFactory } from '../../db/factories/projects/projects.factory.js';
 import { createTechnologiesFactory } from '../../db/factories/technologies.factory.js';
+import { readsOn } from '../../db/replicas/reads.js';
+import { replicasOf } from '../../db/replicas/replicas.js';
 import type { Project } from '../../db/schema.js';
 import { ListChangesQuery, ListHistoryQuery, NOW } from '../../changes/dto/change.dto.js';
 import { feedMeta, feedPosition, toChangeDto } from '../../changes/feed.js';
@@ -26,6 +28,7 @@ import { PatchProjectDto, WriteProjectDto } from '../projects.resource.js';
 import {
   bodyOf,
   conditionsOf,
+  consistencyTokenOf,
   idOf,
   type Part,
   partsOf,
@@ -50,7 +53,10 @@ const TAKES: Record<Operation, readonly Part[]> = {
 };
 
 export interface ProjectOperations {
-  /** Does the operation that a message asks for: validated, and answered with the same documents as over HTTP. */
+  /**
+   * Does the operation that a message asks for: validated, and answered with the same documents as over
+   * HTTP. Where the database has replicas, reads use them and writes answer a consistency token.
+   */
   run(operation: Operation, message: unknown, by: Author): Promise<Reply>;
 }
 
@@ -58,27 +64,46 @@ type Work = (parts: RequestParts, by: Author) => Promise<Reply>;
 
 /** Every operation but files and streams, for callers that do not come over HTTP. */
 export function createProjectOperations(db: Db): ProjectOperations {
-  const works: Record<Operation, Work> = { ...reads(db), ...writes(db), ...keyedWrites(db) };
+  const reading = reads(db);
+  const works: Record<Operation, Work> = { ...reading, ...writes(db), ...keyedWrites(db) };
   return {
-    run: async (operation, message, by) =>
-      await works[operation](partsOf(message, TAKES[operation]), by),
+    run: async (operation, message, by) => {
+      const parts = partsOf(message, TAKES[operation]);
+      if (operation in reading) consistencyTokenOf(parts);
+      const reply = await works[operation](parts, by);
+      const replicas = operation in reading ? undefined : replicasOf(db);
+      return replicas ? { ...reply, consistencyToken: await replicas.written() } : reply;
+    },
+  };
+}
+
+function factoriesOn(db: Db) {
+  return {
+    projects: createProjectsFactory(db),
+    changes: createChangesFactory(db, ENTITY),
+    technologies: createTechnologiesFactory(db),
   };
 }
 
 function reads(db: Db) {
-  const projects = createProjectsFactory(db);
-  const changes = createChangesFactory(db, ENTITY);
-  const technologies = createTechnologiesFactory(db);
+  const primary = factoriesOn(db);
+  const servers = readsOn(db, primary, factoriesOn);
   return {
     list: async (parts) => {
       const query = await queryOf(ListProjectsQuery, parts);
       if (query.id) return await listByIds(query.id, query, parts);
-      const page = await projects.listProjects(listQueryOf(query));
+      const list = listQueryOf(query);
+      const page = await servers.read(consistencyTokenOf(parts), (on) =>
+        on.projects.listProjects(list),
+      );
       return { status: 200, data: page.projects, meta: metaOf(page, query) };
     },
     get: async (parts) => {
       const { versions, notVersions } = conditionsOf(parts);
-      const project = await projects.getProject(idOf(parts));
+      const id = idOf(parts);
+      const project = await servers.read(consistencyTokenOf(parts), (on) =>
+        on.projects.getProject(id),
+      );
       if (versions && !areNamed(versions, project.version)) versionMismatch({ name: ENTITY });
       if (notVersions && areNamed(notVersions, project.version)) return { status: 304 };
       return stored(project);
@@ -87,14 +112,17 @@ function reads(db: Db) {
       const id = idOf(parts);
       const { limit, after } = await queryOf(ListHistoryQuery, parts);
       const before = historyPosition(ENTITY, id, after);
-      const page = await changes.getHistory(id, { limit, before });
+      const page = await servers.read(consistencyTokenOf(parts), (on) =>
+        on.changes.getHistory(id, { limit, before }),
+      );
       // Retention may have removed the whole history of a project that exists.
-      if (page.changes.length === 0 && after === undefined) await projects.getProject(id);
+      if (page.changes.length === 0 && after === undefined) await primary.projects.getProject(id);
       const meta = historyMeta(historyCursor(ENTITY, id, page), limit);
       return { status: 200, data: page.changes.map(toHistoryEntry), meta };
     },
     changes: async (parts) => {
       const { limit, after } = await queryOf(ListChangesQuery, parts);
+      const { changes } = primary; // a standby cannot tell where its feed ends
       const place =
         after === NOW ? await changes.getFeedEnd() : after && feedPosition(ENTITY, after);
       const page = await changes.getFeedPage({ limit, after: place || undefined });
@@ -106,17 +134,23 @@ function reads(db: Db) {
     },
     technologies: async (parts) => {
       const { q, limit } = await queryOf(ListTechnologiesQuery, parts);
-      return { status: 200, data: await technologies.getTechnologies(q, limit) };
+      const data = await servers.read(consistencyTokenOf(parts), (on) =>
+        on.technologies.getTechnologies(q, limit),
+      );
+      return { status: 200, data };
     },
   } satisfies Partial<Record<Operation, Work>>;
 
   async function listByIds(
     ids: string[],
     { fields, after }: ListProjectsQuery,
-    { query }: RequestParts,
+    parts: RequestParts,
   ): Promise<Reply> {
-    refuseBesideIds(Object.keys(query as object));
-    const page = await projects.listProjectsById(ids, { fields, after: lastIdOf(after, ids) });
+    refuseBesideIds(Object.keys(parts.query as object));
+    const last = lastIdOf(after, ids);
+    const page = await servers.read(consistencyTokenOf(parts), (on) =>
+      on.projects.listProjectsById(ids, { fields, after: last }),
+    );
     return { status: 200, data: page.projects, meta: metaOfIds(page, ids) };
   }
 }

@@ -1,6 +1,7 @@
 import type { Type } from '@nestjs/common';
 import { isUuid } from '../../db/driver/text-format.js';
 import { type Preconditions, preconditionsOf } from '../../http/answers/etag.js';
+import { checkedToken } from '../../http/answers/consistency-token.js';
 import { checkContent } from '../../http/contract/content.js';
 import { validated } from '../../http/contract/validation.js';
 import { type MessageMeta, metaOf } from '../../http/messages/message-request.js';
@@ -69,6 +70,11 @@ function textOf(value: unknown): unknown {
 /** Throws `invalid_header`, as the headers of these names do. */
 export function conditionsOf({ meta }: RequestParts): Preconditions {
   return preconditionsOf({ 'if-match': meta.ifMatch, 'if-none-match': meta.ifNoneMatch });
+}
+
+/** Throws `invalid_header` for a text that is no token. */
+export function consistencyTokenOf({ meta }: RequestParts): string | undefined {
+  return checkedToken(meta.consistencyToken, 'meta.consistencyToken');
 }
 
 function requireObject(value: unknown, path: string): asserts value is object {

@@ -1,0 +1,80 @@
+import { call, type CallOptions, type CallSettings, READS } from './calls.js';
+import type { Operation, Reply, RequestMeta, Requests, Transport } from './transport.js';
+
+/** The calls of one client, whose reads see the writes of the same client. */
+export interface ConsistentCalls {
+  /** The token of all writes that were acknowledged by now; undefined where the service has no replicas. */
+  readonly token: string | undefined;
+  readonly send: <O extends Operation>(
+    operation: O,
+    request: Requests[O],
+    options?: CallOptions & RequestMeta,
+  ) => Promise<Reply>;
+}
+
+/** Keeps the token of the writes, and sends it with the reads behind them. */
+export function consistentCalls(
+  transport: Transport,
+  settings: CallSettings,
+  given?: string,
+): ConsistentCalls {
+  const kept = new KeptToken(given);
+  return {
+    get token() {
+      return kept.token;
+    },
+    send: async (operation, request, options = {}) => {
+      const { consistencyToken: other, ...own } = options;
+      if (READS.has(operation)) {
+        const consistencyToken = later(kept.token, other);
+        return await call(transport, settings, operation, request, { ...own, consistencyToken });
+      }
+      const sentAt = kept.now;
+      const reply = await call(transport, settings, operation, request, own);
+      if (reply.consistencyToken !== undefined) kept.note(reply.consistencyToken, sentAt);
+      return reply;
+    },
+  };
+}
+
+/**
+ * The token of a write that was sent when another was known covers that one, even if its position is
+ * lower: after a restore positions begin again, and a service that could not read one answers the
+ * highest there is. Of writes at the same time the later position counts.
+ */
+class KeptToken {
+  /** Counts the tokens that came. */
+  now = 0;
+  #since = 0;
+  /** The latest of those that came since, of writes sent before. */
+  #beside: string | undefined;
+
+  constructor(public token: string | undefined) {}
+
+  note(token: string, sentAt: number): void {
+    this.now++;
+    if (sentAt < this.#since) {
+      this.#beside = later(this.#beside, token);
+      this.token = later(this.token, token);
+    } else {
+      this.token = later(this.#beside, token);
+      this.#since = this.now;
+      this.#beside = undefined;
+    }
+  }
+}
+
+/** The later of two positions. A text that is no token wins, so that the service refuses it by name. */
+function later(one: string | undefined, other: string | undefined): string | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  const [a, b] = [partsOf(one), partsOf(other)];
+  if (!a || !b) return a ? other : one;
+  const differing = a.findIndex((part, at) => part !== b[at]);
+  return differing < 0 || a[differing]! > b[differing]! ? one : other;
+}
+
+/** Timeline, and the two halves of the LSN: `1-16/B374D848`. */
+function partsOf(token: string): number[] | undefined {
+  const [, ...parts] = /^([0-9A-F]{1,8})-([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/.exec(token) ?? [];
+  return parts.length === 3 ? parts.map((part) => parseInt(part, 16)) : undefined;
+}
