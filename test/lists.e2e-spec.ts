@@ -262,6 +262,7 @@ describe('filters', () => {
       { name: 'PostgreSQL server', description: 'An elephant of a database', technologies: ['C'] },
       { name: 'Redis', description: 'A fast database in memory', technologies: ['Tcl'] },
       { name: 'Elephant walk', description: 'Unrelated', technologies: ['PostgreSQL'] },
+      { name: 'Radis', description: 'A vegetable', technologies: [] },
     );
     const cases: [string, string[]][] = [
       ['database', ['Redis', 'PostgreSQL server']],
@@ -274,12 +275,19 @@ describe('filters', () => {
       ['postgersql', ['Elephant walk', 'PostgreSQL server']],
       ['elefant', ['Elephant walk', 'PostgreSQL server']],
       ['redis or walk', ['Elephant walk', 'Redis']],
+      ['radis', ['Radis']],
+      ['radys', ['Radis']],
       ['zzzz', []],
     ];
-    for (const [q, expected] of cases) {
-      const { body } = await get(`?q=${encodeURIComponent(q)}`).expect(200);
-      expect([q, names(body)]).toEqual([q, expected]);
-    }
+    const requireAll = async (when: string) => {
+      for (const [q, expected] of cases) {
+        const { body } = await get(`?q=${encodeURIComponent(q)}`).expect(200);
+        expect([when, q, names(body)]).toEqual([when, q, expected]);
+      }
+    };
+    await requireAll('noted');
+    await connection.db.execute('select fold_technology_changes()');
+    await requireAll('folded');
     expect(names((await get('?q=elephant&technology=PostgreSQL').expect(200)).body)).toEqual([
       'Elephant walk',
     ]);
@@ -494,8 +502,8 @@ describe('technologies', () => {
     const expected = [
       { name: 'X', projects: 2 },
       { name: 'Xenon', projects: 1 },
-      { name: 'Z', projects: 1 },
       { name: 'y', projects: 1 },
+      { name: 'Z', projects: 1 },
     ];
     expect(await technologies()).toEqual(expected);
     await connection.db.execute('select fold_technology_changes()');

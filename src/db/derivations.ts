@@ -29,9 +29,14 @@ export const DERIVATIONS: Derivation[] = [
   {
     from: projects,
     to: technologyChanges,
-    by: ['projects_facets_add', 'projects_facets_change', 'projects_facets_remove'],
+    by: [
+      'projects_facets_add',
+      'projects_facets_change',
+      'projects_facets_remove',
+      'projects_name_words',
+    ],
   },
-  { from: projects, to: nameWords, by: ['projects_facets_add', 'projects_name_words'] },
+  { from: technologyChanges, to: nameWords, by: ['fold_technology_changes'] },
   { from: technologyChanges, to: technologyCounts, by: ['fold_technology_changes'] },
   { from: projects, to: changes, by: ['track_changes'] },
   { from: changes, to: changeCommits, by: ['changes_take_position'] },

@@ -139,20 +139,25 @@ export const technologyCounts = pgTable(
 );
 
 /**
- * What writers have added to the counts: a row for each statement, so that writers do not wait for one
- * another. Each is folded into `technology_counts` after a while (functions/technology_changes_fold.sql).
+ * What writers have added to the counts and to the names: a row for each statement, so that writers do not
+ * wait for one another, nor look up words. Each is folded into `technology_counts` and `name_words` after a
+ * while (functions/fold_is_due.sql); readers add what is not folded yet.
  */
 export const technologyChanges = pgTable('technology_changes', {
   id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
-  technologies: text('technologies').array().notNull(),
+  /** One may stand here several times. */
+  technologies: text('technologies').array().notNull().default([]),
   /** How many projects more, or fewer, use each of them. */
-  changes: integer('changes').array().notNull(),
+  changes: integer('changes').array().notNull().default([]),
+  /** New names of projects. */
+  names: text('names').array().notNull().default([]),
+  /** The transaction folds at its commit. A column, because a trigger's condition on it is read fast. */
+  isDue: boolean('is_due').notNull().default(false),
 });
 
 /**
  * The words that names contain or have contained, for typo tolerance in searches. A word stays when the
- * last name loses it: to remove it while another write adds it again, both would have to wait. Words are
- * not unique: two writes that add the same new word at once would wait for one another.
+ * last name loses it: to remove it while another write adds it again, both would have to wait.
  */
 export const nameWords = pgTable(
   'name_words',

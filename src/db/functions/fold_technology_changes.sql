@@ -1,6 +1,6 @@
--- Adds up to so many of the notes that writers have left in technology_changes to technology_counts, and
--- returns how many that were; removes technologies that no project uses any more. One transaction folds
--- at a time, the others return 0. Only in read committed: with an older snapshot a concurrent fold would
+-- Adds up to so many of the notes that writers have left in technology_changes to technology_counts and
+-- name_words, and returns how many that were; removes technologies that no project uses any more. One
+-- transaction folds at a time, the others return 0. Only in read committed: with an older snapshot a concurrent fold would
 -- be a serialization failure of the caller's write.
 CREATE OR REPLACE FUNCTION fold_technology_changes(max_notes integer DEFAULT 10000) RETURNS integer LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_seqscan = off AS $$
@@ -13,12 +13,16 @@ BEGIN
   END IF;
   WITH notes AS (
     DELETE FROM technology_changes WHERE id = ANY (ARRAY(SELECT id FROM technology_changes ORDER BY id LIMIT max_notes))
-    RETURNING technologies, changes
+    RETURNING technologies, changes, names
   ), counted AS (
     INSERT INTO technology_counts AS counts (technology, projects)
       SELECT technology, sum(change) FROM notes, unnest(technologies, changes) AS noted (technology, change)
       GROUP BY technology HAVING sum(change) <> 0 ORDER BY technology
       ON CONFLICT (technology) DO UPDATE SET projects = counts.projects + excluded.projects
+  ), worded AS (
+    INSERT INTO name_words (word)
+      SELECT DISTINCT typed FROM notes, unnest(names) AS name, typo_words(fold_accents(name)) AS typed
+      WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0
   )
   SELECT count(*) INTO folded FROM notes;
   DELETE FROM technology_counts WHERE -projects = 0;

@@ -10,17 +10,12 @@
 CREATE OR REPLACE FUNCTION projects_facets_add() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-  WITH used AS (
-    INSERT INTO project_technologies (technology, created_at, project_id)
-      SELECT item, created_at, id FROM added, jsonb_array_elements_text(technologies) AS item
-      RETURNING technology
-  )
-  INSERT INTO technology_changes (technologies, changes)
-    SELECT array_agg(technology), array_agg(uses)
-    FROM (SELECT technology, count(*)::integer AS uses FROM used GROUP BY technology) AS counted HAVING count(*) > 0;
-  INSERT INTO name_words (word)
-    SELECT DISTINCT typed FROM added, typo_words(fold_accents(name)) AS typed
-    WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0;
+  INSERT INTO project_technologies (technology, created_at, project_id)
+    SELECT item, created_at, id FROM added, jsonb_array_elements_text(technologies) AS item;
+  INSERT INTO technology_changes (technologies, changes, names, is_due)
+    SELECT coalesce(array_agg(item), '{}'), coalesce(array_agg(1), '{}'), ARRAY(SELECT name FROM added),
+      fold_is_due(count(*) + (SELECT count(*) FROM added))
+    FROM added, jsonb_array_elements_text(technologies) AS item;
   RETURN NULL;
 END
 $$;

@@ -8,8 +8,8 @@ BEGIN
       AND created_at = OLD.created_at AND project_id = OLD.id;
   INSERT INTO project_technologies (technology, created_at, project_id)
     SELECT item, NEW.created_at, NEW.id FROM jsonb_array_elements_text(NEW.technologies) AS item;
-  INSERT INTO technology_changes (technologies, changes)
-    SELECT array_agg(technology), array_agg(change) FROM (
+  INSERT INTO technology_changes (technologies, changes, is_due)
+    SELECT array_agg(technology), array_agg(change), fold_is_due(count(*)) FROM (
       SELECT technology, sum(change)::integer AS change FROM (
         SELECT jsonb_array_elements_text(OLD.technologies), -1
         UNION ALL SELECT jsonb_array_elements_text(NEW.technologies), 1

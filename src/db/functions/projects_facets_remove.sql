@@ -9,11 +9,9 @@ BEGIN
       WHERE technology = item AND gone.created_at = removed.created_at AND project_id = removed.id
     ) FROM removed, jsonb_array_elements_text(removed.technologies) AS item
   ));
-  INSERT INTO technology_changes (technologies, changes)
-    SELECT array_agg(technology), array_agg(change) FROM (
-      SELECT item AS technology, -count(*)::integer AS change
-      FROM removed, jsonb_array_elements_text(technologies) AS item GROUP BY item
-    ) AS counted HAVING count(*) > 0;
+  INSERT INTO technology_changes (technologies, changes, is_due)
+    SELECT array_agg(item), array_agg(-1), fold_is_due(count(*))
+    FROM removed, jsonb_array_elements_text(technologies) AS item HAVING count(*) > 0;
   RETURN NULL;
 END
 $$;

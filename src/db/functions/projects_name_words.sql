@@ -1,10 +1,8 @@
--- Adds the words of a changed name. For the planner settings see projects_facets_add.
+-- Notes a changed name, whose words a fold adds to name_words.
 CREATE OR REPLACE FUNCTION projects_name_words() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
-  INSERT INTO name_words (word)
-    SELECT typed FROM typo_words(fold_accents(NEW.name)) AS typed
-    WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0;
+  INSERT INTO technology_changes (names, is_due) VALUES (ARRAY[NEW.name], fold_is_due(1));
   RETURN NULL;
 END
 $$;

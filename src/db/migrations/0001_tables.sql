@@ -81,8 +81,10 @@ CREATE TABLE "relays" (
 --> statement-breakpoint
 CREATE TABLE "technology_changes" (
 	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "technology_changes_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
-	"technologies" text[] NOT NULL,
-	"changes" integer[] NOT NULL
+	"technologies" text[] DEFAULT '{}' NOT NULL,
+	"changes" integer[] DEFAULT '{}' NOT NULL,
+	"names" text[] DEFAULT '{}' NOT NULL,
+	"is_due" boolean DEFAULT false NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "technology_counts" (

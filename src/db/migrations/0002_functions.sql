@@ -154,10 +154,25 @@ CREATE OR REPLACE FUNCTION day_of(moment timestamptz) RETURNS integer LANGUAGE s
   SELECT CASE WHEN isfinite(moment) THEN (moment AT TIME ZONE 'UTC')::date - '1970-01-01'::date END
 $$;
 --> statement-breakpoint
+-- functions/fold_is_due.sql
+-- Whether the transaction of a note with so many technologies and names folds at its commit: on average
+-- once for each 1000 of them and at least once for each 200 notes, so that a reader never has many to add up.
+CREATE OR REPLACE FUNCTION fold_is_due(noted bigint) RETURNS boolean LANGUAGE sql VOLATILE AS $$
+  SELECT noted > 100 OR coalesce(pg_sequence_last_value('technology_changes_id_seq'), 1)
+    % greatest(1, least(200, 1000 / greatest(1, noted))) = 0
+$$;
+--> statement-breakpoint
+-- functions/typo_words.sql
+-- The words of a folded text that typo tolerance applies to: letters only, 4 to 40 of them.
+CREATE OR REPLACE FUNCTION typo_words(content text) RETURNS SETOF text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT DISTINCT word FROM regexp_split_to_table(content, '[^[:alpha:]]+') AS word
+  WHERE length(word) BETWEEN 4 AND 40
+$$;
+--> statement-breakpoint
 -- functions/fold_technology_changes.sql
--- Adds up to so many of the notes that writers have left in technology_changes to technology_counts, and
--- returns how many that were; removes technologies that no project uses any more. One transaction folds
--- at a time, the others return 0. Only in read committed: with an older snapshot a concurrent fold would
+-- Adds up to so many of the notes that writers have left in technology_changes to technology_counts and
+-- name_words, and returns how many that were; removes technologies that no project uses any more. One
+-- transaction folds at a time, the others return 0. Only in read committed: with an older snapshot a concurrent fold would
 -- be a serialization failure of the caller's write.
 CREATE OR REPLACE FUNCTION fold_technology_changes(max_notes integer DEFAULT 10000) RETURNS integer LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_seqscan = off AS $$
@@ -170,12 +185,16 @@ BEGIN
   END IF;
   WITH notes AS (
     DELETE FROM technology_changes WHERE id = ANY (ARRAY(SELECT id FROM technology_changes ORDER BY id LIMIT max_notes))
-    RETURNING technologies, changes
+    RETURNING technologies, changes, names
   ), counted AS (
     INSERT INTO technology_counts AS counts (technology, projects)
       SELECT technology, sum(change) FROM notes, unnest(technologies, changes) AS noted (technology, change)
       GROUP BY technology HAVING sum(change) <> 0 ORDER BY technology
       ON CONFLICT (technology) DO UPDATE SET projects = counts.projects + excluded.projects
+  ), worded AS (
+    INSERT INTO name_words (word)
+      SELECT DISTINCT typed FROM notes, unnest(names) AS name, typo_words(fold_accents(name)) AS typed
+      WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0
   )
   SELECT count(*) INTO folded FROM notes;
   DELETE FROM technology_counts WHERE -projects = 0;
@@ -188,13 +207,6 @@ $$;
 -- writable and removable at any version.
 CREATE OR REPLACE FUNCTION next_version(version integer) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT version % 2147483647 + 1
-$$;
---> statement-breakpoint
--- functions/typo_words.sql
--- The words of a folded text that typo tolerance applies to: letters only, 4 to 40 of them.
-CREATE OR REPLACE FUNCTION typo_words(content text) RETURNS SETOF text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT DISTINCT word FROM regexp_split_to_table(content, '[^[:alpha:]]+') AS word
-  WHERE length(word) BETWEEN 4 AND 40
 $$;
 --> statement-breakpoint
 -- functions/projects_facets_add.sql
@@ -210,17 +222,12 @@ $$;
 CREATE OR REPLACE FUNCTION projects_facets_add() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-  WITH used AS (
-    INSERT INTO project_technologies (technology, created_at, project_id)
-      SELECT item, created_at, id FROM added, jsonb_array_elements_text(technologies) AS item
-      RETURNING technology
-  )
-  INSERT INTO technology_changes (technologies, changes)
-    SELECT array_agg(technology), array_agg(uses)
-    FROM (SELECT technology, count(*)::integer AS uses FROM used GROUP BY technology) AS counted HAVING count(*) > 0;
-  INSERT INTO name_words (word)
-    SELECT DISTINCT typed FROM added, typo_words(fold_accents(name)) AS typed
-    WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0;
+  INSERT INTO project_technologies (technology, created_at, project_id)
+    SELECT item, created_at, id FROM added, jsonb_array_elements_text(technologies) AS item;
+  INSERT INTO technology_changes (technologies, changes, names, is_due)
+    SELECT coalesce(array_agg(item), '{}'), coalesce(array_agg(1), '{}'), ARRAY(SELECT name FROM added),
+      fold_is_due(count(*) + (SELECT count(*) FROM added))
+    FROM added, jsonb_array_elements_text(technologies) AS item;
   RETURN NULL;
 END
 $$;
@@ -239,8 +246,8 @@ BEGIN
       AND created_at = OLD.created_at AND project_id = OLD.id;
   INSERT INTO project_technologies (technology, created_at, project_id)
     SELECT item, NEW.created_at, NEW.id FROM jsonb_array_elements_text(NEW.technologies) AS item;
-  INSERT INTO technology_changes (technologies, changes)
-    SELECT array_agg(technology), array_agg(change) FROM (
+  INSERT INTO technology_changes (technologies, changes, is_due)
+    SELECT array_agg(technology), array_agg(change), fold_is_due(count(*)) FROM (
       SELECT technology, sum(change)::integer AS change FROM (
         SELECT jsonb_array_elements_text(OLD.technologies), -1
         UNION ALL SELECT jsonb_array_elements_text(NEW.technologies), 1
@@ -279,11 +286,9 @@ BEGIN
       WHERE technology = item AND gone.created_at = removed.created_at AND project_id = removed.id
     ) FROM removed, jsonb_array_elements_text(removed.technologies) AS item
   ));
-  INSERT INTO technology_changes (technologies, changes)
-    SELECT array_agg(technology), array_agg(change) FROM (
-      SELECT item AS technology, -count(*)::integer AS change
-      FROM removed, jsonb_array_elements_text(technologies) AS item GROUP BY item
-    ) AS counted HAVING count(*) > 0;
+  INSERT INTO technology_changes (technologies, changes, is_due)
+    SELECT array_agg(item), array_agg(-1), fold_is_due(count(*))
+    FROM removed, jsonb_array_elements_text(technologies) AS item HAVING count(*) > 0;
   RETURN NULL;
 END
 $$;
@@ -292,13 +297,11 @@ CREATE OR REPLACE TRIGGER projects_facets_remove AFTER DELETE ON projects
 REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION projects_facets_remove();
 --> statement-breakpoint
 -- functions/projects_name_words.sql
--- Adds the words of a changed name. For the planner settings see projects_facets_add.
+-- Notes a changed name, whose words a fold adds to name_words.
 CREATE OR REPLACE FUNCTION projects_name_words() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
-  INSERT INTO name_words (word)
-    SELECT typed FROM typo_words(fold_accents(NEW.name)) AS typed
-    WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0;
+  INSERT INTO technology_changes (names, is_due) VALUES (ARRAY[NEW.name], fold_is_due(1));
   RETURN NULL;
 END
 $$;
@@ -466,7 +469,8 @@ $$;
 -- The tsquery of a search, from words as search-words.ts writes them: a plain word stands bare, all
 -- else in quotes. A single letter of a script without spaces matches every pair that begins with it (see
 -- search_grams). A word that no name contains may be a typo of up to three words that names contain;
--- this does not apply inside a phrase or behind a minus.
+-- this does not apply inside a phrase or behind a minus. Names that no fold has added to name_words yet
+-- are read from their notes.
 CREATE OR REPLACE FUNCTION search_query(words text, all_of text[], any_of text[]) RETURNS tsquery
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET client_min_messages = warning AS $$
 DECLARE
@@ -474,6 +478,7 @@ DECLARE
   query tsquery := websearch_to_tsquery('simple', folded);
   word_sought text;
   similar_words text;
+  noted_words text[];
 BEGIN
   IF octet_length(folded) <> char_length(folded) THEN
     query := regexp_replace(query::text,
@@ -482,8 +487,15 @@ BEGIN
   END IF;
   FOR word_sought IN SELECT typo_words(regexp_replace(folded, '-?"[^"]*"|-\S+', ' ', 'g')) LOOP
     CONTINUE WHEN EXISTS (SELECT FROM name_words WHERE word = word_sought);
+    noted_words := coalesce(noted_words, ARRAY(
+      SELECT DISTINCT typed FROM technology_changes, unnest(names) AS name, typo_words(fold_accents(name)) AS typed
+    ));
+    CONTINUE WHEN word_sought = ANY (noted_words);
     SELECT string_agg(word, ' | ') INTO similar_words FROM (
-      SELECT word FROM name_words WHERE word % word_sought
+      SELECT word FROM (
+        SELECT word FROM name_words WHERE word % word_sought
+        UNION ALL SELECT word FROM unnest(noted_words) AS word WHERE word % word_sought
+      ) AS known
       GROUP BY word ORDER BY similarity(word, word_sought) DESC, word LIMIT 3
     ) AS closest;
     CONTINUE WHEN similar_words IS NULL;
@@ -572,8 +584,7 @@ END
 $$;
 --> statement-breakpoint
 -- functions/technology_changes_fold.sql
--- Folds at the commit of a write, on average once for each 1000 technologies noted and at least once for
--- each 200 notes, so that a reader never has many to add up. At the commit, because the lock of the fold
+-- Folds at the commit of a write whose note is due (fold_is_due). At the commit, because the lock of the fold
 -- must not be held for the rest of a long transaction.
 CREATE OR REPLACE FUNCTION technology_changes_fold() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
@@ -586,6 +597,5 @@ $$;
 DROP TRIGGER IF EXISTS technology_changes_fold ON technology_changes;
 --> statement-breakpoint
 CREATE CONSTRAINT TRIGGER technology_changes_fold AFTER INSERT ON technology_changes
-DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
-WHEN (NEW.id % greatest(1, least(200, 1000 / greatest(1, cardinality(NEW.technologies)))) = 0 OR cardinality(NEW.technologies) > 100)
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.is_due)
 EXECUTE FUNCTION technology_changes_fold();
