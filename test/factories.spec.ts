@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { createDatabaseConnection, type DatabaseConnection } from '../src/db/connection.js';
 import { createChangesFactory } from '../src/db/entity/changes.factory.js';
@@ -120,6 +121,18 @@ describe('createProjectsFactory', () => {
         () => changes.getHistory(wrong),
       ])
         expect(await codeOf(call())).toBe('invalid_value');
+  });
+
+  it('reads up to 1000 projects by their ids, and refuses more by number', async () => {
+    const projects = createProjectsFactory(connection.db);
+    const { id } = await projects.createProject(aProject());
+    const unknown = Array.from({ length: 999 }, () => randomUUID());
+    expect(await projects.getProjectsById([...unknown, id], ['id'])).toEqual([{ id }]);
+    await expect(projects.getProjectsById([...unknown, id, id])).rejects.toMatchObject({
+      code: 'invalid_value',
+      message:
+        '1001 ids are too many for one read. Give at most 1000, and the others in further calls.',
+    });
   });
 
   it('works in a plain script, without Nest', async () => {

@@ -79,6 +79,21 @@ describe('an answer that is not read', () => {
     await app.close();
   });
 
+  // Only Linux tells what it keeps for a connection.
+  const onLinux = process.platform === 'linux' ? it : it.skip;
+  onLinux('is not cut off while its client reads what the system keeps for it', async () => {
+    const { app, port } = await startHost({ sendTimeoutMs: 3000 });
+    const client = open(port, LARGE);
+    let read = 0;
+    while (read < 1.5 * MB && !client.isCut) {
+      read += (client.socket.read(20 * 1024) as Buffer | null)?.length ?? 0;
+      await sleep(100);
+    }
+    expect(client.isCut).toBe(false);
+    await isCutWithin(client);
+    await app.close();
+  });
+
   it('is cut off when more is unsent for all than is kept, the one that reads last', async () => {
     const { app, port } = await startHost({ maxUnsentBytes: 48 * MB });
     const idle = open(port, LARGE);

@@ -22,6 +22,9 @@ export interface WriteOptions extends WriteCondition {
   by?: Author;
 }
 
+/** The most rows that are read by their ids in one call. */
+const MAX_IDS = 1000;
+
 /** Statements kept for writes of different shapes: columns written and conditions. */
 const MAX_SHAPES = 100;
 
@@ -46,8 +49,13 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
       .prepare(`${entity.name} ids`),
   );
 
-  /** The rows of these ids that exist, in the order of the ids. */
+  /** The rows of these ids that exist, in the order of the ids. Throws `invalid_value` for more than 1000 ids. */
   async function getMany(ids: string[]): Promise<Row[]> {
+    if (ids.length > MAX_IDS)
+      throw new DataError(
+        'invalid_value',
+        `${ids.length} ids are too many for one read. Give at most ${MAX_IDS}, and the others in further calls.`,
+      );
     const byId = await read(ids.map(checkedId));
     return ids.map((id) => byId.get(id.toLowerCase())).filter((row) => row !== undefined);
   }

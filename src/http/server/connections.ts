@@ -7,12 +7,20 @@ import type { Socket } from 'node:net';
  */
 export type Connection = Socket & { _httpMessage?: ServerResponse | null };
 
+/** Over TLS the socket that a server accepted is wrapped by the one that carries the answers. */
+type SecureConnection = Connection & { _parent?: Connection | null };
+
 /** The open connections of a server, from its start on, the oldest first. */
 export function connectionsOf(server: Server): Set<Connection> {
   const connections = new Set<Connection>();
-  server.on('connection', (connection: Connection) => {
+  const track = (connection: Connection) => {
     connections.add(connection);
     connection.once('close', () => connections.delete(connection));
+  };
+  server.on('connection', track);
+  server.on('secureConnection', (secure: SecureConnection) => {
+    if (secure._parent) connections.delete(secure._parent);
+    track(secure);
   });
   return connections;
 }

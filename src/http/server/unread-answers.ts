@@ -1,4 +1,5 @@
 import type { Connection } from './connections.js';
+import { unacknowledgedBytes } from './unacknowledged.js';
 
 export interface UnreadLimits {
   /** Longest time in which a client takes nothing of its answer, in milliseconds. */
@@ -16,6 +17,8 @@ interface Progress {
   taken: number;
   /** For how long the client has taken nothing. */
   silentMs: number;
+  /** What the system kept for it when it was last asked. */
+  unacknowledged?: number;
 }
 
 /** What Node keeps of a socket: the bytes handed over, and those of them that the system has not taken. */
@@ -29,11 +32,15 @@ interface Handle {
  * `silenceMs`, and, while more than `maxBytes` are unsent in all, the slowest first. Otherwise a slow
  * client that goes on reading keeps its connection. Looks four times a second, and cuts off nobody
  * for being slow whom it sees for the first time.
+ *
+ * The system takes megabytes for a client and then nothing for a while, although the client reads. So it
+ * is asked, where it tells (unacknowledged.ts), how much it still keeps for those who seem silent.
  */
 export class UnreadAnswers {
   readonly #progress = new WeakMap<Connection, Progress>();
   readonly #timer: NodeJS.Timeout;
   #sweptAt = performance.now();
+  #askedAt = -Infinity;
 
   constructor(
     private readonly connections: ReadonlySet<Connection>,
@@ -56,6 +63,7 @@ export class UnreadAnswers {
     // Clients are not blamed for the time in which this process was too busy to look.
     const elapsedMs = Math.min(now - this.#sweptAt, 2 * SWEEP_MS);
     this.#sweptAt = now;
+    void this.#noticeAcknowledgements(now);
     let unsent = 0;
     for (const connection of this.connections) {
       if (connection.writableLength === 0) this.#progress.delete(connection);
@@ -77,14 +85,32 @@ export class UnreadAnswers {
     return false;
   }
 
+  async #noticeAcknowledgements(now: number): Promise<void> {
+    const { silenceMs } = this.limits;
+    if (now - this.#askedAt < silenceMs / 30) return;
+    const quiet = [...this.connections].filter(
+      (connection) => (this.#progress.get(connection)?.silentMs ?? 0) > silenceMs / 10,
+    );
+    if (quiet.length === 0) return;
+    this.#askedAt = Infinity; // one question at a time
+    for (const [connection, bytes] of await unacknowledgedBytes(quiet)) {
+      const progress = this.#progress.get(connection);
+      if (!progress) continue;
+      if (bytes < (progress.unacknowledged ?? 0)) progress.silentMs = 0;
+      progress.unacknowledged = bytes;
+    }
+    this.#askedAt = performance.now();
+  }
+
   #cutSlowest(unsent: number, now: number): void {
     const waiting = [...this.connections].flatMap((connection) => {
       const progress = this.#progress.get(connection);
       const isKnown = progress && progress.since < now && !connection.destroyed;
-      return isKnown ? [{ connection, rate: rateOf(progress, now) }] : [];
+      if (!isKnown) return [];
+      return [{ connection, rate: rateOf(progress, now), silentMs: progress.silentMs }];
     });
-    // The sort is stable: of those that took nothing, the oldest connection comes first.
-    waiting.sort((a, b) => a.rate - b.rate);
+    // The sort is stable: of those silent for as long, the oldest connection comes first.
+    waiting.sort((a, b) => a.rate - b.rate || b.silentMs - a.silentMs);
     let left = unsent;
     for (const { connection } of waiting) {
       if (left <= this.limits.maxBytes) return;

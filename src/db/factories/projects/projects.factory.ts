@@ -35,7 +35,10 @@ export function createProjectsFactory(db: Db) {
     return (await newest().execute({ limit })) as unknown as Project[];
   }
 
-  /** The projects with these ids that exist, in the order of the ids; of each the fields named. */
+  /**
+   * The projects with these ids that exist, in the order of the ids; of each the fields named. Throws
+   * `invalid_value` for more than 1000 ids. `listProjectsById` also bounds the bytes.
+   */
   async function getProjectsById(
     ids: string[],
     fields: (keyof Project)[] = PROJECT_FIELDS,
