@@ -228,6 +228,8 @@ describe('the log', () => {
       .split('\n')
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as { timestamp: unknown; message: unknown; context: string });
+    const requests = lines.map(({ message }) => (message as { route?: string }).route);
+    expect(requests.filter(Boolean)).toEqual(['/api/projects']);
     for (const { timestamp } of lines) {
       expect(timestamp).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     }
