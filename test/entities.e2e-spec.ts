@@ -2,75 +2,19 @@ import { randomUUID } from 'node:crypto';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { integer, pgSchema, text, timestamp, uuid, varchar } from 'drizzle-orm/pg-core';
+import { integer, pgSchema, timestamp } from 'drizzle-orm/pg-core';
 import postgres from 'postgres';
 import request from 'supertest';
 import {
-  atLeast,
   createDatabaseConnection,
   createEntityFactory,
-  createTimestamps,
   DatabaseModule,
   type DatabaseConnection,
-  defineEntity,
-  EntityDto,
-  entityModule,
-  entityResource,
-  EnumField,
-  IntegerField,
   oneOf,
   ProjectsModule,
-  TextField,
 } from '../src/index.js';
+import { SKILL, SKILLS_MIGRATION, SkillsModule } from './support/skills.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
-
-/** A table of a host application, in a schema of its own. */
-const CATEGORIES = ['language', 'tool'] as const;
-const skills = pgSchema('host').table('skills', {
-  id: uuid('id').primaryKey().defaultRandom(),
-  name: varchar('name', { length: 100 }).notNull().unique(),
-  category: text('category', { enum: CATEGORIES }).notNull(),
-  proficiency: integer('proficiency').notNull(),
-  ...createTimestamps(),
-  version: integer('version').notNull().default(1),
-});
-
-/** The host's own migration: its table, and the one call that attaches history and feed. */
-const MIGRATION = `
-  create schema host;
-  create table host.skills (
-    id uuid primary key default gen_random_uuid(), name varchar(100) not null unique,
-    category text not null, proficiency integer not null, created_at timestamptz(3) not null default now(),
-    updated_at timestamptz(3) not null default now(), version integer not null default 1);
-  select track_changes('host.skills', 'skill');`;
-
-const SKILL = defineEntity({
-  name: 'skill',
-  table: skills,
-  written: ['name', 'category', 'proficiency'],
-  sorts: ['name', 'proficiency'],
-  filters: {
-    category: oneOf(skills.category),
-    minProficiency: atLeast(skills.proficiency, { min: 1, max: 5 }),
-    id: oneOf(skills.id),
-  },
-});
-
-class SkillDto extends EntityDto {
-  @TextField({ min: 1, max: 100 })
-  name!: string;
-
-  @EnumField(CATEGORIES)
-  category!: (typeof CATEGORIES)[number];
-
-  @IntegerField({ min: 1, max: 5 })
-  proficiency!: number;
-}
-
-const SKILLS = entityResource(SKILL, { path: 'skills', dto: SkillDto });
-
-@Module(entityModule(SKILLS))
-class SkillsModule {}
 
 let database: TestDatabase;
 let connection: DatabaseConnection;
@@ -80,7 +24,7 @@ let url: string;
 beforeAll(async () => {
   database = await createTestDatabase();
   sql = postgres(database.url, { max: 1, onnotice: () => {} });
-  await sql.unsafe(MIGRATION);
+  await sql.unsafe(SKILLS_MIGRATION);
   connection = createDatabaseConnection({ url: database.url });
   @Module({
     imports: [DatabaseModule.forRoot({ db: connection.db }), SkillsModule, ProjectsModule],

@@ -10,6 +10,8 @@ import { NestFactory } from '@nestjs/core';
 import request from 'supertest';
 import { DatabaseModule, ProjectsModule, TechnologiesModule } from '../src/index.js';
 import { createTestDatabase } from './support/database.js';
+import { SKILLS_MIGRATION, SkillsModule } from './support/skills.js';
+import { onDatabase } from './support/transfer.js';
 
 /** Global pipes as host applications have them, each with something that others have not. */
 const PIPES: [name: string, options: ValidationPipeOptions][] = [
@@ -41,6 +43,7 @@ const PIPES: [name: string, options: ValidationPipeOptions][] = [
 
 const ID = '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10';
 const OTHER = '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b11';
+/** Projects under random ids have other names, or are alike: no list depends on the order of the ids. */
 const PROJECT = { name: ' Ada ', description: 'd', technologies: ['C++', ' SQL '] };
 
 /** What the requests here have sent: `get /api/projects limit` for a parameter, `post /api/projects` for a body. */
@@ -50,7 +53,10 @@ const sent = new Set<string>();
 async function answersWith(options?: ValidationPipeOptions): Promise<Seen[]> {
   const database = await createTestDatabase();
   const { url } = database;
-  @Module({ imports: [DatabaseModule.forRoot({ url }), ProjectsModule, TechnologiesModule] })
+  await onDatabase(url, (sql) => sql.unsafe(SKILLS_MIGRATION));
+  @Module({
+    imports: [DatabaseModule.forRoot({ url }), ProjectsModule, TechnologiesModule, SkillsModule],
+  })
   class HostModule {}
   const host = await NestFactory.create(HostModule, { logger: false });
   if (options) host.useGlobalPipes(new ValidationPipe(options));
@@ -72,6 +78,7 @@ interface Seen {
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
 interface Sent {
+  headers?: Record<string, string>;
   query?: Record<string, string | string[]>;
   body?: object | string;
   type?: string;
@@ -80,14 +87,15 @@ interface Sent {
 async function answersOf(host: INestApplication): Promise<Seen[]> {
   const answers: Seen[] = [];
   const agent = request(host.getHttpServer());
-  const ask = async (method: Method, path: string, { query, body, type }: Sent = {}) => {
+  const ask = async (method: Method, path: string, { headers, query, body, type }: Sent = {}) => {
     const documented = `${method} /api${path.replace(ID, '{id}')}`;
     Object.keys(query ?? {}).forEach((name) => sent.add(`${documented} ${name}`));
     if (body) sent.add(documented);
     const sending = agent[method](path).query(query ?? {});
     if (type) sending.type(type);
+    if (headers) sending.set(headers);
     const answer = await sending.send(body);
-    const asked = `${method} ${path} ${JSON.stringify(query ?? body)}`;
+    const asked = `${method} ${path} ${JSON.stringify(headers ?? query ?? body)}`;
     answers.push({ request: asked, status: answer.status, body: stable(answer) });
   };
   await ask('put', `/projects/${ID}`, { body: PROJECT });
@@ -95,12 +103,16 @@ async function answersOf(host: INestApplication): Promise<Seen[]> {
   await ask('patch', `/projects/${ID}`, { body: { name: 7 } });
   await ask('patch', `/projects/${ID}`, { body: { colour: 'red' } });
   await ask('post', '/projects', { body: { ...PROJECT, name: 'x'.repeat(256) } });
-  await ask('post', '/projects', { body: PROJECT });
+  await ask('post', '/projects', { body: { ...PROJECT, name: 'Ada of a POST' } });
   await ask('post', '/projects/batch', {
     body: {
       operations: [
-        { op: 'create', project: PROJECT },
-        { op: 'replace', id: OTHER.toUpperCase(), project: PROJECT },
+        { op: 'create', project: { ...PROJECT, name: 'Ada of a batch' } },
+        {
+          op: 'replace',
+          id: OTHER.toUpperCase(),
+          project: { ...PROJECT, name: 'Ada of a batch' },
+        },
         { op: 'delete', id: ID, ifMatch: '*' },
       ],
     },
@@ -125,6 +137,13 @@ async function answersOf(host: INestApplication): Promise<Seen[]> {
   await ask('get', `/projects/${ID}/history`, { query: { limit: '1' } });
   await ask('get', `/projects/${ID}/history`, { query: { after: 'x' } });
   await ask('get', '/technologies', { query: { q: 'c', limit: '1' } });
+  const key = { headers: { 'Idempotency-Key': 'one' }, body: PROJECT };
+  for (let i = 0; i < 2; i++) await ask('post', '/projects', key);
+  for (const headers of HEADERS) await ask('get', `/projects/${ID}`, { headers });
+  await ask('put', `/projects/${ID}`, { headers: { 'If-Match': '"7"' }, body: PROJECT });
+  for (const body of SKILL_BODIES) await ask('put', `/skills/${ID}`, { body });
+  await ask('patch', `/skills/${ID}`, { body: { proficiency: 4 } });
+  for (const query of SKILL_QUERIES) await ask('get', '/skills', { query });
   return answers;
 }
 
@@ -147,6 +166,25 @@ const LIST_QUERIES: Record<string, string | string[]>[] = [
   { after: 'nonsense' },
   { createdFrom: 'yesterday' },
   { colour: 'red' },
+];
+
+const HEADERS = [
+  { 'If-None-Match': '*' },
+  { 'If-Match': '"7"' },
+  { 'X-Consistency-Token': 'nonsense' },
+] as Record<string, string>[];
+
+const SKILL_BODIES = [
+  { name: ' Go ', category: 'language', proficiency: 3 },
+  { name: 'Go', category: 'language', proficiency: '3' },
+  { name: 'Go', category: 'none', proficiency: 3 },
+];
+
+const SKILL_QUERIES: Record<string, string | string[]>[] = [
+  { minProficiency: '3', category: ['language', 'tool'], sort: '-proficiency', limit: '1' },
+  { minProficiency: '6' },
+  { createdFrom: '2020-01-01', updatedTo: '2099-12-31', id: ID },
+  { category: 'none' },
 ];
 
 const VOLATILE =
@@ -180,6 +218,12 @@ describe("a host's ValidationPipe for all routes", () => {
         (query) => `400 get /projects ${query}`,
       ),
       `400 get /projects/${ID}/history {"after":"x"}`,
+      `412 get /projects/${ID} {"If-Match":"\\"7\\""}`,
+      `400 get /projects/${ID} {"X-Consistency-Token":"nonsense"}`,
+      `412 put /projects/${ID} {"If-Match":"\\"7\\""}`,
+      ...SKILL_BODIES.slice(1).map((body) => `400 put /skills/${ID} ${JSON.stringify(body)}`),
+      '400 get /skills {"minProficiency":"6"}',
+      '400 get /skills {"category":"none"}',
     ]);
     const listed = expected.filter(({ request: asked }) => asked.startsWith('get /projects {'));
     const empty = listed.filter(({ body }) => body.includes('"data":[]'));
