@@ -120,7 +120,7 @@ describe("the exception of a host's guard", () => {
       expect(problem.title).toBe(PROBLEMS[problem.code].title);
       expect(problem.detail).toBe(
         status === 500
-          ? 'The service failed. The request id names it in the log.'
+          ? 'The service failed. Find the error in its log by the request id.'
           : `${problem.title}.`,
       );
       expect(text).not.toContain('secret');

@@ -360,7 +360,7 @@ describe('a fault of the service', () => {
         type: 'urn:problem-type:internal_error',
         title: 'The service failed',
         status: 500,
-        detail: 'The service failed. The request id names it in the log.',
+        detail: 'The service failed. Find the error in its log by the request id.',
         instance: LIST,
         code: 'internal_error',
         requestId: expect.any(String),

@@ -61,7 +61,7 @@ function problem(code: ProblemCode, detail: string, instance: string, errors?: u
 }
 
 function notValid(instance: string, path: string, message: string) {
-  const detail = 'The request is not valid; errors says where.';
+  const detail = 'The request is not valid; see errors.';
   return problem('validation_failed', detail, instance, [{ path, message }]);
 }
 
@@ -437,7 +437,7 @@ it('says how a plus is written where a technology ends in white space', async ()
   expect(body.errors).toEqual([
     {
       path: 'technology',
-      message: 'must have no white space at their ends (a + is written %2B)',
+      message: 'each of them must have no white space at its ends (in a query, write + as %2B)',
     },
   ]);
   await api
@@ -518,7 +518,7 @@ describe('a body', () => {
     expect(refused.headers['accept-encoding']).toBe('gzip, deflate, br');
     expectProblem(
       await post('gzip', Buffer.from(json)),
-      problem('bad_request', 'The body is not packed as Content-Encoding says.', LIST),
+      problem('bad_request', 'The body is not compressed as Content-Encoding says.', LIST),
     );
     const bomb = gzipSync(Buffer.alloc(20_000_000, ' '));
     expect((await post('gzip', bomb)).status).toBe(413);
@@ -602,7 +602,7 @@ describe('percent-encoding', () => {
     async (bad) => {
       const inQuery = problem(
         'invalid_encoding',
-        'The query holds a percent sign that is not followed by two hexadecimal digits of UTF-8.',
+        'The query contains a percent sign that is not followed by two hexadecimal digits of UTF-8.',
         ITEM,
       );
       expectProblem(await exchangeOne(service.url, head(`GET ${ITEM}?x=${bad} HTTP/1.1`)), inQuery);
@@ -611,7 +611,7 @@ describe('percent-encoding', () => {
         for (const method of ['GET', 'DELETE', 'OPTIONS']) {
           const answer = await exchangeOne(service.url, head(`${method} ${path} HTTP/1.1`));
           const detail =
-            'The path holds a percent sign that is not followed by two hexadecimal digits of UTF-8.';
+            'The path contains a percent sign that is not followed by two hexadecimal digits of UTF-8.';
           expectProblem(answer, problem('invalid_encoding', detail, path));
         }
       }
@@ -744,7 +744,7 @@ describe('Expect', () => {
       service.url,
       head(`GET ${LIST}?limit=1 HTTP/1.1`, 'Expect: miracles', `X-Request-Id: ${id}`),
     );
-    const detail = 'The one expectation that is met is 100-continue.';
+    const detail = 'The only expectation that is supported is 100-continue.';
     expectProblem(answer, problem('expectation_failed', detail, LIST));
     expect(answer.headers['x-request-id']).toBe(id);
   });

@@ -173,14 +173,14 @@ describe('rows that are refused', () => {
   const errors = [
     { line: 2, path: 'name', message: 'must be text of 1 to 255 characters' },
     { line: 3, path: 'description', message: 'must be text of 0 to 20000 characters' },
-    { line: 4, path: 'technologies', message: 'must not name one twice' },
+    { line: 4, path: 'technologies', message: 'must not contain duplicates' },
     { line: 5, path: 'id', message: 'must be a UUID' },
     { line: 5, path: 'createdAt', message: date },
     { line: 5, path: 'version', message: 'must be a whole number from 1 to 1073741823' },
     { line: 6, path: 'constructor', message: 'there is no such field' },
-    { line: 7, path: 'description', message: 'holds the character U+0000' },
-    { line: 8, path: 'name', message: 'holds half a surrogate pair' },
-    { line: 8, path: 'technologies', message: 'holds half a surrogate pair' },
+    { line: 7, path: 'description', message: 'contains the character U+0000' },
+    { line: 8, path: 'name', message: 'contains half a surrogate pair' },
+    { line: 8, path: 'technologies', message: 'contains half a surrogate pair' },
     { line: 9, path: '', message: 'must be a JSON object' },
     { line: 10, path: '', message: 'is not valid JSON' },
     { line: 11, path: 'name', message: 'nested more than 32 levels deep' },
@@ -352,8 +352,11 @@ describe('a file', () => {
     [{ 'Content-Type': 'text/plain' }, READ],
     [{ 'Content-Type': `${NDJSON}; charset=utf-16` }, 'The body is read as UTF-8 only.'],
     [{ 'Content-Type': `${CSV}; charset="latin1"` }, 'The body is read as UTF-8 only.'],
-    [{ 'Content-Encoding': 'br' }, 'The body is read as it is or packed with gzip.'],
-    [{ 'Content-Encoding': 'gzip, gzip' }, 'The body is read as it is or packed with gzip.'],
+    [{ 'Content-Encoding': 'br' }, 'The body must be uncompressed or compressed with gzip.'],
+    [
+      { 'Content-Encoding': 'gzip, gzip' },
+      'The body must be uncompressed or compressed with gzip.',
+    ],
   ])('with %j is 415', async (headers, detail) => {
     const { body } = await post(ndjson(aProject()), '', headers);
     expect(body).toMatchObject({ status: 415, code: 'unsupported_media_type', detail });

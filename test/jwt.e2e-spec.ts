@@ -218,7 +218,7 @@ const PAUSE_MS = 1100;
 const UNAVAILABLE = {
   status: 503,
   code: 'authentication_unavailable',
-  detail: 'It cannot be verified at the moment who sends the request.',
+  detail: 'The service cannot verify the caller at the moment.',
   challenge: null,
 };
 

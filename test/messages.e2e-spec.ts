@@ -152,7 +152,7 @@ it('tells nothing of a failure but its code', async () => {
     type: 'urn:problem-type:internal_error',
     title: 'The service failed',
     status: 500,
-    detail: 'The service failed. The request id names it in the log.',
+    detail: 'The service failed. Find the error in its log by the request id.',
     instance: '',
     code: 'internal_error',
     requestId: 'request-7',

@@ -118,7 +118,7 @@ describe('POST /api/projects', () => {
     ['technologies', ['C', ' '], 'each of them must be text of 1 to 100 characters'],
     ['technologies', ['x'.repeat(101)], 'each of them must be text of 1 to 100 characters'],
     ['technologies', ['C', null], 'each of them must be text of 1 to 100 characters'],
-    ['technologies', ['C', 'SQL', ' C'], 'must not name one twice'],
+    ['technologies', ['C', 'SQL', ' C'], 'must not contain duplicates'],
   ])('refuses a %s that is not one (%#)', async (path, value, message) => {
     const sent = api.post('/api/projects').send({ ...aProject(), [path]: value });
     expect(await faultsOf(sent)).toEqual([{ path, message }]);

@@ -72,7 +72,7 @@ describe('two forms of the same characters are the same text', () => {
 
   it('so that one technology in both forms is named twice', async () => {
     const { body } = await post({ technologies: [NFC, NFD] }).expect(400);
-    expect(body.errors).toEqual([{ path: 'technologies', message: 'must not name one twice' }]);
+    expect(body.errors).toEqual([{ path: 'technologies', message: 'must not contain duplicates' }]);
     await request(service.url)
       .get('/api/projects')
       .query({ technology: [NFC, NFD] })

@@ -56,7 +56,7 @@ const mismatch = {
   type: 'urn:problem-type:version_mismatch',
   title: 'The resource is not at the version that is required',
   status: 412,
-  detail: 'The project is not at the version that the request names.',
+  detail: 'The project does not have the version that the request requires.',
   code: 'version_mismatch',
   requestId: expect.any(String),
 };

@@ -96,7 +96,7 @@ export class AuthGuard implements CanActivate {
     }
     const problem = new Problem(
       'authentication_unavailable',
-      'It cannot be verified at the moment who sends the request.',
+      'The service cannot verify the caller at the moment.',
     );
     throw asHttpException(Object.assign(problem, { cause: error }));
   }

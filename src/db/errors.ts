@@ -90,7 +90,7 @@ const UNAVAILABLE = [
 ] as const;
 const CONFLICT = [
   'conflict',
-  'Another write stood in the way. The same request may succeed now.',
+  'The write conflicts with another one. The same request may succeed now.',
 ] as const;
 const INVALID = ['invalid_value', 'The database refused a value.'] as const;
 

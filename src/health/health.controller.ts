@@ -56,7 +56,7 @@ export class HealthController {
 
 function upUnless(faults: { path: string; message: string }[]): Success<HealthDto> {
   if (faults.length === 0) return success({ status: 'up' });
-  throw new Problem('not_ready', 'The service does not take requests; errors says why.', {
+  throw new Problem('not_ready', 'The service is not ready for requests; see errors.', {
     errors: faults,
   });
 }

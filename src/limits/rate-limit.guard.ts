@@ -82,7 +82,7 @@ export class RateLimitGuard implements CanActivate {
 }
 
 function tooMany(headers: Record<string, string> = {}): HttpException {
-  const detail = 'There were too many requests of this caller.';
+  const detail = 'This caller has sent too many requests.';
   return new HttpException(detail, 429, {
     cause: new Problem('too_many_requests', detail, { headers }),
   });

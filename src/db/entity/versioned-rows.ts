@@ -222,6 +222,6 @@ function notFound({ name }: Entity): never {
 export function versionMismatch({ name }: Pick<Entity, 'name'>): never {
   throw new DataError(
     'version_mismatch',
-    `The ${name} is not at the version that the request names.`,
+    `The ${name} does not have the version that the request requires.`,
   );
 }

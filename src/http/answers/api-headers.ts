@@ -1,15 +1,15 @@
 import type { ServerResponse } from 'node:http';
 
 /**
- * On every answer of the API. A cache has to ask before it repeats an answer, and none that is shared
- * keeps one: what a caller may see depends on who it is.
+ * The headers of every response of the API. A cache must revalidate before it reuses a response, and a
+ * shared cache must not store one, because what a caller may see depends on the caller.
  */
 export const API_HEADERS = {
   'X-Content-Type-Options': 'nosniff',
   'Cache-Control': 'private, no-cache',
 } as const;
 
-/** Sets those headers that the application has not set itself. */
+/** Sets the headers of `API_HEADERS` that the application has not set itself. */
 export function setApiHeaders(res: ServerResponse): void {
   if (!res.hasHeader('X-Content-Type-Options'))
     res.setHeader('X-Content-Type-Options', API_HEADERS['X-Content-Type-Options']);

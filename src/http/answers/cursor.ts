@@ -3,13 +3,13 @@ import { Problem } from '../problems/problem.js';
 
 type Key = string | number;
 
-/** More than the longest has, of a name of 255 characters that JSON writes as six each. */
+/** Longer than the longest cursor: a name of 255 characters, each of which JSON escapes with six. */
 export const MAX_CURSOR_LENGTH = 2500;
 
 /**
- * A position in a list as an opaque text, bound to what the list is of: its filter and its sort. It
- * holds what the client has seen, the keys of the last row, so it gives nothing away; the digest tells
- * a forged, a cut or a foreign one, and is no secret.
+ * Encodes a position in a list as an opaque text, bound to the filter and the sort of the list. It
+ * contains the keys of the last row, which the client has seen already, so it reveals nothing. The
+ * digest detects a cursor that is truncated or belongs to another list. It is not a secret.
  */
 export function encodeCursor(keys: readonly Key[], list: string): string {
   const position = Buffer.from(JSON.stringify(keys)).toString('base64url');
@@ -17,15 +17,15 @@ export function encodeCursor(keys: readonly Key[], list: string): string {
 }
 
 interface Expected<K extends Key[]> {
-  /** What the cursors belong to. */
+  /** The filter and the sort that the cursor must belong to. */
   list: string;
-  /** Whether they are the keys of a row of the list: anybody can digest others. */
+  /** Checks the types of the keys, since anybody can compute the digest of other keys. */
   are: (keys: Key[]) => keys is K;
-  /** Where the cursor stood in the request. */
+  /** The parameter that held the cursor, for the error. */
   from?: string;
 }
 
-/** The keys. Throws `invalid_cursor`. */
+/** Returns the keys that a cursor contains. Throws `invalid_cursor`. */
 export function decodeCursor<K extends Key[]>(cursor: string, expected: Expected<K>): K {
   const { list, are, from = 'after' } = expected;
   const [position = '', digest] = cursor.split('.');
@@ -35,13 +35,13 @@ export function decodeCursor<K extends Key[]>(cursor: string, expected: Expected
   return keys;
 }
 
-/** For keys that are so many whole numbers, none of them negative. */
+/** Returns a check for keys that are `count` non-negative integers. */
 export function areNumbers<K extends number[]>(count: K['length']): (keys: Key[]) => keys is K {
   return (keys): keys is K =>
     keys.length === count && keys.every((key) => Number.isSafeInteger(key) && Number(key) >= 0);
 }
 
-/** None for what only somebody else can have digested. */
+/** Decodes the keys; undefined for a text that `encodeCursor` cannot have made. */
 function keysIn(position: string): Key[] | undefined {
   try {
     const keys: unknown = JSON.parse(Buffer.from(position, 'base64url').toString());
@@ -53,8 +53,8 @@ function keysIn(position: string): Key[] | undefined {
 }
 
 function invalidCursor(from: string): Problem {
-  return new Problem('invalid_cursor', 'The cursor was not made by this filter and this sort.', {
-    errors: [{ path: from, message: 'must be the nextCursor of a page of this very list' }],
+  return new Problem('invalid_cursor', 'The cursor does not belong to this filter and sort.', {
+    errors: [{ path: from, message: 'must be the nextCursor of a page of this same list' }],
   });
 }
 

@@ -1,4 +1,4 @@
-/** Every successful answer under the API: `data`, and about a list also `meta`. */
+/** The body of every successful response of the API: `data`, and for a list also `meta`. */
 export interface Success<Data, Meta = undefined> {
   success: true;
   data: Data;

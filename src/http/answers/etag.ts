@@ -6,20 +6,20 @@ export function etagOf(version: number): string {
   return `"${version}"`;
 }
 
-/** What a header of entity tags names: versions, or 'any' for `*`. */
+/** The versions that an If-Match or If-None-Match header lists, or 'any' for `*`. */
 export type Versions = number[] | 'any';
 
 export interface Preconditions {
-  /** If-Match: the row is at one of these. */
+  /** If-Match: the row must have one of these versions. */
   versions?: Versions;
-  /** If-None-Match: the row is at none of these; with 'any' there is no row. */
+  /** If-None-Match: the row must have none of these versions; 'any' means that no row may exist. */
   notVersions?: Versions;
 }
 
 /**
- * The conditions that a request's headers set, each undefined without its header. If-Match compares
- * strongly, so that a weak tag names nothing; If-None-Match weakly (RFC 9110 13.1). A tag that no
- * version has names nothing. Throws `invalid_header`.
+ * Reads the conditions of a request from its headers; each is undefined without its header. If-Match
+ * uses strong comparison, so a weak tag matches nothing; If-None-Match uses weak comparison (RFC 9110
+ * 13.1). A tag that cannot be a version matches nothing. Throws `invalid_header`.
  */
 export function preconditionsOf(headers: IncomingHttpHeaders): Preconditions {
   return {
@@ -28,7 +28,7 @@ export function preconditionsOf(headers: IncomingHttpHeaders): Preconditions {
   };
 }
 
-/** The versions that the value of an If-Match names; undefined for what is no such value. */
+/** Parses the value of an If-Match header; undefined if the value is not valid. */
 export function ifMatchOf(value: string): Versions | undefined {
   return versionsIn(value, STRONG);
 }
@@ -41,9 +41,9 @@ const STRONG = /^"([1-9]\d{0,9})"$/;
 const WEAK = /^(?:W\/)?"([1-9]\d{0,9})"$/;
 const TAG = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
 const MAX_TAGS = 100;
-/** Versions are columns of the type integer. */
+/** A version is stored in a column of type integer. */
 const MAX_VERSION = 2 ** 31 - 1;
-/** A hundred tags, with room to spare. */
+/** Long enough for a hundred tags. */
 const MAX_LENGTH = 4096;
 
 function versionsOf(name: string, header: string | undefined, tag: RegExp): Versions | undefined {
@@ -60,11 +60,11 @@ function versionsIn(value: string, tag: RegExp): Versions | undefined {
   if (tags.length === 0 || tags.length > MAX_TAGS || !isList(value)) return undefined;
   return tags
     .map((text) => tag.exec(text)?.[1])
-    .map(Number) // NaN of another's tag
+    .map(Number) // NaN for a tag that is not a version
     .filter((version) => version <= MAX_VERSION);
 }
 
-/** Tags with commas between them; a list may have empty elements (RFC 9110 5.6.1.2). */
+/** Checks that the header is a comma-separated list of tags; it may have empty elements (RFC 9110 5.6.1.2). */
 function isList(header: string): boolean {
   const elements = header.replace(TAG, '\0').split(',');
   return elements.every((element) => ['', '\0'].includes(element.trim()));

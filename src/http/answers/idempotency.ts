@@ -13,7 +13,7 @@ import { callerOf } from '../contract/author.js';
 import { targetOf } from './public-path.js';
 import { Problem, type ProblemCode } from '../problems/problem.js';
 
-/** What the work of a route answers, written to the response when all of it has been committed. */
+/** The answer of a route. It is written to the response after the transaction has been committed. */
 export interface Answer<Body> {
   /** Default: the route's own. */
   status?: number;
@@ -25,13 +25,13 @@ export interface Exchange {
   req: Request;
   res: Response;
   /**
-   * For a body that is read as it arrives: a digest of all of it. Asked for when the work is done,
-   * or in its place when there is nothing left to do: then it reads the body to the end itself.
+   * Returns a digest of a body that the route streams. It is called after the work, or instead of the
+   * work when the answer is replayed: then it must read the body to its end itself.
    */
   bodyDigest?: () => Promise<string>;
 }
 
-/** What a route may answer because it takes a key. */
+/** The problems that a route may answer because it accepts an Idempotency-Key. */
 export const KEY_PROBLEMS = [
   'invalid_header',
   'idempotency_key_reused',
@@ -43,20 +43,20 @@ export const ApiIdempotencyKey = () =>
     name: 'Idempotency-Key',
     required: false,
     schema: { type: 'string', pattern: '^[!-~]{1,255}$' },
-    description: `Makes it safe to send the request again: a name for it that no other request of the caller has, such as a UUID, of 1 to 255 visible ASCII characters. The first answer is kept for ${KEY_LIFETIME_HOURS} hours and repeated word for word, with \`Idempotency-Replayed: true\`. A failure is not kept: the same key may be sent again.`,
+    description: `Makes it safe to retry the request. The key is 1 to 255 visible ASCII characters and unique among the requests of the caller, such as a UUID. The first successful answer is stored for ${KEY_LIFETIME_HOURS} hours; a retry with the same key gets the same answer, with \`Idempotency-Replayed: true\`. A failure is not stored, so the request can be retried with the same key.`,
   });
 
 /**
- * Answers a POST by doing its work, once for each Idempotency-Key of a caller.
+ * Answers a POST by running `work`, once for each Idempotency-Key of a caller.
  *
- * Without the header `work` gets no transaction and does as it pleases. With it `work` gets the one
- * that the key is claimed in: all it writes goes through that, is committed together with the answer,
- * and is undone when it rejects, which leaves the key free. A request under a key that is answered
- * gets that answer, if it is the same request: method, path with query, and the same JSON whatever
- * its white space and the order of its fields. Of two at once the second waits for the first.
+ * Without the header, `work` gets no transaction. With the header, `work` gets the transaction in which
+ * the key is claimed and must write through it: its writes are committed together with the stored
+ * answer, and rolled back when it rejects, which frees the key. A later request with the same key gets
+ * the stored answer if it is the same request: the same method, path with query, and JSON value (white
+ * space and the order of fields do not count). The second of two concurrent requests waits for the first.
  *
- * After a conflict of transactions `work` runs again, so it must have no effect outside `tx`; with a
- * `bodyDigest` it does not, since that body can be read only once.
+ * After a serialization conflict `work` runs again, so it must have no effect outside `tx`. With a
+ * `bodyDigest` it does not run again, because that body can be read only once.
  *
  * Throws `invalid_header`, `idempotency_key_reused`, and `statement_timeout` after too long a wait.
  */
@@ -76,8 +76,9 @@ export async function withIdempotencyKey<Body>(
 }
 
 /**
- * The same for a request that is no HTTP exchange, such as a message: its name and its body tell it
- * from another under the key. Resolves with the answer, `Idempotency-Replayed` among its headers.
+ * Does the same as `withIdempotencyKey` for a request that is not an HTTP exchange, such as a message.
+ * Two requests with one key are the same if their name and body are. Resolves with the answer; a
+ * replayed one has `Idempotency-Replayed` among its headers.
  */
 export async function onceFor<Body>(
   db: Db,
@@ -90,7 +91,7 @@ export async function onceFor<Body>(
 }
 
 interface KeyedRequest {
-  /** Of the answer, where the work does not say. */
+  /** The status of the answer if the work does not set one. */
   status: number;
   fingerprint: () => string | Promise<string>;
 }
@@ -114,7 +115,7 @@ function replayed<Body>(kept: KeptAnswer, fingerprint: string): Answer<Body> {
   if (kept.fingerprint !== fingerprint) {
     throw new Problem(
       'idempotency_key_reused',
-      'The Idempotency-Key was sent before, with another request.',
+      'The Idempotency-Key was used before with a different request.',
     );
   }
   const { status, headers, body } = kept;
@@ -130,7 +131,7 @@ function give<Body>(res: Response, { status, headers, body }: Answer<Body>): Bod
   return body;
 }
 
-/** Node joins a header that is given twice with a comma and a space, which no key holds. */
+/** Refuses a header that is given twice: Node joins the two with a comma and a space, and a key has no space. */
 function keyIn(header: string | string[]): string {
   if (typeof header === 'string' && /^[!-~]{1,255}$/.test(header)) return header;
   throw new Problem(
@@ -148,7 +149,7 @@ function digest(text: string): string {
   return createHash('sha256').update(text).digest('base64url');
 }
 
-/** The same text for the same JSON value, in whatever order its fields came. */
+/** Returns the same text for equal JSON values, independent of the order of their fields. */
 function canonical(value: unknown): string {
   if (Array.isArray(value)) {
     return value.some(isObject) ? `[${value.map(canonical).join()}]` : JSON.stringify(value);

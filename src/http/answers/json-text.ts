@@ -1,7 +1,7 @@
 import type { Response } from 'express';
 import type { Success } from './envelope.js';
 
-/** `data` of an answer that is JSON already. */
+/** The `data` of an answer that is already serialized as JSON. */
 class JsonText {
   constructor(readonly text: string) {}
 
@@ -12,21 +12,21 @@ class JsonText {
 
 const SETTING = 'json text';
 
-/** Says of an application that what sends its answers takes JsonText for `data`. */
+/** Declares that the application sends its answers with an adapter that accepts JsonText as `data`. */
 export function allowJsonText(app: { set(name: string, value: unknown): unknown }): void {
   app.set(SETTING, true);
 }
 
 /**
- * The value that the text is JSON of, or the text itself where the application sends it as it is:
- * an interceptor of a host application sees values.
+ * Returns the JSON text itself where the application can send it unchanged, otherwise its value: an
+ * interceptor of a host application expects values.
  */
 export function jsonData<T>(res: Response, json: string, value: () => T): T {
   const { settings } = res.app as unknown as { settings: Record<string, unknown> };
   return settings[SETTING] ? (new JsonText(json) as T) : value();
 }
 
-/** The JSON of an answer of ours. */
+/** Serializes the body of an answer; a `data` that is JSON already is not parsed again. */
 export function jsonOf(body: object): string | undefined {
   const { data, meta } = body as Partial<Success<unknown, unknown>>;
   if (!(data instanceof JsonText)) return JSON.stringify(body);

@@ -6,10 +6,10 @@ import { MAX_CURSOR_LENGTH } from './cursor.js';
 import { forwardedPrefixOf, targetOf } from './public-path.js';
 import { TextParameter, WholeNumberParameter } from '../contract/validators.js';
 
-/** The most rows that one page of any list holds. */
+/** The maximum number of rows in one page of any list. */
 export const MAX_LIMIT = 200;
 
-/** The parameter `limit` of a list; its default is the property's own. */
+/** The query parameter `limit` of a list. The property's initial value is its default. */
 export function PageLimit(description: string): PropertyDecorator {
   return applyDecorators(
     ApiPropertyOptional({
@@ -24,7 +24,7 @@ export function PageLimit(description: string): PropertyDecorator {
   );
 }
 
-/** The parameter `after` of a list: a cursor, which only `decodeCursor` knows a good one from a bad. */
+/** The query parameter `after` of a list: a cursor. `decodeCursor` checks it. */
 export function PageCursor(description: string): PropertyDecorator {
   return applyDecorators(
     ApiPropertyOptional({ type: String, maxLength: MAX_CURSOR_LENGTH, description }),
@@ -33,13 +33,12 @@ export function PageCursor(description: string): PropertyDecorator {
   );
 }
 
-/** What a list says about itself. */
-@ApiSchema({ name: 'PageMeta', description: 'What a list says about itself.' })
+@ApiSchema({ name: 'PageMeta', description: 'Paging information of a list.' })
 export class PageMetaDto {
   @ApiProperty({
     type: 'integer',
     example: 50,
-    description: 'The limit that was applied. A page of large entries ends before it.',
+    description: 'The limit that was applied. A page of large entries may have fewer.',
   })
   limit!: number;
 
@@ -47,7 +46,7 @@ export class PageMetaDto {
     type: String,
     nullable: true,
     example: null,
-    description: 'What `after` takes for the next page; null on the last.',
+    description: 'The value of `after` for the next page; null on the last page.',
   })
   nextCursor!: string | null;
 
@@ -55,10 +54,10 @@ export class PageMetaDto {
   hasMore!: boolean;
 }
 
-/** A URL of characters that stand for themselves, in a header too. */
+/** Matches a URL whose characters need no encoding, neither in a query nor in a header. */
 const PLAIN_URL = /^[\w/.~?&=,:-]+$/;
 
-/** The Link header's value for the next page (RFC 8288): the path and the query of the request, with another cursor. */
+/** Builds the Link header for the next page (RFC 8288): the request's path and query with the new cursor. */
 export function nextLink(req: Request, cursor: string): string {
   const target = forwardedPrefixOf(req) + targetOf(req);
   if (!target.includes('after') && PLAIN_URL.test(target))

@@ -1,23 +1,23 @@
 import type { Request } from 'express';
 
-/** The path and the query of the request, also of one whose target is a whole URL (RFC 9112 3.2.2). */
+/** Returns the path and the query of a request, also if its target is an absolute URL (RFC 9112 3.2.2). */
 export function targetOf({ originalUrl }: Request): string {
   if (originalUrl.startsWith('/')) return originalUrl;
   const target = originalUrl.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '');
   return target.startsWith('/') ? target : `/${target}`;
 }
 
-/** The path of the request as its client knows it. */
+/** Returns the path of the request as the client sees it, with the prefix that a proxy removed. */
 export function publicPathOf(req: Request): string {
   return `${forwardedPrefixOf(req)}${req.baseUrl}${req.path}`;
 }
 
-/** One or more segments of a path, neither `.` nor `..`. */
+/** Matches one or more path segments, none of them `.` or `..`. */
 const PREFIX = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~%-]+)+$/;
 
 /**
- * What a proxy has removed from the front of the path, as its X-Forwarded-Prefix says. Only a proxy
- * that the application trusts is believed (the setting `trust proxy` of Express).
+ * Returns the path prefix that a proxy removed, from X-Forwarded-Prefix. The header counts only if it
+ * comes from a proxy that the application trusts (Express's setting `trust proxy`).
  */
 export function forwardedPrefixOf(req: Request): string {
   const header = req.headers['x-forwarded-prefix'];

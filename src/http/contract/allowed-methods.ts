@@ -5,16 +5,16 @@ interface Route {
   methods: Record<string, boolean>;
 }
 
-/** What Express's router (router 2) keeps for each route. */
+/** An entry in the stack of Express's router (package `router` 2). */
 interface Layer {
   route?: Route;
   match(path: string): boolean;
 }
 
 /**
- * The methods that the request's path is routed for, as the Allow header lists them; none for an
- * unknown path. Of routes that all match, those count that name most of the path: `…/export`, not
- * `…/:id`, as in an OpenAPI document.
+ * Returns the methods that the routes of the request's path accept, for the Allow header; empty for an
+ * unknown path. If several routes match, only the most specific count: `…/export`, not `…/:id`, as in
+ * an OpenAPI document.
  */
 export function allowedMethods(req: Request): string[] {
   const matching = layersOf(req).filter((layer) => layer.match(req.path));
@@ -31,7 +31,7 @@ export function allowedMethods(req: Request): string[] {
   return [...methods].sort();
 }
 
-/** Whether a route was found for the request, so that a failure is that route's own. */
+/** True if the router found a route for the request, so a 404 comes from that route. */
 export function isRouted(req: Request): boolean {
   const { methods } = (req.route ?? { methods: {} }) as Route;
   const method = req.method.toLowerCase();
@@ -41,8 +41,8 @@ export function isRouted(req: Request): boolean {
 const rivals = new WeakMap<Route, RoutedLayer[]>();
 
 /**
- * The methods of the path where a parameter of the request's route has caught a path that other
- * routes name (`DELETE …/export` by `DELETE …/:id`); undefined where it has not.
+ * Returns the allowed methods if a path parameter of the request's route has matched a path that
+ * more specific routes own (`DELETE …/export` matched `DELETE …/:id`); otherwise undefined.
  */
 export function methodsOfNamedPath(req: Request): string[] | undefined {
   const route = req.route as Route | undefined;
@@ -51,11 +51,11 @@ export function methodsOfNamedPath(req: Request): string[] | undefined {
   if (!others) rivals.set(route, (others = rivalsOf(route, req)));
   if (!others.some((layer) => layer.match(req.path))) return undefined;
   const methods = allowedMethods(req);
-  // Otherwise the application has put the route that names the path behind this one.
+  // If the method is allowed, the application has registered the specific route after this one.
   return methods.includes(req.method) ? undefined : methods;
 }
 
-/** The routes that name more of a path than this one. Asked for when the application has all of its routes. */
+/** Returns the routes that are more specific than this one. Call it after all routes are registered. */
 function rivalsOf(route: Route, req: Request): RoutedLayer[] {
   const wild = wildness(route.path);
   if (!wild.includes(WILD)) return [];
@@ -71,7 +71,7 @@ function layersOf(req: Request): RoutedLayer[] {
 
 const WILD = '1';
 
-/** A digit for each part of a path, to compare paths by: 1 for a parameter, 0 for a name. */
+/** Returns a digit for each segment of a path, 1 for a parameter and 0 for a literal: a smaller text is more specific. */
 function wildness(path: unknown): string {
   if (typeof path !== 'string') return WILD; // a pattern, or several paths
   return path

@@ -28,19 +28,19 @@ type AnswerHeader =
 
 export interface SuccessOptions {
   description: string;
-  /** The class of `data`; in a list of one, of each of its items. */
+  /** The class of `data`; in an array of one class, the class of each item. */
   data: Type | [Type];
   meta?: Type;
   etag?: boolean;
   location?: boolean;
   link?: boolean;
-  /** Whether it may be the repetition of an earlier answer (http/answers/idempotency.ts). */
+  /** True if the answer may be a replay of an earlier one (http/answers/idempotency.ts). */
   replayed?: boolean;
-  /** What the route may answer instead of JSON, by media type, to a request that accepts that. */
+  /** Other formats of the answer, by media type, for requests that accept them instead of JSON. */
   otherwise?: Record<string, { description: string; example?: string }>;
 }
 
-/** Documents a success: the envelope around `data`, and `meta` where there is one. */
+/** Documents a success: the envelope with `data`, and with `meta` for a list. */
 export function ApiSuccess(status: number, options: SuccessOptions) {
   const { description, data, meta, etag, location, link, replayed, otherwise = {} } = options;
   const type = envelopeOf(data, meta);
@@ -71,11 +71,11 @@ export function ApiSuccess(status: number, options: SuccessOptions) {
 
 interface FileOptions {
   description: string;
-  /** What the file may be, by media type; the first where the client does not say. */
+  /** The formats of the file, by media type. The first is the default. */
   types: Record<string, { description: string; example: string }>;
 }
 
-/** Documents a success that is a file as it is, without the envelope. */
+/** Documents a success whose body is a file, without the envelope. */
 export function ApiFile({ description, types }: FileOptions) {
   const content = Object.entries(types).map(([type, schema]) => [
     type,
@@ -92,7 +92,7 @@ export function ApiFile({ description, types }: FileOptions) {
   );
 }
 
-/** Documents a 304: no body, the headers of the 200. */
+/** Documents a 304: it has no body, and the headers of the 200. */
 export function ApiNotModified() {
   return ApiResponse({
     status: 304,
@@ -132,7 +132,7 @@ export function ApiProblems(...codes: ProblemCode[]) {
   );
 }
 
-/** What a route may answer because it reads a body and writes it. */
+/** The problems that a route may answer because it reads a body and stores it. */
 export const BODY_PROBLEMS = [
   'invalid_json',
   'invalid_value',
@@ -142,7 +142,7 @@ export const BODY_PROBLEMS = [
   'unsupported_media_type',
 ] as const satisfies ProblemCode[];
 
-/** Documents the failures of a resource's route: these, and what every one of them may answer. */
+/** Documents the failures of a resource's route: the given codes, and those that every route may answer. */
 export function ApiResourceProblems(...codes: ProblemCode[]) {
   return ApiProblems(
     'validation_failed',
@@ -162,7 +162,7 @@ export function ApiResourceProblems(...codes: ProblemCode[]) {
   );
 }
 
-// Nest types a header as written out; a reference to a shared one is as good.
+// Nest's type allows no reference to a shared header, but the document does.
 export function headersOf(
   ...names: (AnswerHeader | false | undefined)[]
 ): ApiResponseOptions['headers'] {
@@ -174,7 +174,7 @@ export function headersOf(
 
 const envelopes = new Map<string, Type>();
 
-/** The class of an answer, for the document alone: `ProjectResponse`, `ProjectListResponse`. */
+/** Returns a class that only documents an answer: `ProjectResponse`, `ProjectListResponse`. */
 function envelopeOf(data: Type | [Type], meta?: Type): Type {
   const [item, kind] = Array.isArray(data) ? [data[0], 'ListResponse'] : [data, 'Response'];
   const name = item.name.replace(/Dto$/, '') + kind;

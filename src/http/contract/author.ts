@@ -2,15 +2,15 @@ import type { Request, Response } from 'express';
 import type { Author } from '../../db/entity/author.js';
 import { requestIdOf } from '../server/request-id.js';
 
-/** What guards leave on a request for whoever they have recognized. */
+/** Guards set `user` on a request to the caller that they have authenticated. */
 interface Recognized {
   user?: unknown;
 }
 
 /**
- * Who sends a request, as guards have left it in `req.user`, or in the `user` of the context of a
- * message: that text, or its `sub`, `id` or `name`, the first that it has. Empty where nobody was
- * recognized.
+ * Returns the name of the caller from `user`, which guards set on a request or on the context of a
+ * message: the text itself, or the first of its fields `sub`, `id` and `name`. Empty if the caller is
+ * not authenticated.
  */
 export function callerOf(req: object): string {
   const { user } = req as Recognized;
@@ -21,7 +21,7 @@ export function callerOf(req: object): string {
   return typeof caller === 'string' || typeof caller === 'number' ? String(caller) : '';
 }
 
-/** Who writes by this request, for the history. */
+/** Returns the author of the writes of this request, for the history. */
 export function authorOf(req: Request, res: Response): Author {
   return { actor: callerOf(req), requestId: requestIdOf(req, res) };
 }

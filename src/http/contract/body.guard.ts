@@ -12,13 +12,13 @@ import { JSON_MEDIA_TYPES, jsonBody, jsonIn } from '../server/body-parser.js';
 import { checkContent } from './content.js';
 import { mediaTypesOf, readsBodyItself } from './route-metadata.js';
 
-/** The token of the largest JSON body, a size such as `1mb`. Without a provider it is 1mb. */
+/** The injection token of the maximum size of a JSON body, such as `1mb`. Without a provider it is 1mb. */
 export const BODY_LIMIT = Symbol('BODY_LIMIT');
 
 /**
- * Checks the media type of a body, reads JSON where the application has not, and checks that it is an
- * object that can be stored. It is a guard, so that guards of the application come first: the body of
- * a stranger is not parsed. Faults of a body are answered as problems.
+ * Checks the media type of a body, parses JSON if the application has not, and checks that the body is
+ * an object that can be stored. It is a guard so that the application's guards run first: the body of
+ * an unauthenticated request is not parsed. Faults of a body are answered as problems.
  *
  * Throws `unsupported_media_type`, `payload_too_large`, `invalid_json`, `invalid_encoding`,
  * `validation_failed`.
@@ -40,7 +40,7 @@ export class BodyGuard implements CanActivate {
     if (mediaTypes.length === 0 && mayBeEmpty(req)) return isEmpty(req);
     isOfType(req, mediaTypes.length > 0 ? mediaTypes : JSON_MEDIA_TYPES, mediaTypes);
     if (req.body === undefined) return this.read(req, res).then(() => isAllowed(req, mediaTypes));
-    // A parser of the application may have left it as text or as bytes.
+    // A body parser of the application may have left the body as text or as bytes.
     if (typeof req.body === 'string' || Buffer.isBuffer(req.body))
       req.body = jsonIn(Buffer.from(req.body as string));
     return isAllowed(req, mediaTypes);
@@ -61,16 +61,16 @@ function mayHaveBody({ headers }: Request): boolean {
   return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 }
 
-/** Whether there may be no byte in the chunks of a body without a type. */
+/** True if a body without a media type and without a length may turn out to be empty. */
 function mayBeEmpty({ headers, body }: Request): boolean {
   const { 'content-type': type, 'content-length': length } = headers;
   return type === undefined && length === undefined && body === undefined;
 }
 
-/** The end of an empty body comes with the headers, or soon after. */
+/** The end of an empty body arrives with the headers or soon after them. */
 const LONGEST_WAIT_MS = 1000;
 
-/** For a route without a body. Throws `unsupported_media_type` at the first byte, or if no end comes. */
+/** Checks that the body is empty. Throws `unsupported_media_type` at the first byte, or if no end arrives in time. */
 async function isEmpty(req: Request): Promise<true> {
   const chunks = req.iterator({ destroyOnReturn: false });
   const waiting = new AbortController();
@@ -82,7 +82,7 @@ async function isEmpty(req: Request): Promise<true> {
   return true;
 }
 
-/** Also requires a body: an import without one would count as an empty file. */
+/** Checks the media type. A missing body is refused, otherwise an import without one would count as an empty file. */
 function isOfType(
   req: Request,
   types: readonly string[],
@@ -93,7 +93,7 @@ function isOfType(
   return true;
 }
 
-/** RFC 9110 15.5.16 and RFC 5789 2.2: the answer says what would be read. */
+/** The answer lists the media types that the route reads (RFC 9110 15.5.16, RFC 5789 2.2). */
 function unsupportedMediaType(req: Request, mediaTypes: readonly string[]): Problem {
   if (mediaTypes.length === 0) {
     return new Problem('unsupported_media_type', 'This route reads no body.');

@@ -3,7 +3,7 @@ import { ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsBoolean, IsOptional } from 'class-validator';
 
-/** A query parameter that is `true` or `false`; false where it is not given. */
+/** A query parameter that is `true` or `false`. The default is false. */
 export function BooleanParameter(description: string): PropertyDecorator {
   return applyDecorators(
     ApiPropertyOptional({ type: Boolean, default: false, description }),

@@ -21,12 +21,12 @@ const DATABASE = 'http/database';
 const DECORATED = 'http/consistency';
 const API_RESPONSES = 'swagger/apiResponse';
 
-/** Names the database that the writes of a controller go to, by its injection token. */
+/** Sets the injection token of the database that the routes of a controller write to. */
 export const WritesTo = (database: symbol) => SetMetadata(DATABASE, database);
 
 /**
- * Answers a write with X-Consistency-Token, read behind its commit, where its database has replicas.
- * Without them it costs a look at a map.
+ * Adds X-Consistency-Token to the answer of a write if its database has replicas. The token is read
+ * after the commit. Without replicas the cost is one lookup in a map.
  */
 @Injectable()
 class ConsistencyTokenInterceptor implements NestInterceptor {
@@ -56,7 +56,10 @@ class ConsistencyTokenInterceptor implements NestInterceptor {
   }
 }
 
-/** Has a write answer a token, and a read take one, and documents both. Twice is as good as once. */
+/**
+ * Makes a write answer a consistency token, documents that a read accepts one, and does nothing if it
+ * is applied a second time.
+ */
 export function Consistency(): MethodDecorator {
   return (target, key, descriptor: PropertyDescriptor) => {
     const handler = descriptor.value as object;
@@ -74,10 +77,11 @@ export function Consistency(): MethodDecorator {
 const TAKES_TOKEN = ApiHeader({
   name: CONSISTENCY_TOKEN,
   required: false,
-  description: 'The token of a write: the answer contains that write, and all before it.',
+  description:
+    'The consistency token of a write. The answer then contains that write and all earlier ones.',
 });
 
-/** On each success that the route documents. */
+/** Adds the header to each success that the route documents. */
 function documentToken(handler: object): void {
   const responses = Reflect.getMetadata(API_RESPONSES, handler) as Record<string, Documented>;
   const reference = { $ref: `#/components/headers/${CONSISTENCY_TOKEN}` };
@@ -92,7 +96,7 @@ interface Documented {
   headers?: object;
 }
 
-/** The same for every route of a controller. */
+/** Applies `Consistency` to every route of a controller. */
 export function consistent(controller: { readonly prototype: unknown }): void {
   const routes = controller.prototype as object;
   for (const name of Object.getOwnPropertyNames(routes)) {

@@ -4,8 +4,8 @@ import { MAX_FIELDS } from './size.js';
 const MAX_DEPTH = 32;
 
 /**
- * Refuses what PostgreSQL cannot store (NUL, lone surrogates), nesting that would exhaust the stack,
- * and names that every object has (`__proto__`), which the validator would take for known fields.
+ * Refuses characters that PostgreSQL cannot store (NUL, lone surrogates), nesting that would overflow
+ * the stack, and names that every object has (`__proto__`), which the validator would accept as fields.
  */
 export function checkContent(value: unknown, depth = 0): void {
   if (typeof value === 'string') checkText(value);
@@ -28,9 +28,9 @@ export function checkContent(value: unknown, depth = 0): void {
 
 function checkText(text: string): void {
   if (text.includes('\0'))
-    throw new Problem('invalid_encoding', 'The request holds the character U+0000.');
+    throw new Problem('invalid_encoding', 'The request contains the character U+0000.');
   if (!text.isWellFormed())
-    throw new Problem('invalid_encoding', 'The request holds half a surrogate pair.');
+    throw new Problem('invalid_encoding', 'The request contains half a surrogate pair.');
 }
 
 function invalid(path: string, message: string): Problem {

@@ -22,22 +22,22 @@ import {
 
 export interface EndpointOptions {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Below the path of the controller; default: that path itself. */
+  /** The path below that of the controller; default: the path of the controller. */
   path?: string;
   operationId: string;
   summary: string;
   description?: string;
-  /** The class of the query; default: the type of the parameter. */
+  /** The DTO class of the query; default: the type of the parameter. */
   query?: Type;
-  /** The class of the body; default: the type of the parameter. */
+  /** The DTO class of the body; default: the type of the parameter. */
   body?: Type;
-  /** The media types of the body; JSON where there is a body and nothing else is said. */
+  /** The media types of the body; default: JSON if there is a body. */
   consumes?: string[];
-  /** What a success answers, by status; the first status is the one of the handler. */
+  /** The successful answers by status; the first is the default status of the handler. */
   answers: Record<number, SuccessOptions>;
-  /** The failures of this route, beside those that its other options bring. */
+  /** The problems of this route, in addition to those that its other options imply. */
   problems?: ProblemCode[];
-  /** What the `:id` of the path names, with an example. */
+  /** The entity that the `:id` of the path identifies, with an example. */
   id?: { noun: string; example: string };
   /** `read`: If-None-Match answers 304. `write`: If-Match and If-None-Match decide about the write. */
   conditions?: 'read' | 'write';
@@ -46,10 +46,10 @@ export interface EndpointOptions {
 }
 
 /**
- * Everything about one route in one place: its method and path, what it reads and answers, its
- * failures, its conditions and its documentation. Parameters are taken as ever: `@Body() body: Dto`,
- * `@Query() query: Dto`. In a class that is made for any entity the types are not known to the
- * compiler: there `body` and `query` name the classes that are validated and documented.
+ * Declares everything about one route in one place: its method and path, its input and answers, its
+ * problems, its conditions and its documentation. The handler declares its parameters as usual in Nest:
+ * `@Body() body: Dto`, `@Query() query: Dto`. In a controller class that is generated for any entity the
+ * compiler does not know these types; there the options `body` and `query` set the DTO classes.
  */
 export function Endpoint(options: EndpointOptions): MethodDecorator {
   const { method, path = '/', query, body, answers, id, conditions, idempotent } = options;
@@ -86,7 +86,7 @@ function problemsOf(options: EndpointOptions, readsBody: boolean): ProblemCode[]
   return [...new Set(all)];
 }
 
-/** What TypeScript would have written for parameters of these classes. */
+/** Writes the metadata that TypeScript would emit for parameters of these classes. */
 function setTypes(target: object, key: string | symbol, types: Record<string, Type | undefined>) {
   const args = (Reflect.getMetadata(ROUTE_ARGS_METADATA, target.constructor, key) ?? {}) as Record<
     string,
@@ -117,10 +117,10 @@ const header = (name: string, description: string) =>
 const CONDITIONS = {
   read: (noun: string) =>
     applyDecorators(
-      header('If-Match', `Answer 412 if the ${noun} is at none of these ETags.`),
+      header('If-Match', `Answer 412 if the ${noun} has none of these ETags.`),
       header(
         'If-None-Match',
-        `Answer 304 if the ${noun} is still at one of these ETags, such as \`"7"\`.`,
+        `Answer 304 if the ${noun} still has one of these ETags, such as \`"7"\`.`,
       ),
       ApiNotModified(),
     ),
@@ -128,11 +128,11 @@ const CONDITIONS = {
     applyDecorators(
       header(
         'If-Match',
-        `Write only if the ${noun} is at one of these ETags, such as \`"7"\`, or with \`*\` if it exists; else 412. Without it the last write wins.`,
+        `Write only if the ${noun} has one of these ETags, such as \`"7"\`, or, with \`*\`, if it exists; otherwise answer 412. Without this header the last write wins.`,
       ),
       header(
         'If-None-Match',
-        `Write only if the ${noun} is at none of these ETags, or with \`*\` if it does not exist; else 412.`,
+        `Write only if the ${noun} has none of these ETags, or, with \`*\`, if it does not exist; otherwise answer 412.`,
       ),
     ),
 };

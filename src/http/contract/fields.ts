@@ -3,12 +3,12 @@ import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
 import { IsIn } from 'class-validator';
 import { TextLength, Trimmed, WholeNumber } from './validators.js';
 
-/** A character that is not white space, as JSON Schema says it. */
+/** A JSON Schema pattern: at least one character is not white space. */
 export const NOT_BLANK = '\\S';
 
 type Words = Pick<ApiPropertyOptions, 'description' | 'example'>;
 
-/** A text of `min` to `max` characters without white space around it. */
+/** A text of `min` to `max` characters; white space at its ends is removed. */
 export function TextField({ min, max, ...words }: { min: number; max: number } & Words) {
   return applyDecorators(
     ApiProperty({
@@ -23,7 +23,7 @@ export function TextField({ min, max, ...words }: { min: number; max: number } &
   );
 }
 
-/** One of a few names. */
+/** A text that must be one of the given values. */
 export function EnumField(values: readonly string[], words: Words = {}) {
   return applyDecorators(
     ApiProperty({ type: String, enum: [...values], ...words }),

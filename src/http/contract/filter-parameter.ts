@@ -6,20 +6,20 @@ import { isUuid } from '../../db/driver/text-format.js';
 import type { Filter, FilterDomain } from '../../db/entity/filters.js';
 import { isText, parseMoment } from './validators.js';
 
-/** The most values of a filter that may be given several times. */
+/** The maximum number of values of a repeatable filter. */
 const MAX_VALUES = 20;
 
-/** A query parameter that takes the values of a filter: validated and documented by its domain. */
+/** A query parameter for a filter. The filter's domain validates and documents it. */
 export function FilterParameter(filter: Omit<Filter, 'where'>): PropertyDecorator {
   const { domain, repeatable, description } = filter;
   const { schema, rule, parse } = kindOf(domain);
   const many = { type: 'array', items: schema, maxItems: MAX_VALUES, uniqueItems: true };
-  // A value that cannot be read stays as it is, for the validator to refuse it.
+  // A value that cannot be parsed stays unchanged, so that the validator refuses it.
   const read = (value: unknown) => parse(value) ?? value;
   const isValid = (value: unknown) =>
     repeatable ? areDistinct(value, parse) : parse(value) !== undefined;
   const message = repeatable
-    ? `each must be ${rule}; at most ${MAX_VALUES}, none of them twice`
+    ? `each must be ${rule}; at most ${MAX_VALUES}, without duplicates`
     : `must be ${rule}, given once`;
   return applyDecorators(
     ApiPropertyOptional({ ...(repeatable ? many : schema), description } as ApiPropertyOptions),
@@ -44,11 +44,11 @@ function areDistinct(values: unknown, parse: Kind['parse']): boolean {
 }
 
 interface Kind {
-  /** For the OpenAPI document. */
+  /** The schema for the OpenAPI document. */
   schema: Record<string, unknown>;
   /** Completes "must be …". */
   rule: string;
-  /** The value of a text, or of a value that was read already; undefined for anything else. */
+  /** Parses a text; a value that was parsed already is returned unchanged, any other gives undefined. */
   parse: (value: unknown) => unknown;
 }
 

@@ -1,7 +1,7 @@
 import type { OnModuleInit, Provider, Type } from '@nestjs/common';
 import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 
-/** Refuses at the start an application in which a module of routes could not be served. */
+/** Stops the start of an application that cannot serve the routes of a module: no Express, or imported twice. */
 class HostCheck implements OnModuleInit {
   constructor(
     private readonly module: Type,
@@ -11,7 +11,7 @@ class HostCheck implements OnModuleInit {
 
   onModuleInit(): void {
     const { name } = this.module;
-    // None in an application without HTTP.
+    // An application without HTTP has no adapter.
     const platform = (
       this.host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined
     )?.getType();
@@ -29,7 +29,7 @@ class HostCheck implements OnModuleInit {
   }
 }
 
-/** The check of a module, as one of its providers. */
+/** Returns the check as a provider for a module of routes. */
 export function hostCheck(module: () => Type): Provider {
   return {
     provide: HostCheck,

@@ -1,10 +1,10 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
 import { problemExamples } from '../problems/problem.dto.js';
 
-/** The headers of answers, to which the documentation of routes refers. */
+/** The response headers that the documentation of the routes refers to. */
 export const HEADERS = {
   'X-Request-Id': {
-    description: "Names the request in the log; the caller's own where it sent one.",
+    description: "Identifies the request in the log; the client's own id if it sent one.",
     required: true,
     schema: { type: 'string' },
     example: '0b6f3c9e-6d0f-4c8e-8f0c-3a1d5b7e9f21',
@@ -22,7 +22,7 @@ export const HEADERS = {
     example: '/api/projects/0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10',
   },
   Link: {
-    description: 'The next page, with `rel="next"` (RFC 8288); absent on the last.',
+    description: 'The URL of the next page, with `rel="next"` (RFC 8288); absent on the last page.',
     required: false,
     schema: { type: 'string' },
     example:
@@ -30,55 +30,56 @@ export const HEADERS = {
   },
   'Idempotency-Replayed': {
     description:
-      'On an answer that was given before, to the first request with this `Idempotency-Key`.',
+      'Present if this is the stored answer to an earlier request with the same `Idempotency-Key`.',
     required: false,
     schema: { type: 'string', pattern: '^true$' },
     example: 'true',
   },
   'X-Consistency-Token': {
     description:
-      'Where the operator has set up read replicas: send it with the reads that must see this write.',
+      'Present if the service has read replicas. Send it with reads that must see this write.',
     required: false,
     schema: { type: 'string' },
     example: '1-16/B374D848',
   },
   'Retry-After': {
-    description: 'Seconds to wait before the request is tried again.',
+    description: 'Seconds to wait before a retry.',
     required: true,
     schema: { type: 'integer', minimum: 1 },
     example: 1,
   },
   Accept: {
-    description: 'What the route reads, if that is what was wrong.',
+    description: 'The media types that the route reads, if the media type was wrong.',
     schema: { type: 'string' },
     example: 'application/json',
   },
   'WWW-Authenticate': {
-    description: 'RFC 6750: the realm, and what was wrong with the token.',
+    description: 'The realm, and the error of the token (RFC 6750).',
     required: true,
     schema: { type: 'string', pattern: '^Bearer realm="' },
     example: 'Bearer realm="projects", error="invalid_token"',
   },
   RateLimit: {
-    description: 'How many requests are left (`r`), and in how many seconds all are again (`t`).',
+    description:
+      'The requests that are left (`r`), and the seconds until the full quota is back (`t`).',
     required: true,
     schema: { type: 'string', pattern: '^"default";r=[0-9]+;t=[0-9]+$' },
     example: '"default";r=7;t=12',
   },
   'RateLimit-Policy': {
-    description: 'How many requests (`q`) a caller has in how many seconds (`w`).',
+    description: 'The quota of a caller: `q` requests in `w` seconds.',
     required: true,
     schema: { type: 'string', pattern: '^"default";q=[0-9]+;w=[0-9]+$' },
     example: '"default";q=100;w=60',
   },
   'Content-Disposition': {
-    description: 'A name for the file.',
+    description: 'A suggested file name.',
     required: true,
     schema: { type: 'string' },
     example: 'attachment; filename="projects-2026-01-31T120000Z.ndjson"',
   },
   Allow: {
-    description: 'The methods that the path takes.',
+    description: 'The methods that the path accepts.',
     required: true,
     schema: { type: 'string' },
     example: 'GET, HEAD, OPTIONS, POST',
@@ -86,9 +87,9 @@ export const HEADERS = {
 } as const;
 
 /**
- * Adds to a document of `SwaggerModule.createDocument` the shared headers and examples to which the
- * routes of this package refer. Without them its references lead nowhere, and code generators stop.
- * It adds only what is referred to, and keeps what the host has under the same name.
+ * Adds the shared headers and examples that the routes of this package refer to to a document of
+ * `SwaggerModule.createDocument`. Without them the references are broken and code generators fail. It
+ * adds only components that are referred to, and keeps those that the host defines under the same name.
  */
 export function completeOpenApiDocument(document: OpenAPIObject): OpenAPIObject {
   const { headers, examples } = document.components ?? {};

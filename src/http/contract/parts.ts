@@ -3,7 +3,7 @@ import { Allow } from 'class-validator';
 import { type Fault, MAX_FAULTS } from '../problems/problem.js';
 import { Turn } from '../server/turns.js';
 
-/** Makes an instance of the class of an object and says what is wrong with it, below the path `parent`. */
+/** Creates an instance of the class from an object and lists its faults, with paths below `parent`. */
 type CheckObject = (
   type: Type<object>,
   value: object,
@@ -18,14 +18,15 @@ type CheckPart = (
 
 const checks = new WeakMap<object, Map<string, CheckPart>>();
 
-/** The fields of a DTO class that hold objects, and how each is checked. */
+/** Returns the fields of a DTO class that hold objects, each with its check. */
 export function partsOf(type: Type): ReadonlyMap<string, CheckPart> | undefined {
   return checks.get(type.prototype as object);
 }
 
 /*
- * Not class-validator's ValidateNested: that looks at every item of a list, however long, once
- * class-transformer has copied all of it, and takes a list of objects for an object.
+ * These decorators replace class-validator's ValidateNested. That one lets class-transformer copy the
+ * whole list and then checks every item, however long the list is, and accepts a list where one object
+ * is expected.
  */
 
 /** A field that is an object of this class. */
@@ -44,7 +45,7 @@ interface ListOfOptions {
   types: Record<string, Type<object>>;
 }
 
-/** A field that is a list of 1 to `maxItems` objects. No more of them are looked at than a problem names faults. */
+/** A field that is a list of 1 to `maxItems` objects. The check stops at `MAX_FAULTS` faults. */
 export function ListOf({ maxItems, by, types }: ListOfOptions): PropertyDecorator {
   const names = Object.keys(types);
   return part(async (list, path, checkObject) => {

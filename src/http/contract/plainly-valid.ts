@@ -3,12 +3,12 @@ import { TransformationType, type TransformFnParams } from 'class-transformer';
 import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
 import { getMetadataStorage, ValidationTypes } from 'class-validator';
 
-/** The rules of a property, as class-validator keeps them. */
+/** The validation rules of a property, taken from class-validator. */
 interface Rules {
-  /** Whether the property is to be checked at all: @IsOptional, @ValidateIf. */
+  /** The conditions under which the property is checked: @IsOptional, @ValidateIf. */
   applies: ((object: object, value: unknown) => boolean)[];
   holds: ((value: unknown, object: object) => unknown)[];
-  /** What its decorators make of a value before it is checked. */
+  /** The transforms that its decorators apply before the check. */
   changes: ((params: TransformFnParams) => unknown)[];
 }
 
@@ -17,9 +17,9 @@ const PLAIN_TO_CLASS = TransformationType.PLAIN_TO_CLASS;
 const rulesOfClasses = new WeakMap<Type, Map<string, Rules> | 'unknown'>();
 
 /**
- * Whether an instance of a DTO class keeps every rule of it, found by asking class-validator's own
- * rules one after the other. False says only that class-validator has to be asked, which knows all
- * kinds of rules and what is wrong: that takes five times as long (docs/performance.md, "Validation").
+ * True if an instance of a DTO class satisfies all its rules. It runs class-validator's own rules
+ * directly. False means only that class-validator itself must decide, which knows all kinds of rules
+ * and reports the faults, but takes five times as long (docs/performance.md, "Validation").
  */
 export function isPlainlyValid<T extends object>(type: Type<T>, instance: T): boolean {
   const rules = knownRules(type);
@@ -38,9 +38,9 @@ function holdAll(rules: Map<string, Rules>, fields: Record<string, unknown>): bo
 }
 
 /**
- * The fields of a DTO class, read from a plain object as class-transformer and class-validator would,
- * by their own transforms and rules, at a fifth of their cost. Undefined says only that these have to
- * be asked. The result is a plain object, not an instance of the class.
+ * Returns the fields of a DTO class from a plain object, with the transforms of class-transformer and
+ * the rules of class-validator, at a fifth of their cost. Undefined means only that these libraries
+ * themselves must decide. The result is a plain object, not an instance of the class.
  */
 export function plainFieldsOf<T extends object>(type: Type<T>, value: object): T | undefined {
   const rules = knownRules(type);
@@ -63,7 +63,7 @@ function knownRules(type: Type): Map<string, Rules> | 'unknown' {
   return rules;
 }
 
-/** 'unknown' for a class that has a rule of a kind that is not one value's own. */
+/** Collects the rules of a class; 'unknown' if one of them does not check just one value. */
 function rulesOf(type: Type): Map<string, Rules> | 'unknown' {
   const storage = getMetadataStorage();
   const rules = new Map<string, Rules>();

@@ -11,9 +11,8 @@ import { checkContent } from './content.js';
 import { acceptsQuery, answerTypesOf } from './route-metadata.js';
 
 /**
- * Checks the request line and the headers: the method, what the client accepts, and the query. It is a
- * guard because guards run before all pipes, those of a host application included, and because some of
- * this input makes class-validator fail.
+ * Checks the method, the Accept header and the query. It is a guard because guards run before all pipes,
+ * also those of a host application, and because some bad input makes class-validator crash.
  *
  * Throws `method_not_allowed`, `not_acceptable`, `invalid_encoding`, `validation_failed`.
  */
@@ -48,7 +47,7 @@ function checkQuery(req: Request, accepted: boolean): void {
   } catch {
     throw new Problem(
       'invalid_encoding',
-      'The query holds a percent sign that is not followed by two hexadecimal digits of UTF-8.',
+      'The query contains a percent sign that is not followed by two hexadecimal digits of UTF-8.',
     );
   }
   const { query } = req;
@@ -57,5 +56,5 @@ function checkQuery(req: Request, accepted: boolean): void {
   if (!accepted && name !== undefined) {
     throw notValid([{ path: name, message: 'this route takes no such parameter' }]);
   }
-  Object.defineProperty(req, 'query', { value: query, writable: true, configurable: true }); // Express reads it anew each time
+  Object.defineProperty(req, 'query', { value: query, writable: true, configurable: true }); // Express would parse it again at each access
 }

@@ -12,10 +12,10 @@ interface ResourceOptions {
 }
 
 /**
- * A controller whose every route keeps the HTTP contract, in this application and in any host that
- * imports its module: the request checked, its body and query validated, its failures answered as
- * problems. Routes say what they read with @ApiConsumes, and it is all they read. Where the database has
- * replicas, writes answer X-Consistency-Token.
+ * Declares a controller whose routes all follow the HTTP contract, in this application and in any host
+ * that imports its module: requests are checked, bodies and queries validated, and failures answered as
+ * problems. A route reads only the media types of its @ApiConsumes. If the database has replicas, writes
+ * answer X-Consistency-Token.
  */
 export function ResourceController(
   path: string,

@@ -3,13 +3,13 @@ import { type ExecutionContext, SetMetadata } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
 
-/** A controller's method, as Nest's ExecutionContext hands it out. */
+/** A controller's method, as Nest's ExecutionContext returns it. */
 export type Handler = ReturnType<ExecutionContext['getHandler']>;
 
-/** What @ApiConsumes writes, so that what a route reads and what its documentation says are one fact. */
+/** The metadata key of @ApiConsumes. The guards read it, so a route accepts what its documentation says. */
 const API_CONSUMES = 'swagger/apiConsumes';
 
-/** The media types that a handler reads, by its @ApiConsumes; none for one without a body. */
+/** Returns the media types that a handler reads, from its @ApiConsumes; empty if it reads no body. */
 export function mediaTypesOf(handler: Handler): readonly string[] {
   return (Reflect.getMetadata(API_CONSUMES, handler) as string[] | undefined) ?? [];
 }
@@ -17,14 +17,14 @@ export function mediaTypesOf(handler: Handler): readonly string[] {
 const API_PRODUCES = 'swagger/apiProduces';
 const JSON_ALONE = ['application/json'];
 
-/** The media types that a handler may answer, by its @ApiProduces; JSON for one that does not say. */
+/** Returns the media types that a handler may answer, from its @ApiProduces; the default is JSON. */
 export function answerTypesOf(handler: Handler): readonly string[] {
   return (Reflect.getMetadata(API_PRODUCES, handler) as string[] | undefined) ?? JSON_ALONE;
 }
 
 const STREAMED_BODY = 'http/streamedBody';
 
-/** For a handler that reads its body itself, as it arrives (http/streams/body-stream.ts): none of it is looked at before. */
+/** Marks a handler that streams its body itself (http/streams/body-stream.ts); guards do not read that body. */
 export function StreamedBody(): MethodDecorator {
   return SetMetadata(STREAMED_BODY, true);
 }
@@ -35,7 +35,7 @@ export function readsBodyItself(handler: Handler): boolean {
 
 const queryTaken = new WeakMap<Handler, boolean>();
 
-/** Whether a handler declares query parameters; one that does validates them by its DTO. */
+/** True if a handler declares query parameters, which its DTO validates. */
 export function acceptsQuery(controller: object, handler: Handler): boolean {
   let taken = queryTaken.get(handler);
   if (taken === undefined) {

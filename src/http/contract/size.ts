@@ -1,13 +1,13 @@
 import type { Fault } from '../problems/problem.js';
 
-/** Of one object. Many more than any DTO has, and few enough to be refused one by one. */
+/** The maximum number of fields of one object: many more than any DTO has. */
 export const MAX_FIELDS = 100;
-/** Of one object, in all its fields together: the validators take about a microsecond for each. */
+/** The maximum number of values in one object; validation takes about a microsecond for each. */
 const MAX_VALUES = 2000;
 
 /**
- * Says which field makes an object too large to be validated at once. Stops counting at the limits.
- * The fields that `ListOf` and `ObjectOf` check are not among them.
+ * Returns a fault if an object has too many fields or values to be validated in one step. It stops
+ * counting at the limits. Fields that `ListOf` and `ObjectOf` check must be left out by the caller.
  */
 export function sizeFault(object: object): Fault | undefined {
   let fields = 0;
@@ -20,7 +20,7 @@ export function sizeFault(object: object): Fault | undefined {
   return undefined;
 }
 
-/** How many values there are in a value, itself included; more than `most` is not counted exactly. */
+/** Counts the values inside a value, itself included. The result is exact only up to `most`. */
 function countOf(value: unknown, most: number): number {
   if (typeof value !== 'object' || value === null) return 1;
   const items: unknown[] = Array.isArray(value) ? value : Object.values(value);

@@ -4,7 +4,7 @@ import { PARAMTYPES_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constan
 import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
 import type { Handler } from './route-metadata.js';
 
-/** A part of the request that a handler takes whole, and the DTO class that it takes it as. */
+/** The body or the query of a request, and the DTO class that the handler declares for it. */
 export interface ValidatedPart {
   type: 'body' | 'query';
   metatype: Type<object>;
@@ -12,7 +12,7 @@ export interface ValidatedPart {
 
 const VALIDATED_PARTS = 'http/validatedParts';
 
-/** The body and the query, as far as a handler takes them: `@Body() body: WriteProjectDto`. */
+/** Returns the body and the query parameters that a handler declares, such as `@Body() body: WriteProjectDto`. */
 export function validatedParts(handler: Handler): readonly ValidatedPart[] {
   return (Reflect.getMetadata(VALIDATED_PARTS, handler) as ValidatedPart[] | undefined) ?? [];
 }
@@ -21,10 +21,10 @@ type Methods = Record<string, Handler>;
 type RouteArgs = Record<string, { index: number; data?: unknown }>;
 
 /**
- * Takes the validation of a controller's bodies and queries away from Nest's pipes. Their DTO classes
- * are noted for ValidationGuard and for the documentation, and pipes see the type Object instead. A
- * ValidationPipe that a host application has for all routes leaves an Object alone, whatever its
- * options are. It would validate an instance of a DTO class a second time, by options of its own.
+ * Moves the validation of a controller's bodies and queries from Nest's pipes to ValidationGuard. The
+ * DTO classes are recorded for the guard and for the documentation, and pipes see the type Object. A
+ * global ValidationPipe of a host application ignores an Object, whatever its options are; it would
+ * validate an instance of a DTO class a second time with its own options.
  */
 export function takeOverValidation(controller: { readonly prototype: unknown }): void {
   const methods = controller.prototype as Methods;
@@ -58,8 +58,8 @@ const PARTS: Record<string, ValidatedPart['type']> = {
 };
 
 /*
- * What @nestjs/swagger itself makes of `@Body()` and `@Query()` with a DTO class, as its explicit
- * parameters. Its decorator ApiQuery cannot be used: given a class, it leaves out every enum.
+ * The metadata that @nestjs/swagger derives from `@Body()` and `@Query()` with a DTO class, written as
+ * explicit parameters. Its decorator ApiQuery cannot be used: it leaves out every enum of a class.
  */
 const API_PARAMETERS = 'swagger/apiParameters';
 const MODEL_PROPERTIES = 'swagger/apiModelPropertiesArray';

@@ -5,9 +5,9 @@ import { type ValidatedPart, validatedParts } from './validated-parts.js';
 import { validated } from './validation.js';
 
 /**
- * Validates the consistency token of a read, the body and the query, and puts the DTO instances in their places. It is a guard because
- * guards run before all pipes: a pipe of a host application for all routes could drop unknown fields
- * silently, and would answer faults in its own way.
+ * Validates the consistency token of a read, the body and the query, and replaces the body and the query
+ * by DTO instances. It is a guard because guards run before all pipes: a global pipe of a host
+ * application could drop unknown fields silently, and would report faults in its own format.
  */
 @Injectable()
 export class ValidationGuard implements CanActivate {
@@ -28,5 +28,5 @@ function validate({ type, metatype }: ValidatedPart, req: Request): Promise<void
 }
 
 function put(req: Request, type: ValidatedPart['type'], value: unknown): void {
-  Object.defineProperty(req, type, { value, writable: true, configurable: true }); // Express only computes `query`
+  Object.defineProperty(req, type, { value, writable: true, configurable: true }); // Express defines `query` only as a getter
 }

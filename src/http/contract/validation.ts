@@ -9,15 +9,16 @@ import { type Fault, notValid } from '../problems/problem.js';
 const OPTIONS = {
   whitelist: true,
   forbidNonWhitelisted: true,
-  forbidUnknownValues: false, // or a class without a rule would refuse everything
+  forbidUnknownValues: false, // otherwise a class without rules would refuse everything
   validationError: { target: false, value: false },
 };
 
 /**
- * A body or a query as an instance of its DTO class. Throws `validation_failed` with every fault,
- * fields that the class does not name among them. For JSON and queries only, once RequestGuard has
- * seen them: Nest's ValidationPipe also walks the whole value for what those cannot hold, a second
- * for a megabyte of empty lists. A promise only where class-validator had to be asked.
+ * Converts a body or a query to an instance of its DTO class. Throws `validation_failed` with every
+ * fault, unknown fields included. The value must come from JSON or a query and must have passed
+ * RequestGuard. Nest's ValidationPipe would also search the whole value for things that JSON cannot
+ * contain, which takes a second for a megabyte of empty lists. Returns a promise only if class-validator
+ * itself has to check the value.
  */
 export function validated<T extends object>(type: Type<T>, value: unknown): T | Promise<T> {
   if (partsOf(type)) return check(type, value ?? {}).then(faultless);
@@ -37,7 +38,7 @@ function faultless<T>({ instance, faults }: Checked<T>): T {
   return instance;
 }
 
-/** The same, and what is wrong instead of an error. `parent` is what the paths of the faults begin with. */
+/** Does the same as `validated`, but returns the faults instead of throwing. Their paths begin with `parent`. */
 export async function check<T extends object>(
   type: Type<T>,
   value: object,

@@ -4,14 +4,14 @@ import { isUuid } from '../../db/driver/text-format.js';
 import { ifMatchOf } from '../answers/etag.js';
 
 /**
- * Text, or a list of texts, in Unicode normalization form C. Without it the same name typed on two
- * systems is two names. Anything else is left to the validators.
+ * Normalizes a text, or a list of texts, to Unicode NFC. Without this the same name typed on two
+ * systems would be two names. Other values stay unchanged; the validators refuse them.
  */
 export function Normalized(): PropertyDecorator {
   return textTransform((text) => text.normalize('NFC'));
 }
 
-/** The same, without the white space around the text. */
+/** Normalizes to Unicode NFC and removes white space at the ends of the text. */
 export function Trimmed(): PropertyDecorator {
   return textTransform((text) => text.normalize('NFC').trim());
 }
@@ -25,7 +25,7 @@ function textTransform(change: (text: string) => string): PropertyDecorator {
 
 /**
  * A string of `min` to `max` characters, counted in code points as PostgreSQL and JSON Schema do.
- * class-validator's own Length leaves variation selectors out, which varchar(n) does not.
+ * class-validator's Length does not count variation selectors, but varchar(n) does.
  */
 export function TextLength(min: number, max: number): PropertyDecorator {
   return ValidateBy({
@@ -37,7 +37,7 @@ export function TextLength(min: number, max: number): PropertyDecorator {
   });
 }
 
-/** A UUID of any version, in lower case as the database answers it. */
+/** A UUID of any version, converted to lower case as the database returns it. */
 export function Uuid(): PropertyDecorator {
   return parameter(
     (value) => (isUuid(value) ? value.toLowerCase() : value),
@@ -46,7 +46,7 @@ export function Uuid(): PropertyDecorator {
   );
 }
 
-/** What an If-Match header may hold, or nothing. */
+/** An optional field with the syntax of an If-Match header. */
 export function EntityTags(): PropertyDecorator {
   return ValidateBy({
     name: 'entityTags',
@@ -64,8 +64,8 @@ interface ListLimits {
 }
 
 /**
- * A list of different strings, none of them empty. One validator that stops at the first fault:
- * class-validator's ArrayUnique compares each with each, seconds for a body of a megabyte.
+ * A list of distinct, non-empty strings. It is one validator that stops at the first fault, because
+ * class-validator's ArrayUnique compares every pair and takes seconds for a body of a megabyte.
  */
 export function DistinctTexts(limits: ListLimits): PropertyDecorator {
   return ValidateBy({
@@ -84,9 +84,9 @@ function listFault(value: unknown, { maxItems, maxLength }: ListLimits): string 
     return `each of them must be text of 1 to ${maxLength} characters`;
   }
   if (value.some((item: string) => item !== item.trim())) {
-    return 'must have no white space at their ends (a + is written %2B)';
+    return 'each of them must have no white space at its ends (in a query, write + as %2B)';
   }
-  return new Set(value).size < value.length ? 'must not name one twice' : undefined;
+  return new Set(value).size < value.length ? 'must not contain duplicates' : undefined;
 }
 
 export function isText(text: unknown, min: number, max: number): boolean {
@@ -95,7 +95,7 @@ export function isText(text: unknown, min: number, max: number): boolean {
   return length >= min && length <= max;
 }
 
-/** A parameter that is any text, given once. */
+/** A query parameter that may be any text and is given once. */
 export function TextParameter(): PropertyDecorator {
   return parameter(
     (value) => value,
@@ -104,7 +104,7 @@ export function TextParameter(): PropertyDecorator {
   );
 }
 
-/** A parameter that is a whole number, of digits alone, given once. */
+/** A query parameter that is a whole number, written with digits only, and is given once. */
 export function WholeNumberParameter(min: number, max: number): PropertyDecorator {
   return parameter(
     (value) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value),
@@ -113,14 +113,14 @@ export function WholeNumberParameter(min: number, max: number): PropertyDecorato
   );
 }
 
-/** A parameter that may be given several times, as a list in the order given. */
+/** Converts a query parameter that may be given several times to a list. */
 export function Repeatable(): PropertyDecorator {
   return Transform(({ value }: { value: unknown }) =>
     typeof value === 'string' ? [value] : value,
   );
 }
 
-/** A parameter of names with commas between them, each one of `known` and none twice, as a list. */
+/** A query parameter with comma-separated names, all of them from `known` and without duplicates. Its value is a list. */
 export function NamesParameter(known: readonly string[]): PropertyDecorator {
   return parameter(
     (value) => typeof value === 'string' && value.split(','),
@@ -128,25 +128,26 @@ export function NamesParameter(known: readonly string[]): PropertyDecorator {
       Array.isArray(value) &&
       new Set(value).size === value.length &&
       value.every((name) => known.includes(name as string)),
-    `must be names with commas between them, each once, of: ${known.join(', ')}; given once`,
+    `must be comma-separated names without duplicates, from: ${known.join(', ')}; given once`,
   );
 }
 
 /**
- * A moment: an RFC 3339 date-time, or a date, which is its midnight in UTC. A day that its month
- * does not have is refused; Date would take it for one of the next. What is finer than a millisecond
- * is rounded up: from it on and before it, of moments to the millisecond, are the same as given.
+ * A query parameter that is an RFC 3339 date-time, or a date, which means its midnight in UTC. A day
+ * that the month does not have is refused; Date would move it to the next month. Fractions finer than
+ * a millisecond are rounded up: for stored timestamps, which have milliseconds, `>=` and `<` then give
+ * the same result as with the exact value.
  */
 export function MomentParameter(): PropertyDecorator {
   return parameter(
-    // Not undefined, which would be no parameter at all.
+    // Undefined would mean that the parameter is absent.
     (value) => (typeof value === 'string' && parseMoment(value)) ?? false,
     (value) => value instanceof Date,
     'must be a date such as 2026-01-31 or a date-time such as 2026-01-31T12:00:00Z (a + is written %2B), given once',
   );
 }
 
-/** A date-time of a body (RFC 3339), in UTC and to the millisecond as the database answers it. */
+/** A field of a body that is an RFC 3339 date-time, converted to UTC with milliseconds as the database returns it. */
 export function Moment(): PropertyDecorator {
   return parameter(
     (value) => {
@@ -159,7 +160,7 @@ export function Moment(): PropertyDecorator {
   );
 }
 
-/** A whole number of a body. */
+/** A field of a body that is a whole number. */
 export function WholeNumber(min: number, max: number): PropertyDecorator {
   return ValidateBy({
     name: 'wholeNumber',
@@ -176,12 +177,12 @@ const MOMENT =
 
 const LAST_MOMENT = Date.parse('9999-12-31T23:59:59.999Z');
 
-/** Whether the year in UTC is one that has four digits and that PostgreSQL knows. */
+/** True if the year in UTC is between 0001 and 9999, which PostgreSQL stores and RFC 3339 can express. */
 export function isKnownYear(time: number): boolean {
   return time >= Date.parse('0001-01-01') && time <= LAST_MOMENT;
 }
 
-/** The moment of an RFC 3339 date or date-time; what is finer than a millisecond is rounded up. */
+/** Parses an RFC 3339 date or date-time; fractions finer than a millisecond are rounded up. */
 export function parseMoment(text: string): Date | undefined {
   const moment = momentOf(text);
   const isFiner = /\.\d{3}\d*[1-9]/.test(text);
@@ -202,10 +203,10 @@ function momentOf(text: string): Date | undefined {
   return isKnownYear(moment.getTime()) ? moment : undefined;
 }
 
-/** The objects that parameters became, so that a value may be transformed again. */
+/** The objects that `parameter` has created, so that a second transformation leaves them unchanged. */
 const made = new WeakSet<object>();
 
-/** Makes a value of the text, then checks it. A value that was made here is taken as it is. */
+/** Converts the text to a value, then checks it. A value that was created here is not converted again. */
 function parameter(
   make: (value: unknown) => unknown,
   check: (value: unknown) => boolean,

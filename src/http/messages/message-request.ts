@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { ArgumentsHost } from '@nestjs/common';
 import { givenRequestId } from '../server/request-id.js';
 
-/** What goes with a message beside its data: over HTTP these are headers. */
+/** The metadata of a message. Over HTTP these are headers. */
 export interface MessageMeta {
   token?: string;
   requestId?: string;
@@ -28,14 +28,14 @@ export function messageContextOf(host: ArgumentsHost): MessageContext {
   return host.switchToRpc().getContext<MessageContext>();
 }
 
-/** The `meta` of a message that has not been checked yet: only texts count. */
+/** Returns the `meta` of a message that is not validated yet. Values that are not strings are ignored. */
 export function metaOf(message: unknown): MessageMeta {
   const { meta } = (message ?? {}) as { meta?: unknown };
   if (typeof meta !== 'object' || meta === null) return {};
   return Object.fromEntries(Object.entries(meta).filter(([, value]) => typeof value === 'string'));
 }
 
-/** The id of a message, by the rules of `requestIdOf`. It is the same however often it is asked for. */
+/** Returns the request id of a message, by the rules of `requestIdOf`. Repeated calls return the same id. */
 export function messageRequestId(context: MessageContext, message: unknown): string {
   return (context[REQUEST_ID] ??= givenRequestId(metaOf(message)) ?? randomUUID());
 }

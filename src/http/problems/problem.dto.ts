@@ -3,7 +3,7 @@ import { type Fault, Problem, type ProblemBody, problemBody } from './problem.js
 import { type ProblemCode, PROBLEMS } from './problem.js';
 import { STATUS_KINDS } from './status-kinds.js';
 
-// What the examples are about.
+// The values that the examples share.
 const REQUEST_ID = '0b6f3c9e-6d0f-4c8e-8f0c-3a1d5b7e9f21';
 const LIST = '/api/projects';
 const ITEM = '/api/projects/0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10';
@@ -74,14 +74,14 @@ export class ProblemDto implements ProblemBody {
     enum: Object.keys(PROBLEMS),
     enumName: 'ProblemCode',
     enumSchema: { description: listOfCodes() },
-    description: 'What a client decides by.',
+    description: 'The code of the problem. A client should decide by this field.',
   })
   code!: ProblemCode;
 
   @ApiPropertyOptional({
     type: [FaultDto],
     description:
-      'With `validation_failed`, `invalid_cursor` and `not_ready`, and where a batch cannot be done: each fault. With `import_refused`: what is wrong with the first 100 rows that were refused.',
+      'The faults, for `validation_failed`, `invalid_cursor`, `not_ready` and a batch that was refused. For `import_refused`: the faults of the first 100 refused rows.',
   })
   errors?: FaultDto[];
 
@@ -95,7 +95,7 @@ export class ProblemDto implements ProblemBody {
 
   @ApiProperty({
     example: REQUEST_ID,
-    description: 'As in the `X-Request-Id` header.',
+    description: 'The same id as in the `X-Request-Id` header.',
   })
   requestId!: string;
 }
@@ -110,7 +110,7 @@ function listOfCodes(): string {
     '',
     ...lines,
     '',
-    'Only guards of an application that has imported this API answer these:',
+    'These are answered only by guards of an application that embeds this API:',
     '',
     ...foreign,
   ].join('\n');
@@ -123,13 +123,13 @@ interface Example {
   counts?: Record<string, number>;
 }
 
-/** What goes wrong in each example, where its title does not say it. A test compares them with real answers. */
+/** The details of each example if they differ from the title. A test compares them with real answers. */
 const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
-  invalid_encoding: { detail: 'The request holds the character U+0000.' },
+  invalid_encoding: { detail: 'The request contains the character U+0000.' },
   invalid_id: { detail: 'The id in the path must be a UUID.', instance: '/api/projects/42' },
   invalid_cursor: {
-    detail: 'The cursor was not made by this filter and this sort.',
-    errors: [{ path: 'after', message: 'must be the nextCursor of a page of this very list' }],
+    detail: 'The cursor does not belong to this filter and sort.',
+    errors: [{ path: 'after', message: 'must be the nextCursor of a page of this same list' }],
   },
   invalid_header: {
     detail: 'If-Match must be * or a list of entity tags such as "7".',
@@ -137,10 +137,10 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
   },
   invalid_value: { detail: 'The database refused a value.' },
   validation_failed: {
-    detail: 'The request is not valid; errors says where.',
+    detail: 'The request is not valid; see errors.',
     errors: [{ path: 'name', message: 'must be text of 1 to 255 characters' }],
   },
-  bad_request: { detail: 'The body is not packed as Content-Encoding says.' },
+  bad_request: { detail: 'The body is not compressed as Content-Encoding says.' },
   import_refused: {
     detail: '1 of 1 rows were refused, so nothing was written.',
     instance: '/api/projects/import',
@@ -155,7 +155,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
   not_acceptable: { detail: 'This route answers application/json.' },
   already_exists: { detail: 'An entry with this key exists already.' },
   conflict: {
-    detail: 'Another write stood in the way. The same request may succeed now.',
+    detail: 'The write conflicts with another one. The same request may succeed now.',
     instance: ITEM,
   },
   cursor_expired: {
@@ -164,40 +164,40 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
     instance: '/api/projects/changes',
   },
   version_mismatch: {
-    detail: 'The project is not at the version that the request names.',
+    detail: 'The project does not have the version that the request requires.',
     instance: ITEM,
   },
   payload_too_large: { detail: 'The body is larger than the service takes.' },
   request_timeout: {
-    detail: 'The body did not come in time, or too slowly.',
+    detail: 'The body did not arrive in time, or arrived too slowly.',
     instance: '/api/projects/import',
   },
   unsupported_media_type: { detail: 'This route reads application/json.' },
-  expectation_failed: { detail: 'The one expectation that is met is 100-continue.' },
+  expectation_failed: { detail: 'The only expectation that is supported is 100-continue.' },
   idempotency_key_reused: {
-    detail: 'The Idempotency-Key was sent before, with another request.',
+    detail: 'The Idempotency-Key was used before with a different request.',
   },
   headers_too_large: {
     detail: 'The request line and the headers are larger than the service takes.',
     instance: '/',
   },
-  internal_error: { detail: 'The service failed. The request id names it in the log.' },
+  internal_error: { detail: 'The service failed. Find the error in its log by the request id.' },
   statement_timeout: { detail: 'The database did not finish within the time limit.' },
   pool_exhausted: { detail: 'All database connections are busy.' },
   database_unavailable: { detail: 'The database cannot be reached at the moment.' },
-  too_many_requests: { detail: 'There were too many requests of this caller.' },
-  overloaded: { detail: 'The service has as many requests as it can serve.' },
+  too_many_requests: { detail: 'This caller has sent too many requests.' },
+  overloaded: { detail: 'The service is handling as many requests as it can.' },
   authentication_unavailable: {
-    detail: 'It cannot be verified at the moment who sends the request.',
+    detail: 'The service cannot verify the caller at the moment.',
   },
   not_ready: {
-    detail: 'The service does not take requests; errors says why.',
+    detail: 'The service is not ready for requests; see errors.',
     instance: '/health/ready',
     errors: [{ path: 'database', message: 'The database cannot be reached at the moment.' }],
   },
 };
 
-/** A problem of each code that the service itself answers, as the document's shared examples. */
+/** Returns an example problem for each code that the service itself answers, for the OpenAPI document. */
 export function problemExamples(): Record<string, { summary: string; value: ProblemBody }> {
   const codes = (Object.keys(PROBLEMS) as ProblemCode[]).filter((code) => !(code in STATUS_KINDS));
   const examples = codes.map((code) => {

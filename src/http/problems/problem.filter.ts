@@ -19,7 +19,7 @@ import { sendRefusal } from '../server/overload.js';
 import { requestIdOf } from '../server/request-id.js';
 import { toProblem } from './to-problem.js';
 
-/** Answers every failure as a problem, and logs those that are the service's own. */
+/** Answers every failure as a problem, and logs the failures of the service itself. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger('Http');
@@ -29,16 +29,16 @@ export class ProblemFilter implements ExceptionFilter {
     if (host.getType() !== 'http') throw exception;
     const req = host.switchToHttp().getRequest<Request>();
     const res = host.switchToHttp().getResponse<Response>();
-    if (res.writableEnded) return; // a guard that redirects has answered already
+    if (res.writableEnded) return; // a guard has answered already, for example with a redirect
     if (exception instanceof HttpException && exception.getStatus() < 400) {
       return void res.status(exception.getStatus()).json(exception.getResponse());
     }
     const problem = toProblem(exception, req);
     const requestId = requestIdOf(req, res);
-    // Why the service is not ready is logged when it changes, and not for every probe.
+    // The readiness check logs its own changes, so failed probes are not logged here.
     const isOurs = problem.status >= 500 && problem.code !== 'not_ready';
     if (isOurs) this.log(problem, exception, requestId);
-    // An answer that has begun cannot become a problem. It is cut, so that it does not pass for a whole one.
+    // An answer that has begun cannot become a problem. Cut it, so that the client sees it is incomplete.
     if (res.headersSent) return void res.destroy();
     setApiHeaders(res);
     if (answeredToComeBack(req, res, problem)) return;
@@ -56,7 +56,7 @@ export class ProblemFilter implements ExceptionFilter {
     else send();
   }
 
-  /** The same body as over HTTP. Were it thrown instead, the sender would never get an answer. */
+  /** Answers with the same body as over HTTP. If this threw, the sender would never get an answer. */
   private answerMessage(exception: unknown, host: ArgumentsHost): Observable<never> {
     const problem = toProblem(exception);
     const requestId = messageRequestId(messageContextOf(host), host.switchToRpc().getData());
@@ -65,7 +65,7 @@ export class ProblemFilter implements ExceptionFilter {
     return throwError(() => body);
   }
 
-  /** Messages of database errors hold SQL and values, so their code is logged and where they came from. */
+  /** Logs code and stack of database errors, not their messages, which contain SQL and values. */
   private log(problem: Problem, exception: unknown, requestId: string): void {
     const cause = errorCodeOf(problem.cause ?? exception);
     if (problem.status === 503) {
@@ -84,14 +84,14 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** Where the failure began: what wraps it, such as drizzle's error, repeats SQL and values. */
+/** Returns the innermost cause. Errors that wrap it, such as drizzle's, repeat SQL and values. */
 function rootOf(exception: unknown): Error {
   let root = exception;
   for (let depth = 0; root instanceof Error && root.cause && depth < 5; depth++) root = root.cause;
   return root instanceof Error ? root : new Error('What was thrown is no Error.');
 }
 
-/** Without the message, which may itself look like a frame. */
+/** Returns the stack frames without the message, which may itself look like a frame. */
 function framesOf({ stack = '', message }: Error): string[] {
   const lines = stack.replace(message, '').split('\n');
   return lines.map((line) => line.trim()).filter((line) => line.startsWith('at '));

@@ -6,7 +6,7 @@ interface Kind {
   title: string;
 }
 
-/** Every `code` of a problem answer, with its status and title: the one list, published in the OpenAPI document. */
+/** The only list of problem codes, with their statuses and titles. The OpenAPI document publishes it. */
 export const PROBLEMS = {
   invalid_json: { status: 400, title: 'The body is not valid JSON' },
   invalid_encoding: { status: 400, title: 'The request is not properly encoded' },
@@ -53,9 +53,9 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
-/** What is wrong with one part of the request: a body field, a parameter, a header. */
+/** A fault in one part of the request: a body field, a parameter or a header. */
 export interface Fault {
-  /** Of the file, where the request is one. */
+  /** The line number, if the body is a file. */
   line?: number;
   path: string;
   message: string;
@@ -63,14 +63,14 @@ export interface Fault {
 
 interface ProblemExtra {
   errors?: Fault[];
-  /** How many rows of a file met which end. */
+  /** The number of rows of an import by outcome. */
   counts?: Record<string, number>;
   headers?: Record<string, string>;
   /** Default: the status of the code. */
   status?: number;
 }
 
-/** The error of a request. ProblemFilter turns it into the answer; the client reads `detail`. */
+/** An error that ProblemFilter turns into the answer. The client sees `detail`. */
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly status: number;
@@ -92,7 +92,7 @@ const CODES = new Map<number, ProblemCode>([
   ...Object.entries(CODES_BY_STATUS).map(([status, code]) => [Number(status), code] as const),
 ]);
 
-/** A problem with this status, and its code; what is no status of a failure is `internal_error`. */
+/** Returns a problem with this status and its code; `internal_error` if the status is not 400 to 599. */
 export function problemOfStatus(status: number, detail?: string): Problem {
   const isFailure = Number.isInteger(status) && status >= 400 && status < 600;
   const code = !isFailure
@@ -102,26 +102,26 @@ export function problemOfStatus(status: number, detail?: string): Problem {
   return new Problem(code, detail ?? `${PROBLEMS[code].title}.`, extra);
 }
 
-/** The most that a problem names. */
+/** The maximum number of faults in one problem. */
 export const MAX_FAULTS = 100;
 const MAX_PATH_LENGTH = 200;
 
-/** The problem of faults that the client can mend; it answers neither more nor longer names than help with that. */
+/** Returns `validation_failed` with the first `MAX_FAULTS` faults. */
 export function notValid(faults: Fault[]): Problem {
   const errors = faults.slice(0, MAX_FAULTS).map(answerable);
-  return new Problem('validation_failed', 'The request is not valid; errors says where.', {
+  return new Problem('validation_failed', 'The request is not valid; see errors.', {
     errors,
   });
 }
 
-/** What may be said to the client: a name of its own is cut. */
+/** Makes a fault safe to answer: its path, which the client may have chosen, is shortened. */
 export function answerable(fault: Fault): Fault {
   return { ...fault, path: fault.path.slice(0, MAX_PATH_LENGTH).toWellFormed() };
 }
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
 
-/** The body of a failure: RFC 9457, with the envelope's flag. */
+/** The body of a failure: RFC 9457 plus the field `success` of the envelope. */
 export interface ProblemBody {
   success: false;
   type: string;
@@ -151,7 +151,7 @@ export function problemBody(problem: Problem, instance: string, requestId: strin
   };
 }
 
-/** RFC 9110 10.2.3: how long to wait before asking again, where waiting helps. */
+/** Returns the headers of a problem, with Retry-After (RFC 9110 10.2.3) where waiting helps. */
 export function problemHeaders(problem: Problem): Record<string, string> {
   return { ...(problem.status === 503 && { 'Retry-After': '1' }), ...problem.extra.headers };
 }

@@ -1,6 +1,6 @@
 /**
- * Statuses that the service itself never answers, but a guard or an interceptor of a host application
- * may, with Nest's HttpException: one code for each status of the IANA registry.
+ * One code for each status of the IANA registry that the service itself never answers. A guard or an
+ * interceptor of a host application may answer it with Nest's HttpException.
  */
 export const STATUS_KINDS = {
   payment_required: { status: 402, title: 'Payment is required' },
@@ -29,12 +29,12 @@ export const STATUS_KINDS = {
   loop_detected: { status: 508, title: 'The server met an infinite loop' },
   not_extended: { status: 510, title: 'The request needs an extension' },
   network_authentication_required: { status: 511, title: 'The network requires authentication' },
-  // With the status of the exception, where that is none of the registry.
+  // For a status that is not in the registry. The answer keeps the status of the exception.
   client_error: { status: 400, title: 'The request was refused' },
   server_error: { status: 500, title: 'The request could not be answered' },
 } as const;
 
-/** The code of an exception that names only a status. */
+/** The code for an exception that has only a status. */
 export const CODES_BY_STATUS = {
   400: 'bad_request',
   401: 'unauthorized',

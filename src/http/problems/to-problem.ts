@@ -5,8 +5,8 @@ import { allowedMethods, isRouted } from '../contract/allowed-methods.js';
 import { Problem, problemOfStatus } from './problem.js';
 
 /**
- * The problem that answers an exception. The status of an HttpException is kept; its message may hold
- * anything. Without a request it answers a message.
+ * Converts an exception to the problem that answers it. It keeps the status of an HttpException, but not
+ * its message, which may contain internals. `req` is undefined for a message of a microservice.
  */
 export function toProblem(exception: unknown, req?: Request): Problem {
   if (exception instanceof HttpException) return ofHttpException(exception, req);
@@ -15,10 +15,10 @@ export function toProblem(exception: unknown, req?: Request): Problem {
   return ofMiddleware(exception) ?? new Problem('internal_error', FAILED);
 }
 
-const FAILED = 'The service failed. The request id names it in the log.';
+const FAILED = 'The service failed. Find the error in its log by the request id.';
 
 function ofHttpException(exception: HttpException, req?: Request): Problem {
-  // Nest wraps what Express, its router and its body parser throw.
+  // Nest wraps the errors of Express, its router and its body parser.
   const wrapped = ofMiddleware(exception.cause);
   if (wrapped) return wrapped;
   const status = exception.getStatus();
@@ -26,7 +26,7 @@ function ofHttpException(exception: HttpException, req?: Request): Problem {
   return problemOfStatus(status, status === 500 ? FAILED : undefined);
 }
 
-/** What Express, its router, its parsers or a middleware threw; their messages may repeat the request. */
+/** Converts an error of Express, its router, its parsers or a middleware. Its message may repeat the request. */
 function ofMiddleware(exception: unknown): Problem | undefined {
   if (exception instanceof Problem) return exception;
   if (exception instanceof URIError) return badPercent();
@@ -48,7 +48,7 @@ const DETAILS: Record<number, string> = {
 function unreadable(): Problem {
   return new Problem(
     'unsupported_media_type',
-    'The charset or the encoding of the body is not one that the route reads.',
+    'The route does not support the charset or the encoding of the body.',
     { headers: { 'Accept-Encoding': 'gzip, deflate, br' } },
   );
 }
@@ -56,7 +56,7 @@ function unreadable(): Problem {
 function badPercent(): Problem {
   return new Problem(
     'invalid_encoding',
-    'The path holds a percent sign that is not followed by two hexadecimal digits of UTF-8.',
+    'The path contains a percent sign that is not followed by two hexadecimal digits of UTF-8.',
   );
 }
 
@@ -67,13 +67,13 @@ function noRoute(req: Request): Problem {
     return badPercent();
   }
   const allowed = allowedMethods(req);
-  // A route that takes the method and was not chosen serves another version or another host.
+  // A route that accepts the method but was not chosen serves another API version or host.
   const isOther = req.method !== 'OPTIONS' && allowed.includes(req.method);
   if (allowed.length > 0 && !isOther) return methodNotAllowed(allowed);
   return new Problem('route_not_found', 'No route has this path.');
 }
 
-/** For a path that takes other methods alone. */
+/** The problem of a path that accepts only other methods. */
 export function methodNotAllowed(allowed: string[]): Problem {
   const Allow = allowed.join(', ');
   return new Problem('method_not_allowed', `This path takes ${Allow}.`, { headers: { Allow } });

@@ -2,15 +2,15 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { callerOf } from '../contract/author.js';
 import { requestIdOf, traceIdOf } from './request-id.js';
 
-/** A request that has been answered, in words that hold nothing of what the client typed. */
+/** A request that has been answered. It contains no text that the client chose, except checked ids. */
 export interface Answered {
   method: string;
-  /** The pattern of the route, such as `/api/projects/:id`; `none` where no route matched. */
+  /** The pattern of the route, such as `/api/projects/:id`; `none` if no route matched. */
   route: string;
-  /** `aborted` where the client left before it had the answer. */
+  /** `aborted` if the client disconnected before the answer was complete. */
   status: number | 'aborted';
   ms: number;
-  /** Who sent it; empty where nobody was recognised. */
+  /** The caller; empty if it is not authenticated. */
   actor: string;
   requestId: string;
   traceId?: string;
@@ -20,7 +20,7 @@ export type OnAnswered = (answered: Answered) => void;
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
-/** Tells each observer of every request when it has been answered: one listener a request, however many observe. */
+/** Calls each observer after each request has been answered, with one listener per request for all observers. */
 export function observeAnswers(observers: readonly OnAnswered[]): RequestHandler {
   return (req: Request, res: Response, next: NextFunction) => {
     const startedAt = performance.now();
@@ -41,7 +41,7 @@ export function observeAnswers(observers: readonly OnAnswered[]): RequestHandler
   };
 }
 
-/** The pattern of the route that a request was for; `none` where none matched. */
+/** Returns the pattern of the request's route; `none` if no route matched. */
 export function routeOf(req: Request): string {
   return (req.route as { path?: string } | undefined)?.path ?? 'none';
 }

@@ -8,15 +8,15 @@ import { wholeBody } from './whole-body.js';
 
 export const JSON_MEDIA_TYPES = ['application/json', 'application/merge-patch+json'];
 
-/** A batch of 1,000 operations, each with 100 technologies, holds 110,000 values and 6,000 fields. */
+/** A batch of 1,000 operations with 100 technologies each has 110,000 values and 6,000 fields. */
 const LIMITS: JsonLimits = { depth: 32, fields: 20_000, values: 120_000 };
-/** A smaller body is parsed in a millisecond or two. */
+/** A body below this size is parsed in one or two milliseconds. */
 const LARGE_BYTES = 16 * 1024;
 
 /**
- * Reads JSON bodies up to `limit` (such as `1mb`). Refuses bytes that are not UTF-8 instead of
- * replacing them, and text that holds too much to be parsed at once, before it is parsed. Any JSON
- * value is read: each route says which it takes. An empty body counts as an empty object.
+ * Reads JSON bodies up to `limit` (such as `1mb`). It refuses bytes that are not UTF-8 instead of
+ * replacing them, and refuses JSON with too many values before parsing it. It accepts any JSON value;
+ * the routes decide which they allow. An empty body counts as an empty object.
  */
 export function jsonBody(limit: string): RequestHandler {
   const maxBytes = bytesOf(limit);
@@ -34,7 +34,7 @@ async function readJson(req: Request, maxBytes: number): Promise<void> {
   req.body = body.length === 0 ? {} : jsonIn(body);
 }
 
-/** The value of a JSON text. Throws `invalid_encoding`, `invalid_json`, and `validation_failed` for too large a one. */
+/** Parses a JSON text. Throws `invalid_encoding`, `invalid_json`, and `validation_failed` if it exceeds the limits. */
 export function jsonIn(body: Buffer): unknown {
   if (!isUtf8(body)) throw new Problem('invalid_encoding', 'The body is not valid UTF-8.');
   const fault = jsonSizeFault(body, LIMITS);
@@ -46,7 +46,7 @@ export function jsonIn(body: Buffer): unknown {
   }
 }
 
-/** Whether a text that holds lists or objects ends with one. */
+/** True if the text ends like a JSON list or object. */
 function endsAsJson(body: Buffer): boolean {
   return /[\]}]\s*$/.test(body.subarray(-100).toString());
 }
@@ -57,17 +57,17 @@ function notJson(): Problem {
 
 const UTF8_ALIAS = /(;\s*charset\s*=\s*"?)utf8(?=["\s;,]|$)/gi;
 
-/** A header with UTF-8 by its registered name: many clients call it `utf8`. */
+/** Replaces the charset name `utf8`, which many clients send, by the registered name `utf-8`. */
 export function withUtf8(header: string): string {
   return header.replace(UTF8_ALIAS, '$1utf-8');
 }
 
 const UNITS = { b: 1, kb: 1024, mb: 1024 ** 2 };
 
-/** A size such as `500kb` in bytes. */
+/** Converts a size such as `500kb` to bytes. */
 export function bytesOf(limit: string): number {
   const match = /^([1-9]\d*)(b|kb|mb)?$/.exec(limit.toLowerCase());
-  if (!match) throw new Error(`The limit of a body must be a size such as 500kb or 1mb: ${limit}`);
+  if (!match) throw new Error(`The body limit must be a size such as 500kb or 1mb: ${limit}`);
   const [, count, unit = 'b'] = match;
   return Number(count) * UNITS[unit as keyof typeof UNITS];
 }

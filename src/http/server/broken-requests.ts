@@ -11,8 +11,8 @@ import { requestIdOf } from './request-id.js';
 type Handle = (req: IncomingMessage, res: ServerResponse, next?: () => void) => void;
 
 /**
- * Answers as problems what Express does not: bytes that are not HTTP, headers that are too large or
- * too late, a wrong Host, a target that has no path, CONNECT, and expectations.
+ * Answers problems to requests that never reach Express: bytes that are not HTTP, headers that are too
+ * large or too late, a wrong Host, a target without a path, CONNECT, and expectations.
  */
 export function answerBrokenRequests(server: Server): void {
   server.on('clientError', answerBrokenBytes);
@@ -20,7 +20,12 @@ export function answerBrokenRequests(server: Server): void {
     end(socket, 'bad_request', 'The service is not a proxy.');
   });
   server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => {
-    refuse(req, res, 'expectation_failed', 'The one expectation that is met is 100-continue.');
+    refuse(
+      req,
+      res,
+      'expectation_failed',
+      'The only expectation that is supported is 100-continue.',
+    );
   });
   const handle = server.listeners('request')[0] as Handle;
   server.removeAllListeners('request').on('request', (req, res) => {
@@ -28,11 +33,11 @@ export function answerBrokenRequests(server: Server): void {
     if (!hasHost(req)) return refuse(req, res, 'bad_request', 'There must be one Host header.');
     handle(req, res, () => refuse(req, res, 'bad_request', 'The request target has no path.'));
   });
-  // Node's own check answers without a body.
+  // Node's own check of Host would answer without a body.
   Object.assign(server, { requireHostHeader: false });
 }
 
-/** RFC 9112 3.2: one, and in HTTP/1.0 none or one. */
+/** True if the request has exactly one Host header, or none in HTTP/1.0 (RFC 9112 3.2). */
 function hasHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
   let hosts = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -52,7 +57,7 @@ function refuse(req: IncomingMessage, res: ServerResponse, code: ProblemCode, de
   res.writeHead(status, headers).end(body);
 }
 
-/** Node drops the headers behind this many without a word: an If-Match among them would not be obeyed. */
+/** Node silently drops headers beyond this number. An If-Match among them would be ignored. */
 const MAX_HEADERS = 1000;
 const TOO_MANY_HEADERS = ['headers_too_large', 'There are 1,000 headers or more.'] as const;
 
@@ -60,7 +65,7 @@ const NOT_HTTP = ['bad_request', 'The request is not HTTP/1.1, or its method is 
 
 const REQUEST_TIMEOUT = 'ERR_HTTP_REQUEST_TIMEOUT';
 
-/** By the codes of Node's HTTP parser. */
+/** The answers by error code of Node's HTTP parser. */
 const BY_ERROR: Record<string, readonly [ProblemCode, string]> = {
   HPE_HEADER_OVERFLOW: [
     'headers_too_large',
@@ -75,9 +80,9 @@ function answerBrokenBytes(
 ): void {
   if (socket.writableEnded) return;
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
-  const underWay = socket._httpMessage; // Node's own handler looks at it too
+  const underWay = socket._httpMessage; // Node's own handler uses this field too
   if (error.code === REQUEST_TIMEOUT && underWay && isStreamed(underWay.req)) return;
-  // A request that has come whole is answered first; what is broken came behind it.
+  // If a complete request arrived before the broken bytes, it is answered first.
   if (underWay?.req.complete) {
     return void underWay.once('finish', () => socket.writable && answerBrokenBytes(error, socket));
   }
@@ -93,7 +98,7 @@ function end(socket: Socket, code: ProblemCode, detail: string): void {
     ([name, value]) => `${name}: ${value}\r\n`,
   );
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`);
-  // A client that is still sending would lose the answer if its connection were closed at once.
+  // A client that is still sending would lose the answer if the connection were closed immediately.
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 

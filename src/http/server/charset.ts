@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { Problem } from '../problems/problem.js';
 
 /**
- * Accepts a body without a charset, and one in UTF-8 by its registered name or by `utf8`, which many
- * clients send. Throws `unsupported_media_type` for any other charset (RFC 9110 8.3.2).
+ * Accepts a body without a charset or with the charset `utf-8` or `utf8`, which many clients send.
+ * Throws `unsupported_media_type` for any other charset (RFC 9110 8.3.2).
  */
 export function requireUtf8({ headers }: IncomingMessage): void {
   const charset = /;\s*charset="?([^";\s]*)/i.exec(headers['content-type'] ?? '')?.[1];

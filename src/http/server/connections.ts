@@ -2,15 +2,15 @@ import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /**
- * A socket of Node's HTTP server, with the answer under way on it. Read from there, where Node's
- * own code looks too: a set of the answers under way costs up to a tenth of the processor at full load.
+ * A socket of Node's HTTP server with its current response. The field is internal to Node, but a set of
+ * current responses of our own would cost up to a tenth of the CPU at full load.
  */
 export type Connection = Socket & { _httpMessage?: ServerResponse | null };
 
-/** Over TLS the socket that a server accepted is wrapped by the one that carries the answers. */
+/** Over TLS, the socket that carries the answers wraps the accepted socket. */
 type SecureConnection = Connection & { _parent?: Connection | null };
 
-/** The open connections of a server, from its start on, the oldest first. */
+/** Returns a live set of the open connections of a server, the oldest first. Call it before the server listens. */
 export function connectionsOf(server: Server): Set<Connection> {
   const connections = new Set<Connection>();
   const track = (connection: Connection) => {

@@ -1,6 +1,6 @@
 import type { INestApplication } from '@nestjs/common';
 
-/** What a page's script may read of an answer, beyond its body. */
+/** The response headers that scripts of a web page may read. */
 const EXPOSED = [
   'ETag',
   'Location',
@@ -14,7 +14,7 @@ const EXPOSED = [
   'WWW-Authenticate',
 ];
 
-/** Lets pages of these origins use the API. OPTIONS goes on to the route, which answers 204 with Allow. */
+/** Allows web pages of these origins to use the API. OPTIONS continues to the route, which answers 204 with Allow. */
 export function allowOrigins(app: INestApplication, origins: string[]): void {
   if (origins.length === 0) return;
   app.enableCors({

@@ -9,15 +9,15 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Connection } from './connections.js';
 
 const SWEEP_MS = 50;
-/** Long enough for hundreds of clients on a busy machine; each is in after one turn of the event loop. */
+/** Long enough to accept hundreds of clients on a busy machine; each takes one turn of the event loop. */
 const LONGEST_HOLD_MS = 5000;
 
 /**
- * Returns a function that ends a server without failing a request. `connections` are its open ones.
- * Every answer then says `Connection: close`. New connections are served for `graceMs`, so that load
- * balancers learn that the service is not ready, and are refused after that. Connections without a
- * request under way are closed; the function resolves when none is left. A client may send a request
- * at the moment when its idle connection is closed, and has to send it again (RFC 9112, 9.5).
+ * Returns a function that shuts a server down without failing a request. `connections` are its open
+ * connections. After the call every answer has `Connection: close`. New connections are accepted for
+ * `graceMs`, so that load balancers can notice that the service is not ready, and refused afterwards.
+ * Idle connections are closed. The function resolves when no connection is left. A client that sends a
+ * request at the moment when its idle connection is closed must retry (RFC 9112 9.5).
  */
 export function drainable(
   server: HttpServer,
@@ -30,11 +30,11 @@ export function drainable(
     }
     await setTimeout(graceMs);
     let open = true;
-    // net's close: http's own would cut connections whose next request has just been sent.
+    // This is close() of net.Server: that of http.Server would cut connections whose next request was just sent.
     await emptyQueue(server, () => NetServer.prototype.close.call(server, () => (open = false)));
     const closeIdle = sweeper(connections);
     while (open) {
-      await setImmediate(); // behind the poll phase, which reads what has arrived
+      await setImmediate(); // runs after the poll phase, which reads the bytes that have arrived
       closeIdle();
       await setTimeout(SWEEP_MS);
     }
@@ -42,9 +42,9 @@ export function drainable(
 }
 
 /**
- * Closes a listening socket once nobody waits in its queue, whom the system would reset. The event
- * loop takes one from the queue in each turn, and clients that come back for each request keep it
- * filled: so their requests are held until all are in.
+ * Closes a listening socket when its accept queue is empty, because the system would reset connections
+ * that wait there. The event loop accepts one connection in each turn, and clients that connect again
+ * for each request keep the queue filled. So requests are held until all waiting clients are accepted.
  */
 async function emptyQueue(server: HttpServer, close: () => void): Promise<void> {
   const held: [IncomingMessage, ServerResponse][] = [];
@@ -65,9 +65,9 @@ async function emptyQueue(server: HttpServer, close: () => void): Promise<void> 
 }
 
 /**
- * Closes the connections that have no answer under way and received nothing since the last sweep.
- * Node's closeIdleConnections() overlooks those that never sent a whole request, such as a
- * browser's spare ones.
+ * Closes the connections that have no current response and received nothing since the last sweep.
+ * Node's closeIdleConnections() ignores connections that never sent a complete request, such as the
+ * spare connections of a browser.
  */
 function sweeper(connections: Set<Connection>): () => void {
   const received = new WeakMap<Connection, number>();

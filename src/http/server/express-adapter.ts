@@ -12,34 +12,35 @@ import { handlePipelinedInTurn } from './pipelining.js';
 import { UnreadAnswers } from './unread-answers.js';
 
 export interface LeanExpressAdapterOptions {
-  /** For so many milliseconds of a shutdown new connections are still served; default 0. */
+  /** The time during a shutdown in which new connections are still accepted; default 0. */
   graceMs?: number;
-  /** How long an idle connection is kept, in milliseconds; default 65 s, longer than gateways keep theirs. */
+  /** The time that an idle connection is kept open; default 65 s, longer than the timeout of gateways. */
   keepAliveTimeoutMs?: number;
-  /** A client that takes nothing of its answer for so many milliseconds is cut off; default 30 s. */
+  /** A client that reads nothing of its answer for this time is disconnected; default 30 s. */
   sendTimeoutMs?: number;
-  /** While more bytes are unsent for all clients together, the slowest are cut off; default 64 MiB. */
+  /** While more bytes than this are unsent in total, the slowest clients are disconnected; default 64 MiB. */
   maxUnsentBytes?: number;
 }
 
-/** For clients that take nothing of their answers while the service shuts down. */
+/** The send timeout during a shutdown. */
 const SHUTDOWN_SEND_TIMEOUT_MS = 2000;
 
 /**
- * Nest's ExpressAdapter, made for the open: requests that are no HTTP are answered as problems,
- * pipelined ones are handled in turn, idle connections are kept longer than gateways keep theirs,
- * clients that do not read their answers are cut off, and a shutdown fails no request. And with Express's router, middleware and API as they are, and two costs of
- * each request gone (docs/performance.md, "Express"):
+ * Nest's ExpressAdapter, made robust for public networks: broken requests are answered as problems,
+ * pipelined requests are handled one after the other, idle connections are kept longer than by gateways,
+ * clients that do not read their answers are disconnected, and a shutdown fails no request.
  *
- * 1. Express gives each request and each response its methods by Object.setPrototypeOf, which
- *    makes every later access to them slow, on Node 20 four fifths of the time Express takes. Here
- *    Node's server makes them of classes that have those methods already, and the prototypes of
- *    the classes are `app.request` and `app.response`. Express goes on to set them and finds them
- *    set. A mounted application still sets its own and puts these back, and a request that another
- *    server has made gets them from Express as ever.
- * 2. `res.json` and `res.send` look up eight settings and headers for a body that is plain JSON.
+ * Express's router, middleware and API are unchanged, but two costs of each request are removed
+ * (docs/performance.md, "Express"):
  *
- * Give it the Express application before anything is mounted on that.
+ * 1. Express gives each request and response its methods by Object.setPrototypeOf, which makes every
+ *    later access to them slow: on Node 20 this is four fifths of Express's time. Here Node's server
+ *    creates them from classes whose prototypes are `app.request` and `app.response`, so that
+ *    Express sets a prototype that is set already. A mounted application still sets its own and
+ *    restores these, and a request that another server has created gets them from Express as usual.
+ * 2. `res.json` and `res.send` look up eight settings and headers even for a body of plain JSON.
+ *
+ * Pass the Express application before anything is mounted on it.
  */
 export class LeanExpressAdapter extends ExpressAdapter {
   readonly #classes: ReturnType<typeof classesOf>;
@@ -80,7 +81,7 @@ export class LeanExpressAdapter extends ExpressAdapter {
     return connections;
   }
 
-  /** Finishes every request that has come, and refuses new connections (drain.ts). */
+  /** Finishes every request that has arrived, and refuses new connections (drain.ts). */
   override async close(): Promise<void> {
     this.#unread?.hurry(SHUTDOWN_SEND_TIMEOUT_MS);
     const { graceMs = 0 } = this.#options;
@@ -89,15 +90,15 @@ export class LeanExpressAdapter extends ExpressAdapter {
     this.#unread?.stop();
   }
 
-  /** The same bytes as Express's for a JSON object of which neither settings, headers nor middleware want more. */
+  /** Sends the same bytes as Express. It takes a short cut for a JSON object that settings, headers and middleware do not affect. */
   override reply(res: Response, body: unknown, statusCode?: number): unknown {
     if (statusCode !== undefined || !isPlainObject(body) || !isPlainAnswer(res)) {
       return super.reply(res, body, statusCode);
     }
     const text = jsonOf(body);
-    if (text === undefined) return super.reply(res, body); // by its toJSON
+    if (text === undefined) return super.reply(res, body); // its toJSON returned undefined
     res.setHeader('Content-Type', 'application/json; charset=utf-8');
-    // A long text as bytes: Node would go through it twice, for its length and to write it.
+    // A long text is encoded once here; Node would encode it twice, for its length and to write it.
     const content = text.length > LONG ? Buffer.from(text) : text;
     res.setHeader('Content-Length', Buffer.byteLength(content));
     return res.req.method === 'HEAD' ? res.end() : res.end(content, 'utf8');
@@ -106,12 +107,12 @@ export class LeanExpressAdapter extends ExpressAdapter {
 
 const LONG = 4096;
 
-/** What Nest keeps to itself. */
+/** A private method of Nest's adapter. */
 interface Tracking {
   trackOpenConnections(): void;
 }
 
-/** What Node's server makes requests and responses of, so that Express has nothing left to set. */
+/** Creates the classes of requests and responses for Node's server, so that Express has nothing to change. */
 function classesOf(app: Express) {
   class IncomingMessage extends http.IncomingMessage {}
   class ServerResponse extends http.ServerResponse {}
@@ -120,7 +121,7 @@ function classesOf(app: Express) {
   return { IncomingMessage, ServerResponse };
 }
 
-/** Makes `prototype` what `original` is: the same properties, behind it the same prototype. */
+/** Copies the properties and the prototype of `original` to `prototype`. */
 function become<T extends object>(prototype: object, original: T): T {
   Object.setPrototypeOf(prototype, Object.getPrototypeOf(original) as object);
   return Object.defineProperties(prototype, Object.getOwnPropertyDescriptors(original)) as T;
@@ -132,7 +133,7 @@ function isPlainObject(body: unknown): body is object {
   );
 }
 
-/** Whether `res.json` would add nothing to the text and its length. */
+/** True if `res.json` would send only the text and its length. */
 function isPlainAnswer(res: Response): boolean {
   const { statusCode, req, app } = res;
   const settings = app.settings as Record<string, unknown>;

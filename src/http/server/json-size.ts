@@ -1,12 +1,12 @@
 import type { Fault } from '../problems/problem.js';
 
-/** The most that a JSON text may hold. */
+/** The limits of a JSON text. */
 export interface JsonLimits {
-  /** Of objects and lists inside one another. */
+  /** The maximum nesting of objects and lists. */
   depth: number;
-  /** Of fields, in all objects together. */
+  /** The maximum number of fields in all objects together. */
   fields: number;
-  /** Of items and fields, in all lists and objects together. */
+  /** The maximum number of items and fields in all lists and objects together. */
   values: number;
 }
 
@@ -20,8 +20,8 @@ const OBJECT = 0x7b;
 const END_OF_OBJECT = 0x7d;
 
 /**
- * Says which limit a JSON text exceeds, and in which field, without parsing it: a megabyte takes some
- * milliseconds here, and up to a hundred in JSON.parse. A text that is not JSON may pass.
+ * Returns a fault if a JSON text exceeds a limit, with the field. It does not parse the text: a megabyte
+ * takes a few milliseconds here, and up to a hundred in JSON.parse. A text that is not JSON may pass.
  */
 export function jsonSizeFault(json: Uint8Array, limits: JsonLimits): Fault | undefined {
   let { depth, fields, values } = limits;

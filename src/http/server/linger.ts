@@ -1,21 +1,21 @@
 import type { IncomingMessage } from 'node:http';
 
-/** The longest that the rest of a refused body is read and dropped. */
+/** The longest time in which the rest of a refused body is read and dropped. */
 const LONGEST_MS = 8000;
 const MOST_BYTES = 64 * 1024 * 1024;
 
 /**
- * Lets a client that is still sending read the answer to a request that was refused early (RFC 9112
- * 9.6). Closing the connection while data arrive would reset it, and most clients would report that
- * instead of the answer. So the rest of the body is read and dropped, and only what is more than 64 MiB
- * or takes longer than 8 seconds is cut off. Call it before the answer is sent.
+ * Lets a client that is still sending its body read the answer to a request that was refused early
+ * (RFC 9112 9.6). Closing the connection while data arrive would reset it, and most clients would report
+ * the reset instead of the answer. So the rest of the body is read and dropped, up to 64 MiB or 8
+ * seconds. Call it before the answer is sent.
  */
 export function linger(req: IncomingMessage): void {
   const { socket } = req;
   if (req.complete || socket.destroyed) return;
   const start = socket.bytesRead;
   let isClosing = false;
-  // Node calls it behind the last answer of a connection. This ends only our side of it.
+  // Node calls destroySoon after the last answer of a connection. This one closes only our direction.
   socket.destroySoon = () => {
     isClosing = true;
     socket.end();

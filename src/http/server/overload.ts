@@ -5,19 +5,19 @@ import { answeredToComeBack } from '../streams/event-stream.js';
 import { requestIdOf } from './request-id.js';
 
 export interface OverloadOptions {
-  /** How many requests may be in flight; 0 is no limit. */
+  /** The maximum number of requests in flight; 0 means no limit. */
   maxConcurrent: number;
-  /** How long a refusal is held back; 0 sends it at once. */
+  /** The delay of a refusal; 0 sends it immediately. */
   holdMs: number;
-  /** So many 4xx answers a second are sent at once. */
+  /** The number of 4xx answers per second that are sent without delay. */
   promptRefusals?: number;
 }
 
-/** Beyond these the service refuses at once: each costs memory. */
+/** The maximum number of delayed refusals, since each costs memory. Further ones are sent immediately. */
 const MAX_HELD = 10_000;
-/** They take less than a tenth of a core. */
+/** These take less than a tenth of a core. */
 const PROMPT_REFUSALS = 1000;
-/** What tells whether the service is well has to answer when it is not. */
+/** Health checks and metrics must be answered also under overload. */
 const NEVER_REFUSED = /^\/(health\/|metrics(\?|$))/;
 
 type Send = () => void;
@@ -26,9 +26,9 @@ const REFUSE = Symbol('send a refusal now or later');
 type Counted = ServerResponse & { [FREE]?: () => void; [REFUSE]?: (send: Send) => void };
 
 /**
- * Bounds the requests in flight and refuses the others with 503 `overloaded`. A refusal is held
- * back: a client that is refused at once comes back at once, and refusing it again and again costs
- * more than serving it. The same holds for 4xx answers (`sendRefusal`) once there are many.
+ * Limits the requests in flight and refuses the others with 503 `overloaded`. A refusal is delayed,
+ * because a client that is refused immediately retries immediately, and refusing it again and again
+ * costs more than serving it. 4xx answers (`sendRefusal`) are delayed too when there are many.
  */
 export function overloadProtection({
   maxConcurrent,
@@ -47,7 +47,7 @@ export function overloadProtection({
       inFlight--;
     };
     res[FREE] = free;
-    // An answer that is ready no longer counts, or clients that do not read would keep others out.
+    // A complete answer no longer counts; otherwise clients that do not read would block others.
     res.once('prefinish', free).once('close', free);
   }
 
@@ -69,7 +69,7 @@ export function overloadProtection({
 }
 
 function sendOverloaded(req: Request, res: Response): void {
-  const problem = new Problem('overloaded', 'The service has as many requests as it can serve.');
+  const problem = new Problem('overloaded', 'The service is handling as many requests as it can.');
   if (answeredToComeBack(req, res, problem)) return;
   const body = JSON.stringify(problemBody(problem, req.path, requestIdOf(req, res)));
   res.writeHead(503, {
@@ -80,19 +80,19 @@ function sendOverloaded(req: Request, res: Response): void {
   res.end(req.method === 'HEAD' ? undefined : body);
 }
 
-/** Sends an answer that refuses a request: at once, or later where the service refuses very many. */
+/** Sends an answer that refuses a request: immediately, or with a delay while there are many refusals. */
 export function sendRefusal(res: ServerResponse, send: Send): void {
   const counted = res as Counted;
   if (counted[REFUSE]) counted[REFUSE](send);
   else send();
 }
 
-/** An answer that goes on for hours, such as a stream of events, no longer counts as a request in flight. */
+/** Stops counting a request as in flight. For answers that last for hours, such as a stream of events. */
 export function leaveInFlight(res: ServerResponse): void {
   (res as Counted)[FREE]?.();
 }
 
-/** Delays answers. Those of clients that leave are dropped. */
+/** Returns a function that delays answers. The answer to a client that disconnects is dropped. */
 function createHold(ms: number): (res: ServerResponse, send: Send) => void {
   let held = 0;
   const inTurns = createRelease();
@@ -108,8 +108,8 @@ function createHold(ms: number): (res: ServerResponse, send: Send) => void {
 }
 
 /**
- * Runs a small part of what is due in each round of the event loop. Clients that were refused together
- * come back together: answering hundreds of them at once would delay the requests that are served.
+ * Runs only a small part of the due work in each turn of the event loop. Clients that were refused
+ * together retry together, and answering hundreds of them at once would delay other requests.
  */
 function createRelease(): (work: () => void) => void {
   const due: (() => void)[] = [];
@@ -122,7 +122,7 @@ function createRelease(): (work: () => void) => void {
   };
 }
 
-/** True for the first `limit` calls of a second. */
+/** Returns a function that returns true for its first `limit` calls in each second. */
 function createRateCounter(limit: number): () => boolean {
   let endsAt = 0;
   let count = 0;

@@ -1,13 +1,13 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** A connection with more requests waiting is not read. */
+/** A connection is not read while this many of its requests wait. */
 const MAX_WAITING = 16;
 
 /**
- * Handles the requests of one connection one after the other, each in its own round of the event
- * loop. Node reads a thousand pipelined requests at once, and would handle them all before anything
- * else. Call it once all listeners for requests are there.
+ * Handles pipelined requests of one connection one after the other, each in its own turn of the event
+ * loop. Node reads a thousand pipelined requests at once and would handle all of them before anything
+ * else. Call it after all listeners for requests are registered.
  */
 export function handlePipelinedInTurn(server: Server): void {
   const handlers = server.listeners('request') as RequestListener[];
@@ -20,7 +20,7 @@ export function handlePipelinedInTurn(server: Server): void {
     const count = (waiting.get(socket) ?? 0) + 1;
     waiting.set(socket, count);
     if (count >= MAX_WAITING) socket.pause();
-    // Node gives the connection to an answer when the one before it has ended.
+    // Node assigns the socket to a response when the previous response has ended.
     res.once('socket', () => {
       const left = waiting.get(socket)! - 1;
       waiting.set(socket, left);

@@ -9,8 +9,9 @@ const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{
 const ID = Symbol('request id');
 
 /**
- * The request's id, also set as X-Request-Id on its answer: the caller's own if it is sane, else
- * the trace id of its `traceparent`, else a new UUID. The same however often it is asked for.
+ * Returns the request's id and sets it as X-Request-Id on the response. It is the client's own id if
+ * that is well-formed, else the trace id of its `traceparent`, else a new UUID. Repeated calls return
+ * the same id.
  */
 export function requestIdOf(req: IncomingMessage & { [ID]?: string }, res: ServerResponse): string {
   let id = req[ID];
@@ -23,7 +24,7 @@ export function requestIdOf(req: IncomingMessage & { [ID]?: string }, res: Serve
   return id;
 }
 
-/** The id that the sender of a request gave, if it is sane, else the trace id of its `traceparent`. */
+/** Returns the id that the client sent, if it is well-formed, else the trace id of its `traceparent`. */
 export function givenRequestId(given: {
   requestId?: unknown;
   traceparent?: unknown;
@@ -35,18 +36,18 @@ export function givenRequestId(given: {
 
 const TRACE_ID = Symbol('trace id');
 
-/** The trace that a request belongs to: of its span where one is made, else of its `traceparent`. */
+/** Returns the trace id of a request: that of its span if it has one, else that of its `traceparent`. */
 export function traceIdOf(req: IncomingMessage & { [TRACE_ID]?: string }): string | undefined {
   if (req[TRACE_ID] !== undefined) return req[TRACE_ID];
   return givenRequestId({ traceparent: req.headers.traceparent });
 }
 
-/** Notes the trace of the span that was made for a request. */
+/** Stores the trace id of the span that was created for a request. */
 export function noteTraceId(req: IncomingMessage & { [TRACE_ID]?: string }, id: string): void {
   req[TRACE_ID] = id;
 }
 
-/** Gives every answer its X-Request-Id, those of unknown routes and unreadable bodies included. */
+/** Sets X-Request-Id on every response, also for unknown routes and unreadable bodies. */
 export function requestId(req: Request, res: Response, next: NextFunction): void {
   requestIdOf(req, res);
   next();

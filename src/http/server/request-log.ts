@@ -1,12 +1,12 @@
 import { Logger } from '@nestjs/common';
 import type { OnAnswered } from './answered.js';
 
-/** What a platform asks every few seconds. */
+/** Matches the paths that a platform requests every few seconds. */
 const PROBED = /^\/(health\/|metrics$)/;
 
 /**
- * One line for each request when it has been answered, at level info, or debug for probes: an object for machines,
- * or a line for people.
+ * Logs each answered request at level info, or debug for probes: as an object (`json`) or as a line of
+ * text (`pretty`).
  */
 export function requestLog(format: 'json' | 'pretty'): OnAnswered {
   const logger = new Logger('Http');

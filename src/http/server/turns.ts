@@ -1,11 +1,11 @@
-/** The longest time that one piece of work may keep the event loop to itself. */
+/** The longest time that one piece of work may block the event loop. */
 const TURN_MS = 10;
 
 const waiting: (() => void)[] = [];
 
 /**
- * Resolves once the event loop has served everything else. In each round of the event loop only one
- * of the callers continues: many long pieces of work delay other requests no longer than one does.
+ * Yields to the event loop. Only one of the waiting callers continues in each turn of the event loop, so
+ * that many long pieces of work delay other requests no longer than one does.
  */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
@@ -18,7 +18,7 @@ function continueOne(): void {
   if (waiting.length > 0) setImmediate(continueOne);
 }
 
-/** Measures how long a piece of work has kept the event loop. Ask after each item of a loop. */
+/** Measures how long a piece of work has blocked the event loop. Check `isOver` after each item of a loop. */
 export class Turn {
   #endsAt = performance.now() + TURN_MS;
 
@@ -32,7 +32,7 @@ export class Turn {
   }
 }
 
-/** Maps a list, in as many parts as take a turn each. What is mapped to undefined is left out. */
+/** Maps a list in parts and yields to the event loop between them. Items that map to undefined are left out. */
 export async function* mapInTurns<T, R>(
   items: readonly T[],
   map: (item: T) => R | undefined,

@@ -2,39 +2,40 @@ import type { Connection } from './connections.js';
 import { unacknowledgedBytes } from './unacknowledged.js';
 
 export interface UnreadLimits {
-  /** Longest time in which a client takes nothing of its answer, in milliseconds. */
+  /** The longest time in which a client may read nothing of its answer. */
   silenceMs: number;
-  /** The most that is kept unsent for all clients together, in bytes. */
+  /** The maximum number of unsent bytes for all clients together. */
   maxBytes: number;
 }
 
 const SWEEP_MS = 250;
 
 interface Progress {
-  /** When the answer was first found unsent, and what the client had taken by then. */
+  /** The time when the answer was first seen unsent, and the bytes that the client had taken by then. */
   since: number;
   takenAtFirst: number;
   taken: number;
-  /** For how long the client has taken nothing. */
+  /** The time since the client last took a byte. */
   silentMs: number;
-  /** What the system kept for it when it was last asked. */
+  /** The bytes in the system's send buffer at the last check. */
   unacknowledged?: number;
 }
 
-/** What Node keeps of a socket: the bytes handed over, and those of them that the system has not taken. */
+/** Node's internal counters of a socket: bytes written, and those of them that the system has not taken. */
 interface Handle {
   bytesWritten?: number;
   writeQueueSize?: number;
 }
 
 /**
- * Closes the connections of clients that do not read their answers: those that take nothing for
- * `silenceMs`, and, while more than `maxBytes` are unsent in all, the slowest first. Otherwise a slow
- * client that goes on reading keeps its connection. Looks four times a second, and cuts off nobody
- * for being slow whom it sees for the first time.
+ * Closes the connections of clients that do not read their answers: clients that read nothing for
+ * `silenceMs`, and, while more than `maxBytes` are unsent in total, the slowest clients first. Otherwise
+ * a slow client that continues to read keeps its connection. It checks four times a second; a client is
+ * never called slow at its first check.
  *
- * The system takes megabytes for a client and then nothing for a while, although the client reads. So it
- * is asked, where it tells (unacknowledged.ts), how much it still keeps for those who seem silent.
+ * The system's send buffer takes megabytes for a client and then nothing for a while, although the client
+ * reads. So for clients that seem silent, the fill level of that buffer is checked too, where the system
+ * reports it (unacknowledged.ts).
  */
 export class UnreadAnswers {
   readonly #progress = new WeakMap<Connection, Progress>();
@@ -49,7 +50,7 @@ export class UnreadAnswers {
     this.#timer = setInterval(() => this.#sweep(), Math.min(SWEEP_MS, limits.silenceMs)).unref();
   }
 
-  /** For a shutdown, which does not wait as long for clients that take nothing. */
+  /** Shortens the time limit, for a shutdown. */
   hurry(silenceMs: number): void {
     this.limits.silenceMs = Math.min(this.limits.silenceMs, silenceMs);
   }
@@ -60,7 +61,7 @@ export class UnreadAnswers {
 
   #sweep(): void {
     const now = performance.now();
-    // Clients are not blamed for the time in which this process was too busy to look.
+    // The time in which this process was too busy to check does not count against the clients.
     const elapsedMs = Math.min(now - this.#sweptAt, 2 * SWEEP_MS);
     this.#sweptAt = now;
     void this.#noticeAcknowledgements(now);
@@ -109,7 +110,7 @@ export class UnreadAnswers {
       if (!isKnown) return [];
       return [{ connection, rate: rateOf(progress, now), silentMs: progress.silentMs }];
     });
-    // The sort is stable: of those silent for as long, the oldest connection comes first.
+    // The sort is stable: among equally slow clients the oldest connection comes first.
     waiting.sort((a, b) => a.rate - b.rate || b.silentMs - a.silentMs);
     let left = unsent;
     for (const { connection } of waiting) {
@@ -120,18 +121,18 @@ export class UnreadAnswers {
   }
 }
 
-/** Resets it where it can be, so that the system drops too what it still keeps for the client. */
+/** Resets the connection, so that the system also drops the bytes that it holds. TLS has no reset. */
 function cut(connection: Connection): void {
   if ('encrypted' in connection) connection.destroy();
   else connection.resetAndDestroy();
 }
 
-/** Bytes a millisecond. */
+/** Returns the rate in bytes per millisecond. */
 function rateOf({ since, takenAtFirst, taken }: Progress, now: number): number {
   return (taken - takenAtFirst) / (now - since);
 }
 
-/** The bytes that the system has taken for the client, also of an answer that was written at once. */
+/** Returns the bytes that the system has taken for the client, even from a single large write. */
 function takenBy(connection: Connection): number {
   const { _handle: handle } = connection as unknown as { _handle?: Handle | null };
   return (handle?.bytesWritten ?? 0) - (handle?.writeQueueSize ?? 0);

@@ -12,8 +12,8 @@ const UNPACKERS = {
 };
 
 /**
- * Reads a body to its end, unpacked. Rejects with `payload_too_large`, `unsupported_media_type`, and
- * `bad_request` for one that is cut short or not packed as it says; what is left of it is dropped.
+ * Reads a whole body and decompresses it. Rejects with `payload_too_large`, `unsupported_media_type`, or
+ * `bad_request` if it is incomplete or not compressed as declared; the rest of the body is then dropped.
  */
 export async function wholeBody(req: IncomingMessage, maxBytes: number): Promise<Buffer> {
   if (Number(req.headers['content-length']) > maxBytes) throw tooLarge();
@@ -36,7 +36,7 @@ function unpacked(req: IncomingMessage): Readable {
     const known = Object.keys(UNPACKERS).filter((name) => name !== 'x-gzip');
     throw new Problem(
       'unsupported_media_type',
-      `The body is read as it is, or packed with ${known.join(', ')}.`,
+      `The body must be uncompressed or compressed with ${known.join(', ')}.`,
       { headers: { 'Accept-Encoding': known.join(', ') } },
     );
   }
@@ -46,8 +46,8 @@ function unpacked(req: IncomingMessage): Readable {
 }
 
 /**
- * One buffer that grows: a list of the parts would cost a hundred bytes for each, however small.
- * Reading stops for a turn now and then, since a body may come in a million parts.
+ * Collects the body in one growing buffer; a list of chunks would cost a hundred bytes for each chunk.
+ * It yields to the event loop between chunks, since a body may arrive in a million of them.
  */
 function collected(body: Readable, maxBytes: number): Promise<Buffer> {
   const turn = new Turn();
@@ -77,9 +77,9 @@ function tooLarge(): Problem {
 }
 
 function cutShort(): Problem {
-  return new Problem('bad_request', 'The body ended before it was whole.');
+  return new Problem('bad_request', 'The body ended before it was complete.');
 }
 
 function notPacked(): Problem {
-  return new Problem('bad_request', 'The body is not packed as Content-Encoding says.');
+  return new Problem('bad_request', 'The body is not compressed as Content-Encoding says.');
 }

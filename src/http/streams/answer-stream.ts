@@ -2,17 +2,17 @@ import type { Response } from 'express';
 import { Problem } from '../problems/problem.js';
 
 interface ReaderLimits {
-  /** Longest wait until the connection has room for the next part. */
+  /** The longest wait until the connection has room for the next part. */
   silenceMs: number;
-  /** By performance.now(), when it is too late for another part. */
+  /** The deadline of the whole answer, on the clock of performance.now(). */
   endsAt: number;
-  /** Ends the answer. */
+  /** Aborts the answer. */
   signal?: AbortSignal;
 }
 
 /**
- * Writes a part of an answer and resolves when the connection has room for the next. Rejects when
- * the reader has gone, or is too slow for the limits.
+ * Writes a part of an answer and resolves when the connection has room for the next one. Rejects if
+ * the client has disconnected or is too slow for the limits.
  */
 export async function writePart(res: Response, part: Buffer, limits: ReaderLimits): Promise<void> {
   const { silenceMs, endsAt, signal } = limits;
@@ -34,5 +34,5 @@ export async function writePart(res: Response, part: Buffer, limits: ReaderLimit
 }
 
 function gone(): Problem {
-  return new Problem('request_timeout', 'The reader has gone.');
+  return new Problem('request_timeout', 'The client has disconnected or reads too slowly.');
 }

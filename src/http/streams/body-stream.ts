@@ -7,32 +7,32 @@ import { requireUtf8 } from '../server/charset.js';
 import { Turn } from '../server/turns.js';
 
 export interface BodyStreamOptions {
-  /** Longest time in which nothing comes. */
+  /** The longest time in which no byte arrives. */
   silenceMs: number;
-  /** The time spent waiting for a sender that is slower than this may add up to `silenceMs`. */
+  /** A sender slower than this fails when the time lost by it adds up to `silenceMs`. */
   minBytesPerSecond: number;
-  /** Longest time until all of it has come, from now on. */
+  /** The longest time until the whole body has arrived. */
   durationMs: number;
-  /** Ends the reading with its reason. */
+  /** Aborts the reading with its reason. */
   signal?: AbortSignal;
-  /** Is given every byte as it came, before it is unpacked. */
+  /** Receives every byte before it is decompressed. */
   onBytes?: (bytes: Uint8Array) => void;
 }
 
 const streamed = new WeakSet<IncomingMessage>();
 
-/** Whether the body is one that may take long, which Node's own limit on a whole request does not know. */
+/** True if a route streams this body, so that Node's time limit for a whole request must not apply. */
 export function isStreamed(req: IncomingMessage): boolean {
   return streamed.has(req);
 }
 
 /**
- * The body of a request as it arrives, unpacked if it is gzip. No more is read from the connection
- * than is asked for here. To be read to its end or to its first error, once.
+ * Streams the body of a request, and decompresses gzip. It has backpressure: it reads from the connection
+ * only what the consumer asks for. Read it once, to its end or its first error.
  *
- * Throws `unsupported_media_type` for another encoding or charset before it reads anything; then
- * `request_timeout` when nothing comes, or not all of it has come, for too long, and `bad_request` for
- * a body that is cut short or is no gzip.
+ * Throws `unsupported_media_type` for another encoding or charset before it reads anything. Reading
+ * throws `request_timeout` if the body arrives too slowly or not in time, and `bad_request` if it is
+ * incomplete or not gzip.
  */
 export function bodyStream(req: Request, options: BodyStreamOptions): AsyncGenerator<Uint8Array> {
   if (req.readableDidRead) return alreadyRead(req, options);
@@ -43,7 +43,7 @@ export function bodyStream(req: Request, options: BodyStreamOptions): AsyncGener
   return unpack ? gunzipped(bytes) : bytes;
 }
 
-/** The body as a parser of the application has left it, which has unpacked and decoded it. */
+/** Returns the body that a parser of the application has already read and decompressed. */
 // eslint-disable-next-line @typescript-eslint/require-await -- a generator like the other ways to read
 async function* alreadyRead(
   req: Request,
@@ -65,9 +65,13 @@ function isPacked(req: Request): boolean {
   const encoding = (req.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
   if (encoding === 'gzip' || encoding === 'x-gzip') return true;
   if (encoding === 'identity') return false;
-  throw new Problem('unsupported_media_type', 'The body is read as it is or packed with gzip.', {
-    headers: { 'Accept-Encoding': 'gzip' },
-  });
+  throw new Problem(
+    'unsupported_media_type',
+    'The body must be uncompressed or compressed with gzip.',
+    {
+      headers: { 'Accept-Encoding': 'gzip' },
+    },
+  );
 }
 
 async function* received(req: Request, options: BodyStreamOptions): AsyncGenerator<Uint8Array> {
@@ -78,7 +82,7 @@ async function* received(req: Request, options: BodyStreamOptions): AsyncGenerat
   }
 }
 
-/** Not `for await (… of req)`: that destroys the connection, with the answer, when it is left early. */
+/** Reads the chunks. A `for await (… of req)` that is left early would destroy the connection with the answer. */
 async function* read(req: Request, options: BodyStreamOptions): AsyncGenerator<Buffer> {
   const { silenceMs, minBytesPerSecond, durationMs, signal } = options;
   const endsAt = performance.now() + durationMs;
@@ -87,20 +91,20 @@ async function* read(req: Request, options: BodyStreamOptions): AsyncGenerator<B
   const turn = new Turn();
   try {
     for (;;) {
-      // While nothing is asked for, Node reads no more from the connection: a body that comes in ten
-      // thousand tiny chunks would otherwise be parsed in one go.
+      // While nothing is asked for, Node reads no more from the connection. Without this a body of ten
+      // thousand tiny chunks would be parsed without a break.
       if (turn.isOver) await turn.next();
       const began = performance.now();
       const leftMs = Math.min(silenceMs, spareMs, endsAt - began);
       const next: IteratorResult<Buffer, unknown> = await within(leftMs, chunks.next(), signal);
       if (next.done) return;
-      // Only the time spent waiting here counts, not that in which nothing was asked for.
+      // Only the time of waiting for the sender counts, not the time in which the consumer was busy.
       spareMs += (next.value.length / minBytesPerSecond) * 1000 - (performance.now() - began);
       yield next.value;
     }
   } finally {
-    // Node passes over only a body that nobody has begun to read: with the rest of this one in its
-    // way the connection would take no other request.
+    // Node discards an unread body only if reading has not begun. The rest of this body would block
+    // the next request of the connection.
     void chunks.return(undefined).then(() => req.resume());
   }
 }
@@ -122,7 +126,7 @@ async function within<T>(timeoutMs: number, next: Promise<T>, signal?: AbortSign
   }
 }
 
-/** One unpacked part after the other: of what would unpack to more than there is room for no more is unpacked. */
+/** Decompresses with backpressure: a small body that expands to a huge one is decompressed only as it is read. */
 async function* gunzipped(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const gunzip = createGunzip();
   const feeding = feed(gunzip, packed).catch((error: Error) => gunzip.destroy(error));
@@ -155,15 +159,15 @@ function roomIn(gunzip: Gunzip): Promise<void> {
 }
 
 function tooSlow(): Problem {
-  return new Problem('request_timeout', 'The body did not come in time, or too slowly.', {
+  return new Problem('request_timeout', 'The body did not arrive in time, or arrived too slowly.', {
     headers: { Connection: 'close' },
   });
 }
 
 function cutShort(): never {
-  throw new Problem('bad_request', 'The body ended before it was whole.');
+  throw new Problem('bad_request', 'The body ended before it was complete.');
 }
 
 function notGzip(): Problem {
-  return new Problem('bad_request', 'The body is not gzip, or was cut short.');
+  return new Problem('bad_request', 'The body is not gzip, or is incomplete.');
 }

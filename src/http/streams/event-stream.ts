@@ -6,20 +6,20 @@ export const EVENT_STREAM = 'text/event-stream';
 
 const HEADERS = {
   'Content-Type': EVENT_STREAM,
-  // Nor may what lies between compress it, which would keep events back until there are enough.
+  // no-transform: a proxy that compresses the stream would delay events.
   'Cache-Control': 'no-store, no-transform',
   'X-Accel-Buffering': 'no', // nginx
 };
-/** How long a client waits before it comes back. */
+/** The delay before a client reconnects. */
 const RETRY_MS = 1000;
-/** For the client to take what has been sent. */
+/** The time that a client gets to read the rest when the stream ends. */
 const END_MS = 1000;
-/** Often enough for proxies that close what is silent. */
+/** The interval of comments, short enough for proxies that close silent connections. */
 const BEAT_MS = 15_000;
-/** The most that is kept for a client that does not read. */
+/** The maximum number of unsent bytes for a client that does not read. */
 const MAX_UNSENT_BYTES = 1024 * 1024;
 
-/** Where entities have their feeds. */
+/** Matches the path of an entity's change feed. */
 const FEED_PATH = /\/changes$/;
 
 export function prefersEvents(req: Request): boolean {
@@ -27,9 +27,9 @@ export function prefersEvents(req: Request): boolean {
 }
 
 /**
- * Answers a request for a stream that fails for now (429 or 5xx) with a stream that ends at once, and
- * that says when to come back: an `EventSource` gives up for good after any status but 200. False if
- * the request is another one, or if it will fail again.
+ * Answers a stream request that fails temporarily (429 or 5xx) with an empty stream that tells the client
+ * when to reconnect, because an `EventSource` stops for ever after any status but 200. Returns false if
+ * the request is not for a stream or the failure is permanent.
  */
 export function answeredToComeBack(req: Request, res: Response, problem: Problem): boolean {
   const isForNow = problem.status === 429 || problem.status >= 500;
@@ -44,21 +44,21 @@ export function answeredToComeBack(req: Request, res: Response, problem: Problem
   return true;
 }
 
-/** One event as it is sent; JSON has no line breaks. */
+/** Encodes one event; JSON contains no line breaks. */
 export function eventBytes(id: string, event: string, data: object): Buffer {
   return Buffer.from(`id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
 }
 
 /**
- * An answer of server-sent events (WHATWG HTML, 9.2), with a comment every 15 seconds. A client that
- * takes nothing for twice as long is cut off.
+ * An answer of server-sent events (WHATWG HTML 9.2), with a comment every 15 seconds as heartbeat. A
+ * client that reads nothing for twice this time is disconnected.
  */
 export class EventStream {
-  /** Resolves when the client or the service has ended the answer. */
+  /** Resolves when the client or the service has closed the stream. */
   readonly closed: Promise<unknown>;
   readonly #res: Response;
 
-  /** Begins the answer. */
+  /** Sends the headers. */
   constructor(res: Response, beatMs = BEAT_MS) {
     this.#res = res;
     this.closed = res.destroyed ? Promise.resolve() : new Promise((end) => res.once('close', end));
@@ -67,7 +67,7 @@ export class EventStream {
     this.send(`retry: ${RETRY_MS}\n\n`);
     const beat = setInterval(() => this.#beat(), beatMs).unref();
     void this.closed.then(() => clearInterval(beat));
-    // Nothing has been sent for so long, not even a comment: the client takes nothing.
+    // If nothing was sent for this time, not even a comment, the client does not read.
     res.setTimeout(2 * beatMs, () => this.cutOff());
   }
 
@@ -75,17 +75,17 @@ export class EventStream {
     return !this.#res.writableEnded && !this.#res.destroyed;
   }
 
-  /** Whether more is unsent than is kept for anyone. */
+  /** True if the unsent bytes exceed the limit for one client. */
   get isBehind(): boolean {
     return this.#res.writableLength > MAX_UNSENT_BYTES;
   }
 
-  /** Whether the client has not taken all that it was sent. */
+  /** True if the connection's buffer is full: wait with `drained()`. */
   get needsDrain(): boolean {
     return this.#res.writableNeedDrain;
   }
 
-  /** Names the place to which a client comes back that is cut off before the next event. */
+  /** Sends an event id without an event. A client that is disconnected before the next event resumes from it. */
   sendId(id: string): void {
     this.send(`id: ${id}\n\n`);
   }
@@ -94,11 +94,11 @@ export class EventStream {
     if (this.isOpen) this.#res.write(text);
   }
 
-  /** Resolves when the client has room for more, or is gone. */
+  /** Resolves when the connection has room for more, or is closed. */
   async drained(): Promise<void> {
     const res = this.#res;
     if (!res.writableNeedDrain) return;
-    // No race with `closed`, which would keep something of each for as long as the stream is open.
+    // A Promise.race with `closed` would leak a reaction for each call while the stream is open.
     await new Promise<void>((resolve) => {
       const go = () => {
         res.off('drain', go).off('close', go);
@@ -108,7 +108,7 @@ export class EventStream {
     });
   }
 
-  /** Ends the answer; a client that does not take the rest of it within a second is cut off. */
+  /** Ends the stream. A client that does not read the rest within a second is disconnected. */
   end(): void {
     this.#res.end();
     const limit = setTimeout(() => this.cutOff(), END_MS).unref();
@@ -119,7 +119,7 @@ export class EventStream {
     this.#res.destroy();
   }
 
-  /** A comment for a client that has read everything, so that no proxy takes the stream for dead. */
+  /** Sends a comment if the client has read everything, so that no proxy closes the stream as idle. */
   #beat(): void {
     if (this.#res.writableLength === 0) this.send(':\n\n');
   }
