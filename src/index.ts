@@ -28,6 +28,7 @@ export {
   getDatabaseToken,
   InjectDatabase,
 } from './db/database.module.js';
+export { type ColumnKind, distinctTexts } from './db/entity/column-kinds.js';
 export { createEntityFactory, type EntityFactory } from './db/entity/entity.factory.js';
 export { defineEntity, type Entity, type EntityRow, type EntityTable } from './db/entity/entity.js';
 export {

@@ -11,7 +11,8 @@ import {
   type ProjectsFactory,
 } from '../src/db/factories/projects/projects.factory.js';
 import type { Project } from '../src/db/schema.js';
-import { importProjects } from '../src/projects/transfer/import-projects.js';
+import { importFile } from '../src/entities/transfer/file-import.js';
+import { PROJECT_FILE } from '../src/projects/project-file.js';
 import { aProject } from './support/builders.js';
 import { codeOf } from './support/connections.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
@@ -123,7 +124,9 @@ describe('The triggers of changes', () => {
         actor: 'bob',
         requestId: 'r-2',
       });
-      await importProjects(tx, lines({ ...aProject({ name: 'import' }) }), { format: 'ndjson' });
+      await importFile(tx, PROJECT_FILE, lines({ ...aProject({ name: 'import' }) }), {
+        format: 'ndjson',
+      });
       await within.putProject(randomUUID(), aProject({ name: 'put' }));
       await setAuditContext(tx, { requestId: 'r-3' });
       await tx.execute(

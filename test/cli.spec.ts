@@ -24,7 +24,7 @@ import { LIMITS } from '../src/cli/files.js';
 import { startProgress } from '../src/cli/progress.js';
 import { createDatabaseConnection } from '../src/db/connection.js';
 import { createProjectsFactory } from '../src/db/factories/projects/projects.factory.js';
-import { forTransfer } from '../src/projects/transfer/limits.js';
+import { forTransfer } from '../src/entities/transfer/limits.js';
 import { aProject } from './support/builders.js';
 import { built } from './support/built.js';
 import { sleep, until } from './support/connections.js';

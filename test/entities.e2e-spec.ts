@@ -2,16 +2,22 @@ import { randomUUID } from 'node:crypto';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { integer, pgSchema, timestamp } from 'drizzle-orm/pg-core';
+import { integer, pgSchema, text, timestamp, uuid } from 'drizzle-orm/pg-core';
 import postgres from 'postgres';
 import request from 'supertest';
 import {
   createDatabaseConnection,
   createEntityFactory,
+  createTimestamps,
   DatabaseModule,
   type DatabaseConnection,
+  defineEntity,
+  EntityDto,
+  entityModule,
+  entityResource,
   oneOf,
   ProjectsModule,
+  TextField,
 } from '../src/index.js';
 import { SKILL, SKILLS_MIGRATION, SkillsModule } from './support/skills.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
@@ -225,6 +231,119 @@ describe('its history and feed', () => {
     expect(change!.after).toMatchObject({ lastUsedAt: '2026-01-31T00:00:00.000Z' });
     await sql`alter table host.skills drop column last_used_at`;
     await sql`select track_changes('host.skills', 'skill')`;
+  });
+});
+
+describe("import and export of a host's entity", () => {
+  const NDJSON = 'application/x-ndjson';
+  const CSV = 'text/csv';
+  const send = (file: string, type: string) =>
+    api().post(`${PATH}/import`).set('Content-Type', type).send(file);
+  const exported = (query = '') => api().get(`${PATH}/export${query}`).buffer(true).expect(200);
+
+  it.each([
+    [NDJSON, 'ndjson'],
+    [CSV, 'csv'],
+  ])('brings back what %s holds, with ids, times and versions', async (type, format) => {
+    await create('=1+1');
+    const { id } = (await create('C;"\u00e9"', 'tool', 5)).body.data;
+    await api().patch(`${PATH}/${id}`).send({ proficiency: 4 }).expect(200);
+    const { rows } = await createEntityFactory(connection.db, SKILL).list();
+    const { text, headers } = await exported(`?format=${format}`);
+    expect(headers['content-disposition']).toMatch(
+      /^attachment; filename="skills-.*\.(ndjson|csv)"$/,
+    );
+    await sql`truncate host.skills`;
+    const { body } = await send(text, type).expect(200);
+    expect(body.data).toEqual({ created: 2, replaced: 0, unchanged: 0, refused: 0, errors: [] });
+    const after = await createEntityFactory(connection.db, SKILL).list();
+    expect(after.rows).toEqual(rows);
+    expect((await send(text, type).expect(200)).body.data).toMatchObject({ unchanged: 2 });
+    // Each version is in the history, as the row is answered.
+    const history = await api().get(`${PATH}/${id}/history`).expect(200);
+    expect(history.body.data[0]).toMatchObject({ action: 'created', version: 2, after: rows[0] });
+  });
+
+  it('writes and reads CSV by the kinds of the columns', async () => {
+    await create("'=1+1", 'language', 3);
+    const { text } = await exported('?format=csv');
+    expect(text.replace(/^[\da-f-]{36},|,\d{4}-[^,]*Z/gm, '')).toBe(
+      'id,name,category,proficiency,createdAt,updatedAt,version\r\n"\'\'=1+1","language",3,1\r\n',
+    );
+    const file = "proficiency;name;category\r\n2;'=2+2;tool\r\n";
+    expect((await send(file, CSV).expect(200)).body.data).toMatchObject({ created: 1 });
+    const { body } = await api().get(`${PATH}?category=tool`);
+    expect(body.data).toMatchObject([{ name: '=2+2', proficiency: 2 }]);
+    const wrong = await send('name;proficiency\r\n', CSV).expect(400);
+    expect(wrong.body.errors).toEqual([{ line: 1, path: 'category', message: 'is missing' }]);
+  });
+
+  it('exports in the order and by the filters of the list', async () => {
+    for (const [name, category, proficiency] of [
+      ['C', 'language', 1],
+      ['Ada', 'language', 4],
+      ['Go', 'language', 5],
+      ['Jest', 'tool', 5],
+    ] as const)
+      await create(name, category, proficiency);
+    const { text } = await exported('?category=language&minProficiency=4&sort=-name');
+    const rows = text.trimEnd().split('\n');
+    expect(rows.map((row) => JSON.parse(row).name)).toEqual(['Go', 'Ada']);
+    const refused = await api().get(`${PATH}/export?limit=1&sort=category`).expect(400);
+    expect(refused.body.errors.map(({ path }: { path: string }) => path)).toEqual([
+      'limit',
+      'sort',
+    ]);
+  });
+
+  it('refuses rows by line and field, and writes all or nothing', async () => {
+    await create('Go');
+    const rows = [
+      { name: 'C', category: 'language', proficiency: 6 },
+      { name: 'D', category: 'animal', proficiency: 1 },
+      { name: 'E', category: 'tool', proficiency: 1 },
+    ];
+    const file = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+    const { body } = await send(file, NDJSON).expect(400);
+    expect([body.code, body.counts]).toEqual([
+      'import_refused',
+      { created: 0, replaced: 0, unchanged: 0, refused: 2 },
+    ]);
+    expect(body.errors).toMatchObject([
+      { line: 1, path: 'proficiency' },
+      { line: 2, path: 'category' },
+    ]);
+    const twice = '{"name":"Go","category":"tool","proficiency":1}\n';
+    expect(
+      (await send(`{"name":"F","category":"tool","proficiency":1}\n${twice}`, NDJSON)).body.code,
+    ).toBe('already_exists');
+    expect(namesOf((await api().get(PATH)).body)).toEqual(['Go']);
+  });
+
+  it('writes a file once under an Idempotency-Key', async () => {
+    const file = '{"name":"Zig","category":"language","proficiency":1}\n';
+    const once = () => send(file, NDJSON).set('Idempotency-Key', 'skills-1').expect(200);
+    expect((await once()).text).toBe((await once()).text);
+    expect(namesOf((await api().get(PATH)).body)).toEqual(['Zig']);
+  });
+
+  it('is refused, with the remedy, where a column has no kind', () => {
+    const table = pgSchema('x').table('notes', {
+      id: uuid('id').primaryKey(),
+      text: text('text'),
+      ...createTimestamps(),
+      version: integer('version').notNull().default(1),
+    });
+    const NOTE = defineEntity({ name: 'note', table, written: ['text'] });
+    class NoteDto extends EntityDto {
+      @TextField({ min: 1, max: 100 })
+      text!: string | null;
+    }
+    const resource = entityResource(NOTE, { path: 'notes', dto: NoteDto });
+    expect(() => entityModule(resource, { transfer: true })).toThrow(
+      'The note cannot be imported and exported: give `defineEntity` the kind of its column text (text, perhaps null) in `kinds`.',
+    );
+    expect(() => entityModule(resource)).not.toThrow();
   });
 });
 

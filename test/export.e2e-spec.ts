@@ -2,7 +2,7 @@ import http, { type IncomingMessage } from 'node:http';
 import net from 'node:net';
 import { parse } from 'csv-parse/sync';
 import request from 'supertest';
-import { Transfers } from '../src/projects/transfer/transfers.js';
+import { Transfers } from '../src/entities/transfer/transfers.js';
 import { aProject } from './support/builders.js';
 import { sleep, until } from './support/connections.js';
 import { exchangeOne, head } from './support/raw-http.js';

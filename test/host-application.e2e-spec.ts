@@ -223,6 +223,7 @@ it('exports what a host may import and nothing more, and does nothing when it is
     'createTimestamps',
     'defineEntity',
     'describeFaults',
+    'distinctTexts',
     'entityModule',
     'entityResource',
     'from',

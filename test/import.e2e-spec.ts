@@ -4,8 +4,9 @@ import http from 'node:http';
 import type { Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import request from 'supertest';
-import type { ProjectRow } from '../src/db/factories/projects/project-import.js';
-import { Transfers } from '../src/projects/transfer/transfers.js';
+import type { ProjectValues } from '../src/db/factories/projects/columns.js';
+import type { ImportRow } from '../src/db/entity/row-import.js';
+import { Transfers } from '../src/entities/transfer/transfers.js';
 import { aProject } from './support/builders.js';
 import { sleep, until } from './support/connections.js';
 import { killServices, startProcess } from './support/process.js';
@@ -47,7 +48,7 @@ async function report(body: string | Buffer, query = '', headers: Record<string,
   return answer.body.data;
 }
 
-interface Stored extends ProjectRow {
+interface Stored extends ImportRow<ProjectValues> {
   id: string;
 }
 
@@ -61,7 +62,10 @@ async function count(): Promise<number> {
   return body.meta.total;
 }
 
-function rows(length: number, values: (i: number) => object = () => ({})): ProjectRow[] {
+function rows(
+  length: number,
+  values: (i: number) => object = () => ({}),
+): ImportRow<ProjectValues>[] {
   return Array.from({ length }, (_, i) => ({
     ...aProject({ name: `Project ${i}`.padStart(20) }),
     ...values(i),
@@ -399,7 +403,7 @@ describe('a sender', () => {
   const imports = ({ database } = service) =>
     onDatabase(database.url, async (sql) => {
       const open = await sql`select from pg_stat_activity where datname = current_database()
-        and xact_start is not null and pid <> pg_backend_pid() and query like '%insert into projects%'`;
+        and xact_start is not null and pid <> pg_backend_pid() and query like '%insert into "projects" as known%'`;
       return open.length;
     });
 

@@ -10,7 +10,7 @@ import postgres from 'postgres';
 import { parse } from 'yaml';
 import { writeOpenApi } from '../src/cli/openapi.js';
 import { type ProblemBody, PROBLEMS } from '../src/http/problems/problem.js';
-import { Transfers } from '../src/projects/transfer/transfers.js';
+import { Transfers } from '../src/entities/transfer/transfers.js';
 import { aProject } from './support/builders.js';
 import {
   type Answer,

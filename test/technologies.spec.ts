@@ -1,6 +1,7 @@
 import { sql as drizzle } from 'drizzle-orm';
 import { createProjectsFactory } from '../src/db/factories/projects/projects.factory.js';
-import { importRows } from '../src/db/factories/projects/project-import.js';
+import { importRows } from '../src/db/entity/row-import.js';
+import { PROJECT } from '../src/db/factories/projects/columns.js';
 import { createTechnologiesFactory } from '../src/db/factories/technologies.factory.js';
 import { inTransaction } from '../src/db/transaction.js';
 import { connect, connectPlainly, endEachTest } from './support/connections.js';
@@ -25,7 +26,7 @@ it('an import of very many technologies leaves few notes, and the counts are rig
   }));
   await inTransaction(db, async (tx) => {
     for (let from = 0; from < rows.length; from += 1000)
-      await importRows(tx, rows.slice(from, from + 1000));
+      await importRows(tx, PROJECT, rows.slice(from, from + 1000));
   });
   const sql = connectPlainly(database.url);
   const [{ notes }] = await sql<[{ notes: number }]>`

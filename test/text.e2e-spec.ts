@@ -1,6 +1,7 @@
 import request from 'supertest';
 import { createProjectsFactory } from '../src/db/factories/projects/projects.factory.js';
-import { importRows } from '../src/db/factories/projects/project-import.js';
+import { importRows } from '../src/db/entity/row-import.js';
+import { PROJECT } from '../src/db/factories/projects/columns.js';
 import { migrate } from '../src/db/migrate.js';
 import { atEnd, connect, connectPlainly, endEachTest } from './support/connections.js';
 import { startService, type TestService } from './support/service.js';
@@ -50,7 +51,7 @@ describe('two forms of the same characters are the same text', () => {
       .expect(200);
     const { db } = connect({ url: service.database.url });
     await createProjectsFactory(db).createProject(decomposed);
-    await importRows(db, [decomposed]);
+    await importRows(db, PROJECT, [decomposed]);
 
     const rows = await connectPlainly(service.database.url)`
       select name, description, technologies from projects`;

@@ -1,13 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { parse } from 'csv-parse/sync';
-import { checkRow, plainRow, rowIfValid } from '../src/projects/transfer/check-row.js';
-import { cellsOf } from '../src/projects/transfer/csv-cells.js';
+import { checkRow, plainRow, rowIfValid } from '../src/entities/transfer/check-row.js';
+import { cellsOf } from '../src/entities/transfer/csv-cells.js';
 import { INTEGER, TEXT } from '../src/db/entity/column-kinds.js';
-import { readCsv } from '../src/projects/transfer/csv.js';
-import type { FileRow } from '../src/projects/transfer/file-row.js';
-import { readNdjson } from '../src/projects/transfer/ndjson.js';
-import { MAX_RECORD_BYTES } from '../src/projects/transfer/records.js';
+import { type CsvOptions, readCsv as readCsvOf } from '../src/entities/transfer/csv.js';
+import type { FileRow } from '../src/entities/transfer/file-row.js';
+import { readNdjson } from '../src/entities/transfer/ndjson.js';
+import { MAX_RECORD_BYTES } from '../src/entities/transfer/records.js';
+import { PROJECT_FILE } from '../src/projects/project-file.js';
 import { aProject } from './support/builders.js';
+
+const readCsv = (source: AsyncIterable<Uint8Array>, options?: CsvOptions) =>
+  readCsvOf(PROJECT_FILE, source, options);
 
 type Reader = (source: AsyncIterable<Uint8Array>) => AsyncGenerator<FileRow[]>;
 
@@ -376,12 +380,12 @@ describe('the short way to check a row', () => {
     }
     let plain = 0;
     for (const row of rows) {
-      const checked = await checkRow(structuredClone(row));
-      expect({ ...rowIfValid(structuredClone(row)) }).toEqual({ ...checked.row });
-      const short = plainRow(structuredClone(row));
+      const checked = await checkRow(PROJECT_FILE, structuredClone(row));
+      expect({ ...rowIfValid(PROJECT_FILE, structuredClone(row)) }).toEqual({ ...checked.row });
+      const short = plainRow(PROJECT_FILE, structuredClone(row));
       if (!short) continue;
       plain++;
-      const { row: whole, faults } = await checkRow(row);
+      const { row: whole, faults } = await checkRow(PROJECT_FILE, row);
       expect({ faults, whole: { ...whole } }).toEqual({ faults: undefined, whole: { ...short } });
     }
     expect(plain).toBeGreaterThan(100);
@@ -395,6 +399,6 @@ describe('the short way to check a row', () => {
       updatedAt: MOMENT,
       version: 3,
     };
-    expect(plainRow(row)).toEqual(row);
+    expect(plainRow(PROJECT_FILE, row)).toEqual(row);
   });
 });

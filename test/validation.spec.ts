@@ -2,8 +2,8 @@ import 'reflect-metadata';
 import { IsInt, IsOptional, ValidateNested, validate } from 'class-validator';
 import { plainToInstance, Type } from 'class-transformer';
 import { isPlainlyValid } from '../src/http/contract/plainly-valid.js';
-import { ImportProjectsQuery } from '../src/projects/dto/import-projects.dto.js';
-import { ImportRowDto } from '../src/projects/dto/import-row.dto.js';
+import { ImportQuery } from '../src/entities/transfer/import.dto.js';
+import { PROJECT_FILE } from '../src/projects/project-file.js';
 import { EXAMPLE_ID } from '../src/projects/dto/project.dto.js';
 import { ListProjectsQuery } from '../src/projects/dto/list-projects.query.js';
 import { PROJECTS } from '../src/projects/projects.resource.js';
@@ -118,11 +118,11 @@ it('transforms a value that it has made already into the same value', () => {
   expect(again.fields).toEqual(['id', 'name']);
 
   const rest = { dryRun: 'true', onError: 'skip' };
-  const report = plainToInstance(ImportProjectsQuery, rest);
-  expect(plainToInstance(ImportProjectsQuery, report)).toEqual({ dryRun: true, onError: 'skip' });
+  const report = plainToInstance(ImportQuery, rest);
+  expect(plainToInstance(ImportQuery, report)).toEqual({ dryRun: true, onError: 'skip' });
   const moment = { id: EXAMPLE_ID.toUpperCase(), createdAt: '2026-01-31T12:00:00+02:00' };
-  const row = plainToInstance(ImportRowDto, moment);
-  expect(plainToInstance(ImportRowDto, row)).toEqual(row);
+  const row = plainToInstance(PROJECT_FILE.rowDto, moment);
+  expect(plainToInstance(PROJECT_FILE.rowDto, row)).toEqual(row);
   expect(row).toEqual({ id: EXAMPLE_ID, createdAt: '2026-01-31T10:00:00.000Z' });
   // A list that came in the request is still a parameter given twice.
   const twice = plainToInstance(ListProjectsQuery, { fields: ['id', 'name'] });

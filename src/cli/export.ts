@@ -4,16 +4,13 @@ import { finished, pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type { Db } from '../db/connection.js';
 import { asDataError } from '../db/errors.js';
-import {
-  type ExportFormat,
-  exportProjects,
-  type ExportQuery,
-} from '../db/factories/projects/project-export.js';
+import type { ExportFormat } from '../db/entity/row-export.js';
+import { exportProjects, type ExportQuery } from '../db/factories/projects/project-export.js';
 import { createProjectsFactory } from '../db/factories/projects/projects.factory.js';
 import { validated } from '../http/contract/validation.js';
 import { ExportProjectsQuery } from '../projects/dto/export-projects.query.js';
 import { orderOf } from '../projects/project-list.js';
-import { requireCsvFor } from '../projects/transfer/media-types.js';
+import { requireCsvFor } from '../entities/transfer/media-types.js';
 import { createLike, formatOf, isPacked, isReplaceable, openFile, STANDARD } from './files.js';
 import { isProgressDrawn, startProgress } from './progress.js';
 import {
@@ -129,8 +126,7 @@ async function exportTo(db: Db, out: Output, selected: Selected) {
     isProgressDrawn(streams.errors) ? await countOf(db, query) : undefined,
   );
   try {
-    return await exportProjects(db, {
-      query,
+    return await exportProjects(db, query, {
       format,
       bom,
       write: async (part, rows) => {

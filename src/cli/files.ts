@@ -1,6 +1,6 @@
 import { lstat, open } from 'node:fs/promises';
-import type { ExportFormat } from '../db/factories/projects/project-export.js';
-import type { TransferLimits } from '../projects/transfer/limits.js';
+import type { ExportFormat } from '../db/entity/row-export.js';
+import type { TransferLimits } from '../entities/transfer/limits.js';
 
 /** A file name that stands for the standard input or output. */
 export const STANDARD = '-';

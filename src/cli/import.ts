@@ -3,13 +3,14 @@ import { createGunzip } from 'node:zlib';
 import type { Db } from '../db/connection.js';
 import type { Fault } from '../http/problems/problem.js';
 import {
+  importFile as importRowsOf,
   type ImportOptions,
   ImportRefused,
-  importProjects,
   type ImportReport,
-} from '../projects/transfer/import-projects.js';
-import { forTransfer } from '../projects/transfer/limits.js';
-import { requireCsvFor } from '../projects/transfer/media-types.js';
+} from '../entities/transfer/file-import.js';
+import { forTransfer } from '../entities/transfer/limits.js';
+import { requireCsvFor } from '../entities/transfer/media-types.js';
+import { PROJECT_FILE } from '../projects/project-file.js';
 import { formatOf, isPacked, LIMITS, openFile, STANDARD } from './files.js';
 import { startProgress } from './progress.js';
 import { type Output, print, type Streams } from './terminal.js';
@@ -49,8 +50,9 @@ async function importWatched(db: Db, file: string, { signal, streams, ...options
   source.on('data', (part: Buffer) => (bytes += part.length)).pause();
   const progress = startProgress(streams.errors, size);
   try {
-    return await importProjects(
+    return await importRowsOf(
       forTransfer(db, LIMITS),
+      PROJECT_FILE,
       isPacked(file) ? unpacked(source) : source,
       {
         ...options,

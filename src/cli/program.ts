@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { Command, CommanderError, Option } from 'commander';
 import { describeError } from '../db/explain-error.js';
-import { EXPORT_FORMATS } from '../db/factories/projects/project-export.js';
+import { EXPORT_FORMATS } from '../db/entity/row-export.js';
 import { Problem } from '../http/problems/problem.js';
-import { DELIMITER_NAMES } from '../projects/transfer/csv-cells.js';
+import { DELIMITER_NAMES } from '../entities/transfer/csv-cells.js';
 import { applyMigrations, plantCatalogue, printStatus } from './database-commands.js';
 import { exportFile, type ExportFileOptions } from './export.js';
 import { importFile, type ImportFileOptions } from './import.js';

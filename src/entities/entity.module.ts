@@ -5,10 +5,15 @@ import type { Db } from '../db/connection.js';
 import { getDatabaseToken } from '../db/database.module.js';
 import { createEntityFactory } from '../db/entity/entity.factory.js';
 import type { EntityRow } from '../db/entity/entity.js';
+import { ExportController } from './transfer/export.controller.js';
+import { ImportController } from './transfer/import.controller.js';
+import { Transfers } from './transfer/transfers.js';
 import { EntityController } from './entity.controller.js';
 import type { EntityResource } from './entity-resource.js';
 
 interface EntityModuleOptions {
+  /** Serve `GET /<path>/export` and `POST /<path>/import` too. */
+  transfer?: boolean;
   /** Controllers of literal paths below the entity's path: they come before `:id`. */
   controllers?: Type<object>[];
   /** Instead of the generic one: a class that extends `EntityController(resource)`. */
@@ -27,8 +32,9 @@ export function entityModule<Row extends EntityRow, Values extends object>(
 ): ModuleMetadata {
   const { controllers = [], controller = EntityController(resource), database } = options;
   const { rows, changes } = resource.tokens;
+  const transfer = options.transfer ? [ImportController(resource), ExportController(resource)] : [];
   return {
-    controllers: [...controllers, ChangesController(resource), controller],
+    controllers: [...controllers, ...transfer, ChangesController(resource), controller],
     providers: entityProviders(resource, database),
     exports: [rows, changes],
   };
@@ -47,5 +53,6 @@ function entityProviders<Row extends EntityRow, Values extends object>(
       useFactory: (db: Db) => createEntityFactory(db, entity),
     },
     ...changesProviders(resource),
+    { provide: Transfers, inject: [tokens.database], useFactory: (db: Db) => new Transfers(db) },
   ];
 }

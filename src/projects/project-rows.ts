@@ -24,6 +24,8 @@ export function toEntityFactory(projects: ProjectsFactory): EntityFactory<Projec
       const page = await projects.listProjects({ ...query, ...orderOf(sort), ...filters });
       return { rows: page.projects as Project[], next: page.next };
     },
+    exportTo: ({ sort = DEFAULT_SORT, filters }, options) =>
+      projects.exportProjects({ ...orderOf(sort), ...filters }, options),
     on: (tx) => toEntityFactory(createProjectsFactory(tx)),
   };
 }

@@ -7,8 +7,7 @@ import { createProjectsFactory } from '../db/factories/projects/projects.factory
 import { BODY_LIMIT } from '../http/contract/body.guard.js';
 import { hostCheck } from '../http/contract/host-check.js';
 import { BatchController } from './batch.controller.js';
-import { ExportController } from './export.controller.js';
-import { ImportController } from './import.controller.js';
+import { ExportProjectsQuery } from './dto/export-projects.query.js';
 import { toEntityFactory } from './project-rows.js';
 import { PROJECTS } from './projects.resource.js';
 import { ProjectsController } from './projects.controller.js';
@@ -19,7 +18,9 @@ import {
   PROJECTS_DATABASE,
   PROJECTS_FACTORY,
 } from './projects.tokens.js';
-import { Transfers } from './transfer/transfers.js';
+import { ExportController } from '../entities/transfer/export.controller.js';
+import { ImportController } from '../entities/transfer/import.controller.js';
+import { Transfers } from '../entities/transfer/transfers.js';
 
 export interface ProjectsModuleOptions {
   /** Days after which a change is removed from history and feed; 0, the default, keeps all. */
@@ -33,8 +34,8 @@ export interface ProjectsModuleOptions {
   // Literal paths come before `:id`.
   controllers: [
     BatchController,
-    ImportController,
-    ExportController,
+    ImportController(PROJECTS),
+    ExportController(PROJECTS, ExportProjectsQuery),
     ChangesController(PROJECTS),
     ProjectsController,
   ],

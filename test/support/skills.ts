@@ -58,5 +58,5 @@ class SkillDto extends EntityDto {
 
 const SKILLS = entityResource(SKILL, { path: 'skills', dto: SkillDto });
 
-@Module(entityModule(SKILLS))
+@Module(entityModule(SKILLS, { transfer: true }))
 export class SkillsModule {}

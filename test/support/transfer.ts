@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
-import type { ProjectRow } from '../../src/db/factories/projects/project-import.js';
+import type { ProjectValues } from '../../src/db/factories/projects/columns.js';
+import type { ImportRow } from '../../src/db/entity/row-import.js';
 import { aProject } from './builders.js';
 import type { TestService } from './service.js';
 
@@ -15,7 +16,7 @@ export function ndjson(...rows: (string | object)[]): string {
 }
 
 /** Projects that stay the same on their way through any file, if that is right. */
-export function nastyProjects(): ProjectRow[] {
+export function nastyProjects(): ImportRow<ProjectValues>[] {
   const texts = [
     ...['', ' ', '"', '""', '"a"', 'a,b', ',', 'a\nb', '\n', 'a\r\nb', '\r', '\r\n', 'a\tb', '\t'],
     ...['=1+1', '+1', '-1', '@SUM(A1)', '\t=1', '\r=1', '\n=1', '＝1', "'", "''", "'=1", "''=1"],

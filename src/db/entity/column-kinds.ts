@@ -1,4 +1,5 @@
 import { type SQL, type SQLWrapper, sql } from 'drizzle-orm';
+import type { PgColumn } from 'drizzle-orm/pg-core';
 import { DataError } from '../errors.js';
 import { nfc } from './normalize-texts.js';
 
@@ -48,6 +49,26 @@ export const INTEGER: ColumnKind<number> = {
   fromCell: (cell) => (/^-?\d{1,15}$/.test(cell) ? Number(cell) : cell),
   cellRule: 'must be a whole number',
 };
+
+export const BOOLEAN: ColumnKind<boolean> = {
+  normalize: (value) => value,
+  toParameter: (value) => value,
+  lengthOf: () => 5,
+  text: (column) => sql`${column}::text`,
+  toJson: (text) => text,
+  json: (column) => sql`${column}::text`,
+  cell: (column) => sql`${column}::text`,
+  fromCell: (cell) => (/^(true|false)$/.test(cell) ? cell === 'true' : undefined),
+  cellRule: 'must be true or false',
+};
+
+/** The kind that follows from the type of a column; undefined where it has to be named. */
+export function kindOfColumn(column: PgColumn): ColumnKind<unknown> | undefined {
+  if (!column.notNull) return undefined; // a CSV cell cannot tell null from an empty text
+  const type = column.getSQLType();
+  const kinds: Record<string, unknown> = { text: TEXT, integer: INTEGER, boolean: BOOLEAN };
+  return kinds[type.replace(/^varchar\(\d+\)$/, 'text')] as ColumnKind<unknown> | undefined;
+}
 
 /** A JSON list of texts, none of them twice; `noun` names one of them in messages. */
 export function distinctTexts(noun: string): ColumnKind<string[]> {

@@ -1,5 +1,6 @@
 import { getTableColumns } from 'drizzle-orm';
 import { getTableConfig, type PgColumn, type PgTable } from 'drizzle-orm/pg-core';
+import { type ColumnKind, kindOfColumn } from './column-kinds.js';
 import { before, type FilterTable, from } from './filters.js';
 import { normalizeTexts } from './normalize-texts.js';
 
@@ -26,6 +27,8 @@ export interface Entity<Row extends EntityRow = EntityRow, Values extends object
   readonly columns: Readonly<Record<string, PgColumn>>;
   /** The columns that clients write. */
   readonly written: readonly string[];
+  /** How files hold the values of the written columns; import and export need the kind of each. */
+  readonly kinds: Readonly<Record<string, ColumnKind<unknown> | undefined>>;
   /** The columns that a list can be sorted by; each needs an index on (column, id). */
   readonly sorts: readonly string[];
   readonly filters: FilterTable;
@@ -44,6 +47,8 @@ interface EntityOptions<T extends EntityTable, W extends string, H extends strin
   written: readonly (W & keyof T['$inferInsert'])[];
   /** Columns that are never answered, such as one for full-text search. */
   hidden?: readonly (H & keyof T['$inferSelect'])[];
+  /** The kinds of columns that their types do not tell, such as a JSON list. */
+  kinds?: Partial<Record<W, unknown>>;
   /** Beside `createdAt` and `updatedAt`. */
   sorts?: readonly (keyof T['$inferSelect'] & string)[];
   /** Beside those on `createdAt` and `updatedAt`, which every entity has. */
@@ -63,7 +68,7 @@ export function defineEntity<
   options: EntityOptions<T, W, H>,
 ): Entity<Omit<T['$inferSelect'], H> & EntityRow, Required<Pick<T['$inferInsert'], W>>> {
   const { name, table, written, hidden = [], sorts = [], filters = {} } = options;
-  const { normalize = normalizeTexts } = options;
+  const { kinds = {}, normalize = normalizeTexts } = options;
   const columns = Object.entries(getTableColumns(table)).filter(
     ([column]) => !(hidden as readonly string[]).includes(column),
   );
@@ -72,6 +77,12 @@ export function defineEntity<
     table,
     columns: Object.fromEntries(columns),
     written,
+    kinds: {
+      ...Object.fromEntries(
+        written.map((column) => [column, kindOfColumn(table[column as never])]),
+      ),
+      ...(kinds as Record<string, ColumnKind<unknown>>),
+    },
     normalize,
     hasUniqueValues: hasUniqueValues(table),
     sorts: ['createdAt', 'updatedAt', ...sorts],

@@ -6,6 +6,7 @@ import { FITS, isMeasured, MAX_PAGE_BYTES, measuredRows, PageBytes } from '../qu
 import { statementCache, withPlainRows } from '../query/prepared.js';
 import type { Entity, EntityRow } from './entity.js';
 import type { FilterValues } from './filters.js';
+import { type ExportOptions, exportRows } from './row-export.js';
 
 /** Where a page ends: the sort key and the id of its last row. */
 export interface Position {
@@ -102,6 +103,26 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
       .limit(sql.placeholder('limit'));
   }
 
+  /**
+   * Writes all rows that the filters let through to a file, as they stand at one moment, and resolves
+   * with their number. Throws `invalid_value` as `list` does.
+   */
+  async function exportTo(
+    { sort, filters = {} }: Pick<ListQuery, 'sort' | 'filters'>,
+    options: ExportOptions,
+  ): Promise<number> {
+    const { by, descending } = orderOf(entity, sort);
+    const direction = sql.raw(descending ? 'desc' : 'asc');
+    const conditions = namesOf(entity, filters).map((name) =>
+      entity.filters[name]!.where(sql`${sql.param(toValue(filters[name]))}`),
+    );
+    return await exportRows(db, entity, {
+      where: and(...conditions),
+      orderBy: sql`${entity.columns[by]} ${direction}, ${entity.table.id} ${direction}`,
+      ...options,
+    });
+  }
+
   /** The same for a long page. The row behind the last that fits has no id. */
   function measured(found: SQLWrapper) {
     const { table, columns } = entity;
@@ -114,7 +135,7 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
     return db.select({ ...columns, id }).from(new Subquery(rows, columns, getTableName(table)));
   }
 
-  return { list };
+  return { list, exportTo };
 }
 
 /** Whether the values of a column may be long. */

@@ -16,10 +16,10 @@ import { mergeMap, type Observable } from 'rxjs';
 import type { Db } from '../../db/connection.js';
 import { replicasOf } from '../../db/replicas/replicas.js';
 import { CONSISTENCY_TOKEN } from '../answers/consistency-token.js';
+import { SWAGGER } from './swagger-metadata.js';
 
 const DATABASE = 'http/database';
 const DECORATED = 'http/consistency';
-const API_RESPONSES = 'swagger/apiResponse';
 
 /** Sets the injection token of the database that the routes of a controller write to. */
 export const WritesTo = (database: symbol) => SetMetadata(DATABASE, database);
@@ -83,7 +83,7 @@ const TAKES_TOKEN = ApiHeader({
 
 /** Adds the header to each success that the route documents. */
 function documentToken(handler: object): void {
-  const responses = Reflect.getMetadata(API_RESPONSES, handler) as Record<string, Documented>;
+  const responses = Reflect.getMetadata(SWAGGER.responses, handler) as Record<string, Documented>;
   const reference = { $ref: `#/components/headers/${CONSISTENCY_TOKEN}` };
   for (const [status, response] of Object.entries(responses ?? {})) {
     if (status.startsWith('2')) {

@@ -86,6 +86,11 @@ function problemsOf(options: EndpointOptions, readsBody: boolean): ProblemCode[]
   return [...new Set(all)];
 }
 
+/** The class of the query of a handler whose parameter has a type that is not known to the compiler. */
+export function QueryClass(query: Type): MethodDecorator {
+  return (target, key) => setTypes(target, key, { [RouteParamtypes.QUERY]: query });
+}
+
 /** Writes the metadata that TypeScript would emit for parameters of these classes. */
 function setTypes(target: object, key: string | symbol, types: Record<string, Type | undefined>) {
   const args = (Reflect.getMetadata(ROUTE_ARGS_METADATA, target.constructor, key) ?? {}) as Record<

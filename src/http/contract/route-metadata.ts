@@ -2,24 +2,21 @@ import 'reflect-metadata';
 import { type ExecutionContext, SetMetadata } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
+import { SWAGGER } from './swagger-metadata.js';
 
 /** A controller's method, as Nest's ExecutionContext returns it. */
 export type Handler = ReturnType<ExecutionContext['getHandler']>;
 
-/** The metadata key of @ApiConsumes. The guards read it, so a route accepts what its documentation says. */
-const API_CONSUMES = 'swagger/apiConsumes';
-
 /** Returns the media types that a handler reads, from its @ApiConsumes; empty if it reads no body. */
 export function mediaTypesOf(handler: Handler): readonly string[] {
-  return (Reflect.getMetadata(API_CONSUMES, handler) as string[] | undefined) ?? [];
+  return (Reflect.getMetadata(SWAGGER.consumes, handler) as string[] | undefined) ?? [];
 }
 
-const API_PRODUCES = 'swagger/apiProduces';
 const JSON_ALONE = ['application/json'];
 
 /** Returns the media types that a handler may answer, from its @ApiProduces; the default is JSON. */
 export function answerTypesOf(handler: Handler): readonly string[] {
-  return (Reflect.getMetadata(API_PRODUCES, handler) as string[] | undefined) ?? JSON_ALONE;
+  return (Reflect.getMetadata(SWAGGER.produces, handler) as string[] | undefined) ?? JSON_ALONE;
 }
 
 const STREAMED_BODY = 'http/streamedBody';

@@ -3,6 +3,7 @@ import type { Type } from '@nestjs/common';
 import { PARAMTYPES_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
 import type { Handler } from './route-metadata.js';
+import { documentedProperty, SWAGGER } from './swagger-metadata.js';
 
 /** The body or the query of a request, and the DTO class that the handler declares for it. */
 export interface ValidatedPart {
@@ -46,10 +47,10 @@ function takeOverMethod(methods: Methods, name: string, args: RouteArgs): void {
   }
   if (parts.length === 0) return;
   const handler = methods[name]!;
-  const others = (Reflect.getMetadata(API_PARAMETERS, handler) ?? []) as object[];
+  const others = (Reflect.getMetadata(SWAGGER.parameters, handler) ?? []) as object[];
   const documented = [...parts.flatMap(documentationOf), ...others];
   Reflect.defineMetadata(VALIDATED_PARTS, parts, handler);
-  Reflect.defineMetadata(API_PARAMETERS, documented, handler);
+  Reflect.defineMetadata(SWAGGER.parameters, documented, handler);
 }
 
 const PARTS: Record<string, ValidatedPart['type']> = {
@@ -61,17 +62,12 @@ const PARTS: Record<string, ValidatedPart['type']> = {
  * The metadata that @nestjs/swagger derives from `@Body()` and `@Query()` with a DTO class, written as
  * explicit parameters. Its decorator ApiQuery cannot be used: it leaves out every enum of a class.
  */
-const API_PARAMETERS = 'swagger/apiParameters';
-const MODEL_PROPERTIES = 'swagger/apiModelPropertiesArray';
-const MODEL_PROPERTY = 'swagger/apiModelProperties';
-
 function documentationOf({ type, metatype }: ValidatedPart): object[] {
   if (type === 'body') return [{ in: 'body', type: metatype, required: true }];
   const prototype = metatype.prototype as object;
-  const names = (Reflect.getMetadata(MODEL_PROPERTIES, prototype) ?? []) as `:${string}`[];
+  const names = (Reflect.getMetadata(SWAGGER.properties, prototype) ?? []) as `:${string}`[];
   return names.map((property) => {
     const name = property.slice(1);
-    const options = Reflect.getMetadata(MODEL_PROPERTY, prototype, name) as object;
-    return { name, required: true, in: 'query', ...options };
+    return { name, required: true, in: 'query', ...documentedProperty(metatype, name) };
   });
 }

@@ -39,6 +39,7 @@ export const PROJECT = defineEntity({
   name: 'project',
   table: projects,
   written: WRITTEN,
+  kinds: PROJECT_VALUES,
   hidden: ['search'],
   sorts: ['name'],
   normalize: normalized,

@@ -2,11 +2,13 @@ import { DEFAULT_LIMIT } from '../../entity/keyset-list.js';
 import { desc, sql } from 'drizzle-orm';
 import type { Db } from '../../connection.js';
 import type { Author } from '../../entity/author.js';
+import type { ExportOptions } from '../../entity/row-export.js';
 import { createVersionedRows, type WriteOptions } from '../../entity/versioned-rows.js';
 import { prepareOnce } from '../../query/prepared.js';
 import { type Project, projects } from '../../schema.js';
 import { PROJECT, type ProjectValues } from './columns.js';
 import { type ProjectOperation, writeProjects } from './project-batch.js';
+import { exportProjects, type ExportQuery } from './project-export.js';
 import { PROJECT_FIELDS } from './project-list-query.js';
 import { createProjectLists } from './project-list.js';
 
@@ -88,6 +90,9 @@ export function createProjectsFactory(db: Db) {
     putProject,
     updateProject,
     deleteProject,
+    /** Writes all projects that the query selects to a file; resolves with their number. */
+    exportProjects: (query: ExportQuery, options: ExportOptions) =>
+      exportProjects(db, query, options),
     /** As `writeProjects` in project-batch.ts describes it. */
     writeProjects: (operations: ProjectOperation[], by?: Author) =>
       writeProjects(db, operations, by),

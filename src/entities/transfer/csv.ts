@@ -1,16 +1,10 @@
-import { kindOf, type ProjectValues, WRITTEN } from '../../db/factories/projects/columns.js';
-import { PROJECT_FIELDS } from '../../db/factories/projects/project-list-query.js';
 import { answerable, type Fault, MAX_FAULTS, Problem } from '../../http/problems/problem.js';
 import { mapInTurns } from '../../http/server/turns.js';
 import { cellsOf, type Delimiter, DELIMITERS } from './csv-cells.js';
+import type { EntityFile } from './entity-file.js';
 import { type FileRow, refused } from './file-row.js';
 import { isTooLarge } from './ndjson.js';
 import { type FileRecord, recordsOf } from './records.js';
-
-const REQUIRED: string[] = WRITTEN;
-const KNOWN = new Set<string>(PROJECT_FIELDS);
-/** An empty cell of these is one that is not there. */
-const OPTIONAL = new Set(PROJECT_FIELDS.filter((field) => !REQUIRED.includes(field)) as string[]);
 
 export interface CsvOptions {
   /** Default: the one that the first row uses. */
@@ -19,69 +13,79 @@ export interface CsvOptions {
 
 /** What the first row says. */
 interface Header {
+  file: EntityFile;
   columns: string[];
   delimiter: Delimiter;
 }
 
 /**
  * The rows of a CSV file (RFC 4180), some at a time. The first row names the columns, in any order;
- * `technologies` is a JSON list. A row such as `sep=;` before it, which Excel writes, names the
+ * a list is JSON. A row such as `sep=;` before it, which Excel writes, names the
  * delimiter. Rows without any content and empty last columns are passed over.
  *
  * Throws `validation_failed`, before any row, when a column is missing, unknown or there twice.
  */
 export async function* readCsv(
+  file: EntityFile,
   source: AsyncIterable<Uint8Array>,
   options: CsvOptions = {},
 ): AsyncGenerator<FileRow[]> {
   let { delimiter } = options;
-  const delimiterIn = (row: Buffer) => (delimiter ??= delimiterOf(row.toString())).charCodeAt(0);
+  const delimiterIn = (row: Buffer) =>
+    (delimiter ??= delimiterOf(file, row.toString())).charCodeAt(0);
   let header: Header | undefined;
   for await (const records of recordsOf(source, { delimiterIn })) {
     if (!header && records[0] && SEPARATOR.test(records[0].bytes.toString())) records.shift();
     const first = header ? undefined : records.shift();
-    if (first) header = { delimiter: delimiter!, columns: columnsOf(first, delimiter!) };
+    if (first)
+      header = { file, delimiter: delimiter!, columns: columnsOf(file, first, delimiter!) };
     const known = header;
     if (known) yield* mapInTurns(records, (record) => rowOf(record, known));
   }
-  if (!header) throw wrongColumns(MISSING);
+  if (!header) throw wrongColumns(file, missingOf(file));
 }
 
 const SEPARATOR = /^sep=([,;\t])$/i;
 
 /** The one that `sep=` names, or else the one that gives most of the columns. */
-function delimiterOf(firstRow: string): Delimiter {
+function delimiterOf(file: EntityFile, firstRow: string): Delimiter {
   const named = SEPARATOR.exec(firstRow)?.[1] as Delimiter | undefined;
   const columnsBy = (delimiter: Delimiter) => {
     const cells = cellsOf(firstRow, delimiter);
-    return Array.isArray(cells) ? cells.filter((cell) => KNOWN.has(cell)).length : 0;
+    return Array.isArray(cells) ? cells.filter((cell) => isKnown(file, cell)).length : 0;
   };
   return named ?? DELIMITERS.reduce((a, b) => (columnsBy(b) > columnsBy(a) ? b : a));
 }
 
-function columnsOf({ bytes, fault }: FileRecord, delimiter: Delimiter): string[] {
+function columnsOf(file: EntityFile, { bytes, fault }: FileRecord, delimiter: Delimiter): string[] {
   const cells = fault === undefined ? cellsOf(bytes.toString(), delimiter) : { fault };
-  if (!Array.isArray(cells)) throw wrongColumns([{ path: '', message: cells.fault }]);
+  if (!Array.isArray(cells)) throw wrongColumns(file, [{ path: '', message: cells.fault }]);
   const names = withoutLast(cells, 0);
   const seen = new Set<string>();
-  const faults = MISSING.filter(({ path }) => !names.includes(path));
+  const faults = missingOf(file).filter(({ path }) => !names.includes(path));
   for (const path of names) {
-    if (!KNOWN.has(path)) faults.push({ path, message: 'there is no such column' });
+    if (!isKnown(file, path)) faults.push({ path, message: 'there is no such column' });
     else if (seen.has(path)) faults.push({ path, message: 'is there twice' });
     seen.add(path);
     if (faults.length >= MAX_FAULTS) break;
   }
-  if (faults.length > 0) throw wrongColumns(faults);
+  if (faults.length > 0) throw wrongColumns(file, faults);
   return names;
 }
 
-const MISSING: Fault[] = REQUIRED.map((path) => ({ path, message: 'is missing' }));
+function missingOf({ kinds }: EntityFile): Fault[] {
+  return [...kinds.keys()].map((path) => ({ path, message: 'is missing' }));
+}
 
-function wrongColumns(faults: Fault[]): Problem {
+function isKnown({ kinds, optional }: EntityFile, column: string): boolean {
+  return kinds.has(column) || optional.includes(column);
+}
+
+function wrongColumns({ kinds, optional }: EntityFile, faults: Fault[]): Problem {
   const errors = faults.map((fault) => ({ line: 1, ...answerable(fault) }));
   return new Problem(
     'validation_failed',
-    `The first row of the file must name its columns: ${REQUIRED.join(', ')} and, where they are given, ${[...OPTIONAL].join(', ')}. Between them stand commas, semicolons or tabs, and the text is UTF-8 ("CSV UTF-8" in Excel). errors says what is wrong.`,
+    `The first row of the file must name its columns: ${[...kinds.keys()].join(', ')} and, where they are given, ${optional.join(', ')}. Between them stand commas, semicolons or tabs, and the text is UTF-8 ("CSV UTF-8" in Excel). errors says what is wrong.`,
     { errors },
   );
 }
@@ -98,40 +102,33 @@ function rowOf({ line, bytes, fault }: FileRecord, header: Header): FileRow | un
   if (fault !== undefined) return refused(line, '', fault);
   const found = cellsOf(bytes.toString(), header.delimiter);
   if (!Array.isArray(found)) return refused(line, '', found.fault);
-  const { columns } = header;
+  const { file, columns } = header;
   const cells = found.length > columns.length ? withoutLast(found, columns.length) : found;
   if (cells.every((cell) => cell === '')) return undefined;
   const left = columns.slice(cells.length);
-  if (cells.length > columns.length || !left.every((column) => OPTIONAL.has(column))) {
+  if (cells.length > columns.length || !left.every((column) => file.optional.includes(column))) {
     const counts = `has ${cells.length} cells for the ${columns.length} columns`;
     return refused(line, '', `${counts}: a cell with the delimiter in it stands in quotes`);
   }
-  return valuesOf(line, cells, columns);
+  return valuesOf(line, cells, header);
 }
 
-function valuesOf(line: number, cells: string[], columns: string[]): FileRow {
+function valuesOf(line: number, cells: string[], { file, columns }: Header): FileRow {
   const value: Record<string, unknown> = {};
   for (const [i, cell] of cells.entries()) {
     const column = columns[i]!;
-    if (cell === '' && OPTIONAL.has(column)) continue;
-    value[column] = valueOf(column, cell);
-    if (value[column] === undefined) return refused(line, column, ruleOf(column));
+    if (cell === '' && file.optional.includes(column)) continue; // it is not given
+    value[column] = valueOf(file, column, cell);
+    if (value[column] === undefined)
+      return refused(line, column, file.kinds.get(column)?.cellRule ?? 'holds no value');
   }
   return { line, value };
 }
 
 /** Undefined for a cell that holds no value of the column. */
-function valueOf(column: string, cell: string): unknown {
+function valueOf({ kinds }: EntityFile, column: string, cell: string): unknown {
   if (column === 'version') return /^\d{1,15}$/.test(cell) ? Number(cell) : cell;
-  if (!isWritten(column)) return cell;
-  const kind = kindOf(column);
+  const kind = kinds.get(column);
+  if (!kind) return cell;
   return kind.isJson && isTooLarge(cell) ? undefined : kind.fromCell(cell);
-}
-
-function ruleOf(column: string): string {
-  return isWritten(column) ? kindOf(column).cellRule : 'holds no value';
-}
-
-function isWritten(column: string): column is keyof ProjectValues {
-  return REQUIRED.includes(column);
 }

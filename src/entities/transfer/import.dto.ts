@@ -3,12 +3,12 @@ import { Transform } from 'class-transformer';
 import { IsIn, IsOptional } from 'class-validator';
 import { BooleanParameter } from '../../http/contract/boolean-parameter.js';
 import { FaultDto } from '../../http/problems/problem.dto.js';
-import { type Delimiter, DELIMITER_NAMES, DELIMITERS } from '../transfer/csv-cells.js';
-import type { ImportReport } from '../transfer/import-projects.js';
+import { type Delimiter, DELIMITER_NAMES, DELIMITERS } from './csv-cells.js';
+import type { ImportReport } from './file-import.js';
 
 const ON_ERROR = ['abort', 'skip'] as const;
 
-export class ImportProjectsQuery {
+export class ImportQuery {
   @ApiPropertyOptional({
     enum: ON_ERROR,
     default: 'abort',

@@ -1,4 +1,4 @@
-import type { ExportFormat } from '../../db/factories/projects/project-export.js';
+import type { ExportFormat } from '../../db/entity/row-export.js';
 import { notValid } from '../../http/problems/problem.js';
 
 /** The media types of each format, the usual one first. NDJSON has no registered type, and so several. */

@@ -1,16 +1,13 @@
 import { type Author, setWriteAuthor } from '../../db/entity/author.js';
 import type { Db } from '../../db/connection.js';
 import { asDataError, DataError } from '../../db/errors.js';
-import type { ExportFormat } from '../../db/factories/projects/project-export.js';
-import {
-  compareRows,
-  type ImportCounts,
-  importRows,
-} from '../../db/factories/projects/project-import.js';
+import type { ExportFormat } from '../../db/entity/row-export.js';
+import { compareRows, type ImportCounts, importRows } from '../../db/entity/row-import.js';
 import type { Fault } from '../../http/problems/problem.js';
 import { type Batch, Batches } from './batches.js';
 import { readCsv } from './csv.js';
 import type { Delimiter } from './csv-cells.js';
+import type { EntityFile } from './entity-file.js';
 import { readNdjson } from './ndjson.js';
 
 export interface ImportOptions {
@@ -46,12 +43,13 @@ export class ImportRefused extends Error {
 }
 
 /** Opens a file, imports it whole and closes it, as FileImport describes. */
-export async function importProjects(
+export async function importFile(
   db: Db,
+  kind: EntityFile,
   source: AsyncIterable<Uint8Array>,
   options: ImportOptions,
 ): Promise<ImportReport> {
-  const file = new FileImport(source, options);
+  const file = new FileImport(kind, source, options);
   try {
     await file.begin();
     return await file.write(db);
@@ -63,23 +61,25 @@ export async function importProjects(
 const NONE: ImportCounts = { created: 0, replaced: 0, unchanged: 0 };
 
 /**
- * Writes the projects of a file as it is read, in one transaction: all rows, or with `skip` all that
+ * Writes the rows of a file as it is read, in one transaction: all rows, or with `skip` all that
  * are not refused; nothing when reading or writing fails. While the database writes, one more batch is
  * read and then no more.
  *
- * A row whose id exists replaces the project, unless that has the same name, description and
- * technologies; any other creates one, with the id, times and version that it gives. Rows take effect
- * in the order of the file.
+ * A row whose id exists replaces that row, unless it has the same values already; any other creates
+ * one, with the id, times and version that it gives. Rows take effect in the order of the file.
  */
 export class FileImport {
   readonly #batches: Batches;
+  readonly #file: EntityFile;
   readonly #options: ImportOptions;
   #first: Batch | undefined;
 
-  constructor(source: AsyncIterable<Uint8Array>, options: ImportOptions) {
+  constructor(file: EntityFile, source: AsyncIterable<Uint8Array>, options: ImportOptions) {
     const { format, delimiter, onError, dryRun, onProgress } = options;
-    const rows = { ndjson: readNdjson, csv: readCsv }[format](source, { delimiter });
-    this.#batches = new Batches(rows, { skip: onError === 'skip' || dryRun === true, onProgress });
+    const rows = format === 'csv' ? readCsv(file, source, { delimiter }) : readNdjson(source);
+    const skip = onError === 'skip' || dryRun === true;
+    this.#file = file;
+    this.#batches = new Batches(file, rows, { skip, onProgress });
     this.#options = options;
   }
 
@@ -113,7 +113,7 @@ export class FileImport {
   async #compareAll(db: Db): Promise<ImportCounts> {
     const counts = { ...NONE };
     for (let batch = this.#first; batch; batch = await this.#batches.next()) {
-      add(counts, await compareRows(db, batch.rows));
+      add(counts, await compareRows(db, this.#file.entity, batch.rows));
     }
     return counts;
   }
@@ -126,7 +126,7 @@ export class FileImport {
     try {
       return await db.transaction(async (tx) => {
         await setWriteAuthor(tx, by);
-        const counts = await writeBatches(tx, first, this.#batches);
+        const counts = await this.#writeBatches(tx, first);
         if (this.#batches.isOver) throw refused;
         return counts;
       });
@@ -135,24 +135,28 @@ export class FileImport {
       throw error;
     }
   }
-}
 
-async function writeBatches(tx: Db, first: Batch, batches: Batches): Promise<ImportCounts> {
-  const counts = { ...NONE };
-  for (let batch: Batch | undefined = first; batch;) {
-    const [next, written]: [Batch | undefined, ImportCounts] = await Promise.all([
-      batches.next(),
-      write(tx, batch),
-    ]);
-    add(counts, written);
-    batch = next;
+  async #writeBatches(tx: Db, first: Batch): Promise<ImportCounts> {
+    const counts = { ...NONE };
+    for (let batch: Batch | undefined = first; batch;) {
+      const [next, written]: [Batch | undefined, ImportCounts] = await Promise.all([
+        this.#batches.next(),
+        write(tx, this.#file, batch),
+      ]);
+      add(counts, written);
+      batch = next;
+    }
+    return counts;
   }
-  return counts;
 }
 
-async function write(tx: Db, { rows, lines }: Batch): Promise<ImportCounts> {
+async function write(
+  tx: Db,
+  { entity }: EntityFile,
+  { rows, lines }: Batch,
+): Promise<ImportCounts> {
   try {
-    return await importRows(tx, rows);
+    return await importRows(tx, entity, rows);
   } catch (error) {
     // What the rules here let through and a constraint of the operator's own does not.
     if (asDataError(error)?.code !== 'invalid_value') throw error;

@@ -14,15 +14,27 @@ const END_AFTER_MS = 1000;
 
 type Kind = 'import' | 'export';
 
+type Counts = Record<Kind | 'beginning', number>;
+
+/** The transfers of all entities on one database share its connections, and so one count. */
+const countsOfDatabases = new WeakMap<Db, Counts>();
+
+function countsOf(db: Db): Counts {
+  const counts = countsOfDatabases.get(db) ?? { import: 0, export: 0, beginning: 0 };
+  countsOfDatabases.set(db, counts);
+  return counts;
+}
+
 /** The imports and exports under way, each of which holds a connection for as long as its client takes. */
 export class Transfers implements OnModuleDestroy {
   readonly limits: TransferLimits & { ofAKind: number; atOnce: number };
-  readonly #underWay = { import: 0, export: 0, beginning: 0 };
+  readonly #underWay: Counts;
   readonly #ending = new AbortController();
 
   constructor(private readonly db: Db) {
     const spare = Math.max(1, mostConnections(db) - 1);
     const ofAKind = Math.min(MAX_OF_A_KIND, Math.max(1, Math.floor(spare / 3)));
+    this.#underWay = countsOf(db);
     setMaxListeners(0, this.signal); // each transfer listens
     this.limits = { ...DEFAULT_LIMITS, ofAKind, atOnce: Math.min(spare, 2 * ofAKind) };
   }

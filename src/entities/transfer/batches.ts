@@ -1,13 +1,13 @@
-import { kindOf, WRITTEN } from '../../db/factories/projects/columns.js';
-import type { ProjectRow } from '../../db/factories/projects/project-import.js';
+import type { ImportRow } from '../../db/entity/row-import.js';
 import { answerable, type Fault } from '../../http/problems/problem.js';
 import { Turn } from '../../http/server/turns.js';
 import { type Checked, checkRow, plainRow, rowIfValid } from './check-row.js';
+import type { EntityFile } from './entity-file.js';
 import type { FileRow } from './file-row.js';
 
 /** Rows that are written together: their ids differ. */
 export interface Batch {
-  rows: ProjectRow[];
+  rows: ImportRow[];
   /** The lines of the first and the last. */
   lines: [first: number, last: number];
 }
@@ -39,9 +39,16 @@ export class Batches {
   readonly #skip: boolean;
   readonly #onProgress: ((rows: number) => void) | undefined;
   readonly #batches: AsyncGenerator<Batch>;
-  #collected = new Collected();
+  readonly #file: EntityFile;
+  #collected: Collected;
 
-  constructor(rows: AsyncIterable<FileRow[]>, { skip, onProgress }: BatchesOptions) {
+  constructor(
+    file: EntityFile,
+    rows: AsyncIterable<FileRow[]>,
+    { skip, onProgress }: BatchesOptions,
+  ) {
+    this.#file = file;
+    this.#collected = new Collected(file);
     this.#skip = skip;
     this.#onProgress = onProgress;
     this.#batches = this.#collect(rows);
@@ -73,14 +80,14 @@ export class Batches {
     for await (const block of rows) {
       for (const row of block) {
         if (turn.isOver) await turn.next();
-        const project = (row.value && plainRow(row.value)) ?? (await this.#check(row));
+        const checked = (row.value && plainRow(this.#file, row.value)) ?? (await this.#check(row));
         this.read++;
-        if (!project) {
+        if (!checked) {
           // At once, so that nobody waits for what will not be written.
           if (this.refused === 1 && !this.#skip) yield this.#take();
         } else if (!this.isOver) {
-          if (this.#collected.isFullFor(project)) yield this.#take();
-          this.#collected.add(project, row.line);
+          if (this.#collected.isFullFor(checked)) yield this.#take();
+          this.#collected.add(checked, row.line);
         }
       }
       this.#onProgress?.(this.read);
@@ -89,13 +96,13 @@ export class Batches {
   }
 
   /** The row, or undefined for one that is refused. After the first hundred the reason is not looked for. */
-  async #check({ line, value, faults = [] }: FileRow): Promise<ProjectRow | undefined> {
+  async #check({ line, value, faults = [] }: FileRow): Promise<ImportRow | undefined> {
     if (this.refused >= MOST_REFUSED_ROWS) {
-      const row = value && rowIfValid(value);
+      const row = value && rowIfValid(this.#file, value);
       if (!row) this.refused++;
       return row;
     }
-    const checked: Checked = value ? await checkRow(value) : { faults };
+    const checked: Checked = value ? await checkRow(this.#file, value) : { faults };
     if (checked.row) return checked.row;
     this.refused++;
     const told = checked.faults.slice(0, MOST_FAULTS_OF_A_ROW);
@@ -105,18 +112,23 @@ export class Batches {
 
   #take(): Batch {
     const { rows, lines } = this.#collected;
-    this.#collected = new Collected();
+    this.#collected = new Collected(this.#file);
     return { rows, lines };
   }
 }
 
 class Collected {
-  readonly rows: ProjectRow[] = [];
+  readonly rows: ImportRow[] = [];
   readonly lines: [number, number] = [0, 0];
   readonly #ids = new Set<string>();
+  readonly #kinds: EntityFile['kinds'];
   #characters = 0;
 
-  isFullFor({ id }: ProjectRow): boolean {
+  constructor({ kinds }: EntityFile) {
+    this.#kinds = kinds;
+  }
+
+  isFullFor({ id }: ImportRow): boolean {
     return (
       this.rows.length >= MOST_ROWS ||
       this.#characters >= MOST_CHARACTERS ||
@@ -124,11 +136,11 @@ class Collected {
     );
   }
 
-  add(row: ProjectRow, line: number): void {
+  add(row: ImportRow, line: number): void {
     if (this.rows.length === 0) this.lines[0] = line;
     this.lines[1] = line;
     this.rows.push(row);
     if (row.id) this.#ids.add(row.id);
-    for (const name of WRITTEN) this.#characters += kindOf(name).lengthOf(row[name]);
+    for (const [name, kind] of this.#kinds) this.#characters += kind.lengthOf(row[name as never]);
   }
 }

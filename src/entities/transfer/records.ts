@@ -16,7 +16,7 @@ interface Options {
   delimiterIn?: (firstRow: Buffer) => number;
 }
 
-/** Twice what a project can take, written as lavishly as JSON allows. */
+/** Also the longest row of projects fits, however JSON writes it: a project takes half of this. */
 export const MAX_RECORD_BYTES = 1024 * 1024;
 /** What is looked at together, however small the parts are that it comes in. */
 const BLOCK_BYTES = 64 * 1024;

@@ -1,0 +1,160 @@
+import { type SQL, sql } from 'drizzle-orm';
+import type { Db } from '../connection.js';
+import { copyOut } from '../driver/copy.js';
+import { momentIn } from '../driver/text-format.js';
+import type { ColumnKind } from './column-kinds.js';
+import type { Entity } from './entity.js';
+import { writtenKinds } from './written-columns.js';
+
+export const EXPORT_FORMATS = ['ndjson', 'csv'] as const;
+export type ExportFormat = (typeof EXPORT_FORMATS)[number];
+
+/** Which rows a file holds, and in which order. */
+export interface Selection {
+  where: SQL | undefined;
+  orderBy: SQL;
+}
+
+/** What a file is, and where it goes. */
+export interface ExportOptions {
+  format: ExportFormat;
+  /** Begins with a byte order mark; for CSV. */
+  bom?: boolean;
+  /**
+   * Takes the next part of the file, and how many rows there are with it, and resolves when it can
+   * take another; to reject ends the export.
+   */
+  write: (part: Buffer, rows: number) => Promise<void>;
+}
+
+/** U+FEFF in UTF-8, as a string of one character a byte. */
+const BOM = '\xef\xbb\xbf';
+/** About as much as is written at once; a row may be longer. */
+const PART_BYTES = 64 * 1024;
+
+/**
+ * Writes all rows that are selected, as they stand at one moment, and resolves with their
+ * number. `db` is a pool, of which one connection is used for as long as `write` takes. Nothing is
+ * written before the first part is whole, so that what fails at once can still be told.
+ */
+export async function exportRows(
+  db: Db,
+  entity: Entity,
+  { where, orderBy, format, bom, write }: Selection & ExportOptions,
+): Promise<number> {
+  const layout = LAYOUTS[format](entity);
+  const { table } = entity;
+  const { createdAt, updatedAt, version } = table;
+  const selected = db
+    .select({ head: layout.head.as('head'), createdAt, updatedAt, version })
+    .from(table)
+    .where(where)
+    .orderBy(orderBy)
+    .getSQL();
+  const part = new Part(bom ? BOM + layout.header : layout.header);
+  let rows = 0;
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const bytes of copyOut(db, selected)) {
+    const sent = rest.length > 0 ? Buffer.concat([rest, bytes]) : bytes;
+    let at = 0;
+    for (let end = rowEnd(sent, at); end > 0; end = rowEnd(sent, at)) {
+      if (!part.hasRoomFor(end - at)) await write(part.take(), rows);
+      part.addRow(sent, at, layout.tailOf);
+      at = end;
+      rows++;
+    }
+    rest = sent.subarray(at);
+  }
+  await write(part.take(), rows);
+  return rows;
+}
+
+/*
+ * A row as COPY sends it: the number of columns (two bytes), and of each its length (four) and its value.
+ * The first is the text of all but the last three, which are numbers of eight, eight and four bytes:
+ * the database would take longer to write them than it takes here.
+ */
+const TEXT_AT = 6;
+const NUMBERS_BYTES = 3 * 4 + 8 + 8 + 4;
+/** At the most, of what is written for the three. */
+const TAIL_BYTES = 128;
+
+/** Where the row ends that begins at `at`; 0 if these bytes do not hold it, or there is none. */
+function rowEnd(bytes: Buffer, at: number): number {
+  if (bytes.length < at + TEXT_AT) return 0;
+  const end = at + TEXT_AT + bytes.readInt32BE(at + 2) + NUMBERS_BYTES;
+  return bytes.length < end ? 0 : end;
+}
+
+/** What is written next, in memory of its own. */
+class Part {
+  #bytes = Buffer.allocUnsafe(PART_BYTES);
+  #length: number;
+
+  constructor(header: string) {
+    this.#length = this.#bytes.write(header, 'latin1');
+  }
+
+  hasRoomFor(rowBytes: number): boolean {
+    return this.#length + rowBytes + TAIL_BYTES <= this.#bytes.length;
+  }
+
+  addRow(row: Buffer, at: number, tailOf: Layout['tailOf']): void {
+    const textBytes = row.readInt32BE(at + 2);
+    const numbers = at + TEXT_AT + textBytes;
+    if (!this.hasRoomFor(textBytes)) this.#bytes = Buffer.allocUnsafe(textBytes + TAIL_BYTES);
+    this.#length += row.copy(this.#bytes, this.#length, at + TEXT_AT, numbers);
+    const createdAt = momentIn(row, numbers + 4);
+    const updatedAt = momentIn(row, numbers + 16);
+    const tail = tailOf(createdAt, updatedAt, row.readInt32BE(numbers + 28));
+    this.#length += this.#bytes.write(tail, this.#length, 'latin1');
+  }
+
+  take(): Buffer {
+    const taken = this.#bytes.subarray(0, this.#length);
+    this.#bytes = Buffer.allocUnsafe(PART_BYTES);
+    this.#length = 0;
+    return taken;
+  }
+}
+
+/** How a format writes a row. */
+interface Layout {
+  header: string;
+  /** All but the last three columns. */
+  head: SQL<string>;
+  tailOf: (createdAt: string, updatedAt: string, version: number) => string;
+}
+
+/** The id, and behind it each written column in the form of its kind. */
+function headOf(
+  entity: Entity,
+  id: SQL,
+  form: (kind: ColumnKind<unknown>, name: string) => SQL,
+): SQL<string> {
+  const written = writtenKinds(entity).map(([name, kind]) => form(kind, name));
+  return sql`${sql.join([id, ...written], sql` || `)}`;
+}
+
+const LAYOUTS: Record<ExportFormat, (entity: Entity) => Layout> = {
+  ndjson: (entity) => ({
+    header: '',
+    head: headOf(
+      entity,
+      sql`'{"id":"' || ${entity.table.id} || '"'`,
+      (kind, name) => sql`${sql.raw(`',"${name}":'`)} || ${kind.json(entity.columns[name]!)}`,
+    ),
+    tailOf: (createdAt, updatedAt, version) =>
+      `,"createdAt":"${createdAt}","updatedAt":"${updatedAt}","version":${version}}\n`,
+  }),
+  /** RFC 4180; the text of a client in quotes, whatever it holds. */
+  csv: (entity) => ({
+    header: `${['id', ...entity.written, 'createdAt', 'updatedAt', 'version'].join()}\r\n`,
+    head: headOf(
+      entity,
+      sql`${entity.table.id}`,
+      (kind, name) => sql`',' || ${kind.cell(entity.columns[name]!)}`,
+    ),
+    tailOf: (createdAt, updatedAt, version) => `,${createdAt},${updatedAt},${version}\r\n`,
+  }),
+};

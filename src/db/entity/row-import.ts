@@ -1,0 +1,136 @@
+import { type SQL, sql } from 'drizzle-orm';
+import type { PgColumn } from 'drizzle-orm/pg-core';
+import type { Db } from '../connection.js';
+import type { Entity, EntityRow } from './entity.js';
+import { WAS_INSERTED } from './first-version.js';
+import { columnOf, writtenKinds } from './written-columns.js';
+
+/** One row of an import: with an id it replaces the row, or is created under that id. */
+export type ImportRow<Values extends object = object> = Values & {
+  id?: string;
+  /**
+   * What a row that is created begins with: by default now, now and the first version after its
+   * history. A version that the history has already is raised in the same way, unless this brings
+   * back a deleted row exactly as it was. A row that exists keeps its own.
+   */
+  createdAt?: string;
+  updatedAt?: string;
+  version?: number;
+};
+
+export interface ImportCounts {
+  created: number;
+  replaced: number;
+  /** Those that stood already as the row has them: not written, their version is the same. */
+  unchanged: number;
+}
+
+/**
+ * Writes the rows in one statement, no two of them with the same id. Throws `invalid_value`,
+ * `already_exists`, `conflict`, `statement_timeout`.
+ */
+export async function importRows<Row extends EntityRow, Values extends object>(
+  db: Db,
+  entity: Entity<Row, Values>,
+  rows: ImportRow<Values>[],
+): Promise<ImportCounts> {
+  await lockRows(db, entity, rows);
+  const name = sql.raw(quoted(entity.name));
+  const columns = eachWritten(entity, (column) => column);
+  const [counted] = await db.execute<Written>(sql`
+    with written as (
+      insert into ${entity.table} as known (id, ${columns}, created_at, updated_at, version)
+      select coalesce(given.id, gen_random_uuid()), ${columns},
+        coalesce(created_at, now()), coalesce(updated_at, now()), ${firstVersionOf(entity)}
+      from ${given(entity, rows)} left join lateral (
+        select version, action, before from changes where entity_id = given.id and entity = ${name}
+        order by sequence desc limit 1
+      ) as last on true
+      on conflict (id) do update
+        set ${eachWritten(entity, (column) => sql`${column} = excluded.${column}`)}
+        where ${differs(entity, sql`excluded`)}
+      returning ${WAS_INSERTED} as created
+    )
+    select count(*) filter (where created)::integer as created,
+      count(*) filter (where not created)::integer as replaced
+    from written`);
+  return countsOf(rows, counted!);
+}
+
+/**
+ * Waits for whoever writes these rows now, so that the next statement sees what they did to the
+ * history. In the order of the ids, so that two imports do not deadlock.
+ */
+async function lockRows(db: Db, { table }: Entity, rows: ImportRow[]): Promise<void> {
+  const ids = rows.flatMap(({ id }) => id ?? []);
+  if (ids.length === 0) return;
+  await db.execute(
+    sql`select from ${table} where id = any(${sql.param(ids)}::uuid[]) order by id for update`,
+  );
+}
+
+/** Of a row of `given`, where `last` is the last change under its id. */
+function firstVersionOf({ name, table }: Entity): SQL {
+  return sql`case
+    when last.version is null then coalesce(given.version, 1)
+    when changes_may_follow(last.version, last.action, last.before, given.version,
+      ${sql.identifier(`${name}_document`)}(jsonb_populate_record(null::${table}, to_jsonb(given)))) then given.version
+    else next_version(last.version)
+  end`;
+}
+
+function quoted(name: string): string {
+  return `'${name.replaceAll("'", "''")}'`;
+}
+
+/** What `importRows` would count if each id came once; writes nothing and locks nothing. */
+export async function compareRows<Row extends EntityRow, Values extends object>(
+  db: Db,
+  entity: Entity<Row, Values>,
+  rows: ImportRow<Values>[],
+): Promise<ImportCounts> {
+  const [counted] = await db.execute<Written>(sql`
+    select count(*) filter (where known.id is null)::integer as created,
+      count(*) filter (where known.id is not null and ${differs(entity, sql`given`)})::integer as replaced
+    from ${given(entity, rows)} left join ${entity.table} as known on known.id = given.id`);
+  return countsOf(rows, counted!);
+}
+
+type Written = { created: number; replaced: number };
+
+function countsOf({ length }: ImportRow[], { created, replaced }: Written): ImportCounts {
+  return { created, replaced, unchanged: length - created - replaced };
+}
+
+function differs(entity: Entity, row: SQL): SQL {
+  const values = (of: SQL) => eachWritten(entity, (column) => sql`${of}.${column}`);
+  return sql`(${values(sql`known`)}) is distinct from (${values(row)})`;
+}
+
+/** The rows as a table, a parameter for each column however many they are. */
+function given(entity: Entity, rows: ImportRow[]): SQL {
+  const array = (type: string, valueOf: (row: ImportRow) => unknown) =>
+    sql`${sql.param(rows.map((row) => valueOf(row) ?? null))}::${sql.raw(type)}[]`;
+  const written = writtenKinds(entity).map(([name, kind]) =>
+    array(arrayTypeOf(entity.columns[name]!), (row) => kind.toParameter(row[name as never])),
+  );
+  return sql`unnest(
+      ${array('uuid', ({ id }) => id)}, ${sql.join(written, sql`, `)},
+      ${array('timestamptz', ({ createdAt }) => createdAt)},
+      ${array('timestamptz', ({ updatedAt }) => updatedAt)},
+      ${array('integer', ({ version }) => version)}
+    ) as given (id, ${eachWritten(entity, (column) => column)}, created_at, updated_at, version)`;
+}
+
+/** Without a length: what is too long is refused when it is stored, and not cut by the cast. */
+function arrayTypeOf(column: PgColumn): string {
+  return column.getSQLType().replace(/^varchar.*/, 'text');
+}
+
+/** The written columns, each in the same form, with commas between them. */
+function eachWritten(entity: Entity, form: (column: SQL) => SQL): SQL {
+  return sql.join(
+    entity.written.map((name) => form(columnOf(entity, name))),
+    sql`, `,
+  );
+}

@@ -1,0 +1,20 @@
+import { type SQL, sql } from 'drizzle-orm';
+import type { ColumnKind } from './column-kinds.js';
+import type { Entity } from './entity.js';
+
+/** The bare name of a column, which `given` and `excluded` of a statement have too. */
+export function columnOf(entity: Entity, name: string): SQL {
+  return sql`${sql.identifier(entity.columns[name]!.name)}`;
+}
+
+/** The written columns with their kinds. Throws TypeError where a kind is not known. */
+export function writtenKinds(entity: Entity): (readonly [string, ColumnKind<unknown>])[] {
+  return entity.written.map((name) => {
+    const kind = entity.kinds[name];
+    if (kind) return [name, kind] as const;
+    const type = entity.columns[name]?.getSQLType();
+    throw new TypeError(
+      `The ${entity.name} cannot be imported and exported: give \`defineEntity\` the kind of its column ${name} (${type}, perhaps null) in \`kinds\`.`,
+    );
+  });
+}

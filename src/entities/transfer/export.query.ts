@@ -1,0 +1,34 @@
+import type { Type } from '@nestjs/common';
+import { ApiPropertyOptional, OmitType } from '@nestjs/swagger';
+import { IsIn, IsOptional } from 'class-validator';
+import { EXPORT_FORMATS, type ExportFormat } from '../../db/entity/row-export.js';
+import { BooleanParameter } from '../../http/contract/boolean-parameter.js';
+
+/** The query of an export, with each filter under its name. */
+export interface ExportQuery {
+  sort: string;
+  format?: ExportFormat;
+  bom: boolean;
+}
+
+/** The class of the query of an export: the filters and the order of a list, without what pages need. */
+export function exportQueryOf<T extends { sort: string }, K extends keyof T>(
+  list: Type<T>,
+  ofPages: readonly K[],
+): Type<Omit<T, K> & ExportQuery> {
+  class Query extends OmitType(list as Type<object>, ofPages as readonly never[]) {
+    @ApiPropertyOptional({
+      enum: EXPORT_FORMATS,
+      description: 'What the file is; without it `Accept` says, and else it is `ndjson`.',
+    })
+    @IsOptional()
+    @IsIn(EXPORT_FORMATS, { message: `must be one of: ${EXPORT_FORMATS.join(', ')}` })
+    format?: ExportFormat;
+
+    @BooleanParameter(
+      'Begin a CSV file with a byte order mark, by which Excel knows that the text is UTF-8. The import passes over it.',
+    )
+    bom: boolean = false;
+  }
+  return Query as unknown as Type<Omit<T, K> & ExportQuery>;
+}

@@ -1,0 +1,25 @@
+import 'reflect-metadata';
+import type { Type } from '@nestjs/common';
+
+/**
+ * Every metadata key of @nestjs/swagger 12.0 that is read or written here: its decorators do not give
+ * access to them. test/canaries/swagger.spec.ts says when one has changed.
+ */
+export const SWAGGER = {
+  /** Of a handler: its media types, by @ApiConsumes and @ApiProduces. */
+  consumes: 'swagger/apiConsumes',
+  produces: 'swagger/apiProduces',
+  /** Of a handler: its parameters that are documented explicitly, and its responses by status. */
+  parameters: 'swagger/apiParameters',
+  responses: 'swagger/apiResponse',
+  /** Of a prototype: the names of its documented properties, each with a colon in front. */
+  properties: 'swagger/apiModelPropertiesArray',
+  /** Of a property. */
+  property: 'swagger/apiModelProperties',
+} as const;
+
+/** The documentation of one property of a DTO class, as @ApiProperty was given it. */
+export function documentedProperty(type: Type<object>, name: string): Record<string, unknown> {
+  const { prototype } = type as { prototype: object };
+  return (Reflect.getMetadata(SWAGGER.property, prototype, name) ?? {}) as Record<string, unknown>;
+}
