@@ -6,6 +6,7 @@ import { createFolder, killServices } from './support/process.js';
 interface Proof {
   changes: number;
   events: number;
+  idleFreezes: number;
   faults: string[];
 }
 
@@ -13,7 +14,7 @@ const nats = withProgram('nats-server');
 afterAll(killServices);
 
 nats.it(
-  'every change is an event once, in order, while holder, broker and database are killed',
+  'every change is an event once, in order, while holder, broker and database are killed and holders frozen',
   async () => {
     await built();
     const directory = await createFolder();
@@ -22,6 +23,7 @@ nats.it(
     expect(proof.faults).toEqual([]);
     expect(proof.changes).toBe(200);
     expect(proof.events).toBe(200);
+    expect(proof.idleFreezes).toBe(1);
   },
   400_000,
 );

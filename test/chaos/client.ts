@@ -57,7 +57,7 @@ export async function work(base: string, writer: number, traffic: Traffic): Prom
 }
 
 async function write(url: string, body: object, traffic: Traffic): Promise<Answer> {
-  const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': randomUUID() };
+  const headers = { 'Idempotency-Key': randomUUID() };
   const answer = await untilAnswered(traffic, () => send(url, { headers, body }));
   if (answer.replayed) traffic.replays++;
   const now = performance.now();
@@ -87,7 +87,7 @@ async function untilAnswered(traffic: Traffic, attempt: () => Promise<Answer>): 
   }
 }
 
-interface Answer {
+export interface Answer {
   status: number;
   text: string;
   data: unknown;
@@ -96,12 +96,15 @@ interface Answer {
 }
 
 /** Each request on a connection of its own, so that the balancer decides about each. */
-function send(url: string, options: { headers: object; body?: object }): Promise<Answer> {
+export function send(url: string, options: { headers: object; body?: object }): Promise<Answer> {
   const body = options.body && JSON.stringify(options.body);
   const method = body === undefined ? 'GET' : 'POST';
   const headers = {
     ...options.headers,
-    ...(body && { 'Content-Length': Buffer.byteLength(body) }),
+    ...(body && {
+      'Content-Type': 'application/json',
+      'Content-Length': Buffer.byteLength(body),
+    }),
   };
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(ANSWER_MS);

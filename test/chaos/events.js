@@ -1,5 +1,6 @@
 // Chaos for events: three instances publish the change feed while the one that relays, PostgreSQL and nats-server
-// are killed again and again. In the end every change must be in the stream once, in the order of the feed.
+// are killed again and again, and holders are frozen past their lease. In the end every change must be in the stream
+// once, in the order of the feed.
 import { spawn } from 'node:child_process';
 import { randomInt, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -17,9 +18,15 @@ const WRITERS = 4;
 const OPERATIONS = 5;
 const STREAM = 'PROJECTS_CHANGES';
 
+/** How long anything may take that is waited for. */
+const PATIENCE_MS = 120_000;
+const ANSWER_MS = 8000;
+
 /**
- * Writes `changes` changes while each of the three is killed `kills` times with SIGKILL. Resolves with
- * the counts and `faults`, each a sentence; none when all held.
+ * Writes `changes` changes while each of the three is killed `kills` times with SIGKILL, and the holder
+ * of the relay is frozen as often until another one has its lease. The changes are shared out among the
+ * kills, so that each meets some on their way. Resolves with the counts and `faults`, each a sentence;
+ * none when all held.
  */
 export async function proveEvents({ directory, natsServer, changes, kills, log = () => {} }) {
   const settings = { port: String(await freePort()) };
@@ -33,22 +40,36 @@ export async function proveEvents({ directory, natsServer, changes, kills, log =
     const service = await startKillable({ url: server.url, port, directory, variables: mesh });
     instances.push({ url: `http://127.0.0.1:${port}`, service });
   }
-  const writing = { left: changes, stop: false };
+  const writing = { total: changes, allowed: 0, sent: 0, acknowledged: 0, stop: false };
+  const release = (share) => (writing.allowed += Math.ceil((changes * share) / kills));
+  const faults = [];
+  let idleFreezes = 0;
   const writers = Array.from({ length: WRITERS }, () => write(instances, writing));
   try {
     for (let kill = 1; kill <= kills; kill++) {
-      await sleep(randomInt(100, 1500));
+      release(0.3);
+      await sleep(randomInt(0, 300));
       await (await holderOf(instances)).service.kill();
       await sleep(randomInt(100, 1500));
+      release(0.2);
+      await sleep(randomInt(0, 300));
       await nats.kill();
       await sleep(randomInt(100, 1500));
       await nats.start();
+      release(0.2);
+      await sleep(randomInt(0, 300));
       await killPostgres(database);
       server = await startEmbeddedPostgres({ directory: database, settings });
-      log(`${kill} of ${kills}: holder, nats-server and PostgreSQL were killed`);
+      const isIdle = kill % 2 === 0;
+      if (isIdle) await until(async () => await isAllPublished(nats.url, writing));
+      idleFreezes += Number(isIdle);
+      faults.push(...(await freezeHolder(instances, { isIdle, release: () => release(0.3) })));
+      log(`${kill} of ${kills}: holder, nats-server and PostgreSQL killed, and a holder frozen`);
     }
+    writing.allowed = changes;
     await Promise.all(writers);
-    return { kills, ...(await compare(server.url, nats.url)) };
+    const found = await compare(server.url, nats.url);
+    return { ...found, freezes: kills, idleFreezes, faults: [...faults, ...found.faults] };
   } finally {
     writing.stop = true;
     await Promise.allSettled(writers);
@@ -60,20 +81,80 @@ export async function proveEvents({ directory, natsServer, changes, kills, log =
 
 /** The instance that relays at this moment, or any while none does. */
 async function holderOf(instances) {
-  for (const instance of instances) {
-    const text = await fetch(`${instance.url}/metrics`).then(
-      (answer) => answer.text(),
-      () => '',
-    );
-    if (/^relay_holder 1$/m.test(text)) return instance;
+  return (await holdersIn(instances))[0] ?? instances[randomInt(instances.length)];
+}
+
+async function holdersIn(instances) {
+  const holds = await Promise.all(
+    instances.map(async ({ url }) => (await metric(url, 'relay_holder')) === 1),
+  );
+  return instances.filter((_, i) => holds[i]);
+}
+
+async function metric(url, name) {
+  const text = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(ANSWER_MS) }).then(
+    (answer) => answer.text(),
+    () => '',
+  );
+  return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? NaN);
+}
+
+/**
+ * Stops the holder until another one holds the lease, and lets it go on. One that had nothing under way
+ * must not publish anything then, though changes wait for it when it wakes.
+ */
+async function freezeHolder(instances, { isIdle, release }) {
+  let holder;
+  await until(async () => {
+    const holders = await holdersIn(instances);
+    holder = holders[0];
+    return holders.length === 1; // one that lost its lease a moment ago may not know yet
+  });
+  const others = instances.filter((instance) => instance !== holder);
+  const before = await metric(holder.url, 'relay_published_total');
+  holder.service.freeze();
+  release();
+  try {
+    await until(async () => (await holdersIn(others)).length > 0);
+  } finally {
+    holder.service.thaw();
   }
-  return instances[randomInt(instances.length)];
+  await until(async () => (await metric(holder.url, 'relay_holder')) === 0);
+  const after = await metric(holder.url, 'relay_published_total');
+  return isIdle && after > before ? [`A frozen holder published ${after - before} events.`] : [];
+}
+
+/** Whether writers have written what they may, and all of it is in the stream. */
+async function isAllPublished(natsUrl, { sent, allowed, total, acknowledged }) {
+  if (sent < Math.min(allowed, total) || acknowledged < sent) return false;
+  const connection = await connect({ servers: natsUrl });
+  try {
+    return (await lengthOf(await jetstreamManager(connection))) === acknowledged;
+  } finally {
+    await connection.close();
+  }
+}
+
+async function lengthOf({ streams }) {
+  return (await streams.info(STREAM).catch(() => null))?.state.messages ?? 0;
+}
+
+async function until(condition) {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`Not so in time: ${condition}`);
+    await sleep(50);
+  }
 }
 
 /** Sends batches, each under a key of its own until it is acknowledged, to any instance. */
 async function write(instances, writing) {
-  while (writing.left > 0 && !writing.stop) {
-    writing.left -= OPERATIONS;
+  while (writing.sent < writing.total && !writing.stop) {
+    if (writing.sent >= writing.allowed) {
+      await sleep(20);
+      continue;
+    }
+    writing.sent += OPERATIONS;
     const create = () => ({
       op: 'create',
       project: { name: randomUUID(), description: '', technologies: [] },
@@ -85,12 +166,13 @@ async function write(instances, writing) {
       body: JSON.stringify({ operations }),
     };
     while (!writing.stop && !(await isDone(instances, request))) await sleep(randomInt(20, 200));
+    writing.acknowledged += OPERATIONS;
   }
 }
 
 async function isDone(instances, request) {
   const { url } = instances[randomInt(instances.length)];
-  const signal = AbortSignal.timeout(8000);
+  const signal = AbortSignal.timeout(ANSWER_MS);
   try {
     const answer = await fetch(`${url}/api/projects/batch`, { ...request, signal });
     await answer.arrayBuffer();
@@ -108,11 +190,11 @@ async function compare(databaseUrl, natsUrl) {
       await sql`select position, sequence from change_commits join changes using (change_set)
       order by position, sequence`;
     const expected = rows.map(({ position, sequence }) => `${position} ${sequence}`);
-    const { streams } = await jetstreamManager(connection);
-    const deadline = performance.now() + 120_000;
-    const count = async () => (await streams.info(STREAM).catch(() => null))?.state.messages ?? 0;
-    while ((await count()) < expected.length && performance.now() < deadline) await sleep(100);
-    const found = await placesOf(streams);
+    const manager = await jetstreamManager(connection);
+    const deadline = performance.now() + PATIENCE_MS;
+    while ((await lengthOf(manager)) < expected.length && performance.now() < deadline)
+      await sleep(100);
+    const found = await placesOf(manager.streams);
     return { changes: expected.length, events: found.length, faults: faultsOf(expected, found) };
   } finally {
     await connection.close();

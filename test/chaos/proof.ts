@@ -28,6 +28,8 @@ export interface Proof extends Found {
   requests: number;
   sentAgain: number;
   replays: number;
+  /** Answers that the balancer did not pass on, so that what was done was sent again. */
+  lostAnswers: number;
   reads: number;
   longestGapMs: number;
   /** Requests that were sent during the rolling restart, and those of them that failed. */
@@ -37,7 +39,7 @@ export interface Proof extends Found {
 /**
  * Several instances of the built service on one pair of servers, behind a balancer. Clients write
  * under Idempotency-Keys and read each write with its token, and a reader follows the change feed.
- * Meanwhile the primary is killed and the standby promoted, as often as asked for; the killed one
+ * The balancer loses some answers. Meanwhile the primary is killed and the standby promoted, as often as asked for; the killed one
  * becomes the standby of the other. In the end all instances are restarted, one after the other.
  */
 export async function prove(options: Options): Promise<Proof> {
@@ -60,8 +62,10 @@ export async function prove(options: Options): Promise<Proof> {
     const working = Array.from({ length: options.writers }, (_, n) => work(base, n, traffic));
     const stopped = Promise.race(working); // a refused request ends the run
     try {
+      balancer.loseOneOf(30);
       const primary = await Promise.race([failOver(cluster, traffic, options), stopped]);
       const ended = gone;
+      balancer.loseOneOf(Infinity);
       const restart = await restartAll(cluster, { services, balancer, traffic });
       traffic.stopped = true;
       const acknowledged = (await Promise.all(working)).flat();
@@ -72,6 +76,7 @@ export async function prove(options: Options): Promise<Proof> {
         ...found,
         ...countsOf(traffic),
         restart,
+        lostAnswers: balancer.lost(),
         faults: faultsOf({ ...found, restart, traffic, ended }),
       };
     } finally {

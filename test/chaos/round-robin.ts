@@ -6,6 +6,10 @@ export interface RoundRobin {
   url: string;
   add(url: string): void;
   remove(url: string): void;
+  /** From now on one of so many answers is lost: its connection is reset when the service has answered. */
+  loseOneOf(count: number): void;
+  /** How many answers were lost. */
+  lost(): number;
   close(): void;
 }
 
@@ -15,6 +19,9 @@ const CHECK_EVERY_MS = 100;
 export async function startRoundRobin(): Promise<RoundRobin> {
   const targets = new Map<string, { ready: boolean }>();
   let turn = 0;
+  let loseOneOf = Infinity;
+  let lost = 0;
+  const isLost = () => Math.random() < 1 / loseOneOf && ++lost > 0;
   const inTurn = () => {
     const all = [...targets.keys()];
     const first = turn++ % Math.max(1, all.length);
@@ -23,7 +30,7 @@ export async function startRoundRobin(): Promise<RoundRobin> {
   };
   const server = net.createServer((client) => {
     client.on('error', () => undefined);
-    connectTo(client, inTurn());
+    connectTo(client, inTurn(), isLost);
   });
   const check = setInterval(() => {
     for (const [url, target] of targets) void isReady(url).then((ready) => (target.ready = ready));
@@ -33,6 +40,8 @@ export async function startRoundRobin(): Promise<RoundRobin> {
     url: `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`,
     add: (url) => targets.set(url, { ready: true }),
     remove: (url) => targets.delete(url),
+    loseOneOf: (count) => (loseOneOf = count),
+    lost: () => lost,
     close: () => {
       clearInterval(check);
       server.close();
@@ -41,17 +50,24 @@ export async function startRoundRobin(): Promise<RoundRobin> {
 }
 
 /** Nothing has been sent to a service that refuses the connection: the next one is tried. */
-function connectTo(client: net.Socket, [url, ...others]: string[]): void {
+function connectTo(client: net.Socket, [url, ...others]: string[], isLost: () => boolean): void {
   if (url === undefined) return void client.destroy();
   const { port, hostname } = new URL(url);
   const upstream = net.connect(Number(port), hostname);
   upstream.once('connect', () => {
-    client.pipe(upstream).pipe(client);
+    client.pipe(upstream);
+    // The request was done: only its answer does not arrive.
+    upstream.once('data', (chunk: Buffer) => {
+      if (isLost()) return void client.resetAndDestroy();
+      client.write(chunk);
+      upstream.pipe(client);
+    });
+    upstream.once('end', () => client.end());
     client.once('close', () => upstream.destroy());
   });
   upstream.on('error', () => {
     if (upstream.connecting || upstream.bytesWritten + upstream.bytesRead === 0)
-      connectTo(client, others);
+      connectTo(client, others, isLost);
     else client.destroy();
   });
 }

@@ -10,7 +10,7 @@ const MAIN = path.resolve(import.meta.dirname, '../../dist/main.js');
 export async function startKillable({ url, port, directory, variables: more }) {
   let child;
   await start();
-  return { kill, stop };
+  return { kill, stop, freeze: () => child.kill('SIGSTOP'), thaw: () => child.kill('SIGCONT') };
 
   async function start() {
     const { PATH, HOME } = process.env;

@@ -22,13 +22,19 @@ interface Tests {
  * TEST_PROGRAMS=required, as in .ci/run, their file fails.
  */
 export function withProgram(program: keyof typeof PROGRAMS): Tests & { file: string } {
-  const { names, package: debian } = PROGRAMS[program];
-  const file = names.flatMap((name) => FOLDERS.map((folder) => path.join(folder, name))).find(runs);
+  const { package: debian } = PROGRAMS[program];
+  const file = fileOf(program);
   const reason = `there is no ${program} here (apt-get install ${debian})`;
   if (!file && process.env.TEST_PROGRAMS === 'required') {
     throw new Error(`TEST_PROGRAMS=required, and ${reason}`);
   }
   return { file: file ?? '', ...onlyIf(Boolean(file), reason) };
+}
+
+/** Where the program is; undefined where it is not installed. */
+export function fileOf(program: keyof typeof PROGRAMS): string | undefined {
+  const { names } = PROGRAMS[program];
+  return names.flatMap((name) => FOLDERS.map((folder) => path.join(folder, name))).find(runs);
 }
 
 /** For tests that cannot run everywhere. Where they cannot, they are skipped by name, and standard error says why. */
