@@ -4,9 +4,10 @@ import { createTestDatabase } from './support/database.js';
 import { atEnd, endEachTest, until } from './support/connections.js';
 import { startProxy } from './support/proxy.js';
 
+const STATEMENT_TIMEOUT_MS = 500;
 endEachTest();
 
-it('a hole in the network is answered 503, and mended without a restart', async () => {
+it('a hole in the network is answered 503 within the statement timeout and a second, and mended without a restart', async () => {
   const database = await createTestDatabase();
   atEnd(() => database.drop());
   const proxy = await startProxy(database.url);
@@ -14,7 +15,7 @@ it('a hole in the network is answered 503, and mended without a restart', async 
   const app = await createApplication(
     validateEnvironment({
       DATABASE_URL: proxy.url,
-      DATABASE_STATEMENT_TIMEOUT_MS: '500',
+      DATABASE_STATEMENT_TIMEOUT_MS: String(STATEMENT_TIMEOUT_MS),
       DATABASE_ACQUIRE_TIMEOUT_MS: '1000',
       DATABASE_CONNECT_TIMEOUT: '1',
       MIGRATIONS: 'off',
@@ -32,11 +33,19 @@ it('a hole in the network is answered 503, and mended without a restart', async 
   };
   expect(await Promise.all(Array.from({ length: 20 }, statusOf))).toEqual(Array(20).fill(200));
 
-  proxy.freeze();
-  const began = performance.now();
-  expect(await Promise.all(Array.from({ length: 20 }, statusOf))).toEqual(Array(20).fill(503));
-  // 1.5 s are the statement timeout and a second; the rest is the patience of a busy machine.
-  expect(performance.now() - began).toBeLessThan(30_000);
-  proxy.thaw();
-  await until(async () => (await statusOf()) === 200, 60_000);
-});
+  // Each round must end in 503s and recover. The bound is the product's and not the machine's, so one of the
+  // rounds has to keep it: without it all of them take longer.
+  const LONGEST_MS = STATEMENT_TIMEOUT_MS + 1000;
+  const times: number[] = [];
+  while (times.length < 10 && !times.some((ms) => ms <= LONGEST_MS)) {
+    proxy.freeze();
+    const began = performance.now();
+    expect(await Promise.all(Array.from({ length: 20 }, statusOf))).toEqual(Array(20).fill(503));
+    times.push(performance.now() - began);
+    proxy.thaw();
+    await until(async () => (await statusOf()) === 200, 60_000);
+  }
+  expect(Math.min(...times)).toBeLessThanOrEqual(LONGEST_MS);
+  // Not at once either: a server has its statement timeout to answer.
+  expect(Math.min(...times)).toBeGreaterThan(STATEMENT_TIMEOUT_MS);
+}, 120_000);

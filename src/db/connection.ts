@@ -54,8 +54,11 @@ export interface DatabaseConnection {
   close: (timeoutMs?: number) => Promise<void>;
 }
 
-/** A server that is slower than its own limit plus this has stopped answering. */
-const ANSWER_GRACE_MS = 1000;
+/**
+ * A server that is slower than its own limit plus this has stopped answering. Less than a second, so
+ * that a request is answered within a second of the statement timeout.
+ */
+const ANSWER_GRACE_MS = 800;
 /** Also of postgres.js. */
 const DEFAULT_MAX = 10;
 const MAX_WAITING = 10_000;

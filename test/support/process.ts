@@ -25,7 +25,8 @@ const folders: string[] = [];
 /** Kills what is still running. To be called when a spec is over. */
 export async function killServices(): Promise<void> {
   for (const child of children) child.kill('SIGKILL');
-  await Promise.all(folders.map((folder) => rm(folder, { recursive: true, maxRetries: 10 })));
+  const gone = folders.splice(0);
+  await Promise.all(gone.map((folder) => rm(folder, { recursive: true, maxRetries: 10 })));
 }
 
 /** An empty folder, which the embedded PostgreSQL may enter too. */
