@@ -14,6 +14,8 @@ import { metricsEndpoint, serveMetrics } from './observability/metrics-endpoint.
 import { isTracing, requestSpans } from './observability/spans.js';
 import { type OnAnswered, observeAnswers } from './http/server/answered.js';
 import { allowJsonText } from './http/answers/json-text.js';
+import { messageLog } from './http/messages/message-log.js';
+import type { OnAnsweredMessage } from './http/messages/message-request.js';
 import { ProblemFilter } from './http/problems/problem.filter.js';
 import { bytesOf } from './http/server/body-parser.js';
 import { requestId } from './http/server/request-id.js';
@@ -55,10 +57,18 @@ export async function createApplication(
   allowOrigins(app, listOf(environment.CORS_ORIGINS));
   serveDocs(app);
   app.useGlobalFilters(new ProblemFilter());
-  const address = meshAddressOf(environment);
-  const maxBytes = bytesOf(environment.BODY_LIMIT);
-  if (address) await attachMessages(app, { address, queue: 'projects', maxBytes });
+  await serveMessages(app, environment);
   return app;
+}
+
+async function serveMessages(app: NestExpressApplication, environment: Environment): Promise<void> {
+  const address = meshAddressOf(environment);
+  if (!address) return;
+  const metrics = app.get(Metrics);
+  const observers: OnAnsweredMessage[] = [(answered) => metrics.observeMessage(answered)];
+  if (Logger.isLevelEnabled('log')) observers.push(messageLog(environment.LOG_FORMAT));
+  const maxBytes = bytesOf(environment.BODY_LIMIT);
+  await attachMessages(app, { address, queue: 'projects', maxBytes, observers });
 }
 
 /** Another method goes on, and finds no route. */

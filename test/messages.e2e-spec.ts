@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type ClientProxy, ClientProxyFactory, Transport } from '@nestjs/microservices';
+import { Logger } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
+import { jest } from '@jest/globals';
 import postgres from 'postgres';
 import { createApplication } from '../src/application.js';
 import { createProjectsClient, type ProjectsClient } from '../src/client/projects-client.js';
@@ -159,6 +161,83 @@ it('tells nothing of a failure but its code', async () => {
   });
 });
 
+it('counts and logs each message with its outcome, and nothing that its sender typed', async () => {
+  const key = apiKey('writer', 'read+write');
+  const { service, port } = await tcpService({
+    AUTH_MODE: 'api-key',
+    AUTH_API_KEYS: key.entry,
+    LOG_LEVEL: 'info',
+    LOG_FORMAT: 'json',
+  });
+  await observesMessages({
+    service,
+    client: await tcpClient(port, key.key),
+    stranger: await tcpClient(port, 'guessed-secret'),
+    secrets: [key.key, 'guessed-secret'],
+  });
+});
+
+natsServer.it('counts and logs each message over NATS too', async () => {
+  const key = apiKey('writer', 'read+write');
+  const nats = await startNats(natsServer.file);
+  atEnd(() => nats.stop());
+  const variables = { AUTH_MODE: 'api-key', AUTH_API_KEYS: key.entry } as const;
+  const mesh = { MESH_TRANSPORT: 'nats', MESH_URL: nats.url };
+  const service = await startService({
+    ...mesh,
+    ...variables,
+    LOG_LEVEL: 'info',
+    LOG_FORMAT: 'json',
+  });
+  atEnd(() => service.close());
+  await observesMessages({
+    service,
+    client: await natsClient(nats.url, 2, key.key),
+    stranger: await natsClient(nats.url, 2, 'guessed-secret'),
+    secrets: [key.key, 'guessed-secret'],
+  });
+});
+
+interface Observed {
+  service: TestService;
+  client: ProjectsClient;
+  stranger: ProjectsClient;
+  secrets: string[];
+}
+
+async function observesMessages({ service, client, stranger, secrets }: Observed) {
+  await client.list();
+  const logged = jest.spyOn(Logger.prototype, 'log').mockImplementation(() => undefined);
+  const name = `typed-${randomUUID()}`;
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  await client.create(aProject({ name }), { requestId: 'request-8', traceparent });
+  await failureOf(client.get(randomUUID()));
+  await failureOf(stranger.list({ q: name }));
+  const linesOf = () =>
+    logged.mock.calls
+      .map(([line]) => line as unknown)
+      .filter((line) => typeof line === 'object' && line !== null && 'pattern' in line);
+  await until(() => linesOf().length >= 3);
+  const [lines, text] = [linesOf(), JSON.stringify(logged.mock.calls)];
+  logged.mockRestore();
+  const metrics = await (await fetch(`${service.url}/metrics`)).text();
+  const ms = expect.any(Number) as number;
+  const requestId = expect.any(String) as string;
+  expect(lines).toEqual([
+    {
+      ...{ pattern: 'projects.create', status: 200, ms, actor: 'writer' },
+      ...{ requestId: 'request-8', traceId: '0af7651916cd43dd8448eb211c80319c' },
+    },
+    { pattern: 'projects.get', status: 404, code: 'not_found', ms, actor: 'writer', requestId },
+    { pattern: 'projects.list', status: 401, code: 'unauthorized', ms, actor: '', requestId },
+  ]);
+  const count = (labels: string) => `message_duration_seconds_count{${labels}} 1\n`;
+  expect(metrics).toContain(count('pattern="projects.create",status="200"'));
+  expect(metrics).toContain(count('pattern="projects.get",status="404"'));
+  expect(metrics).toContain(count('pattern="projects.list",status="401"'));
+  for (const secret of [...secrets, name]) expect(text + metrics).not.toContain(secret);
+}
+
 it('answers what it has taken before it stops', async () => {
   const { service, port } = await startShared();
   const client = await tcpClient(port);
@@ -193,8 +272,8 @@ async function answersBeforeItStops(service: TestService, client: ProjectsClient
   await closing;
 }
 
-async function natsClient(servers: string, retries = 2): Promise<ProjectsClient> {
-  const transport = await messageTransport({ transport: 'nats', servers });
+async function natsClient(servers: string, retries = 2, token?: string): Promise<ProjectsClient> {
+  const transport = await messageTransport({ transport: 'nats', servers, token });
   const client = createProjectsClient(transport, { retries });
   atEnd(() => client.close());
   return client;

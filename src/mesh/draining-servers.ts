@@ -1,21 +1,40 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
-import { ServerNats, ServerTCP } from '@nestjs/microservices';
+import { type NatsOptions, ServerNats, ServerTCP, type TcpOptions } from '@nestjs/microservices';
+import {
+  answeredMessage,
+  type MessageContext,
+  type OnAnsweredMessage,
+} from '../http/messages/message-request.js';
 
 const LONGEST_DRAIN_MS = 5000;
 const STEP_MS = 10;
 
-/** Counts the messages that are being answered. */
+type Context = MessageContext & { getPattern?(): string; getSubject?(): string };
+
+/** Counts the messages that are being answered, and tells who observes of each answer. */
 class InFlight {
   #count = 0;
+  readonly #startedAt = new WeakMap<object, number>();
 
-  constructor(server: ServerTCP | ServerNats) {
+  constructor(
+    server: ServerTCP | ServerNats,
+    private readonly onAnswered: OnAnsweredMessage,
+  ) {
     // The server awaits the work, though the type of the hook does not say so.
-    const onStart = (_transport: unknown, _context: unknown, work: () => Promise<unknown>) => {
+    const onStart = (_transport: unknown, context: object, work: () => Promise<unknown>) => {
       this.#count++;
+      this.#startedAt.set(context, performance.now());
       return work();
     };
     server.setOnProcessingStartHook(onStart as never);
-    server.setOnProcessingEndHook(() => this.#count--);
+    server.setOnProcessingEndHook((_transport, context) => this.#end(context as Context));
+  }
+
+  #end(context: Context): void {
+    this.#count--;
+    const pattern = context.getPattern?.() ?? context.getSubject?.() ?? 'none';
+    const ms = performance.now() - this.#startedAt.get(context)!;
+    this.onAnswered(answeredMessage(context, pattern, ms));
   }
 
   /** Resolves when every message is answered, or after five seconds. */
@@ -28,7 +47,12 @@ class InFlight {
 
 /** Nest's own server resets all connections at the end; this one answers first what it has taken. */
 export class DrainingTcpServer extends ServerTCP {
-  readonly #inFlight = new InFlight(this);
+  readonly #inFlight: InFlight;
+
+  constructor(options: NonNullable<TcpOptions['options']>, onAnswered: OnAnsweredMessage) {
+    super(options);
+    this.#inFlight = new InFlight(this, onAnswered);
+  }
 
   // eslint-disable-next-line @typescript-eslint/no-misused-promises -- Nest awaits it
   override async close(): Promise<void> {
@@ -48,8 +72,13 @@ interface NatsClient {
 
 /** The same for NATS: from the first moment of the shutdown messages go to other instances. */
 export class DrainingNatsServer extends ServerNats {
-  readonly #inFlight = new InFlight(this);
+  readonly #inFlight: InFlight;
   readonly #subscriptions: Subscription[] = [];
+
+  constructor(options: NonNullable<NatsOptions['options']>, onAnswered: OnAnsweredMessage) {
+    super(options);
+    this.#inFlight = new InFlight(this, onAnswered);
+  }
 
   override bindEvents(client: NatsClient): void {
     const subscribe = (...args: unknown[]) => {

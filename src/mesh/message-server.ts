@@ -7,6 +7,7 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import type { MeshAddress } from '../config/mesh-url.js';
+import type { OnAnsweredMessage } from '../http/messages/message-request.js';
 import { natsOptions } from './nats-options.js';
 import { optionalPackage } from '../process/optional-package.js';
 
@@ -63,6 +64,8 @@ export interface MessageOptions {
   queue: string;
   /** The largest message over TCP, in bytes; over NATS the broker has a limit of its own. */
   maxBytes: number;
+  /** Called for each message when it has been answered. */
+  observers: readonly OnAnsweredMessage[];
 }
 
 /**
@@ -78,15 +81,18 @@ export async function attachMessages(
     () => import('./draining-servers.js'),
     'MESH_TRANSPORT',
   );
-  const { address, queue, maxBytes } = options;
+  const { address, queue, maxBytes, observers } = options;
+  const onAnswered: OnAnsweredMessage = (answered) => {
+    for (const observe of observers) observe(answered);
+  };
   if (address.transport === 'nats') {
     const load = () => import('@nats-io/transport-node');
     await optionalPackage('@nats-io/transport-node', load, 'MESH_TRANSPORT=nats');
   }
   const strategy =
     address.transport === 'nats'
-      ? new DrainingNatsServer({ ...natsOptions(address, queue), queue })
-      : new DrainingTcpServer({ ...address, maxBufferSize: maxBytes });
+      ? new DrainingNatsServer({ ...natsOptions(address, queue), queue }, onAnswered)
+      : new DrainingTcpServer({ ...address, maxBufferSize: maxBytes }, onAnswered);
   const server = app.connectMicroservice({ strategy }, { inheritAppConfig: true });
   app.get(MessageServer).attach(server);
 }

@@ -13,6 +13,7 @@ import {
 } from '../db/observed.js';
 import { RELAY_CHANNEL, type RelayEvent } from '../mesh/relay-lag.js';
 import { replicasOf } from '../db/replicas/replicas.js';
+import type { AnsweredMessage } from '../http/messages/message-request.js';
 import type { Answered } from '../http/server/answered.js';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -29,6 +30,7 @@ export class Metrics implements OnApplicationShutdown {
   readonly #registry = new Registry();
   readonly #loop = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   readonly #requests: Histogram<'method' | 'route' | 'status'>;
+  readonly #messages: Histogram<'pattern' | 'status'>;
   readonly #statements: Histogram<'operation'>;
   readonly #acquires: Histogram;
   readonly #feedLag: Gauge;
@@ -40,6 +42,11 @@ export class Metrics implements OnApplicationShutdown {
       'http_request_duration_seconds',
       'Time from a request to the end of its answer.',
       ['method', 'route', 'status'],
+    );
+    this.#messages = this.#histogram(
+      'message_duration_seconds',
+      'Time from a message to its answer.',
+      ['pattern', 'status'],
     );
     this.#statements = this.#histogram('db_statement_seconds', 'Time of a statement.', [
       'operation',
@@ -73,6 +80,10 @@ export class Metrics implements OnApplicationShutdown {
   /** Counts a request. */
   observe({ method, route, status, ms }: Answered): void {
     this.#requests.observe({ method, route, status }, ms / 1000);
+  }
+
+  observeMessage({ pattern, status, ms }: AnsweredMessage): void {
+    this.#messages.observe({ pattern, status }, ms / 1000);
   }
 
   get contentType(): string {

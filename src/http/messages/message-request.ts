@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ArgumentsHost } from '@nestjs/common';
+import { callerOf } from '../contract/author.js';
+import type { Problem } from '../problems/problem.js';
 import { givenRequestId } from '../server/request-id.js';
 
 /** The metadata of a message. Over HTTP these are headers. */
@@ -20,9 +22,13 @@ export interface MessageMeta {
 export interface MessageContext {
   user?: unknown;
   [REQUEST_ID]?: string;
+  [TRACE_ID]?: string;
+  [FAILURE]?: { status: number; code: string };
 }
 
 const REQUEST_ID = Symbol('request id');
+const TRACE_ID = Symbol('trace id');
+const FAILURE = Symbol('failure');
 
 export function messageContextOf(host: ArgumentsHost): MessageContext {
   return host.switchToRpc().getContext<MessageContext>();
@@ -37,5 +43,49 @@ export function metaOf(message: unknown): MessageMeta {
 
 /** Returns the request id of a message, by the rules of `requestIdOf`. Repeated calls return the same id. */
 export function messageRequestId(context: MessageContext, message: unknown): string {
-  return (context[REQUEST_ID] ??= givenRequestId(metaOf(message)) ?? randomUUID());
+  if (context[REQUEST_ID] !== undefined) return context[REQUEST_ID];
+  const meta = metaOf(message);
+  context[TRACE_ID] = givenRequestId({ traceparent: meta.traceparent });
+  return (context[REQUEST_ID] = givenRequestId(meta) ?? randomUUID());
+}
+
+/** Notes what a message failed with, for those who observe answers. */
+export function noteFailure(context: MessageContext, { status, code }: Problem): void {
+  context[FAILURE] = { status, code };
+}
+
+/** A message that has been answered. It contains no text that the sender chose, except checked ids. */
+export interface AnsweredMessage {
+  /** The pattern that was matched, such as `projects.get`. */
+  pattern: string;
+  /** The HTTP status of the answer; 200 for every success. */
+  status: number;
+  /** The code of the problem; absent after a success. */
+  code?: string;
+  ms: number;
+  /** The caller; empty if it is not authenticated. */
+  actor: string;
+  requestId: string;
+  traceId?: string;
+}
+
+export type OnAnsweredMessage = (answered: AnsweredMessage) => void;
+
+/** Describes the answer to a message by what guards, handler and filter noted in its context. */
+export function answeredMessage(
+  context: MessageContext,
+  pattern: string,
+  ms: number,
+): AnsweredMessage {
+  const { status = 200, code } = context[FAILURE] ?? {};
+  const traceId = context[TRACE_ID];
+  return {
+    pattern,
+    status,
+    ...(code !== undefined && { code }),
+    ms,
+    actor: callerOf(context),
+    requestId: messageRequestId(context, undefined),
+    ...(traceId !== undefined && { traceId }),
+  };
 }

@@ -12,7 +12,7 @@ import { explainError } from '../../db/explain-error.js';
 import { type Problem, PROBLEM_MEDIA_TYPE, problemBody, problemHeaders } from './problem.js';
 import { setApiHeaders } from '../answers/api-headers.js';
 import { publicPathOf } from '../answers/public-path.js';
-import { messageContextOf, messageRequestId } from '../messages/message-request.js';
+import { messageContextOf, messageRequestId, noteFailure } from '../messages/message-request.js';
 import { answeredToComeBack } from '../streams/event-stream.js';
 import { linger } from '../server/linger.js';
 import { sendRefusal } from '../server/overload.js';
@@ -59,7 +59,9 @@ export class ProblemFilter implements ExceptionFilter {
   /** Answers with the same body as over HTTP. If this threw, the sender would never get an answer. */
   private answerMessage(exception: unknown, host: ArgumentsHost): Observable<never> {
     const problem = toProblem(exception);
-    const requestId = messageRequestId(messageContextOf(host), host.switchToRpc().getData());
+    const context = messageContextOf(host);
+    const requestId = messageRequestId(context, host.switchToRpc().getData());
+    noteFailure(context, problem);
     if (problem.status >= 500) this.log(problem, exception, requestId);
     const body = problemBody(problem, '', requestId);
     return throwError(() => body);
