@@ -74,6 +74,12 @@ describe('a database URL', () => {
       'postgres://h/db?channel_binding=prefer&gssencmode=disable&target_session_attrs=read-write',
       { settings: {} },
     ],
+    [' postgres://h/db\n', { database: 'db', targets: [{ host: 'h', port: 5432, ...plain }] }],
+    [
+      'postgres://[fe80::1%25eth0]/db',
+      { targets: [{ host: 'fe80::1%eth0', port: 5432, ...plain }] },
+    ],
+    ['postgres://h/db?options=endpoint%3Dx', { settings: { options: 'endpoint=x' } }],
     ['postgres://h/db?connect_timeout=3', { connectTimeoutMs: 3000 }],
   ])('%s means what libpq means by it', (url, expected) => {
     expect(parseDatabaseUrl(url)).toMatchObject(expected);
@@ -149,6 +155,26 @@ describe('a database URL', () => {
       'postgres://h/db?sslmode=verify-full&sslrootcert=/secret',
       'in sslrootcert a file that cannot',
     ],
+    ['postgres://u:secret@h/db secret', 'write a space as %20'],
+    ['host=h password=secret dbname=db', 'must be a URL'],
+    [
+      'postgres://u:secret@h/db?sslrootcert=/secret',
+      '"sslrootcert" and no sslmode: write sslmode=',
+    ],
+    ['postgres://u:secret@h/db?ssl_min_protocol_version=TLSv1.2', 'cannot be kept: remove it.'],
+    ['postgres://u:secret@h/db?keepalives_idle=30', 'cannot be kept: remove it.'],
+    ['postgres://u:secret@h/db?hostaddr=1.2.3.4', 'write the address as the host'],
+    ['postgres://u:secret@h/db?service=secret', 'write its host, user and database'],
+    ['postgres://u:secret@h/db?passfile=/secret', 'PGPASSWORD'],
+    ['postgres://u:secret@h/db?TimeZone=secret', 'remove it: the service asks for times in UTC'],
+    ...[
+      '-c%20statement_timeout%3D7',
+      '-cstatement_timeout=7',
+      '-c%20jit=off%20--statement-timeout=7',
+    ].map((options) => [
+      `postgres://u:secret@h/db?options=${options}`,
+      'sets "statement_timeout" in its options, which cannot be kept: remove it and set',
+    ]),
     ['postgres://u:secret@h/db?connect_timeout=secret', 'no number of seconds'],
     ['postgres://u:secret@h/db?statement_timeout=9', 'set DATABASE_STATEMENT_TIMEOUT_MS'],
   ])('%s is refused by name, and not repeated', (url, fault) => {

@@ -29,7 +29,7 @@ export function parseDatabaseUrl(url: unknown): DatabaseUrl {
   if (typeof url !== 'string' || url === '') {
     throw new DatabaseUrlError(`is missing: it must be a URL such as ${EXAMPLE}`);
   }
-  const [, text] = /^postgres(?:ql)?:\/\/(.*)$/s.exec(url) ?? [];
+  const [, text] = /^postgres(?:ql)?:\/\/(.*)$/s.exec(url.trim()) ?? [];
   if (text === undefined) throw new DatabaseUrlError(`must be a URL such as ${EXAMPLE}`);
   const [, userInfo, hosts, path = '', query = ''] = partsOf(text);
   const [, user, password] = /^([^:]*):?(.*)$/s.exec(userInfo ?? '')!;
@@ -47,6 +47,9 @@ export function parseDatabaseUrl(url: unknown): DatabaseUrl {
 
 /** User and password, hosts, path and query. */
 function partsOf(text: string): string[] {
+  if (/\s/.test(text)) {
+    throw new DatabaseUrlError('has a space or a line break in it: write a space as %20');
+  }
   const parts = /^(?:([^/@]*)@)?([^/?@]*)(?:\/([^?@]*))?(?:\?([^@]*))?$/s.exec(text);
   if (parts) return parts;
   throw new DatabaseUrlError(

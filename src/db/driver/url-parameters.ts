@@ -60,7 +60,22 @@ const INSTEAD = new Map(
     hostaddr: 'write the address as the host',
     passfile: 'write the password into the URL or into PGPASSWORD',
     service: 'write its host, user and database into the URL',
+    servicefile: 'write host, user and database into the URL',
+    requiressl: 'write sslmode=require in its place',
+    timezone: 'remove it: the service asks for times in UTC',
+    datestyle: 'remove it: the service asks for dates as ISO 8601',
+    application_name: 'write application_name as a parameter of its own',
   }),
+);
+
+/** Parameters of libpq that are no settings of the server. */
+const LIBPQ_ONLY =
+  /^(keepalives|keepalives_.*|tcp_user_timeout|replication|require_auth|requirepeer|ssl.*|(min|max)_protocol_version|krbsrvname|gss.*|scram_.*|oauth_.*)$/;
+
+/** What every session begins with: `options` could not change it. */
+const SET_BY_SERVICE = new Set(
+  `statement_timeout idle_in_transaction_session_timeout timezone datestyle client_encoding
+   application_name`.split(/\s+/),
 );
 
 /** Throws DatabaseUrlError, by name, for a parameter that would be dropped or mean something else. */
@@ -72,14 +87,30 @@ export function checkParameters(parameters: Parameters): void {
     if (WITHOUT_EFFECT.get(name)?.includes(value)) continue;
     if (READ.has(name) || SETTINGS.has(name) || name.includes('.')) continue;
     const what = WITHOUT_EFFECT.has(name) ? `a value of "${name}"` : `a parameter "${name}"`;
-    const instead =
-      INSTEAD.get(name) ??
-      `remove it, or write options=-c%20${name}%3Dvalue for a setting of the server`;
-    throw new DatabaseUrlError(`has ${what} that cannot be kept: ${instead}`);
+    throw new DatabaseUrlError(`has ${what} that cannot be kept: ${insteadOf(name)}`);
   }
+  checkOptions(parameters.options ?? '');
   const { connect_timeout: timeout } = parameters;
   if (timeout !== undefined && !/^\d+$/.test(timeout)) {
     throw new DatabaseUrlError('has a connect_timeout that is no number of seconds');
+  }
+}
+
+function insteadOf(name: string): string {
+  const known = INSTEAD.get(name) ?? INSTEAD.get(name.toLowerCase());
+  if (known) return known;
+  if (LIBPQ_ONLY.test(name)) return 'remove it';
+  return `remove it, or write options=-c%20${name}%3Dvalue for a setting of the server`;
+}
+
+/** Settings stand there as `-c name=value`, `-cname=value` or `--name=value`. */
+function checkOptions(options: string): void {
+  for (const [, name] of options.matchAll(/(?:^|\s)(?:-c\s*|--)([\w.-]+)\s*=/g)) {
+    const setting = name!.replaceAll('-', '_').toLowerCase();
+    if (!SET_BY_SERVICE.has(setting)) continue;
+    throw new DatabaseUrlError(
+      `sets "${setting}" in its options, which cannot be kept: ${insteadOf(setting)}`,
+    );
   }
 }
 

@@ -32,11 +32,18 @@ export function tlsOf(parameters: Parameters): TlsSettings {
   return { mode: 'require', options: { ...files, rejectUnauthorized: true, checkServerIdentity } };
 }
 
-function modeOf({ sslmode, ssl, sslrootcert }: Parameters): string {
+function modeOf(parameters: Parameters): string {
+  const { sslmode, ssl, sslrootcert } = parameters;
   const fromSsl = ssl === undefined ? undefined : isOn(ssl) ? 'require' : 'disable';
   const mode = sslmode ?? fromSsl ?? (sslrootcert === 'system' ? 'verify-full' : 'disable');
   if (!MODES.includes(mode)) {
     throw new DatabaseUrlError(`has an sslmode that is none of ${MODES.join(', ')}`);
+  }
+  const file = ['sslrootcert', 'sslcert', 'sslkey', 'sslcrl'].find((name) => parameters[name]);
+  if (mode === 'disable' && !sslmode && file) {
+    throw new DatabaseUrlError(
+      `has "${file}" and no sslmode: write sslmode=verify-full, or another`,
+    );
   }
   if (sslrootcert === 'system' && mode !== 'verify-full') {
     throw new DatabaseUrlError('has sslrootcert=system, which needs sslmode=verify-full');
