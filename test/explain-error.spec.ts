@@ -1,8 +1,12 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { sql } from 'drizzle-orm';
 import request from 'supertest';
 import { createApplication } from '../src/application.js';
 import { validateEnvironment } from '../src/config/environment.js';
 import { asDataError, DataError } from '../src/db/errors.js';
+import { migrate } from '../src/db/migrate.js';
 import { describeError, describeErrorPublicly } from '../src/db/explain-error.js';
 import { runCli } from './support/cli.js';
 import { atEnd, connect, connectPlainly, endEachTest } from './support/connections.js';
@@ -10,6 +14,15 @@ import { emptyDatabase } from './support/migrations.js';
 
 const ROLE = `told_${process.pid}`;
 const PASSWORD = 'secret-of-the-role';
+
+/** A web server, as another port of a machine may have. */
+const web = createServer((_req, res) => res.end());
+let webPort: number;
+beforeAll(async () => {
+  await once(web.listen(0, '127.0.0.1'), 'listening');
+  webPort = (web.address() as AddressInfo).port;
+});
+afterAll(() => web.close());
 
 endEachTest();
 beforeAll(() => onServer(`create role ${ROLE} login password '${PASSWORD}'`));
@@ -70,6 +83,24 @@ describe.each([
     'ECONNREFUSED',
     'Check host and port',
   ],
+  [
+    'TLS that the server has not',
+    (url: URL) => void (url.search = '?sslmode=require'),
+    'NO_TLS',
+    'write sslmode=disable',
+  ],
+  [
+    'a server that is not PostgreSQL',
+    (url: URL) => void (url.port = String(webPort)),
+    'NOT_POSTGRESQL',
+    'Check that PostgreSQL listens',
+  ],
+  [
+    'TLS for a server that is not PostgreSQL',
+    (url: URL) => void Object.assign(url, { port: webPort, search: '?sslmode=require' }),
+    'NOT_POSTGRESQL',
+    'Check that PostgreSQL listens',
+  ],
 ])('with %s', (_name, change, code, remedy) => {
   it('the CLI and readiness say the code and what to do, and no secret', async () => {
     const url = await urlWith(change);
@@ -83,6 +114,16 @@ describe.each([
     }
     expect(ready).not.toMatch(new RegExp(`${ROLE}|nobody_at_all|nowhere|127\\.0\\.0\\.1`));
   });
+});
+
+it('a schema that does not exist is named, and no tables of another one are', async () => {
+  const url = new URL(await emptyDatabase());
+  await migrate({ url: url.href });
+  url.search = '?search_path=nowhere';
+  const { status, stderr } = await cli(url.href, 'migrate');
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/\(3F000\)\. Create a schema that search_path names/);
+  expect(await readinessOf(url.href)).toMatch(/^pending: /);
 });
 
 it('a role without rights is told which right it lacks, and for which migration', async () => {

@@ -119,6 +119,8 @@ const BY_CODE: Record<string, readonly [DataErrorCode, string]> = {
   EAI_AGAIN: UNAVAILABLE,
   EHOSTUNREACH: UNAVAILABLE,
   ENETUNREACH: UNAVAILABLE,
+  NO_TLS: UNAVAILABLE,
+  NOT_POSTGRESQL: UNAVAILABLE,
   ENOENT: UNAVAILABLE, // a Unix socket that is not there
 };
 

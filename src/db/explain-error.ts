@@ -161,6 +161,14 @@ const BY_CODE: Record<string, Words> = {
   ETIMEDOUT: NOT_REACHED,
   ENOTFOUND: NO_SUCH_HOST,
   EAI_AGAIN: NO_SUCH_HOST,
+  NO_TLS: [
+    'The server does not accept TLS.',
+    'Set it up at the server, or write sslmode=disable in the database URL.',
+  ],
+  NOT_POSTGRESQL: [
+    'The server closes connections before it answers.',
+    'Check that PostgreSQL listens at the host and port of the database URL.',
+  ],
   CERT_HAS_EXPIRED: NOT_TRUSTED,
   DEPTH_ZERO_SELF_SIGNED_CERT: NOT_TRUSTED,
   ERR_TLS_CERT_ALTNAME_INVALID: NOT_TRUSTED,

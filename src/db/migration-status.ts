@@ -164,7 +164,7 @@ async function findTables(db: Db): Promise<FoundTable[]> {
     .filter((table) => is(table, PgTable))
     .map(getTableName);
   return await db.execute<FoundTable & Record<string, unknown>>(sql`
-    select name, nspname as schema, nspname is not distinct from current_schema() as "inFirstSchema"
+    select name, nspname as schema, coalesce(nspname = current_schema(), false) as "inFirstSchema"
     from unnest(${sql.param(names)}::text[]) as name
     left join pg_catalog.pg_class on pg_class.oid = to_regclass(quote_ident(name))
     left join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace

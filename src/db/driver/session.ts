@@ -12,7 +12,7 @@ import {
   type Rows,
 } from './postgres-js.js';
 import { ProtocolState } from './protocol-state.js';
-import { openSocket, type Target } from './socket.js';
+import { notPostgresql, openSocket, type Target } from './socket.js';
 import { parseArray, toText } from './text-format.js';
 
 /** What every session of a pool is opened with. Times in milliseconds; 0 is no limit. */
@@ -116,7 +116,7 @@ export class Session {
       connection: startupParameters(settings),
       parsers: settings.parsers,
       onNotify: () => settings.listen?.onNotify(),
-      onClose: () => this.#end(connectionLost()),
+      onClose: () => this.#end(this.#closedByServer()),
       openSocket: () => this.#openSocket(),
     });
   }
@@ -330,10 +330,15 @@ export class Session {
     this.destroy(new TypeError('COPY needs a connection of its own.'));
   }
 
+  /** Before its first answer a server that closes the connection is likely to be none. */
+  #closedByServer(): DataError {
+    return connectionLost(this.#backend ? undefined : notPostgresql());
+  }
+
   /** The driver's socket, once: its attempts to reconnect are refused. */
   async #openSocket(): Promise<net.Socket> {
     try {
-      if (this.#socket) throw connectionLost();
+      if (this.#socket) throw this.#closedByServer();
       const socket = await openSocket(
         this.target,
         this.refused,

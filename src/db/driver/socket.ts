@@ -108,7 +108,7 @@ async function encrypt(
   // More than one letter would be text that somebody put before the encrypted part (CVE-2021-23222).
   if (answer !== SSL_ACCEPTED && !(answer === 'N' && mode === 'prefer')) {
     socket.destroy();
-    throw new Error('The server does not accept TLS.');
+    throw answer === 'N' ? noTls() : notPostgresql();
   }
   if (answer !== SSL_ACCEPTED) return socket;
   const servername = net.isIP(host) ? undefined : host;
@@ -116,6 +116,16 @@ async function encrypt(
   onSocket(secured);
   await next(secured, 'secureConnect');
   return secured;
+}
+
+/** The codes are explained in ../explain-error.ts. */
+function noTls(): Error {
+  return Object.assign(new Error('the server does not accept TLS'), { code: 'NO_TLS' });
+}
+
+export function notPostgresql(): Error {
+  const message = 'the server does not answer as PostgreSQL does';
+  return Object.assign(new Error(message), { code: 'NOT_POSTGRESQL' });
 }
 
 /** Resolves with what the event brings; rejects when the socket fails or closes before. */
