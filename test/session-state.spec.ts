@@ -143,6 +143,12 @@ describe('a statement inside a transaction', () => {
     `commit; begin; ${insert}`,
     `begin; ${insert}`,
     `prepare transaction 'p'; ${insert}`,
+    `/* /* */ ' */ commit; ${insert}`,
+    `/* /* ' */ */ commit; ${insert}`,
+    `-- a comment\rcommit; ${insert}`,
+    `select $é$ ' $é$; commit; ${insert}`,
+    `select 1 as a$$; commit; insert into marks values ('escaped'); select 2 as b$$`,
+    `create or replace function one() returns int begin atomic select case 1 when 1 then 1 end; end; commit; ${insert}`,
   ])('cannot end it, and nothing of it stands: %s', async (text) => {
     const { db } = connect({ url, max: 1 });
     const transaction = db.transaction(async (tx) => {
@@ -157,10 +163,14 @@ describe('a statement inside a transaction', () => {
 
   it('that ends it where no text shows is seen in the answer, and what follows is refused', async () => {
     const { db } = connect({ url, max: 1 });
-    const hidden = (last: string) =>
-      `create or replace function one() returns int begin atomic select 1; end; commit; ${last}`;
+    // Read otherwise than PostgreSQL does by default: the first string ends before the semicolon.
+    const hidden = (last: string) => `select '\\''; commit; ${last}; select ''`;
     for (const last of ['select 1', 'select 1 / 0']) {
       const transaction = db.transaction(async (tx) => {
+        await run(
+          tx,
+          'set local standard_conforming_strings = off; set local escape_string_warning = off',
+        );
         await run(tx, hidden(last)).catch(() => {});
         await mark(tx, 'after');
       });
@@ -200,6 +210,8 @@ describe('a statement inside a transaction', () => {
         `do $$ begin perform 1; end $$`,
         `do $body$ begin perform '$$; commit'; end; $body$; select 1`,
         `create function two() returns int begin atomic select 1; select 2; end`,
+        `create function three() returns int begin atomic select case when true then 1 end; end; select 1 as a$b`,
+        `select 1 /* /* ; commit */ ; commit */`,
         `select case when true then 1 end; select 1 as start`,
       ]) {
         expect([text, await codeOf(run(tx, text))]).toEqual([text, 'none']);

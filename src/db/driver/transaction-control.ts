@@ -1,24 +1,74 @@
 /** Cheap, and true for all texts that may begin or end a transaction. */
 const SUSPICIOUS = /\b(?:begin|start|commit|end|rollback|abort|prepare)\b/i;
 
-/** Comments, strings, quoted names and dollar-quoted bodies, where words and semicolons mean nothing. */
-const OPAQUE =
-  /--[^\n]*|\/\*.*?\*\/|\be'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$/gis;
+/**
+ * Comments, strings, quoted names and dollar-quoted bodies, where words and semicolons mean nothing. One
+ * that does not end takes the rest: the server refuses the text. A dollar inside a name begins nothing.
+ */
+const OPAQUE = new RegExp(
+  [
+    /--[^\n\r]*/,
+    /\/\*/,
+    /(?<![\w$\u0080-\uffff])e'(?:[^'\\]|\\.|'')*(?:'|$)/,
+    /'(?:[^']|'')*(?:'|$)/,
+    /"(?:[^"]|"")*(?:"|$)/,
+    /(?<![\w$\u0080-\uffff])\$((?:[a-z_\u0080-\uffff][\w\u0080-\uffff]*)?)\$.*?(?:\$\1\$|$)/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+  'gis',
+);
+
+/** Inside a function's body in standard SQL, `end` and the semicolons are none of a transaction. */
+const SQL_BODY = /\bbegin\s+atomic\b|\bcase\b|\bend\b|;/gi;
 
 /** The first words of a statement; to roll back to a savepoint stays inside the transaction. */
 const CONTROL =
   /^\s*(?:begin|start\s+transaction|commit|end|abort|prepare\s+transaction|rollback(?!(?:\s+(?:work|transaction))?\s+to\b))\b/i;
 
-/** A function's body in standard SQL, whose `begin` and `end` are none of a transaction. */
-const SQL_BODY = /\bbegin\s+atomic\b/i;
-
 /**
  * True when a text holds a statement that begins or ends a transaction, at its beginning or behind a
- * semicolon. It is read like PostgreSQL does, in all but nested comments and strings that depend on
- * `standard_conforming_strings`.
+ * semicolon. It is read like PostgreSQL does with `standard_conforming_strings`, which is its default.
  */
 export function controlsTransaction(text: string): boolean {
   if (!SUSPICIOUS.test(text)) return false;
-  const bare = text.replace(OPAQUE, (quoted) => (/^[-/]/.test(quoted) ? ' ' : '?'));
-  return !SQL_BODY.test(bare) && bare.split(';').some((statement) => CONTROL.test(statement));
+  return withoutBodies(withoutOpaque(text))
+    .split(';')
+    .some((statement) => CONTROL.test(statement));
+}
+
+function withoutOpaque(text: string): string {
+  let bare = '';
+  let at = 0;
+  OPAQUE.lastIndex = 0;
+  for (let found = OPAQUE.exec(text); found; found = OPAQUE.exec(text)) {
+    const isComment = /^(?:--|\/\*)/.test(found[0]);
+    bare += text.slice(at, found.index) + (isComment ? ' ' : '?');
+    if (found[0] === '/*') OPAQUE.lastIndex = endOfComment(text, found.index);
+    at = OPAQUE.lastIndex;
+  }
+  return bare + text.slice(at);
+}
+
+/** Comments nest. */
+function endOfComment(text: string, start: number): number {
+  const bound = /\/\*|\*\//g;
+  bound.lastIndex = start;
+  let depth = 0;
+  for (let found = bound.exec(text); found; found = bound.exec(text)) {
+    depth += found[0] === '/*' ? 1 : -1;
+    if (depth === 0) return bound.lastIndex;
+  }
+  return text.length;
+}
+
+function withoutBodies(text: string): string {
+  let depth = 0;
+  return text.replace(SQL_BODY, (word) => {
+    const isInside = depth > 0;
+    if (/^begin/i.test(word)) depth++;
+    else if (isInside && /^case$/i.test(word)) depth++;
+    else if (isInside && /^end$/i.test(word)) depth--;
+    return isInside ? ' ' : word;
+  });
 }
