@@ -51,6 +51,8 @@ const project = (fields: object) => {
     .map(([name, text]) => `"${name}":${text}`)
     .join()}}`;
 };
+/** Of two kinds that take turns, so that each has to be put in order. */
+const MARKS = '\u0301\u0323'.repeat(MB / 4 - 500);
 const deep = `${'['.repeat(MB / 2 - 500)}${']'.repeat(MB / 2 - 500)}`;
 const hundred = JSON.stringify(Array.from({ length: 100 }, (_, i) => String(i)));
 const batch = (operation: string, count = 1) =>
@@ -68,6 +70,17 @@ const ATTACKS: Record<string, Attack> = {
   'a body half a million levels deep': json(project({ name: deep })),
   'a replacement with a list of objects': json(project({ name: listOf('{}') }), ITEM, 'PUT'),
   'a patch with a list of objects': json(`{"technologies":${listOf('{}')}}`, ITEM, 'PATCH'),
+  'a megabyte of combining marks': json(project({ description: `"${MARKS}"` })),
+  'a patch with a technology of combining marks': json(
+    `{"technologies":["${MARKS}"]}`,
+    ITEM,
+    'PATCH',
+  ),
+  'a row of combining marks': file(NDJSON, `${project({ description: `"${MARKS}"` })}\n`),
+  'cells of combining marks': file(
+    CSV,
+    `${HEADER}${`a,${MARKS.slice(0, 20_000)},[]\n`.repeat(30)}`,
+  ),
   'a batch of empty objects': json(`{"operations":${listOf('{}')}}`, `${LIST}/batch`),
   'a batch of 1,000 wrong operations': batch(`{"op":"create","project":{"a":1,"b":2}}`, 1000),
   'a batch whose ifMatch is an object': batch(`{"op":"delete","ifMatch":${listOf('{}')}}`),

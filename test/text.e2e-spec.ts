@@ -25,6 +25,46 @@ const find = async (query: object) => {
   return body.data.map(({ name }: { name: string }) => name);
 };
 
+describe('combining marks in a row', () => {
+  const marks = (count: number) => 'a' + '\u0301\u0323'.repeat(count / 2);
+
+  it('are stored in form C up to 100 of them', async () => {
+    const text = marks(100);
+    const { body } = await post({ name: text, description: `${text}${text}` }).expect(201);
+    const stored = text.normalize('NFC');
+    expect(body.data).toMatchObject({ name: stored, description: `${stored}${stored}` });
+  });
+
+  it('are refused beyond, in every field and list', async () => {
+    const text = marks(102);
+    const message = 'must not hold more than 100 combining marks in a row';
+    for (const [path, value] of Object.entries({
+      name: text,
+      description: `b ${text}`,
+      technologies: ['b', marks(102).slice(0, 102)],
+    })) {
+      const { body } = await post({ [path]: value }).expect(400);
+      // A technology of more than 100 marks is longer than one may be as well.
+      expect(body.errors).toEqual([{ path, message }]);
+      const row = JSON.stringify(aProject({ [path]: value }));
+      const file = await request(service.url)
+        .post('/api/projects/import')
+        .set('Content-Type', 'application/x-ndjson')
+        .send(`${row}\n`)
+        .expect(400);
+      expect(file.body.errors).toEqual([expect.objectContaining({ message })]);
+    }
+  });
+
+  it('are refused by the database too, where a host does not check them', async () => {
+    const { db } = connect({ url: service.database.url });
+    const created = createProjectsFactory(db).createProject(aProject({ description: marks(102) }));
+    await expect(created).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('text must be in Unicode normalization form C') },
+    });
+  });
+});
+
 describe('two forms of the same characters are the same text', () => {
   const stored = { name: NFC, description: NFC, technologies: [NFC] };
 

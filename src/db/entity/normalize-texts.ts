@@ -1,6 +1,18 @@
-/** Unicode normalization form C: texts that look alike are alike. Anything else is for the database to refuse. */
+/** The most combining marks in a row; languages have a few, and Unicode's own limit is 30 (UAX #15, "Stream-Safe Text Format"). */
+export const MAX_MARKS = 100;
+const TOO_MANY_MARKS = new RegExp(`(?<!\\p{M})\\p{M}{${MAX_MARKS + 1}}`, 'u');
+
+/** Whether a text has too many combining marks in a row. To put them in order takes time by the square of their number. */
+export function hasTooManyMarks(text: string): boolean {
+  return text.length > MAX_MARKS && TOO_MANY_MARKS.test(text);
+}
+
+/**
+ * Unicode normalization form C: texts that look alike are alike. Anything else is for the database to
+ * refuse, and so is text with too many combining marks, unless it is in form C already.
+ */
 export function nfc(text: string): string {
-  return typeof text === 'string' ? text.normalize('NFC') : text;
+  return typeof text === 'string' && !hasTooManyMarks(text) ? text.normalize('NFC') : text;
 }
 
 /** The same values with every text in form C. */

@@ -1,4 +1,5 @@
 import { DEFAULT_LIMIT } from '../entity/keyset-list.js';
+import { nfc } from '../entity/normalize-texts.js';
 import { type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 import { statementCache } from '../query/prepared.js';
@@ -40,7 +41,7 @@ export function createTechnologiesFactory(db: Db) {
   async function getTechnologies(beginning = '', limit = DEFAULT_LIMIT): Promise<TechnologyUse[]> {
     if (beginning === '') return await cached('all', () => prepareAll(db)).execute({ limit });
     const statement = cached('beginning', () => prepareBeginning(db));
-    return await statement.execute({ beginning: beginning.normalize(), limit });
+    return await statement.execute({ beginning: nfc(beginning), limit });
   }
 
   /** Adds what writers have noted to the counts, a part at a time; resolves with how many notes that were. */

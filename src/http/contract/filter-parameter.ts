@@ -4,6 +4,7 @@ import { Transform } from 'class-transformer';
 import { IsOptional, ValidateBy } from 'class-validator';
 import { isUuid } from '../../db/driver/text-format.js';
 import type { Filter, FilterDomain } from '../../db/entity/filters.js';
+import { nfc } from '../../db/entity/normalize-texts.js';
 import { isText, parseMoment } from './validators.js';
 
 /** The maximum number of values of a repeatable filter. */
@@ -85,8 +86,7 @@ function textKind(maxLength: number): Kind {
   return {
     schema: { type: 'string', minLength: 1, maxLength },
     rule: `text of 1 to ${maxLength} characters`,
-    parse: (value) =>
-      isText(value, 1, maxLength) ? (value as string).normalize('NFC') : undefined,
+    parse: (value) => (isText(value, 1, maxLength) ? nfc(value as string) : undefined),
   };
 }
 

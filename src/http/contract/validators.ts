@@ -1,6 +1,7 @@
 import { Transform, type TransformFnParams } from 'class-transformer';
 import { ValidateBy } from 'class-validator';
 import { isUuid } from '../../db/driver/text-format.js';
+import { hasTooManyMarks, MAX_MARKS, nfc } from '../../db/entity/normalize-texts.js';
 import { ifMatchOf } from '../answers/etag.js';
 
 /**
@@ -8,12 +9,12 @@ import { ifMatchOf } from '../answers/etag.js';
  * systems would be two names. Other values stay unchanged; the validators refuse them.
  */
 export function Normalized(): PropertyDecorator {
-  return textTransform((text) => text.normalize('NFC'));
+  return textTransform(nfc);
 }
 
 /** Normalizes to Unicode NFC and removes white space at the ends of the text. */
 export function Trimmed(): PropertyDecorator {
-  return textTransform((text) => text.normalize('NFC').trim());
+  return textTransform((text) => nfc(text).trim());
 }
 
 function textTransform(change: (text: string) => string): PropertyDecorator {
@@ -32,7 +33,8 @@ export function TextLength(min: number, max: number): PropertyDecorator {
     name: 'textLength',
     validator: {
       validate: (value: unknown) => isText(value, min, max),
-      defaultMessage: () => `must be text of ${min} to ${max} characters`,
+      defaultMessage: (args) =>
+        marksFault(args?.value) ?? `must be text of ${min} to ${max} characters`,
     },
   });
 }
@@ -80,8 +82,9 @@ export function DistinctTexts(limits: ListLimits): PropertyDecorator {
 function listFault(value: unknown, { maxItems, maxLength }: ListLimits): string | undefined {
   if (!Array.isArray(value)) return 'must be a list';
   if (value.length > maxItems) return `must hold at most ${maxItems}`;
-  if (!value.every((item) => isText(item, 1, maxLength))) {
-    return `each of them must be text of 1 to ${maxLength} characters`;
+  const wrong = value.findIndex((item) => !isText(item, 1, maxLength));
+  if (wrong >= 0) {
+    return marksFault(value[wrong]) ?? `each of them must be text of 1 to ${maxLength} characters`;
   }
   if (value.some((item: string) => item !== item.trim())) {
     return 'each of them must have no white space at its ends (in a query, write + as %2B)';
@@ -92,7 +95,13 @@ function listFault(value: unknown, { maxItems, maxLength }: ListLimits): string 
 export function isText(text: unknown, min: number, max: number): boolean {
   if (typeof text !== 'string' || text.length < min || text.length > max * 2) return false;
   const length = text.length <= max && min <= 1 ? text.length : [...text].length;
-  return length >= min && length <= max;
+  return length >= min && length <= max && !hasTooManyMarks(text);
+}
+
+function marksFault(value: unknown): string | undefined {
+  return typeof value === 'string' && hasTooManyMarks(value)
+    ? `must not hold more than ${MAX_MARKS} combining marks in a row`
+    : undefined;
 }
 
 /** A query parameter that may be any text and is given once. */
