@@ -3,10 +3,10 @@ import type { ApiKeyEntry } from '../config/api-keys.js';
 import type { Caller, Recognise } from './caller.js';
 
 /**
- * Recognises API keys by their SHA-256.
+ * Authenticates API keys by their SHA-256.
  *
- * The look-up in a Map does not take constant time. What its time could tell is a part of the
- * digest of a guess, which does not help to find a random key of 256 bits.
+ * The lookup in a Map does not take constant time. Its timing could reveal at most a part of the digest
+ * of a guessed key, which does not help to find a random key of 256 bits.
  */
 export function apiKeys(entries: readonly ApiKeyEntry[]): Recognise {
   const callers = new Map<string, Caller>(

@@ -4,7 +4,7 @@ import { apiKeys } from './api-keys.js';
 import type { AuthOptions } from './auth-options.js';
 import { bearerTokens } from './jwt.js';
 
-/** The options of authentication that AUTH_MODE selects; undefined for `none`. The environment is valid already. */
+/** Returns the authentication options for AUTH_MODE; undefined for `none`. The environment must be validated. */
 export function authOptions(environment: Environment, realm: string): AuthOptions | undefined {
   switch (environment.AUTH_MODE) {
     case 'none':

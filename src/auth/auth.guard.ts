@@ -18,12 +18,12 @@ import { isPublic } from './public.decorator.js';
 import { scopeOfMessage } from './scope.decorator.js';
 
 /**
- * Lets a request or a message pass if its bearer token belongs to a caller who has the scope that it
- * needs, and leaves the caller in `req.user`, or in the `user` of the message's context. The answers
- * to requests are those of RFC 6750, section 3.
+ * Admits a request or a message if its bearer token belongs to a caller with the required scope, and
+ * stores the caller in `req.user`, or in `user` of the message's context. The answers to refused
+ * requests follow RFC 6750, section 3.
  *
- * It is meant as a global guard: those run before the guards of a controller, so that nothing of a
- * stranger's body or query is looked at. What is neither HTTP, a message nor @Public() is refused.
+ * Use it as a global guard: global guards run before those of a controller, so the body and the query of
+ * an unauthenticated request are not parsed. Other transports are refused unless the handler is @Public().
  */
 @Injectable()
 export class AuthGuard implements CanActivate {
@@ -117,12 +117,12 @@ export class AuthGuard implements CanActivate {
   }
 }
 
-/** A request or a message at the door. */
+/** A request or a message that has to be authenticated. */
 interface Entry {
   token: string | { fault: 'none' | 'malformed' | 'several' };
   needed: Scope;
   requestId(): string;
-  /** Says how to authenticate, where the answer has a place for it. */
+  /** Sets WWW-Authenticate; does nothing for a message. */
   challenge(value: string): void;
   admit(caller: Caller): void;
 }
@@ -155,10 +155,10 @@ function messageEntry(context: ExecutionContext, needed: Scope): Entry {
 }
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
-/** Clocks differ: a token may have expired a moment before its stream begins. */
+/** The minimum length of a stream. Clocks differ, so a token may expire just before its stream begins. */
 const SHORTEST_STREAM_MS = 5000;
 
-/** A stream of events may outlive the token that it was opened with: it ends then, and its client comes back with a new one. */
+/** Ends an event stream when the token that opened it expires. Its client then reconnects with a new token. */
 function endStreamAtExpiry({ expiresAt }: Caller, req: Request, res: Response): void {
   if (expiresAt === undefined || !req.headers.accept?.includes('text/event-stream')) return;
   const timer = setTimeout(
@@ -168,7 +168,7 @@ function endStreamAtExpiry({ expiresAt }: Caller, req: Request, res: Response): 
   res.once('close', () => clearTimeout(timer));
 }
 
-/** A host's own routes may be without the ProblemFilter: Nest answers this one with its status there. */
+/** Wraps the problem, so that Nest answers its status on routes of a host that have no ProblemFilter. */
 function asHttpException(problem: Problem): HttpException {
   return new HttpException(problem.detail, problem.status, { cause: problem });
 }

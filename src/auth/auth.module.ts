@@ -16,8 +16,8 @@ export interface AuthModuleAsyncOptions
 }
 
 /**
- * Protects every route of the application that is not @Public(). A host application that has guards
- * of its own leaves it out: what they put into `req.user` names the caller as well.
+ * Protects every route of the application that is not @Public(). A host application with its own guards
+ * does not need it: the `req.user` that they set identifies the caller too.
  */
 @Module({})
 export class AuthModule implements OnApplicationShutdown {

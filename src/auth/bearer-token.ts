@@ -1,9 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 
-/** RFC 6750 2.1: the scheme, then a b64token. */
+/** Matches the scheme and a b64token (RFC 6750 2.1). */
 const BEARER = /^bearer +([\w.~+/-]+=*)$/i;
 
-/** The bearer token of a request, or what is wrong. Node keeps the first of several Authorization headers, a gateway may have looked at another. */
+/**
+ * Returns the bearer token of a request, or the fault. Several Authorization headers are a fault: Node
+ * keeps the first one, but a gateway may have checked another one.
+ */
 export function bearerToken(
   req: IncomingMessage,
 ): string | { fault: 'none' | 'malformed' | 'several' } {

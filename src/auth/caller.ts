@@ -1,4 +1,4 @@
-/** Read is needed for GET and HEAD, write for every other method. */
+/** GET and HEAD need the scope `read`, every other method needs `write`. */
 export type Scope = 'read' | 'write';
 
 /** The caller of a request. The guard stores it in `req.user`. */
@@ -6,18 +6,18 @@ export interface Caller {
   /** The name in history and logs, and the owner of idempotency keys. */
   sub: string;
   scopes: ReadonlySet<Scope>;
-  /** When the token expires, in milliseconds since 1970; absent for a key that does not expire. */
+  /** The expiry of the token in milliseconds since 1970; absent for a key that does not expire. */
   expiresAt?: number;
 }
 
 /**
- * Says who a bearer token belongs to. For a token that is not valid it returns undefined, or throws
- * NotRecognised with a reason for the log. Any other error means that it cannot tell at the moment,
- * and the client gets 503 `authentication_unavailable`.
+ * Returns the caller that a bearer token belongs to. For an invalid token it returns undefined, or throws
+ * NotRecognised with a reason for the log. Any other error means that it cannot decide at the moment;
+ * the client then gets 503 `authentication_unavailable`.
  */
 export type Recognise = (token: string) => Caller | undefined | Promise<Caller | undefined>;
 
-/** The token is not valid. The reason is logged at level debug; the client does not learn it. */
+/** The token is not valid. The reason is logged at level debug and not sent to the client. */
 export class NotRecognised extends Error {
   override readonly name = 'NotRecognised';
 }

@@ -19,32 +19,32 @@ export interface TokenOptions {
   realm: string;
 }
 
-/** Asymmetric ones alone: with HS256 the public key could be used as the secret, `none` signs nothing. */
+/** Only asymmetric algorithms: with HS256 the public key could be used as the secret, and `none` has no signature. */
 const ALGORITHMS = [
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
   ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
 ];
 const CLOCK_SKEW_S = 5;
-/** The trace goes on at the issuer. */
+/** Propagates the trace context to the issuer. */
 const SET_HEADER = {
   set: (headers: Headers, name: string, value: string) => headers.set(name, value),
 };
 /** The longest time for which a key that the issuer has removed is still accepted, while the issuer answers. */
 const RELOAD_MS = 10 * 60_000;
-/** An issuer that does not answer is not asked again by every request. */
+/** After a failed fetch, requests do not contact the issuer again for this time. */
 const OUTAGE_PAUSE_MS = 1000;
 const FETCH_TIMEOUT_MS = 5000;
 /** A JWK Set takes a few kilobytes. */
 const MAX_KEYS_BYTES = 1024 * 1024;
 
-/** Codes of jose that say something about the issuer's keys; all others are about the token. */
+/** The codes of jose for a failure to get the issuer's keys; all other codes mean an invalid token. */
 const OUTAGES = new Set(['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID']);
 
 /**
- * Recognises JSON Web Tokens (RFC 7519) signed by a key of the issuer's JWKS. New keys are found
- * without a restart: a token with an unknown `kid` has the keys fetched again, at most every 30
- * seconds. While the issuer is away, known keys go on working, and other tokens are not answered as
- * invalid: the error is the one of the fetch.
+ * Authenticates JSON Web Tokens (RFC 7519) that are signed by a key of the issuer's JWKS. New keys are
+ * found without a restart: a token with an unknown `kid` triggers a fetch of the keys, at most every 30
+ * seconds. While the issuer is unreachable, known keys continue to work, and a token with an unknown key
+ * fails with the error of the fetch, not as invalid.
  */
 export function bearerTokens(options: TokenOptions): AuthOptions {
   const { jwksUrl, issuer, audience, realm } = options;
@@ -95,7 +95,7 @@ function remoteKeys(url: URL): { find: JWTVerifyGetKey; close: () => void } {
   return { find, close: () => clearInterval(reload) };
 }
 
-/** The same answer, whose body fails where it becomes larger than a JWK Set is. */
+/** Returns the same response, but its body fails if it is larger than a JWK Set can be. */
 function bounded(response: Response): Response {
   if (!response.ok || !response.body) return response;
   let bytes = 0;
@@ -115,7 +115,7 @@ function isOutage(error: unknown): boolean {
   return !(error instanceof errors.JOSEError) || OUTAGES.has(error.code);
 }
 
-/** The subject becomes the actor in history and logs: an object, or text with control characters, cannot. */
+/** Checks `sub`, which becomes the actor in history and logs: it must be text without control characters. */
 function callerOf({ sub, scope, exp }: JWTPayload, realm: string): Caller {
   if (typeof sub !== 'string' || !/^\P{Cc}{1,255}$/u.test(sub) || !sub.isWellFormed()) {
     throw new errors.JWTInvalid('"sub" must be text of 1 to 255 characters');

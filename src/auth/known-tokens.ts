@@ -5,8 +5,8 @@ const MAX_TOKENS = 1000;
 const LONGEST_MS = 60_000;
 
 /**
- * Remembers to whom verified tokens belong: to verify one costs as much as a whole read. At most
- * 1,000 tokens for at most 60 seconds, and never past their expiry. Tokens are kept as digests.
+ * Caches the callers of verified tokens, because a verification costs as much as a whole read. It keeps
+ * at most 1,000 tokens, each for at most 60 seconds and never past its expiry, and stores only digests.
  */
 export function rememberCallers(verify: (token: string) => Promise<Caller>): Recognise {
   const known = new Map<string, { caller: Caller; until: number }>();

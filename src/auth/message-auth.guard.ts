@@ -5,12 +5,12 @@ import { AUTH_OPTIONS, type AuthOptions } from './auth-options.js';
 import { AuthGuard } from './auth.guard.js';
 
 /**
- * Authenticates messages in an application that has AuthModule, even where messages are connected
- * without `inheritAppConfig`: global guards are not asked there.
+ * Authenticates messages in an application that has AuthModule, also if the microservice is connected
+ * without `inheritAppConfig`: then Nest does not run global guards.
  */
 @Injectable()
 export class MessageAuthGuard implements CanActivate {
-  /** Looked up with the first message: at the construction not every module is there. */
+  /** Created with the first message, because not every module exists when this class is constructed. */
   private guard: AuthGuard | 'none' | undefined;
 
   constructor(
@@ -30,7 +30,7 @@ export class MessageAuthGuard implements CanActivate {
   }
 }
 
-/** The options of AuthModule; undefined where no module imports it. */
+/** Returns the options of AuthModule; undefined if no module imports it. */
 function optionsIn(modules: ModuleRef): AuthOptions | undefined {
   try {
     return modules.get<AuthOptions>(AUTH_OPTIONS, { strict: false });

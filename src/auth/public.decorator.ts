@@ -4,14 +4,14 @@ import { ApiSecurity } from '@nestjs/swagger';
 
 const IS_PUBLIC = 'auth/public';
 
-/** Lets everybody use a route, or all routes of a controller, without authentication. */
+/** Allows requests without authentication to a route, or to all routes of a controller. */
 export function Public() {
   return applyDecorators(SetMetadata(IS_PUBLIC, true), ApiSecurity({}));
 }
 
 const known = new WeakMap<object, boolean>();
 
-/** Tells whether a route is marked @Public(). The result is kept for each handler. */
+/** True if a route is marked @Public(). The result is cached for each handler. */
 export function isPublic(reflector: Reflector, context: ExecutionContext): boolean {
   const handler = context.getHandler();
   let found = known.get(handler);

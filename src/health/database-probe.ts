@@ -9,21 +9,21 @@ import { describeFaults, migrationStatus } from '../db/migration-status.js';
 import { ping } from '../db/ping.js';
 import type { Fault } from '../http/problems/problem.js';
 
-/** Longest wait for an answer of the probe; platforms give up after a few seconds. */
+/** The longest time until the probe answers; platforms stop waiting after a few seconds. */
 const ANSWER_WITHIN_MS = 2500;
-/** The last part of that wait, for a second question that a busy pooler answers too. */
+/** The last part of that time: in it a second check runs that also a busy pooler answers. */
 const LISTENING_WITHIN_MS = 1000;
-/** For so long a pooler may have no connection to spare. A server frozen behind it looks the same. */
+/** The longest time in which a pooler may have no free connection. A frozen server behind it looks the same. */
 const BUSY_WITHIN_MS = 60_000;
-/** A server that is slower than this is busy, one that does not answer a second later is lost. */
+/** A server that is slower than this counts as busy. One that does not answer a second later counts as lost. */
 const STATEMENT_TIMEOUT_MS = 1000;
 /** Longer than the usual interval between two probes, so that each finds the connection open. */
 const IDLE_TIMEOUT_SECONDS = 60;
 const TOO_MANY_CONNECTIONS = '53300';
 
 /**
- * Asks whether the database can be used, on a connection of its own: a pool whose connections are all
- * in use says nothing about the database. Any number of callers share one question.
+ * Checks whether the database can be used. It has its own connection, because a pool whose connections
+ * are all in use says nothing about the database. Concurrent callers share one check.
  */
 @Injectable()
 export class DatabaseProbe implements OnApplicationShutdown {
@@ -32,7 +32,7 @@ export class DatabaseProbe implements OnApplicationShutdown {
   #asking: Promise<Fault[]> | undefined;
   /** The faults when the database last answered. */
   #known: Fault[] | undefined;
-  /** By performance.now(): until when a busy pooler leaves those faults as they are. */
+  /** The time (performance.now()) until which those faults stay valid while a pooler is busy. */
   #knownUntil = 0;
   #reported = '';
 
@@ -42,7 +42,7 @@ export class DatabaseProbe implements OnApplicationShutdown {
       max: 1,
       idle_timeout: IDLE_TIMEOUT_SECONDS,
       statement_timeout_ms: STATEMENT_TIMEOUT_MS,
-      acquire_timeout_ms: 0, // until it is connected or refused; callers wait no longer than above
+      acquire_timeout_ms: 0, // no limit here; ANSWER_WITHIN_MS limits the wait of the callers
       application_name: 'projects-service health',
     });
   }
@@ -51,7 +51,7 @@ export class DatabaseProbe implements OnApplicationShutdown {
     await this.connection.close(0);
   }
 
-  /** The reasons why the database cannot be used; none when it can. Resolves within 2.5 seconds. */
+  /** Returns the reasons why the database cannot be used; empty if it can. Resolves within 2.5 seconds. */
   async faults(): Promise<Fault[]> {
     this.#asking ??= this.ask().finally(() => (this.#asking = undefined));
     const answered = new AbortController();
@@ -76,7 +76,7 @@ export class DatabaseProbe implements OnApplicationShutdown {
     }
   }
 
-  /** What is said after the longest wait, or earlier when the server turns out to be busy. */
+  /** Returns the faults to report if the check takes too long, or earlier if the server is busy. */
   private async silence(signal: AbortSignal): Promise<Fault[]> {
     const until = performance.now() + ANSWER_WITHIN_MS;
     await setTimeout(ANSWER_WITHIN_MS - LISTENING_WITHIN_MS, undefined, { signal });
@@ -86,13 +86,13 @@ export class DatabaseProbe implements OnApplicationShutdown {
     return NO_ANSWER;
   }
 
-  /** The faults that were known, while the server, or the pooler before it, accepts connections. */
+  /** Returns the last known faults if the server, or the pooler in front of it, still accepts connections. */
   private async knownWhileBusy(): Promise<Fault[] | undefined> {
     if (performance.now() > this.#knownUntil) return undefined;
     return (await this.connection.isListening(LISTENING_WITHIN_MS)) ? this.#known : undefined;
   }
 
-  /** The connection may have been lost since the last probe: that says nothing about the database now. */
+  /** Tries again on a new connection, because the old one may have been lost since the last probe. */
   private async onceMore(error: unknown): Promise<Fault[]> {
     if (asDataError(error)?.code !== 'database_unavailable' || isBusy(error)) throw error;
     return await this.migrationFaults();
@@ -122,14 +122,14 @@ const NO_ANSWER: Fault[] = [
   { path: 'database', message: `The database did not answer within ${ANSWER_WITHIN_MS} ms.` },
 ];
 
-/** No answer came in time, or the pooler says that it has had no connection to spare for too long. */
+/** True if no answer came in time, or if the pooler had no free connection for too long. */
 function isSilence(error: unknown): boolean {
   return [...causesOf(error)].some(
     (cause) => cause instanceof NoAnswerError || cause.message === 'query_wait_timeout',
   );
 }
 
-/** The server itself says that it has too much to do, so it is there. */
+/** True if the server itself reports that it is overloaded, which shows that it is reachable. */
 function isBusy(error: unknown): boolean {
   return (
     asDataError(error)?.code === 'statement_timeout' || errorCodeOf(error) === TOO_MANY_CONNECTIONS

@@ -10,7 +10,7 @@ import { RequestGuard } from '../http/contract/request.guard.js';
 import { HealthDto } from './health.dto.js';
 import { Readiness } from './readiness.js';
 
-/** For the platform that runs the service; outside the API's prefix and its versions. */
+/** The health checks for the platform that runs the service. Their paths have no API prefix and no version. */
 @ApiTags('health')
 @Controller('health')
 @Public()
@@ -22,18 +22,21 @@ export class HealthController {
   @Get('live')
   @ApiOperation({
     operationId: 'getLiveness',
-    summary: 'Whether the process answers: do not restart it',
+    summary: 'Liveness: the process answers and needs no restart',
   })
-  @ApiSuccess(200, { description: 'Always, whatever the database does.', data: HealthDto })
+  @ApiSuccess(200, { description: 'Always, independent of the database.', data: HealthDto })
   @ApiProblems('validation_failed', 'invalid_encoding', 'not_acceptable')
   live(): Success<HealthDto> {
     return success({ status: 'up' });
   }
 
   @Get('ready')
-  @ApiOperation({ operationId: 'getReadiness', summary: 'Whether requests may be sent here' })
+  @ApiOperation({
+    operationId: 'getReadiness',
+    summary: 'Readiness: the instance can take requests',
+  })
   @ApiSuccess(200, {
-    description: 'The database answers and its migrations are those of this code.',
+    description: 'The database answers and has exactly the migrations of this version.',
     data: HealthDto,
   })
   @ApiProblems('validation_failed', 'invalid_encoding', 'not_acceptable', 'not_ready')
@@ -44,8 +47,8 @@ export class HealthController {
   @Get('startup')
   @ApiOperation({
     operationId: 'getStartup',
-    summary: 'Whether the service has been ready once',
-    description: 'From then on ask the other two.',
+    summary: 'Startup: the instance has been ready once',
+    description: 'After the first success use the other two checks.',
   })
   @ApiSuccess(200, { description: 'The service has started.', data: HealthDto })
   @ApiProblems('validation_failed', 'invalid_encoding', 'not_acceptable', 'not_ready')

@@ -1,6 +1,9 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 
-@ApiSchema({ name: 'Health', description: 'That all is well; else the answer is a problem.' })
+@ApiSchema({
+  name: 'Health',
+  description: 'The check has passed. If it fails, the answer is a problem.',
+})
 export class HealthDto {
   @ApiProperty({ enum: ['up'] })
   status!: 'up';

@@ -3,8 +3,9 @@ import type { Fault } from '../http/problems/problem.js';
 import { DatabaseProbe } from './database-probe.js';
 
 /**
- * Whether requests may be sent here: not while the service stops, without a database, or, unless
- * MIGRATIONS is off, while its migrations are not those of this code.
+ * Decides whether this instance can take requests. It is not ready while it shuts down, while the
+ * database is unavailable, and, unless MIGRATIONS is off, while the migrations of the database differ
+ * from those of this version.
  */
 @Injectable()
 export class Readiness implements OnModuleDestroy {
@@ -13,17 +14,17 @@ export class Readiness implements OnModuleDestroy {
 
   constructor(private readonly database: DatabaseProbe) {}
 
-  /** The service has been ready once. */
+  /** True after the service has been ready once. */
   get hasStarted(): boolean {
     return this.#hasStarted;
   }
 
-  /** From now on the service is not ready: it is about to stop. */
+  /** Makes the service not ready, because it is about to stop. */
   onModuleDestroy(): void {
     this.#stopping = true;
   }
 
-  /** The reasons not to send requests here; none when it is ready. */
+  /** Returns the reasons why the service is not ready; empty if it is ready. */
   async faults(): Promise<Fault[]> {
     if (this.#stopping) return [{ path: 'service', message: 'is shutting down' }];
     const faults = await this.database.faults();

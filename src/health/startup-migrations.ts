@@ -14,14 +14,14 @@ import { migrate } from '../db/migrate.js';
 
 const LONGEST_PAUSE_MS = 1000;
 
-const MAY_PASS = new Set<DataErrorCode | undefined>([
+const TEMPORARY = new Set<DataErrorCode | undefined>([
   'database_unavailable',
-  'pool_exhausted', // connecting takes longer than a request would wait
+  'pool_exhausted', // connecting takes longer than the acquire timeout
 ]);
 
 /**
- * With MIGRATIONS=apply, applies the pending migrations once the application is up, and keeps
- * trying while the database is away. Until then the service lives and is not ready.
+ * With MIGRATIONS=apply, applies the pending migrations after the application has started, and retries
+ * while the database is unavailable. Until then the service is live but not ready.
  */
 @Injectable()
 export class StartupMigrations implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -42,7 +42,7 @@ export class StartupMigrations implements OnApplicationBootstrap, OnApplicationS
 
   private async apply(): Promise<void> {
     const { signal } = this.stopping;
-    let told: string | undefined;
+    let reported: string | undefined;
     for (let pauseMs = 50; !signal.aborted; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       try {
         const applied = await migrate(databaseConfig(this.environment), {
@@ -55,24 +55,24 @@ export class StartupMigrations implements OnApplicationBootstrap, OnApplicationS
       } catch (error) {
         if (signal.aborted) return;
         const reason = describeError(error);
-        if (!mayPass(error)) {
-          // Until then /health/ready reports what is pending or wrong.
+        if (!isTemporary(error)) {
+          // /health/ready reports the pending migrations until then.
           this.logger.error(
-            `the migrations cannot be applied: ${reason} Start again when it is mended.`,
+            `the migrations cannot be applied: ${reason} Fix the cause, then restart the service.`,
           );
           return;
         }
-        if (reason !== told) this.logger.warn(`waiting for the database: ${reason}`);
-        told = reason;
+        if (reason !== reported) this.logger.warn(`waiting for the database: ${reason}`);
+        reported = reason;
         await setTimeout(pauseMs, undefined, { signal }).catch(() => undefined);
       }
     }
   }
 }
 
-/** The same migrations may succeed later without a change. */
-function mayPass(error: unknown): boolean {
-  // Codes of class 42, which elsewhere may mean that the database is not migrated yet, are faults here.
+/** True if the same migrations may succeed later without a change. */
+function isTemporary(error: unknown): boolean {
+  // Class 42 elsewhere may mean that the database is not migrated yet. Here it is a permanent error.
   if (errorCodeOf(error)?.startsWith('42')) return false;
-  return MAY_PASS.has(asDataError(error)?.code);
+  return TEMPORARY.has(asDataError(error)?.code);
 }

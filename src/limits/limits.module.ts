@@ -2,7 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { RATE_LIMIT_OPTIONS, RateLimitGuard, type RateLimitOptions } from './rate-limit.guard.js';
 
-/** Limits how many requests a caller may send. Import it behind the module whose guard recognises callers. */
+/** Limits the rate of requests of each caller. Import it after the module whose guard authenticates callers. */
 @Module({})
 export class LimitsModule {
   static forRoot(options: RateLimitOptions): DynamicModule {

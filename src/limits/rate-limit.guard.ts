@@ -16,16 +16,16 @@ import { Problem } from '../http/problems/problem.js';
 export const RATE_LIMIT_OPTIONS = Symbol('RATE_LIMIT_OPTIONS');
 
 export interface RateLimitOptions {
-  /** How many requests of one caller are served in each window of `seconds`. */
+  /** The number of requests of one caller that are served in each window of `seconds`. */
   requests: number;
   seconds: number;
 }
 
 /**
- * Limits the requests of each caller, or of each address where nobody was recognised. The address is
- * the one that Express's setting `trust proxy` leads to, the peer's where no proxy is trusted. Every answer
- * says what is left, in the headers of draft-ietf-httpapi-ratelimit-headers-10. Counts in memory,
- * each instance for itself.
+ * Limits the requests of each caller, or of each client address if the caller is not authenticated. The
+ * address follows Express's setting `trust proxy`; without a trusted proxy it is that of the peer. Every
+ * answer has the headers of draft-ietf-httpapi-ratelimit-headers-10. Each instance counts for itself, in
+ * memory.
  */
 @Injectable()
 export class RateLimitGuard implements CanActivate {
@@ -60,7 +60,7 @@ export class RateLimitGuard implements CanActivate {
     return true;
   }
 
-  /** A message has no address of its sender: those whose sender was not recognised count together. */
+  /** A message has no sender address, so all messages of unauthenticated senders share one limit. */
   private async admitMessage(context: ExecutionContext): Promise<true> {
     const caller = callerOf(messageContextOf(context));
     const { isRefused } = await this.consume(caller ? `caller ${caller}` : 'messages');
@@ -70,7 +70,7 @@ export class RateLimitGuard implements CanActivate {
 
   private async consume(key: string) {
     const consumed = await this.limiter.consume(key).catch((refused: unknown) => {
-      if (refused instanceof RateLimiterRes) return refused; // a refusal is rejected, and is no Error
+      if (refused instanceof RateLimiterRes) return refused; // a refusal is a rejection that is not an Error
       throw refused;
     });
     return {
