@@ -10,7 +10,7 @@ const LEVELS: Record<Environment['LOG_LEVEL'], LogLevel> = {
   verbose: 'verbose',
 };
 
-/** What Nest says of each module and each route while it starts. Of interest only to those who look for a fault in it. */
+/** The contexts of Nest's messages about each module and route at the start. They are logged at level debug. */
 const START_UP = new Set<unknown>([
   'NestFactory',
   'InstanceLoader',
@@ -19,11 +19,11 @@ const START_UP = new Set<unknown>([
   'NestApplication',
 ]);
 
-/** The service's log: a JSON object a line, or lines for people; times are ISO 8601. */
+/** Creates the service's logger: one JSON object per line, or readable lines. Timestamps are ISO 8601. */
 export function createLogger({ LOG_LEVEL, LOG_FORMAT }: Environment): ConsoleLogger {
   return new ServiceLogger({
     json: LOG_FORMAT === 'json',
-    // Nest takes a level to include all that are more severe.
+    // In Nest a level includes all levels that are more severe.
     logLevels: [LEVELS[LOG_LEVEL]],
   });
 }
@@ -43,7 +43,7 @@ class ServiceLogger extends ConsoleLogger {
   ): ReturnType<JsonLogObject> {
     const { level, ...rest } = super.getJsonLogObject(...line);
     const own = {
-      level: level === 'log' ? 'info' : level, // by the names of LOG_LEVEL
+      level: level === 'log' ? 'info' : level, // the same names as in LOG_LEVEL
       ...rest,
       timestamp: this.getTimestamp(),
     };

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Metrics } from './metrics.js';
 
-/** Answers with the metrics. Public, as /health is: keep it off the ingress (docs/operations.md). */
+/** Answers with the metrics. It needs no authentication, so keep it off the ingress (docs/operations.md). */
 export function metricsEndpoint(metrics: Metrics) {
   return (_req: IncomingMessage, res: ServerResponse, next: (error: unknown) => void): void => {
     metrics.text().then((text) => {
@@ -12,7 +12,7 @@ export function metricsEndpoint(metrics: Metrics) {
   };
 }
 
-/** Serves /metrics on a port of its own; resolves with what closes it. */
+/** Serves /metrics on a separate port. Resolves with a function that closes the server. */
 export async function serveMetrics(
   metrics: Metrics,
   port: number,

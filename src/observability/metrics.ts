@@ -17,13 +17,13 @@ import type { AnsweredMessage } from '../http/messages/message-request.js';
 import type { Answered } from '../http/server/answered.js';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-/** The delay that is measured contains the resolution. 20 ms costs 0.4 % of a core at rest. */
+/** The measured delay includes the resolution. 20 ms costs 0.4 % of a core when idle. */
 const RESOLUTION_MS = 20;
 const OPERATIONS = new Set(['select', 'insert', 'update', 'delete', 'with', 'begin', 'copy']);
 
 /**
- * What /metrics shows. The registry is its own: prom-client's global one would mix two applications
- * in one process. The values of labels are closed sets: nothing that a client sends becomes one.
+ * The metrics of /metrics. It has its own registry, because prom-client's global one would mix two
+ * applications in one process. The values of labels are closed sets: no input of a client becomes a label.
  */
 @Injectable()
 export class Metrics implements OnApplicationShutdown {
@@ -40,7 +40,7 @@ export class Metrics implements OnApplicationShutdown {
   constructor(@InjectDatabase() private readonly db: Db) {
     this.#requests = this.#histogram(
       'http_request_duration_seconds',
-      'Time from a request to the end of its answer.',
+      'Time from the arrival of a request to the end of its answer.',
       ['method', 'route', 'status'],
     );
     this.#messages = this.#histogram(
@@ -53,12 +53,12 @@ export class Metrics implements OnApplicationShutdown {
     ]);
     this.#acquires = this.#histogram(
       'db_acquire_seconds',
-      'Wait for a connection, where none was idle.',
+      'Time to get a connection when none was idle.',
       [],
     );
     this.#feedLag = new Gauge({
       name: 'changes_feed_lag_seconds',
-      help: 'From a change to its sending, of the last one sent to a stream.',
+      help: 'Time from the last change to its delivery to a stream.',
       registers: [this.#registry],
     });
     this.#published = new Counter({
@@ -77,7 +77,7 @@ export class Metrics implements OnApplicationShutdown {
     this.#loop.enable();
   }
 
-  /** Counts a request. */
+  /** Records an answered request. */
   observe({ method, route, status, ms }: Answered): void {
     this.#requests.observe({ method, route, status }, ms / 1000);
   }
@@ -90,7 +90,7 @@ export class Metrics implements OnApplicationShutdown {
     return this.#registry.contentType;
   }
 
-  /** In the text format of Prometheus, version 0.0.4. */
+  /** Returns the metrics in the Prometheus text format, version 0.0.4. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }
@@ -124,13 +124,13 @@ export class Metrics implements OnApplicationShutdown {
     this.#published.inc(event.published);
   };
 
-  /** Read at each scrape, so that the lag grows while nothing is published. */
+  /** Computes the lag at each scrape, so that it grows while nothing is published. */
   #relayMetrics(): void {
     const seen = () => this.#relay;
     const registers = [this.#registry];
     new Gauge({
       name: 'relay_lag_seconds',
-      help: 'How long the first change that is not published has waited, at the instance that relays.',
+      help: 'Age of the oldest unpublished change, at the instance that relays.',
       registers,
       collect() {
         const { pendingSince } = seen();
@@ -157,13 +157,13 @@ export class Metrics implements OnApplicationShutdown {
     });
   }
 
-  /** Read at each scrape. */
+  /** Reads the statistics of the pool at each scrape. */
   #poolMetrics(): void {
     const stats = () => poolStats(this.db);
     const registers = [this.#registry];
     new Gauge({
       name: 'db_pool_sessions',
-      help: 'Connections of the pool: open ones, those of them that are idle, and those being opened.',
+      help: 'Connections of the pool: open, idle (a part of the open ones), and opening.',
       labelNames: ['state'],
       registers,
       collect() {
@@ -175,7 +175,7 @@ export class Metrics implements OnApplicationShutdown {
     });
     new Gauge({
       name: 'db_pool_waiting',
-      help: 'Who waits for a connection at this moment.',
+      help: 'Callers that wait for a connection now.',
       registers,
       collect() {
         this.set(stats()?.waiting ?? 0);
@@ -183,7 +183,7 @@ export class Metrics implements OnApplicationShutdown {
     });
     new Counter({
       name: 'db_pool_timeouts_total',
-      help: 'Waits for a connection that were given up.',
+      help: 'Waits for a connection that timed out.',
       registers,
       collect() {
         this.reset();
@@ -192,7 +192,7 @@ export class Metrics implements OnApplicationShutdown {
     });
   }
 
-  /** No values without replicas. The label is the host and port of the configuration. */
+  /** Without replicas these metrics have no values. The label is the host and port from the configuration. */
   #replicaMetrics(): void {
     const replicas = () => replicasOf(this.db);
     const stats = () => replicas()?.stats() ?? [];
@@ -200,7 +200,7 @@ export class Metrics implements OnApplicationShutdown {
     const labelNames = ['replica'] as const;
     new Gauge({
       name: 'db_replica_healthy',
-      help: '1 where a replica takes reads, else 0.',
+      help: '1 if a replica serves reads, else 0.',
       labelNames,
       registers,
       collect() {
@@ -209,7 +209,7 @@ export class Metrics implements OnApplicationShutdown {
     });
     new Gauge({
       name: 'db_replica_lag_seconds',
-      help: 'How old the data of a replica may be; +Inf where that is unknown.',
+      help: 'Maximum age of the data of a replica; +Inf if unknown.',
       labelNames,
       registers,
       collect() {
@@ -218,7 +218,7 @@ export class Metrics implements OnApplicationShutdown {
     });
     new Counter({
       name: 'db_replica_reads_total',
-      help: 'Reads by the replica that answered; primary where none could.',
+      help: 'Reads by the replica that answered them; primary if no replica could.',
       labelNames,
       registers,
       collect() {
@@ -230,12 +230,12 @@ export class Metrics implements OnApplicationShutdown {
     });
   }
 
-  /** Of the time since the last scrape: without the reset it would hardly move any more. */
+  /** Measures only the time since the last scrape: without the reset the values would hardly change any more. */
   #loopMetric(): void {
     const loop = this.#loop;
     new Gauge({
       name: 'nodejs_eventloop_delay_seconds',
-      help: 'How late the event loop was since the last scrape.',
+      help: 'Delay of the event loop since the last scrape.',
       labelNames: ['quantile'],
       registers: [this.#registry],
       collect() {

@@ -3,6 +3,6 @@ import { Metrics } from './metrics.js';
 import { SlowStatements } from './slow-statements.js';
 import { StatementSpans } from './spans.js';
 
-/** What an operator sees of the service: metrics, spans and slow statements. */
+/** Provides metrics, spans, and the log of slow statements. */
 @Module({ providers: [Metrics, SlowStatements, StatementSpans] })
 export class ObservabilityModule {}

@@ -6,11 +6,14 @@ import { STATEMENT_CHANNEL, type StatementEvent } from '../db/observed.js';
 const QUIET_MS = 1000;
 const MAX_TEXTS = 1000;
 
-/** Logs statements that took longer than DATABASE_SLOW_STATEMENT_MS, each text at most once a second. Values are not logged: the text has placeholders. */
+/**
+ * Logs statements that took longer than DATABASE_SLOW_STATEMENT_MS, each text at most once a second. The
+ * text has placeholders, so no values are logged.
+ */
 @Injectable()
 export class SlowStatements implements OnApplicationShutdown {
   private readonly logger = new Logger('Database');
-  private readonly toldAt = new Map<string, number>();
+  private readonly loggedAt = new Map<string, number>();
 
   constructor(@Inject(Environment) private readonly environment: Environment) {
     if (environment.DATABASE_SLOW_STATEMENT_MS > 0) subscribe(STATEMENT_CHANNEL, this.onStatement);
@@ -24,9 +27,9 @@ export class SlowStatements implements OnApplicationShutdown {
     const { text, ms, rows, pid } = message as StatementEvent;
     if (ms < this.environment.DATABASE_SLOW_STATEMENT_MS) return;
     const now = performance.now();
-    if (now - (this.toldAt.get(text) ?? -Infinity) < QUIET_MS) return;
-    if (this.toldAt.size >= MAX_TEXTS) this.toldAt.clear();
-    this.toldAt.set(text, now);
+    if (now - (this.loggedAt.get(text) ?? -Infinity) < QUIET_MS) return;
+    if (this.loggedAt.size >= MAX_TEXTS) this.loggedAt.clear();
+    this.loggedAt.set(text, now);
     this.logger.warn({ slowStatement: text, ms: Math.round(ms), rows, pid });
   };
 }

@@ -15,15 +15,15 @@ import { noteTraceId } from '../http/server/request-id.js';
 
 const NAME = 'projects-service';
 
-/** Whether an OpenTelemetry SDK was loaded (`node --import`) before the application was made. Without one no span is made. */
+/** True if an OpenTelemetry SDK was loaded (`node --import`) before the application started. Without one there are no spans. */
 export function isTracing(): boolean {
   const provider = trace.getTracerProvider();
   return !(provider instanceof ProxyTracerProvider) || Boolean(provider.getDelegateTracer(NAME));
 }
 
 /**
- * A span for each request, child of the caller's `traceparent`. Where an instrumentation of the
- * operator has made one already, that one gets the route instead.
+ * Creates a span for each request, as a child of the client's `traceparent`. If an instrumentation has
+ * created a span already, it sets the route on that span instead.
  */
 export function requestSpans(): RequestHandler {
   const tracer = trace.getTracer(NAME);
@@ -53,8 +53,8 @@ function outcomeOf(req: Request, res: Response) {
 }
 
 /**
- * A span for each statement of a request that is traced. Reads that are batched into one statement
- * appear once, in the trace of the request that asked first.
+ * Creates a span for each statement of a traced request. Reads that are batched into one statement have
+ * one span, in the trace of the first request of the batch.
  */
 @Injectable()
 export class StatementSpans implements OnApplicationShutdown {

@@ -5,7 +5,7 @@ export class MissingPackageError extends Error {
   readonly exitCode = 78;
 }
 
-/** Loads an optional package. `needs` says what needs it, for the error when it is not installed. */
+/** Loads an optional package. `needs` names the feature that needs it, for the error if it is not installed. */
 export async function optionalPackage<T>(
   name: string,
   load: () => Promise<T>,

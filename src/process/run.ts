@@ -4,13 +4,13 @@ import { type Stopping, stopOnSignals } from './stop-on-signals.js';
 type Close = () => unknown;
 type Start = (onStop: (close: Close) => void) => Promise<void>;
 
-/** For what must not be left behind by a process that did not stop in time. */
+/** The extra time to close what must not outlive a process that did not stop in time. */
 const LAST_CHANCE_MS = 2000;
 
 /**
- * Starts a service and stops it on SIGTERM or SIGINT: what was opened is closed, the last one first.
- * A start that fails closes too, prints its error and exits with its `exitCode`. After `timeoutMs`
- * the process exits with 1, and what is still open, such as a database server, is told to close.
+ * Starts a service and stops it on SIGTERM or SIGINT: what was opened is closed in reverse order. If the
+ * start fails, it closes too, prints the error and exits with the error's `exitCode`. After `timeoutMs`
+ * it calls the remaining close functions, such as that of a database server, and the process exits with 1.
  */
 export async function run(
   options: Pick<Stopping, 'timeoutMs' | 'endWithParent'>,
@@ -23,7 +23,7 @@ export async function run(
   const starting = start((close) => opened.push(close));
   stopOnSignals({
     ...options,
-    // What is just being started would be left behind.
+    // Wait for the start to finish: otherwise what it is just opening would not be closed.
     stop: () => starting.then(closeAll),
     giveUp: () => Promise.race([closeAll(), setTimeout(LAST_CHANCE_MS)]),
   });

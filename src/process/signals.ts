@@ -1,4 +1,4 @@
-/** A Ctrl-C reaches a process that npm has started twice: from the terminal and from npm. */
+/** A process that npm has started gets a Ctrl-C twice: from the terminal and from npm. */
 const SAME_SIGNAL_MS = 200;
 
 const PARENT_POLL_MS = 200;
@@ -8,15 +8,15 @@ const PARENT = process.ppid;
 
 export interface SignalOptions {
   /**
-   * Take the end of the parent process for a SIGTERM. npm runs a script in a shell and sends its own SIGTERM to that
-   * shell, which ends and does not pass it on.
+   * Treats the end of the parent process as a SIGTERM. npm runs a script in a shell and sends SIGTERM to that
+   * shell, which ends without forwarding it.
    */
   endWithParent?: boolean;
 }
 
 /**
- * Calls `onFirst` at the first SIGTERM or SIGINT. A second signal ends the process at once, but within 200 ms
- * it counts as the first.
+ * Calls `onFirst` at the first SIGTERM or SIGINT. A second signal within 200 ms is ignored; a later one ends
+ * the process immediately.
  */
 export function onSignal(
   onFirst: (signal: NodeJS.Signals) => void,
@@ -26,15 +26,15 @@ export function onSignal(
   const listen = (signal: NodeJS.Signals): void => {
     if (came === 'none') {
       came = 'first';
-      // Not by the clock: a busy process handles a second signal that came meanwhile before this timer.
+      // A timer instead of the clock: a busy process handles a signal that arrived meanwhile before the timer.
       setTimeout(() => setImmediate(() => (came = 'firstLongAgo')), SAME_SIGNAL_MS).unref();
       return onFirst(signal);
     }
     if (came === 'first') return;
-    // As if nobody listened: Node's own exit waits for a blocking system call, such as opening a pipe.
+    // Restore the default action: Node's own exit would wait for a blocking system call, such as opening a pipe.
     process.off('SIGTERM', listen).off('SIGINT', listen);
     process.kill(process.pid, signal);
-    process.exit(exitCodeOf(signal)); // the system does not let a signal end the first process of a container
+    process.exit(exitCodeOf(signal)); // a signal without a handler does not end the first process of a container
   };
   process.on('SIGTERM', listen).on('SIGINT', listen);
   if (endWithParent) onParentEnd(() => came === 'none' && listen('SIGTERM'));
@@ -49,7 +49,7 @@ function onParentEnd(ended: () => void): void {
   timer.unref();
 }
 
-/** The exit code by which a shell shows that this signal has ended a process. */
+/** Returns the exit code that shells use for a process that this signal has ended. */
 export function exitCodeOf(signal: NodeJS.Signals): number {
   return signal === 'SIGINT' ? 130 : 143;
 }

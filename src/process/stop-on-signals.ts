@@ -1,18 +1,18 @@
 import { onSignal, type SignalOptions } from './signals.js';
 
-/** What happens between a signal and the end of the process. */
+/** The steps between a signal and the end of the process. */
 export interface Stopping extends SignalOptions {
   /** The longest time until the process has ended. */
   timeoutMs: number;
   /** Refuses new work, finishes what is running, then closes what was opened. */
   stop: () => Promise<void>;
-  /** Ends what would outlive the process, after it has not stopped within the limit. */
+  /** Closes what would outlive the process, if it has not stopped within the limit. */
   giveUp: () => Promise<unknown>;
 }
 
 /**
- * On SIGTERM or SIGINT stops, and exits with 0, or with 1 when it has not stopped within the limit.
- * A second signal exits at once.
+ * Stops on SIGTERM or SIGINT and exits with 0, or with 1 if the stop fails or exceeds the limit. A second
+ * signal exits immediately.
  */
 export function stopOnSignals({ timeoutMs, stop, giveUp, ...options }: Stopping): void {
   onSignal(() => {
