@@ -53,9 +53,9 @@ describe('the database', () => {
   });
 
   it('seeds a catalogue, and a second time changes nothing', async () => {
-    expect((await cli('seed')).stdout).toBe('30 projects created, 0 were there\n');
+    expect((await cli('seed')).stdout).toBe('30 projects created, 0 existed already\n');
     const seeded = await allProjects();
-    expect((await cli('seed')).stdout).toBe('0 projects created, 30 were there\n');
+    expect((await cli('seed')).stdout).toBe('0 projects created, 30 existed already\n');
     expect(await allProjects()).toEqual(seeded);
   });
 

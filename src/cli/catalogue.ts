@@ -1,6 +1,6 @@
 import type { ProjectValues } from '../db/factories/projects/columns.js';
 
-/** Well-known projects and what they are written with. Append only: a project's place in the list makes its id. */
+/** Well-known projects with their technologies. Append only: the id of a project is derived from its index. */
 export const CATALOGUE: ProjectValues[] = [
   project(
     'PostgreSQL',

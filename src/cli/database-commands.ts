@@ -14,7 +14,7 @@ export async function applyMigrations(
   print(streams.output, applied.length > 0 ? `applied ${applied.join(', ')}` : 'nothing to apply');
 }
 
-/** Resolves with whether the database is as these migrations make it. */
+/** Prints the state of the migrations. Resolves with true if the database has exactly these migrations. */
 export async function printStatus(db: Db, { environment, streams }: WorkContext): Promise<boolean> {
   const status = await migrationStatus(db, { journal: migrationJournal(environment) });
   const faults = describeFaults(status);
@@ -22,7 +22,7 @@ export async function printStatus(db: Db, { environment, streams }: WorkContext)
   return faults.length === 0;
 }
 
-export async function plantCatalogue(
+export async function seedCatalogue(
   config: TDatabaseConfig,
   { environment, streams, signal }: WorkContext,
 ): Promise<void> {
@@ -30,7 +30,7 @@ export async function plantCatalogue(
   const { db, close } = createDatabaseConnection(config);
   try {
     const { created, present } = await seed(db);
-    print(streams.output, `${created} projects created, ${present} were there`);
+    print(streams.output, `${created} projects created, ${present} existed already`);
   } finally {
     await close();
   }

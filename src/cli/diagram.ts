@@ -12,7 +12,7 @@ import {
 } from '../db/describe-schema.js';
 import * as schema from '../db/schema.js';
 
-/** Twice the size it is laid out in, for sharp text on dense screens. */
+/** Twice the layout size, for sharp text on screens with a high resolution. */
 const SCALE = 2;
 const COLOURS = {
   page: '#f6f8fb',
@@ -23,9 +23,9 @@ const COLOURS = {
   muted: '#64748b',
 } as const;
 
-// Without font files Graphviz measures by the widths it knows: Roboto is no wider than Helvetica and
-// Roboto Mono exactly as wide as Courier, so no text outgrows its cell. Bold text it takes for
-// narrower than it is: only where there is room.
+// Graphviz lays the text out with its built-in font widths. Roboto is not wider than Helvetica, and
+// Roboto Mono is exactly as wide as Courier, so text fits into its cell. Bold text is wider than Graphviz
+// assumes, so it is used only where there is room.
 const SANS = 'Helvetica';
 const BOLD = 'Helvetica-Bold';
 const MONO = 'Courier';
@@ -38,9 +38,9 @@ const FONT_FILES = [
 let tools: ReturnType<typeof loadTools> | undefined;
 
 /**
- * The entity diagram of `src/db/schema.ts` as a PNG. The same schema gives the same bytes on every
- * machine: layout and drawing are WebAssembly, the fonts come from npm, the system's are not asked.
- * @throws Error where the development dependencies are not installed
+ * Draws the entity diagram of `src/db/schema.ts` as a PNG. The same schema gives the same bytes on every
+ * machine: layout and drawing are WebAssembly, and the fonts come from npm, not from the system.
+ * @throws Error if the development dependencies are not installed
  */
 export async function drawDiagram(tables = describeSchema(schema)): Promise<Buffer> {
   const { graphviz, Resvg, fontBuffers } = await (tools ??= loadTools());
@@ -56,7 +56,7 @@ export async function drawDiagram(tables = describeSchema(schema)): Promise<Buff
   return Buffer.from(picture.render().asPng());
 }
 
-// Not imported at the top: they are development dependencies, and the production image has none.
+// These are imported here because the production image has no development dependencies.
 async function loadTools() {
   try {
     const require = createRequire(import.meta.url);
@@ -74,7 +74,7 @@ async function loadTools() {
   }
 }
 
-/** The tables that belong together. A table in no group has no frame. */
+/** The derivations between tables, and the groups of tables. A table without a group has no frame. */
 interface Relations {
   derivations: DescribedDerivation[];
   groups: Record<string, string[]>;
@@ -92,8 +92,8 @@ const RELATIONS: Relations = {
 };
 
 /**
- * The diagram in Graphviz's own language: a card for each table, a frame for each group, a crow's foot
- * for each foreign key, and a dashed arrow from each table to those that are made from it.
+ * Returns the diagram in the DOT language: a card for each table, a frame for each group, a crow's foot
+ * for each foreign key, and a dashed arrow from each table to the tables that are derived from it.
  */
 export function diagramSource(tables: DescribedTable[], relations = RELATIONS): string {
   const nodes = tables.map((table) => `${quoted(table.name)} [label=<${card(table)}>]`);
@@ -136,7 +136,7 @@ function heading(): string {
   </table>`;
 }
 
-// Six columns: key, name, type, not null, what fills it, and an empty one at the right edge.
+// A card has six columns: key, name, type, not null, default or generator, and an empty one at the right edge.
 function card(table: DescribedTable): string {
   return `<table border="0" style="rounded" cellspacing="0" cellpadding="2" bgcolor="${COLOURS.accent}">
     <tr><td align="left" cellpadding="7">${text(` ${table.name}`, { face: BOLD, size: 14, colour: COLOURS.card })}</td></tr>
@@ -166,7 +166,7 @@ function columnRow(table: DescribedTable, { name, type, notNull, filledBy }: Des
   </tr>`;
 }
 
-/** The type by the shorter of PostgreSQL's own names for it. */
+/** Returns the shorter one of PostgreSQL's names for the type. */
 function shortType(type: string): string {
   return type.replace(/^timestamp ?(\(\d\))? with time zone/, 'timestamptz$1');
 }
@@ -183,8 +183,8 @@ function section(title: string, entries: NamedSql[]): string {
   return `<tr><td></td></tr><hr/>${row(20, heading)}${rows.join('')}`;
 }
 
-// From the right edge of the card that refers to the left edge of the other, each at the row of the
-// key's first column.
+// The edge goes from the right side of the referring card to the left side of the other, each at the row
+// of the key's first column.
 function edge(from: string, { columns, table, foreignColumns }: DescribedReference): string {
   const tail = `${quoted(from)}:${quoted(`from ${columns[0]}`)}:e`;
   const head = `${quoted(table)}:${quoted(`to ${foreignColumns[0]}`)}:w`;

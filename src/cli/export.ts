@@ -22,7 +22,7 @@ import {
   type Streams,
 } from './terminal.js';
 
-/** Named as the parameters of the route; the format by default as the file's name says. */
+/** The options have the names of the route's parameters. The default format follows the file name. */
 export type ExportFileOptions = { format?: ExportFormat } & Record<string, unknown>;
 
 interface Selected {
@@ -34,9 +34,10 @@ interface Selected {
 }
 
 /**
- * Exports to a file, which has its name once it is whole, and prints how many projects it holds. What
- * stands there and is no plain file, such as a device, a pipe or a symbolic link, is written to as it
- * is. The signal ends it and leaves no file. Throws `validation_failed` by the rules of the route.
+ * Exports to a file and prints the number of projects. The file gets its name only when it is complete.
+ * An existing target that is not a regular file, such as a device, a pipe or a symbolic link, is written
+ * to directly. The signal aborts the export and leaves no file. Throws `validation_failed` by the rules
+ * of the route.
  */
 export async function exportFile(
   db: Db,
@@ -103,7 +104,7 @@ async function exportInto(db: Db, file: string, selected: Packed): Promise<numbe
   const gzip = selected.isPacked ? createGzip() : undefined;
   const out = gzip ?? stored;
   const written = gzip ? pipeline(gzip, stored) : finished(stored);
-  written.catch(() => undefined); // told below, or by what made it fail
+  written.catch(() => undefined); // `await written` or the error that caused it reports the failure
   try {
     const rows = await exportTo(db, out, selected);
     out.end();
@@ -143,7 +144,7 @@ async function exportTo(db: Db, out: Output, selected: Selected) {
   }
 }
 
-/** How many there will be, or about how many where counting takes too long. */
+/** Returns the number of projects to export, or an estimate if counting takes too long. */
 async function countOf(db: Db, query: ExportQuery): Promise<number | undefined> {
   const { listProjects } = createProjectsFactory(db);
   try {

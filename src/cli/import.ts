@@ -15,7 +15,7 @@ import { formatOf, isPacked, LIMITS, openFile, STANDARD } from './files.js';
 import { startProgress } from './progress.js';
 import { type Output, print, type Streams } from './terminal.js';
 
-/** The format by default as the file's name says. */
+/** The default format follows the file name. */
 export type ImportFileOptions = Partial<
   Pick<ImportOptions, 'format' | 'delimiter' | 'onError' | 'dryRun'>
 >;
@@ -23,8 +23,8 @@ export type ImportFileOptions = Partial<
 type Interruptible = ImportFileOptions & { signal: AbortSignal; streams: Streams };
 
 /**
- * Imports a file and prints what became of its rows. Resolves with whether all is as it was asked
- * for. The signal ends it, and nothing of it stays.
+ * Imports a file and prints the number of rows by outcome. Resolves with true if no row was refused, or
+ * if refused rows were to be skipped. The signal aborts the import and rolls it back.
  */
 export async function importFile(db: Db, file: string, options: Interruptible): Promise<boolean> {
   const { output, errors } = options.streams;

@@ -1,6 +1,6 @@
 import { exitCodeOf } from '../process/signals.js';
 
-/** A Ctrl-C or a SIGTERM came. */
+/** The process received a Ctrl-C or a SIGTERM. */
 class Interrupted extends Error {
   override readonly name = 'Interrupted';
 
@@ -9,13 +9,13 @@ class Interrupted extends Error {
   }
 }
 
-/** Calls back at the first Ctrl-C or SIGTERM. */
+/** Registers a callback for the first Ctrl-C or SIGTERM. */
 export type OnInterrupt = (interrupt: (signal: NodeJS.Signals) => void) => void;
 
 /**
- * Runs the work of the process. A Ctrl-C or a SIGTERM aborts the signal that the work is given, so that it can clean
- * up in its own time; a second one ends the process. When aborted, rejects with `Interrupted` and the exit code,
- * whatever the work rejects with.
+ * Runs the work of the process. A Ctrl-C or a SIGTERM aborts the signal that the work gets, so that it can clean
+ * up; a second one ends the process. If aborted work rejects, this rejects with `Interrupted` and the exit code
+ * instead of the work's error.
  */
 export async function interruptible<T>(
   onInterrupt: OnInterrupt,

@@ -4,7 +4,7 @@ import { print, type Streams } from './terminal.js';
 
 export const KEY_SCOPES = ['read', 'write', 'read+write'];
 
-/** A new API key: 256 random bits, and its entry for AUTH_API_KEYS. Throws for a name that an entry cannot have. */
+/** Creates an API key of 256 random bits and its entry for AUTH_API_KEYS. Throws if the name is not valid. */
 export function createKey(name: string, scopes: string): { key: string; entry: string } {
   const key = `ps_${randomBytes(32).toString('base64url')}`;
   const entry = formatApiKey({
@@ -18,7 +18,7 @@ export function createKey(name: string, scopes: string): { key: string; entry: s
   );
 }
 
-/** The key alone goes to standard output, so that a script can keep it without showing it. */
+/** Prints only the key to standard output, so that a script can store it. The instructions go to standard error. */
 export function printNewKey(name: string, scopes: string, { output, errors }: Streams): void {
   const { key, entry } = createKey(name, scopes);
   print(output, key);
@@ -26,11 +26,11 @@ export function printNewKey(name: string, scopes: string, { output, errors }: St
     errors,
     ...[
       '',
-      'This is the only time that the key is shown: give it to its user now. They send it as',
+      'The key is shown only this time: give it to its user now. The user sends it as',
       '  Authorization: Bearer <key>',
       '',
-      'Add this line to the configuration of the service and start it again. It does not hold the key',
-      'itself. Further keys follow on the same line, separated by commas.',
+      'Add these settings to the configuration of the service and restart it. The entry is a hash, not the',
+      'key itself. Separate several entries with commas.',
       `  AUTH_MODE=api-key`,
       `  AUTH_API_KEYS=${entry}`,
     ],

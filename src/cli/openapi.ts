@@ -5,8 +5,8 @@ import { createApplication } from '../application.js';
 import { createOpenApiDocument, openApiYaml } from '../openapi.js';
 
 /**
- * Writes openapi.json and openapi.yaml into the directory and resolves with their paths. Reads no
- * environment and connects to nothing: the database it names is never asked.
+ * Writes openapi.json and openapi.yaml into the directory and resolves with their paths. It does not read
+ * the environment and does not connect to the database, whose URL is a placeholder.
  */
 export async function writeOpenApi(directory: string): Promise<string[]> {
   const app = await createApplication(

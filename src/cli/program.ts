@@ -12,8 +12,8 @@ import { print, visible } from './terminal.js';
 import { type CommandContext, onConnection, onDatabase } from './work.js';
 
 /**
- * Runs the command that these words name and resolves with its exit code, with the errors printed. Several may run in
- * one process: the streams, the environment and the signals are arguments.
+ * Runs the command with these arguments, prints its errors and resolves with its exit code. Several commands may
+ * run in one process, because streams, environment and signals are arguments.
  */
 export async function runCommand(words: string[], context: CommandContext): Promise<number> {
   const { errors } = context.streams;
@@ -35,7 +35,7 @@ class Run {
 
   constructor(readonly context: CommandContext) {}
 
-  /** Makes the run fail without an error: what is wrong has been printed. */
+  /** Sets exit code 1 if the command has already printed what is wrong. */
   failUnless(isWell: boolean): void {
     if (!isWell) this.exitCode = 1;
   }
@@ -44,7 +44,7 @@ class Run {
 function createProgram(run: Run): Command {
   const { output, errors } = run.context.streams;
   const program = new Command('projects-service').description(
-    'The commands beside the service. They use DATABASE_URL, or the embedded PostgreSQL without it.',
+    'Commands to administer the service. They use the database of DATABASE_URL, or the embedded PostgreSQL if it is not set.',
   );
   program.exitOverride().configureOutput({
     writeOut: (text) => output.write(text),
@@ -68,7 +68,7 @@ function addDatabaseCommands(program: Command, run: Run): void {
   program
     .command('status')
     .description(
-      'say which migrations are applied, pending, edited, missing or late; exit 1 unless all is well',
+      'show which migrations are applied, pending, edited, missing or late; exit with 1 if there is a fault',
     )
     .action(() =>
       onConnection(run.context, async (db, work) => run.failUnless(await printStatus(db, work))),
@@ -76,36 +76,37 @@ function addDatabaseCommands(program: Command, run: Run): void {
 
   program
     .command('seed')
-    .description('put a demonstration catalogue into the database; twice changes nothing')
-    .action(() => onDatabase(run.context, plantCatalogue));
+    .description('insert the demonstration projects that are not in the database yet')
+    .action(() => onDatabase(run.context, seedCatalogue));
 }
 
-/** Collects the values of an option that may be given several times. An option with several values would take the file's name too. */
+/** Collects the values of a repeated option. A variadic option would also consume the file name. */
 const repeated = (value: string, others: string[] = []) => [...others, value];
 
 const formatOption = () =>
-  new Option('--format <format>', 'what the file is; else its name says, or it is ndjson').choices(
-    EXPORT_FORMATS,
-  );
+  new Option(
+    '--format <format>',
+    'format of the file (default: from its extension, otherwise ndjson)',
+  ).choices(EXPORT_FORMATS);
 
 type ImportOptions = ImportFileOptions & { delimiter?: keyof typeof DELIMITER_NAMES };
 
 function addImport(program: Command, run: Run): void {
   program
     .command('import')
-    .description('import projects from a file; exit 1 if it has rows that are refused')
-    .argument('<file>', 'NDJSON or CSV, with .gz packed; - reads the standard input')
+    .description('import projects from a file; exit with 1 if rows are refused')
+    .argument('<file>', 'NDJSON or CSV, compressed if it ends in .gz; - reads the standard input')
     .addOption(formatOption())
     .addOption(
-      new Option('--on-error <what>', 'what becomes of the others when a row is refused')
+      new Option('--on-error <action>', 'when a row is refused: import nothing, or skip that row')
         .choices(['abort', 'skip'])
         .default('abort'),
     )
-    .option('--dry-run', 'write nothing and say what would be')
+    .option('--dry-run', 'write nothing, but print what would be written')
     .addOption(
       new Option(
         '--delimiter <name>',
-        'what stands between the cells of a CSV file; else its first row tells',
+        'separator of the cells of a CSV file (default: detected in its first row)',
       ).choices(Object.keys(DELIMITER_NAMES)),
     )
     .action((file: string, { delimiter: name, ...options }: ImportOptions) =>
@@ -121,17 +122,17 @@ function addExport(program: Command, run: Run): void {
   program
     .command('export')
     .description('export projects to a file, with the filters and the order of the list')
-    .argument('[file]', 'where to; - is the standard output', '-')
+    .argument('[file]', 'file to write; - is the standard output', '-')
     .addOption(formatOption())
     .option('--bom', 'begin a CSV file with a byte order mark, for Excel')
-    .option('--technology <name>', 'only projects that use it; repeated: all of them', repeated)
-    .option('--any-technology <name>', 'only projects that use it; repeated: one of them', repeated)
-    .option('--q <words>', 'only projects with these words')
-    .option('--created-from <moment>')
-    .option('--created-to <moment>')
-    .option('--updated-from <moment>')
-    .option('--updated-to <moment>')
-    .option('--sort <key>', 'createdAt, updatedAt or name; with - in front descending')
+    .option('--technology <name>', 'only projects that use all of these (repeatable)', repeated)
+    .option('--any-technology <name>', 'only projects that use one of these (repeatable)', repeated)
+    .option('--q <words>', 'only projects that contain these words')
+    .option('--created-from <time>', 'only projects created at or after this date or time')
+    .option('--created-to <time>', 'only projects created before this date or time')
+    .option('--updated-from <time>', 'only projects updated at or after this date or time')
+    .option('--updated-to <time>', 'only projects updated before this date or time')
+    .option('--sort <key>', 'createdAt, updatedAt or name; a leading - sorts descending')
     .action((file: string, options: ExportFileOptions) =>
       onConnection(run.context, (db, { signal, streams }) =>
         exportFile(db, file, { ...options, signal, streams }),
@@ -144,22 +145,22 @@ function addKey(program: Command, run: Run): void {
     .command('key')
     .description('manage API keys')
     .command('create')
-    .description('make an API key and print it, once, with its entry for AUTH_API_KEYS')
-    .argument('<name>', 'whose key it is; the history shows this name')
+    .description('create an API key and print it with its entry for AUTH_API_KEYS')
+    .argument('<name>', 'name of the user of the key; the history shows it')
     .addOption(
-      new Option('--scopes <scopes>', 'what its user may do').choices(KEY_SCOPES).default('read'),
+      new Option('--scopes <scopes>', 'permissions of the key').choices(KEY_SCOPES).default('read'),
     )
     .action((name: string, { scopes }: { scopes: string }) =>
       printNewKey(name, scopes, run.context.streams),
     );
 }
 
-/** They load what no other command needs, such as Nest. */
+/** These commands import modules that no other command needs, such as Nest. */
 function addDocuments(program: Command, run: Run): void {
   program
     .command('openapi')
     .description('write the OpenAPI document, as JSON and YAML')
-    .argument('[directory]', 'where to', 'docs')
+    .argument('[directory]', 'directory to write to', 'docs')
     .action(async (directory: string) => {
       const { writeOpenApi } = await import('./openapi.js');
       print(run.context.streams.output, ...(await writeOpenApi(directory)));
@@ -168,7 +169,7 @@ function addDocuments(program: Command, run: Run): void {
   program
     .command('diagram')
     .description('draw the entity diagram')
-    .argument('[file]', 'where to', 'docs/assets/database-diagram.png')
+    .argument('[file]', 'file to write', 'docs/assets/database-diagram.png')
     .action(async (file: string) => {
       const { drawDiagram } = await import('./diagram.js');
       await writeFile(file, await drawDiagram());

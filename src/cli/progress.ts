@@ -2,7 +2,7 @@ import cliProgress from 'cli-progress';
 import type { Output } from './terminal.js';
 
 export interface Progress {
-  /** How many rows so far, and how much is done of the total where that is known. */
+  /** Shows the number of rows so far, and the part of the total that is done, if there is a total. */
   show(rows: number, done?: number): void;
   stop(): void;
 }
@@ -10,15 +10,14 @@ export interface Progress {
 const SECONDS_BETWEEN_LINES = 5;
 
 /**
- * Shows how an import or an export goes on: as a bar on a terminal, elsewhere as
- * a line now and then. With a total, such as the size of the file in bytes, the bar says how much time
- * is left.
+ * Shows the progress of an import or an export: as a bar on a terminal, otherwise as a line every few
+ * seconds. With a total, such as the size of the file in bytes, the bar shows the remaining time.
  */
 export function startProgress(errors: Output, total?: number): Progress {
   return isProgressDrawn(errors) ? startBar(errors, total) : startLines(errors);
 }
 
-/** Whether there is a bar, which a total is of use for. */
+/** True if progress is shown as a bar, which needs a total. */
 export function isProgressDrawn(errors: Output): boolean {
   return errors.isTTY === true;
 }
@@ -37,7 +36,7 @@ function startBar(errors: Output, total?: number): Progress {
   bar.start(total ?? 1, 0, { rows: 0, speed: 0 });
   return {
     show: (rows, done = 0) => {
-      // A total may be an estimate.
+      // The total may be an estimate.
       if (done > bar.getTotal()) bar.setTotal(done);
       bar.update(done, { rows: inWords(rows), speed: speed(rows) });
     },

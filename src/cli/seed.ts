@@ -3,7 +3,7 @@ import { DataError } from '../db/errors.js';
 import { createProjectsFactory } from '../db/factories/projects/projects.factory.js';
 import { CATALOGUE } from './catalogue.js';
 
-/** Puts the demonstration catalogue into the database. A project that is there already is left as it is. */
+/** Inserts the demonstration catalogue. Projects that exist already are not changed. */
 export async function seed(db: Db): Promise<{ created: number; present: number }> {
   const projects = createProjectsFactory(db);
   let created = 0;

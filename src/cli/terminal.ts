@@ -4,25 +4,26 @@ import type { Readable, Writable } from 'node:stream';
 /** An output that may be a terminal. */
 export type Output = Writable & { isTTY?: boolean };
 
-/** What a command reads, writes and complains to: the streams of the process, or those of a test. */
+/** The input, output and error streams of a command: those of the process, or those of a test. */
 export interface Streams {
   input: Readable;
   output: Output;
   errors: Output;
 }
 
-/** Control characters, and those that change the direction of text: a terminal acts on them instead of showing them. */
-// eslint-disable-next-line no-control-regex -- they are what is looked for
-const ACTING = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+/** Control characters and bidirectional marks: a terminal interprets them instead of showing them. */
+// eslint-disable-next-line no-control-regex -- this expression searches for them
+const CONTROL_CHARACTERS =
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
-/** The text with each character on which a terminal acts written out, as `\u001b`. */
+/** Replaces each character that a terminal would interpret by its escape, such as `\u001b`. */
 export function visible(text: string): string {
-  return text.replace(ACTING, (character) => {
+  return text.replace(CONTROL_CHARACTERS, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }
 
-/** For the parts of a file that goes to a terminal: its line breaks stay, other characters are made visible. */
+/** Returns a function for the parts of a file that is printed on a terminal: it keeps line breaks and escapes other control characters. */
 export function forTerminal(): (part: Buffer) => string {
   const decoder = new TextDecoder();
   return (part) =>
@@ -33,32 +34,32 @@ export function forTerminal(): (part: Buffer) => string {
       .join('');
 }
 
-/** Prints lines. A line break within one is written out too, so that no value can look like a line. */
+/** Prints lines. A line break inside a line is escaped, so that a value cannot look like a separate line. */
 export function print(output: Writable, ...lines: string[]): void {
   for (const line of lines) output.write(`${visible(line)}\n`);
 }
 
-/** Makes the process end with 1 when what it prints on standard output cannot be written, as to a pipe that is closed. */
+/** Makes the process exit with 1 if standard output cannot be written, for example because a pipe is closed. */
 export function failWhenOutputFails(): void {
   let failure: Error | undefined;
   process.stdout.on('error', (error: Error) => {
     failure ??= error;
   });
   process.on('exit', () => {
-    if (!failure || process.exitCode) return; // a command that failed has said why
+    if (!failure || process.exitCode) return; // a command that failed has printed its error
     print(process.stderr, outputFailure(failure));
     process.exitCode = 1;
   });
 }
 
-/** What to tell of an output that could not be written. */
+/** Returns the message for an output that could not be written. */
 export function outputFailure({ code, message }: NodeJS.ErrnoException): string {
   return code === 'EPIPE' ? 'Nobody reads the output any more.' : message;
 }
 
 /**
- * Whether this process was started without a standard output (`>&-`). Node puts /dev/null in its place, open for
- * reading too, which `> /dev/null` is not. Only Linux shows it.
+ * True if this process was started without a standard output (`>&-`). Node opens /dev/null instead, for reading
+ * and writing, while `> /dev/null` opens it only for writing. This can be detected only on Linux.
  */
 export function isOutputClosed(): boolean {
   try {

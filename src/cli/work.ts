@@ -6,24 +6,24 @@ import { createDatabaseConnection, type Db, type TDatabaseConfig } from '../db/c
 import { interruptible, type OnInterrupt } from './interruption.js';
 import { print, type Streams } from './terminal.js';
 
-/** What a command runs with. */
+/** The surroundings of a command: its streams, signals and environment. */
 export interface CommandContext {
   streams: Streams;
   onInterrupt: OnInterrupt;
-  /** Default: the environment of the process. */
+  /** The environment variables; default: those of the process. */
   variables?: Record<string, string | undefined>;
 }
 
 export interface WorkContext {
   environment: Environment;
   streams: Streams;
-  /** Work that does not look at the signal is done to its end. */
+  /** Aborted at an interrupt. Work that ignores the signal runs to its end. */
   signal: AbortSignal;
 }
 
 type Work<T> = (on: T, context: WorkContext) => Promise<void>;
 
-/** Runs the work with the database that the environment names, or with the embedded one. */
+/** Runs the work with the database of DATABASE_URL, or with the embedded one. */
 export async function onDatabase(
   { streams, onInterrupt, variables }: CommandContext,
   work: Work<TDatabaseConfig>,
@@ -42,7 +42,7 @@ export async function onDatabase(
   });
 }
 
-/** The same, with a connection to it. */
+/** Does the same as `onDatabase`, with an open connection. */
 export async function onConnection(context: CommandContext, work: Work<Db>): Promise<void> {
   await onDatabase(context, async (config, workContext) => {
     const { db, close } = createDatabaseConnection(config);
