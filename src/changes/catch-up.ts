@@ -4,30 +4,30 @@ import type { ChangesFactory } from '../db/entity/changes.factory.js';
 import { batchesOf, type FeedBatch, toFeedEvent } from './feed-events.js';
 
 const PAGE = 100;
-/** Few, so that a thousand streams that catch up leave the connections to ordinary requests. */
-const READS_AT_ONCE = 2;
-const MAX_KEPT_PAGES = 8;
-const KEPT_MS = 1000;
+/** Small, so that a thousand streams that catch up leave connections to ordinary requests. */
+const CONCURRENT_READS = 2;
+const MAX_CACHED_PAGES = 8;
+const CACHED_MS = 1000;
 
-/** A page as streams send it. */
+/** A page that is encoded for streams. */
 export interface EventPage extends Pick<FeedPage, 'next' | 'hasMore'> {
   batches: FeedBatch[];
 }
 
-interface KeptPage {
+interface CachedPage {
   key: string;
   page: Promise<EventPage>;
-  /** The place of every change of it but the last: a stream may continue from there with this page. */
+  /** The keys of all its changes but the last: a stream may continue inside the page from there. */
   inside: Set<string>;
 }
 
 /**
- * The reads of streams that catch up with the feed: two at a time, first come, first served. Streams
- * at the same place get the same page, which is read and encoded once.
+ * Reads pages for streams that catch up with the feed: two at a time, in the order of the requests.
+ * Streams at the same place share one page, which is read and encoded once.
  */
 export class CatchUp {
-  readonly #limit = pLimit(READS_AT_ONCE);
-  readonly #kept: KeptPage[] = [];
+  readonly #limit = pLimit(CONCURRENT_READS);
+  readonly #cached: CachedPage[] = [];
   #lastEnd: { startedAt: number; end: Promise<FeedPosition> } | undefined;
 
   constructor(private readonly changes: ChangesFactory) {}
@@ -37,14 +37,14 @@ export class CatchUp {
     return await this.#limit(work);
   }
 
-  /** The page behind a place, or the first page. Throws what `getFeedPage` throws. */
+  /** Returns the page after a place, or the first page. Throws the errors of `getFeedPage`. */
   async pageAfter(place: FeedPosition | undefined): Promise<EventPage> {
     const key = keyOf(place);
-    const kept = this.#kept.find((other) => other.key === key || other.inside.has(key));
-    return await (kept?.page ?? this.#read(place));
+    const cached = this.#cached.find((other) => other.key === key || other.inside.has(key));
+    return await (cached?.page ?? this.#read(place));
   }
 
-  /** The end of the feed, not as it was before `askedAt` (by performance.now()). */
+  /** Returns the end of the feed, read at or after `askedAt` (performance.now()). */
   async endSince(askedAt: number): Promise<FeedPosition> {
     if (!this.#lastEnd || this.#lastEnd.startedAt < askedAt) {
       this.#lastEnd = { startedAt: performance.now(), end: this.changes.getFeedEnd() };
@@ -60,16 +60,16 @@ export class CatchUp {
 
   async #read(after: FeedPosition | undefined): Promise<EventPage> {
     const inside = new Set<string>();
-    const kept = { key: keyOf(after), page: this.#encoded(after, inside), inside };
-    this.#kept.push(kept);
-    if (this.#kept.length > MAX_KEPT_PAGES) this.#kept.shift();
-    // What comes behind the last page changes with each commit, so that page is not kept.
-    await kept.page.then(
+    const cached = { key: keyOf(after), page: this.#encoded(after, inside), inside };
+    this.#cached.push(cached);
+    if (this.#cached.length > MAX_CACHED_PAGES) this.#cached.shift();
+    // The last page of the feed grows with each commit, so it is not cached.
+    await cached.page.then(
       ({ hasMore }) =>
-        hasMore ? setTimeout(() => this.#drop(kept), KEPT_MS).unref() : this.#drop(kept),
-      () => this.#drop(kept),
+        hasMore ? setTimeout(() => this.#drop(cached), CACHED_MS).unref() : this.#drop(cached),
+      () => this.#drop(cached),
     );
-    return await kept.page;
+    return await cached.page;
   }
 
   async #encoded(after: FeedPosition | undefined, inside: Set<string>): Promise<EventPage> {
@@ -78,13 +78,13 @@ export class CatchUp {
     return { batches: batchesOf(changes.map(toFeedEvent)), next, hasMore };
   }
 
-  #drop(kept: KeptPage): void {
-    const index = this.#kept.indexOf(kept);
-    if (index >= 0) this.#kept.splice(index, 1);
+  #drop(page: CachedPage): void {
+    const index = this.#cached.indexOf(page);
+    if (index >= 0) this.#cached.splice(index, 1);
   }
 }
 
-/** With the time of the commit, which tells a place from the same place in a history before a restore. */
+/** The key contains the time of the commit, which differs from that of the same position before a restore. */
 function keyOf(place: FeedPosition | undefined): string {
   return place ? `${place.position} ${place.sequence} ${place.commitTime}` : '';
 }

@@ -7,14 +7,14 @@ import { feedCursor } from './feed.js';
 import { type FeedBatch, toBatch } from './feed-events.js';
 import type { Follower } from './live-changes.js';
 
-/** Before the first change of any history. */
+/** The position before the first change of any history. */
 const START: FeedPosition = { position: 0, sequence: 0, commitTime: 0 };
 
-/** One client that follows the feed. */
+/** The stream of one client that follows the feed. */
 export class ChangeStream implements Follower {
-  /** Resolves when the client or the service has ended the answer. */
+  /** Resolves when the client or the service has closed the stream. */
   readonly closed: Promise<unknown>;
-  /** Where the next page begins; undefined before the first page of one that takes all that is kept. */
+  /** The position after which the next page begins; undefined before the first page of a stream from the start. */
   place: FeedPosition | undefined;
   #events: EventStream | undefined;
   #hasSentId = false;
@@ -43,7 +43,7 @@ export class ChangeStream implements Follower {
     return this.#events?.isBehind ?? false;
   }
 
-  /** Begins the answer, unless it has begun. A client that is cut off before the first event comes back to `place`. */
+  /** Begins the answer if it has not begun. A client that is disconnected before the first event resumes at `place`. */
   begin(): void {
     if (this.isOpen) this.#events ??= new EventStream(this.res);
     if (this.#hasSentId || !this.place) return;
@@ -60,15 +60,15 @@ export class ChangeStream implements Follower {
   }
 
   /**
-   * Sends a page for as long as the client has room for more. Resolves with whether it has now been
-   * sent all that is committed. A client without room does not keep the page in memory: it continues
-   * from `place` when it is drained.
+   * Sends the batches of a page while the connection has room. Resolves with true if the client now has
+   * everything that is committed. If the connection is full, the page is not kept in memory: the stream
+   * continues from `place` when it is drained.
    */
   async takePage({ batches, next, hasMore }: EventPage): Promise<boolean> {
     for (const batch of batches) {
       if (!this.isOpen || this.#events?.needsDrain) return false;
       this.take(batch);
-      await nextTurn(); // lets the socket take it, and serves others
+      await nextTurn(); // the socket takes the batch, and other requests are served
     }
     this.place = next;
     return !hasMore;
@@ -82,7 +82,7 @@ export class ChangeStream implements Follower {
     this.#leftBehind?.();
   }
 
-  /** Resolves when it is left behind and has room for more, or has ended. */
+  /** Resolves when `leaveBehind` was called and the connection has room again, or when the stream is closed. */
   async leftBehind(): Promise<void> {
     const left = new Promise<void>((resolve) => (this.#leftBehind = resolve));
     await Promise.race([left, this.closed]);

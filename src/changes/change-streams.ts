@@ -12,13 +12,13 @@ import { NOW } from './dto/change.dto.js';
 import { LiveChanges } from './live-changes.js';
 
 const RETRY_MS = 1000;
-/** The answer begins after this time at the latest, whether the first read is done or not. */
+/** The answer begins after this time at the latest, even if the first read is not done. */
 const BEGIN_MS = 1000;
 
 /**
- * The open streams of the change feed. Each is sent what has been committed, page by page, as fast
- * as its client takes it. Then it joins the one read of new changes that serves all streams, until
- * its client is too slow for that and it catches up by itself again.
+ * The open streams of the change feed. Each stream first sends the committed changes page by page, as fast
+ * as its client reads. Then it joins the live changes, which are read once for all streams. If its client
+ * is too slow for that, it leaves them and catches up page by page again.
  */
 export class ChangeStreams implements OnModuleDestroy, OnApplicationShutdown {
   readonly #logger = new Logger('Changes');
@@ -37,10 +37,10 @@ export class ChangeStreams implements OnModuleDestroy, OnApplicationShutdown {
   }
 
   /**
-   * Answers with the changes behind `after`, and goes on with those to come until the client leaves
-   * or the streams are stopped. Throws `cursor_expired` if the first read tells it before the answer
-   * begins. No other failure ends the stream, because an `EventSource` does not come back after an
-   * answer other than 200: the next read is tried a second later.
+   * Answers with the changes after `after`, and continues with new ones until the client disconnects or the
+   * streams are stopped. Throws `cursor_expired` if the first read finds this before the answer begins. Other
+   * failures do not end the stream, because an `EventSource` does not reconnect after a status other than
+   * 200: the read is retried a second later.
    */
   async follow(res: Response, after?: FeedPosition | typeof NOW): Promise<void> {
     leaveInFlight(res);
@@ -85,7 +85,7 @@ export class ChangeStreams implements OnModuleDestroy, OnApplicationShutdown {
     return await stream.takePage(page);
   }
 
-  /** The result of the work when it is the stream's turn; false, a second later, if it failed. */
+  /** Runs the work when it is the stream's turn and returns its result. If it fails, waits a second and returns false. */
   async #read(stream: ChangeStream, work: () => Promise<boolean>): Promise<boolean> {
     try {
       const result = await this.#catchUp.turn(async () => stream.isOpen && (await work()));
@@ -100,7 +100,7 @@ export class ChangeStreams implements OnModuleDestroy, OnApplicationShutdown {
   async #failed(stream: ChangeStream, error: unknown): Promise<void> {
     const code = asDataError(error)?.code;
     if (code === 'cursor_expired' && !stream.hasBegun) throw error;
-    if (code === 'cursor_expired') return stream.end(); // its client is told when it comes back
+    if (code === 'cursor_expired') return stream.end(); // its client gets the error when it reconnects
     this.#begin(stream);
     if (!this.#isAway) {
       const cause = errorCodeOf(error);
@@ -115,7 +115,7 @@ export class ChangeStreams implements OnModuleDestroy, OnApplicationShutdown {
     if (this.#isStopped) stream.end();
   }
 
-  /** Ends all streams, and those that come from now on at once: their clients come back elsewhere. */
+  /** Ends all streams, and new ones immediately. Their clients reconnect to another instance. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     for (const stream of this.#open) if (stream.hasBegun) stream.end();

@@ -27,13 +27,13 @@ import { feedMeta, feedPosition, toChangeDto } from './feed.js';
 import { historyCursor, historyMeta, historyPosition, toHistoryEntry } from './history.js';
 import { documentedNamesOf, type TrackedEntity } from './tracked-entity.js';
 
-/** Where a reader of the feed starts; undefined: before the first change that is kept. */
+/** The position after which a reader starts; undefined: before the first change that is kept. */
 type Start = FeedPosition | typeof NOW | undefined;
 
 /**
- * The controller of the changes of one entity: `GET <path>/changes` (the feed and the live streams)
- * and `GET <path>/:id/history`. Its module provides `changesProviders(entity)` and names this
- * controller before any other that has `:id` in its path.
+ * Creates the controller of the changes of one entity: `GET <path>/changes` (the feed and the live streams)
+ * and `GET <path>/:id/history`. The module must provide `changesProviders(entity)` and list this controller
+ * before any controller with `:id` in its path.
  */
 export function ChangesController<Factory>(entity: TrackedEntity<Factory>): Type<object> {
   const { name, path, tokens } = entity;
@@ -83,7 +83,7 @@ export function ChangesController<Factory>(entity: TrackedEntity<Factory>): Type
       res.json(success(data, feedMeta(name, page, limit)));
     }
 
-    /** An `EventSource` connects again with the URL that it began with, so the header takes precedence. */
+    /** An `EventSource` reconnects with its original URL, so the header Last-Event-ID takes precedence. */
     private resumed({ headers }: Request, after?: string): Start {
       const last = headers['last-event-id'];
       if (typeof last !== 'string' || last === '') return this.named(after);
@@ -98,7 +98,7 @@ export function ChangesController<Factory>(entity: TrackedEntity<Factory>): Type
     @ApiOperation({
       operationId: historyOperation,
       summary: `Read the history of a ${name}`,
-      description: `Every version that is still kept, the last one first: what changed, when and by whom, from every source (a psql session included). A ${name} that was deleted keeps its history. One that was deleted and created again under the same id has both histories.`,
+      description: `Lists every stored version, the latest first: what changed, when and by whom. It includes changes from every source, also from a psql session. A deleted ${name} keeps its history. If it is created again with the same id, it has both histories.`,
     })
     @ApiParam({
       name: 'id',

@@ -5,8 +5,8 @@ import { ChangeStreams } from './change-streams.js';
 import type { TrackedEntity } from './tracked-entity.js';
 
 /**
- * The providers that `ChangesController` needs in the module of its entity: the factory of the
- * changes, and the live streams, which end with the application.
+ * Returns the providers that `ChangesController` needs in its module: the factory of the changes, and the
+ * live streams, which end with the application.
  */
 export function changesProviders({ name, tokens }: TrackedEntity<never>): Provider[] {
   const inject = [tokens.database];

@@ -2,12 +2,12 @@ import type { FeedChange, FeedPosition } from '../db/entity/change-feed.js';
 import { eventBytes } from '../http/streams/event-stream.js';
 import { toChangeDto } from './feed.js';
 
-/** A change as a stream sends it. */
+/** A change that is encoded for streams. */
 export interface FeedEvent extends FeedPosition {
   bytes: Buffer;
 }
 
-/** Events that are sent at once; made once for all who get them. */
+/** Events that are sent together. All streams share the same bytes. */
 export interface FeedBatch {
   events: FeedEvent[];
   bytes: Buffer;
@@ -15,7 +15,7 @@ export interface FeedBatch {
 
 const BATCH_BYTES = 64 * 1024;
 
-/** The name of the event is the action, its id the cursor. */
+/** Encodes a change: the name of the event is the action, and its id is the cursor. */
 export function toFeedEvent(change: FeedChange): FeedEvent {
   const { position, sequence, commitTime } = change;
   const data = toChangeDto(change);
@@ -26,7 +26,7 @@ export function toBatch(events: FeedEvent[]): FeedBatch {
   return { events, bytes: Buffer.concat(events.map(({ bytes }) => bytes)) };
 }
 
-/** The events in batches of some 64 KiB. */
+/** Groups the events into batches of about 64 KiB. */
 export function batchesOf(events: FeedEvent[]): FeedBatch[] {
   const batches: FeedEvent[][] = [];
   let size = BATCH_BYTES;

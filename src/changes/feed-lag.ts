@@ -1,8 +1,8 @@
 import { channel } from 'node:diagnostics_channel';
 
-/** Published when changes have been given to the streams. */
+/** Published after changes have been sent to the streams. */
 export interface FeedEventLag {
-  /** From the last of the changes to its sending. */
+  /** The time from the last change to its sending. */
   ms: number;
 }
 

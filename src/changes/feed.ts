@@ -15,7 +15,7 @@ export function feedCursor(
   return encodeCursor([position, sequence, commitTime], scopeOf(entity));
 }
 
-/** The position of a cursor. `from` names the place of the cursor in the request. Throws `invalid_cursor`. */
+/** Decodes the position of a cursor. `from` is the parameter or header that held it. Throws `invalid_cursor`. */
 export function feedPosition(entity: string, cursor: string, from?: string): FeedPosition {
   const are = areNumbers<[number, number, number]>(3);
   const [position, sequence, commitTime] = decodeCursor(cursor, {

@@ -12,13 +12,13 @@ function scopeOf(entity: string, id: string): string {
   return `history of ${entity} ${id}`;
 }
 
-/** The position of a cursor. Throws `invalid_cursor`. */
+/** Decodes the position of a cursor. Throws `invalid_cursor`. */
 export function historyPosition(entity: string, id: string, cursor?: string): number | undefined {
   if (cursor === undefined) return undefined;
   return decodeCursor(cursor, { list: scopeOf(entity, id), are: areNumbers<[number]>(1) })[0];
 }
 
-/** The cursor of the next page; null on the last. */
+/** Returns the cursor of the next page; null on the last page. */
 export function historyCursor(entity: string, id: string, { next }: HistoryPage): string | null {
   return next === undefined ? null : encodeCursor([next], scopeOf(entity, id));
 }
@@ -37,7 +37,7 @@ export function toHistoryEntry(change: Change): HistoryEntryDto {
 
 type Row = Record<string, unknown>;
 
-/** Empty for a creation and for a deletion. */
+/** Returns the fields that differ; empty for a creation and for a deletion. */
 function changedFields(before: Row | null, after: Row | null): string[] {
   if (!before || !after) return [];
   return Object.keys(after).filter(

@@ -9,39 +9,39 @@ import { publishFeedLag } from './feed-lag.js';
 import { RecentEvents } from './recent-events.js';
 import { WakeUp } from './wake-up.js';
 
-/** One to whom new changes are given. */
+/** A receiver of new changes. */
 export interface Follower {
-  /** Behind the last change that it has. */
+  /** The position of the last change that it has. */
   readonly seen: FeedPosition;
-  /** Takes those events that are behind `seen`. */
+  /** Takes the events of the batch that come after `seen`. */
   take(batch: FeedBatch): void;
-  /** Whether it has not kept up with what it was given. */
+  /** True if too much of what it was given is still unsent. */
   readonly isBehind: boolean;
-  /** It is given nothing more: it has to catch up by itself, and may join again then. */
+  /** Tells it that it gets no more changes: it must catch up by itself, and may join again then. */
   leaveBehind(): void;
   end(): void;
 }
 
 /** The channel that the trigger `changes_take_position` notifies. */
 const CHANNEL = 'changes';
-/** When no notification comes, or it is lost. */
+/** The longest time between two reads, in case a notification is lost. */
 const POLL_MS = 1000;
-/** When all is read, so that a thousand commits a second are not a thousand reads. */
+/** The pause after a read, so that a thousand commits per second do not cause a thousand reads. */
 const PAUSE_MS = 25;
 const PAGE = 100;
-/** How long the others wait for one that does not keep up, all in all, before it is left behind. */
+/** The total time that all followers wait for a slow one before it is left behind. */
 const GRACE_MS = 250;
 const GRACE_STEP_MS = 10;
 
 /**
- * The new changes, read once and given to all who follow, however many. Reads on one connection of
- * its own, which is opened for the first follower and closed behind the last, and on `db` where there
- * can be none (see `listenBeside`). Each follower gets every change once, in order, at the pace of
- * them all; one that is slower is left behind. A database that is away is waited for.
+ * Reads new changes once and gives them to all followers. It reads on a separate connection, which is
+ * opened for the first follower and closed after the last one, or on `db` if there can be no separate one
+ * (see `listenBeside`). Each follower gets every change once and in order. All followers have the same
+ * pace; a slower one is left behind. While the database is unavailable, it waits and retries.
  */
 export class LiveChanges {
   readonly #logger = new Logger('Changes');
-  /** Each with the milliseconds that the others have waited for it. */
+  /** The followers, each with the milliseconds that the others have waited for it. */
   readonly #followers = new Map<Follower, number>();
   readonly #wakeUp = new WakeUp();
   #recent = new RecentEvents({ position: 0, sequence: 0, commitTime: 0 });
@@ -54,7 +54,7 @@ export class LiveChanges {
     private readonly entity: string,
   ) {}
 
-  /** From now on gives it what comes behind `seen`; false if that is too far back to be at hand. */
+  /** Adds a follower, which gets the changes after `seen`. Returns false if `seen` is older than the buffered events. */
   join(follower: Follower): boolean {
     if (!this.#isReading) this.#recent = new RecentEvents(follower.seen);
     const missed = this.#recent.since(follower.seen);
@@ -70,7 +70,7 @@ export class LiveChanges {
     if (this.#followers.size === 0) this.#wakeUp.wake();
   }
 
-  /** Resolves when nobody follows any more and the connection is closed. */
+  /** Resolves when there are no followers and the connection is closed. */
   async ended(): Promise<void> {
     await this.#ended;
   }
@@ -85,7 +85,7 @@ export class LiveChanges {
       if (found) await sleep(PAUSE_MS);
       await this.#wakeUp.wait(POLL_MS);
     }
-    this.#isReading = false; // in the turn that found no follower
+    this.#isReading = false; // set in the same turn that found no follower
     await own?.close();
   }
 
@@ -106,7 +106,7 @@ export class LiveChanges {
   async #give(batch: FeedBatch): Promise<void> {
     for (const follower of this.#followers.keys()) follower.take(batch);
     this.#recent.add(batch.events);
-    await setImmediate(); // lets the sockets take it
+    await setImmediate(); // the sockets take the batch
     while (this.#slow().length > 0) await this.#waitFor(this.#slow());
   }
 
@@ -127,10 +127,10 @@ export class LiveChanges {
     }
   }
 
-  /** Nobody has missed anything by that yet: what could not be read is read the next time. */
+  /** Logs the failure. No change is lost by it, because the next read starts at the same position. */
   #failed(error: unknown): void {
     const code = asDataError(error)?.code;
-    // The database was restored, or was away for longer than changes are kept: a reader that comes back is told so.
+    // The database was restored, or the changes have been removed: clients get this error when they reconnect.
     if (code === 'cursor_expired') for (const follower of this.#followers.keys()) follower.end();
     if (this.#isAway) return;
     this.#isAway = true;

@@ -3,11 +3,11 @@ import type { FeedEvent } from './feed-events.js';
 
 const MAX_BYTES = 1024 * 1024;
 
-/** The last events that were given out, up to a megabyte of them, for those who join a moment late. */
+/** A buffer of the latest events, up to a megabyte, for streams that join slightly later. */
 export class RecentEvents {
   #events: FeedEvent[] = [];
   #bytes = 0;
-  /** Behind which all events are at hand. */
+  /** All events after this position are in the buffer. */
   #start: FeedPosition;
   #end: FeedPosition;
 
@@ -15,12 +15,12 @@ export class RecentEvents {
     this.#start = this.#end = start;
   }
 
-  /** Up to which events were given out. */
+  /** The position up to which events were sent. */
   get end(): FeedPosition {
     return this.#end;
   }
 
-  /** Those behind a position; undefined when it is too far back. */
+  /** Returns the events after a position; undefined if the position is older than the buffer. */
   since(position: FeedPosition): FeedEvent[] | undefined {
     if (isBefore(position, this.#start)) return undefined;
     return this.#events.filter((event) => isBefore(position, event));
@@ -40,7 +40,7 @@ export class RecentEvents {
     this.#events.splice(0, dropped);
   }
 
-  /** Says that there is nothing more up to here. */
+  /** Moves the end forward when there are no more events up to this position. */
   reach(position: FeedPosition): void {
     this.#end = position;
   }

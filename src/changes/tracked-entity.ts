@@ -1,6 +1,6 @@
 import type { Type } from '@nestjs/common';
 
-/** An entity whose triggers write to `changes`: what its history, feed and live streams are made from. */
+/** An entity whose triggers write to `changes`. Its history, feed and live streams are created from this. */
 export interface TrackedEntity<Factory = unknown> {
   /** The name in the table `changes` and in descriptions, such as `project`. */
   name: string;
@@ -20,7 +20,7 @@ export interface TrackedEntity<Factory = unknown> {
   };
   /** Reads one row. Throws `not_found`. */
   getRow: (rows: Factory, id: string) => Promise<unknown>;
-  /** Names in the OpenAPI document; by default they are derived from `name` and `path`. */
+  /** Names in the OpenAPI document; by default they are derived from `name`. */
   documentedAs?: Partial<DocumentedNames>;
 }
 

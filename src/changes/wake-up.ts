@@ -1,4 +1,4 @@
-/** A resettable event: `wait` resolves at the next `wake`, or at once when `wake` was called since the last `wait`. */
+/** A resettable event: `wait` resolves at the next `wake`, or immediately if `wake` was called since the last `wait`. */
 export class WakeUp {
   #isWoken = false;
   #resolve: (() => void) | undefined;

@@ -6,14 +6,14 @@ import { decodeCursor, encodeCursor } from '../http/answers/cursor.js';
 import type { PageMetaDto } from '../http/answers/page.js';
 import { isKnownYear } from '../http/contract/validators.js';
 
-/** The query of a list, each filter under its name. */
+/** The query parameters of a list. Each filter is a further field with its name. */
 export interface EntityListQuery {
   limit: number;
   after?: string;
   sort: string;
 }
 
-/** The query of the factory for a request's parameters. Throws `invalid_cursor`. */
+/** Converts the parameters of a request to the query of the factory. Throws `invalid_cursor`. */
 export function toListQuery(entity: Entity, parameters: EntityListQuery): ListQuery {
   const { limit, sort, after } = parameters;
   return {
@@ -51,12 +51,12 @@ function filterValuesOf({ filters }: Entity, parameters: EntityListQuery): Filte
   return Object.fromEntries(Object.keys(filters).map((name) => [name, given[name]]));
 }
 
-/** What a cursor belongs to: the entity, its filters and the sort, but not the size of the page. */
+/** Returns the scope of a cursor: the entity, its filters and the sort, but not the page size. */
 function scopeOf(entity: Entity, parameters: EntityListQuery): string {
   return JSON.stringify([entity.name, parameters.sort, filterValuesOf(entity, parameters)]);
 }
 
-/** Whether a text can be the sort key of a row: anybody can make a cursor that holds another. */
+/** Returns a check for the sort key of a cursor, because anybody can create a cursor with another key. */
 function keyCheckOf(entity: Entity, sort: string): (key: string | number) => boolean {
   const type = entity.columns[sort.replace(/^-/, '')]!.getSQLType();
   if (type.startsWith('timestamp')) return isMomentKey;
@@ -68,7 +68,7 @@ export function isTextKey(key: string | number): boolean {
   return typeof key === 'string' && key.isWellFormed() && !key.includes('\0');
 }
 
-/** A moment as the database answers it. */
+/** Checks that the key is a timestamp in the format of the database's answers. */
 export function isMomentKey(key: string | number): boolean {
   if (typeof key !== 'string') return false;
   if (/^-?infinity$/.test(key)) return true;

@@ -4,7 +4,7 @@ import type { Entity, EntityRow } from '../db/entity/entity.js';
 import type { EntityFactory } from '../db/entity/entity.factory.js';
 import { type BodyDtos, bodyDtosOf } from './entity.dto.js';
 
-/** One entity as it is served over HTTP. */
+/** One entity with everything that its HTTP routes need. */
 export interface EntityResource<
   Row extends EntityRow = EntityRow,
   Values extends object = object,
@@ -17,19 +17,19 @@ export interface EntityResource<
 interface ResourceOptions<Row extends EntityRow> {
   /** The path of the list, and the plural in descriptions, such as `skills`. */
   path: string;
-  /** The class that documents a row and validates what clients write of it. */
+  /** The class that documents a row and validates the fields that clients write. */
   dto: Type<Row>;
   /** An id for the examples of the documentation. */
   exampleId?: string;
-  /** Injection tokens that exist already. */
+  /** Injection tokens to use instead of new ones. */
   tokens?: Partial<TrackedEntity['tokens']>;
   documentedAs?: TrackedEntity['documentedAs'];
 }
 
-/** The id of examples where no other is given. */
+/** The default id of examples. */
 export const EXAMPLE_ID = '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10';
 
-/** An entity, its path and its class, with the injection tokens of its module. */
+/** Combines an entity with its path, its class and the injection tokens of its module. */
 export function entityResource<Row extends EntityRow, Values extends object>(
   entity: Entity<Row, Values>,
   { path, dto, exampleId = EXAMPLE_ID, tokens, documentedAs }: ResourceOptions<Row>,

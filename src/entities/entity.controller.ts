@@ -23,9 +23,9 @@ import { listQueryDtoOf } from './entity.dto.js';
 import type { EntityResource } from './entity-resource.js';
 
 /**
- * A controller with every route of one entity: a paged and filtered list, GET with ETag and 304,
- * idempotent POST, PUT, PATCH and DELETE with If-Match, all of them documented. A class that extends
- * it may override a route, or add others.
+ * Creates a controller with every route of one entity: a paged and filtered list, GET with ETag and 304,
+ * idempotent POST, and PUT, PATCH and DELETE with If-Match, all documented. A subclass may override
+ * routes and add others.
  */
 export function EntityController<Row extends EntityRow, Values extends object>(
   resource: EntityResource<Row, Values>,
@@ -54,7 +54,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       operationId: `list${Plural}`,
       summary: `List ${path}`,
       description:
-        'A page, the newest first unless `sort` says otherwise. Follow `meta.nextCursor`, or the `Link` header, to the last page: whatever others write meanwhile, each entry that exists all along is met once. A page ends early, with a cursor, once it holds a mebibyte of JSON.',
+        'Returns a page, by default the newest entries first. Follow `meta.nextCursor` or the `Link` header to the last page: you get each entry that exists all the time exactly once, even if others write meanwhile. A page ends early, with a cursor, at one mebibyte of JSON.',
       query: listQueryDtoOf(entity),
       answers: { 200: { description: `The ${path}.`, data: [dto], meta: PageMetaDto, link: true } },
       problems: ['invalid_cursor'],
@@ -76,7 +76,8 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       path: ':id',
       operationId: `get${Name}`,
       summary: `Read a ${name}`,
-      description: 'Its `ETag` is for `If-None-Match` here and for `If-Match` when it is written.',
+      description:
+        'Use its `ETag` in `If-None-Match` for later reads and in `If-Match` for writes.',
       answers: { 200: { description: `The ${name}.`, data: dto, etag: true } },
       problems: ['not_found'],
       conditions: 'read',
@@ -100,11 +101,11 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       method: 'POST',
       operationId: `create${Name}`,
       summary: `Create a ${name}`,
-      description: 'The service makes the id. To choose it yourself, PUT to its path.',
+      description: 'The service creates the id. To choose the id yourself, use PUT.',
       body: input,
       answers: {
         201: {
-          description: `The ${name} created.`,
+          description: `The created ${name}.`,
           data: dto,
           etag: true,
           location: true,
@@ -132,11 +133,11 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       path: ':id',
       operationId: `replace${Name}`,
       summary: `Replace a ${name}, or create it under this id`,
-      description: `The same request twice gives the same ${name}. With \`If-Match\` it only replaces, with \`If-None-Match: *\` it only creates. A ${name} that is created under the id of one that was deleted goes on from the version of the deletion, as long as the history has it, so that no ETag names both.`,
+      description: `A repeated request gives the same ${name}. With \`If-Match\` the request only replaces, with \`If-None-Match: *\` it only creates. If a deleted ${name} is created again with the same id, its version continues after that of the deletion while the history still has it, so that an ETag never means both.`,
       body: input,
       answers: {
-        200: { description: `The ${name} replaced.`, data: dto, etag: true },
-        201: { description: `The ${name} created.`, data: dto, etag: true, location: true },
+        200: { description: `The replaced ${name}.`, data: dto, etag: true },
+        201: { description: `The created ${name}.`, data: dto, etag: true, location: true },
       },
       problems: unique,
       conditions: 'write',
@@ -151,7 +152,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
     ): Promise<Success<Row>> {
       const options = { ...preconditionsOf(headers), by: authorOf(req, res) };
       const { row, created } = await this.rows.put(id, body, options);
-      // The one path of the row, however its id was written in the request.
+      // The path has the id in lower case, also if the request did not.
       if (created) res.status(201).location(publicPathOf(req).replace(/[^/]*$/, row.id));
       return withETag(res, row);
     }
@@ -162,10 +163,10 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       operationId: `patch${Name}`,
       summary: `Change fields of a ${name}`,
       description:
-        'A JSON merge patch (RFC 7396): absent fields keep their values, a list is replaced whole; `null` and an empty patch are refused.',
+        'The body is a JSON merge patch (RFC 7396): absent fields keep their values, and a list is replaced as a whole. `null` and an empty patch are refused.',
       body: patchDto,
       consumes: ['application/merge-patch+json', 'application/json'],
-      answers: { 200: { description: `The ${name} as it is now.`, data: dto, etag: true } },
+      answers: { 200: { description: `The changed ${name}.`, data: dto, etag: true } },
       problems: ['not_found', ...unique],
       conditions: 'write',
       id,
@@ -189,7 +190,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       path: ':id',
       operationId: `delete${Name}`,
       summary: `Remove a ${name}`,
-      answers: { 200: { description: `The ${name} removed, as it was.`, data: dto } },
+      answers: { 200: { description: `The removed ${name} in its last state.`, data: dto } },
       problems: ['not_found', 'conflict'],
       conditions: 'write',
       id,

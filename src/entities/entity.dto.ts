@@ -19,15 +19,15 @@ const MOMENT = {
   example: '2026-01-31T12:00:00.000Z',
 } as const;
 
-/** The fields that the database keeps of every entity. */
+/** The fields of every entity that the database sets. */
 export class EntityDto implements EntityRow {
   @ApiProperty({ format: 'uuid', example: '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10' })
   id!: string;
 
-  @ApiProperty({ ...MOMENT, description: 'UTC, to the millisecond.' })
+  @ApiProperty({ ...MOMENT, description: 'The time of its creation; UTC, with milliseconds.' })
   createdAt!: string;
 
-  @ApiProperty({ ...MOMENT, description: 'When it was last written; UTC, to the millisecond.' })
+  @ApiProperty({ ...MOMENT, description: 'The time of its last write; UTC, with milliseconds.' })
   updatedAt!: string;
 
   @ApiProperty({
@@ -39,24 +39,25 @@ export class EntityDto implements EntityRow {
   version!: number;
 }
 
-/** The classes of bodies, made of the class of an entity by what clients may write. */
+/** The DTO classes of bodies, derived from the fields of an entity's class that clients may write. */
 export interface BodyDtos<Values extends object> {
   /** The body of POST and PUT. */
   input: Type<Values>;
-  /** The body of PATCH, a JSON merge patch (RFC 7396): `null` removes nothing and is refused. */
+  /** The body of PATCH, a JSON merge patch (RFC 7396). `null` is refused because no field can be removed. */
   patch: Type<Partial<Values>>;
 }
 
-/** The schemas are named after the class: `SkillDto` gives `SkillInput` and `SkillPatch`. */
+/** Creates the DTO classes of bodies. Their schemas are named after the class: `SkillDto` gives `SkillInput` and `SkillPatch`. */
 export function bodyDtosOf<Row extends EntityRow, Values extends object>(
   entity: Entity<Row, Values>,
   dto: Type<Row>,
 ): BodyDtos<Values> {
   const name = dto.name.replace(/Dto$/, '');
   class Input extends PickType(dto as Type<object>, entity.written as readonly never[]) {}
-  ApiSchema({ name: `${name}Input`, description: `What a client writes of a ${entity.name}.` })(
-    Input,
-  );
+  ApiSchema({
+    name: `${name}Input`,
+    description: `The fields of a ${entity.name} that clients write.`,
+  })(Input);
   class Patch extends PartialType(Input as Type<object>, { skipNullProperties: false }) {}
   ApiSchema({
     name: `${name}Patch`,
@@ -66,7 +67,7 @@ export function bodyDtosOf<Row extends EntityRow, Values extends object>(
   return { input: Input as Type<Values>, patch: Patch };
 }
 
-/** The class of the query of a list, with a parameter for each filter. */
+/** Creates the DTO class for the query of a list, with a parameter for each filter. */
 export function listQueryDtoOf(entity: Entity): Type<EntityListQuery> {
   const sorts = entity.sorts.flatMap((key) => [`-${key}`, key]);
   class ListQuery implements EntityListQuery {
@@ -75,14 +76,14 @@ export function listQueryDtoOf(entity: Entity): Type<EntityListQuery> {
     sort: string = DEFAULT_SORT;
   }
   const { prototype } = ListQuery;
-  PageLimit('The most entries of a page.')(prototype, 'limit');
+  PageLimit('The maximum number of entries in a page.')(prototype, 'limit');
   PageCursor(
-    'The `meta.nextCursor` of the page before, for the page behind it. A cursor belongs to the filter and the sort that made it: with others, changed or cut it is refused (`invalid_cursor`).',
+    'The `meta.nextCursor` of the previous page. A cursor belongs to one filter and sort: with another filter or sort, or if it was changed, it is refused (`invalid_cursor`).',
   )(prototype, 'after');
   ApiPropertyOptional({
     enum: sorts,
     default: DEFAULT_SORT,
-    description: 'The order; `-` for descending. Equal entries are ordered by their id.',
+    description: 'The sort key; a leading `-` sorts descending. Equal entries are sorted by id.',
   })(prototype, 'sort');
   IsOptional()(prototype, 'sort');
   IsIn(sorts, { message: `must be one of: ${sorts.join(', ')}` })(prototype, 'sort');

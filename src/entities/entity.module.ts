@@ -16,15 +16,15 @@ interface EntityModuleOptions {
   transfer?: boolean;
   /** Controllers of literal paths below the entity's path: they come before `:id`. */
   controllers?: Type<object>[];
-  /** Instead of the generic one: a class that extends `EntityController(resource)`. */
+  /** A class that extends `EntityController(resource)` and replaces it. */
   controller?: Type<object>;
   /** The name of a database of DatabaseModule; default: the default database. */
   database?: string;
 }
 
 /**
- * The metadata of a module that serves an entity with everything: list, reads and writes, history,
- * change feed and live streams. `@Module(entityModule(SKILLS)) export class SkillsModule {}`.
+ * Returns the metadata of a module that serves an entity with list, reads, writes, history, change feed and
+ * live streams: `@Module(entityModule(SKILLS)) export class SkillsModule {}`.
  */
 export function entityModule<Row extends EntityRow, Values extends object>(
   resource: EntityResource<Row, Values>,

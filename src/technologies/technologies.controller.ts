@@ -33,7 +33,7 @@ export class TechnologiesController {
     operationId: 'listTechnologies',
     summary: 'List the technologies in use',
     description:
-      'With how many projects use each: the most used first, those used alike by name in any case.',
+      'Lists the technologies with the number of projects that use them: the most used first, equal numbers by name without regard to case.',
   })
   @ApiSuccess(200, { description: 'The technologies.', data: [TechnologyDto] })
   @ApiResourceProblems()

@@ -6,7 +6,7 @@ import { hostCheck } from '../http/contract/host-check.js';
 import { TechnologiesController } from './technologies.controller.js';
 import { TECHNOLOGIES_FACTORY } from './technologies.tokens.js';
 
-/** Which technologies the projects use, and how many use each, on the default database. */
+/** Serves the list of technologies that projects use, from the default database. */
 @Module({
   controllers: [TechnologiesController],
   providers: [

@@ -9,20 +9,20 @@ import { documentedNamesOf, idFieldOf, type TrackedEntity } from '../tracked-ent
 export const NOW = 'now';
 
 export class ListChangesQuery {
-  @PageLimit('The most changes of a page. It holds fewer once they come to a megabyte.')
+  @PageLimit('The maximum number of changes in a page. A page ends early at one megabyte.')
   limit: number = DEFAULT_LIMIT;
 
   @PageCursor(
-    'The `meta.nextCursor` of the page before, or the `cursor` of a change: the page holds what comes after it. `now` starts at the end, with the changes that are yet to come. Without `after` the page starts with the first change that is still kept.',
+    'The `meta.nextCursor` of the previous page, or the `cursor` of a change: the page contains the changes after it. `now` starts at the end of the feed, with future changes. Without `after` the page starts with the oldest stored change.',
   )
   after?: string;
 }
 
 export class ListHistoryQuery {
-  @PageLimit('The most versions of a page. It holds fewer once they come to a megabyte.')
+  @PageLimit('The maximum number of versions in a page. A page ends early at one megabyte.')
   limit: number = DEFAULT_LIMIT;
 
-  @PageCursor('The `meta.nextCursor` of the page before.')
+  @PageCursor('The `meta.nextCursor` of the previous page.')
   after?: string;
 }
 
@@ -47,21 +47,21 @@ class RecordedChangeDto {
 
   @ApiProperty({
     example: 'ada',
-    description: 'Who made the change. Empty where nobody was recognized, as in a psql session.',
+    description: 'The caller that made the change. Empty if it is unknown, as in a psql session.',
   })
   actor!: string;
 
   @ApiProperty({
     example: '0b6f3c9e-6d0f-4c8e-8f0c-3a1d5b7e9f21',
     description:
-      'The `X-Request-Id` of the request that made the change. Empty where it was no request.',
+      'The `X-Request-Id` of the request that made the change. Empty if it was not made by a request.',
   })
   requestId!: string;
 
   @ApiProperty({
     format: 'date-time',
     example: '2026-01-31T12:00:00.000Z',
-    description: 'When the transaction of the change began; UTC, to the millisecond.',
+    description: 'The time when the transaction of the change began; UTC, with milliseconds.',
   })
   at!: string;
 }
@@ -71,7 +71,7 @@ export class HistoryEntryDto extends RecordedChangeDto {
     type: [String],
     example: ['description'],
     description:
-      'The fields that an update changed, without `version` and `updatedAt`, which every update changes. Empty for a creation and for a deletion.',
+      'The fields that an update changed, except `version` and `updatedAt`, which every update changes. Empty for a creation and a deletion.',
   })
   changed!: string[];
 }
@@ -86,17 +86,17 @@ export class ChangeDto extends RecordedChangeDto {
   cursor!: string;
 }
 
-@ApiSchema({ name: 'FeedMeta', description: 'What a page of the feed says about itself.' })
+@ApiSchema({ name: 'FeedMeta', description: 'Paging information of the feed.' })
 export class FeedMetaDto extends PageMetaDto {
   @ApiProperty({
     type: String,
-    nullable: false, // or that of a page would be inherited
+    nullable: false, // overrides the nullable one of PageMetaDto
     example: 'WzQyLDU3XQ.2NuTjZDh0HGfWX8Tn0lzdA',
-    description: 'What `after` takes to continue from here, now or when more has happened.',
+    description: 'The value of `after` to continue from here, now or later.',
   })
   override nextCursor!: string;
 
-  @ApiProperty({ example: false, description: 'Whether more has already happened.' })
+  @ApiProperty({ example: false, description: 'True if there are more changes already.' })
   override hasMore!: boolean;
 }
 
@@ -116,7 +116,7 @@ export function changeDtosOf(entity: TrackedEntity<never>) {
 
 function document(type: Type, schema: string, { name, dto }: TrackedEntity<never>): void {
   Object.defineProperty(type, 'name', { value: schema }); // the envelopes are named after it
-  ApiSchema({ name: schema, description: `What was done to one ${name}, and by whom.` })(type);
+  ApiSchema({ name: schema, description: `A change of one ${name}, with its author.` })(type);
   const row = [{ $ref: getSchemaPath(dto) }, { type: 'object', nullable: true, enum: [null] }];
   const document = {
     before: 'before; null when it was created',

@@ -8,14 +8,14 @@ import { TextLength } from '../../http/contract/validators.js';
 
 @ApiSchema({ name: 'Technology', description: 'A technology that projects use.' })
 export class TechnologyDto implements TechnologyUse {
-  @ApiProperty({ example: 'TypeScript', description: 'As the projects write it.' })
+  @ApiProperty({ example: 'TypeScript', description: 'The name as the projects spell it.' })
   name!: string;
 
   @ApiProperty({
     type: 'integer',
     minimum: 1,
     example: 12,
-    description: 'How many projects use it.',
+    description: 'The number of projects that use it.',
   })
   projects!: number;
 }
@@ -25,12 +25,12 @@ export class ListTechnologiesQuery {
     type: String,
     minLength: 1,
     maxLength: PROJECT_LIMITS.technologyLength,
-    description: 'Only technologies whose names begin so, in any case.',
+    description: 'Only technologies whose name begins with this text, in upper or lower case.',
   })
   @IsOptional()
   @TextLength(1, PROJECT_LIMITS.technologyLength)
   q?: string;
 
-  @PageLimit('The most technologies to answer.')
+  @PageLimit('The maximum number of technologies.')
   limit: number = DEFAULT_LIMIT;
 }
