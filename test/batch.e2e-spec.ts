@@ -133,7 +133,7 @@ describe('a batch of which some cannot be done', () => {
       remove(randomUUID(), '"1"'),
       replace(randomUUID()),
     ]).expect(412);
-    const mismatch = 'the project is not at the version that ifMatch names';
+    const mismatch = 'the project does not have the version that ifMatch requires';
     const missing = 'there is no project with this id';
     expect(answer.headers['content-type']).toBe('application/problem+json');
     expect(answer.body).toMatchObject({
@@ -377,8 +377,8 @@ describe('a batch that is not valid', () => {
     ]).expect(400);
     expect(body).toMatchObject({ code: 'validation_failed' });
     expect(body.errors).toEqual([
-      { path: 'operations.0.id', message: 'stands in two operations' },
-      { path: 'operations.3.id', message: 'stands in two operations' },
+      { path: 'operations.0.id', message: 'occurs in two operations' },
+      { path: 'operations.3.id', message: 'occurs in two operations' },
     ]);
   });
 

@@ -397,7 +397,7 @@ describe('what is answered', () => {
       meta: { limit: 3, nextCursor: null, hasMore: false },
     });
     const refused = await get(`?id=${a!.id}&limit=1`).expect(400);
-    expect(refused.body.errors).toEqual([{ path: 'limit', message: 'does not go with id' }]);
+    expect(refused.body.errors).toEqual([{ path: 'limit', message: 'cannot be combined with id' }]);
   });
 
   it('count: as many are estimated where several workers would share the counting', async () => {

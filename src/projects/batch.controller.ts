@@ -27,13 +27,13 @@ export class BatchController {
     method: 'POST',
     path: 'batch',
     operationId: 'batchProjects',
-    summary: 'Create, replace and remove projects, all or none',
+    summary: 'Create, replace and remove projects in one transaction',
     description:
-      'All operations are done in one transaction, or none is, and `data` holds a result for each, in their order. Where some cannot be done, the answer has the code of the first of them, and `errors` names each: a project to be removed that does not exist (`not_found`), an `ifMatch` that is not met (`version_mismatch`). An id may stand in one operation only.',
+      'Executes all operations in one transaction, or none. `data` contains a result for each operation, in the same order. If an operation fails, nothing is written: the answer has the code of the first failed operation, and `errors` lists all failed ones. An operation fails if the project to remove does not exist (`not_found`), or if the project has none of the ETags in `ifMatch` (`version_mismatch`). An id may occur in only one operation.',
     body: ProjectBatchDto,
     answers: {
       200: {
-        description: 'What became of each operation.',
+        description: 'The result of each operation.',
         data: [OperationResultDto],
         replayed: true,
       },

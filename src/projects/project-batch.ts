@@ -8,7 +8,7 @@ import { etagOf, ifMatchOf } from '../http/answers/etag.js';
 import { MAX_FAULTS, notValid, Problem } from '../http/problems/problem.js';
 import type { OperationResultDto, ProjectBatchDto } from './dto/project-batch.dto.js';
 
-/** The operations of the factory for those of a request. Throws `validation_failed` where two name one id. */
+/** Converts the operations of a request to those of the factory. Throws `validation_failed` if an id occurs twice. */
 export function operationsOf({ operations }: ProjectBatchDto): ProjectOperation[] {
   refuseRepeatedIds(operations);
   return operations.map((operation) => {
@@ -27,7 +27,7 @@ function refuseRepeatedIds(operations: ProjectBatchDto['operations']): void {
   const repeated = [...places.values()].filter((indexes) => indexes.length > 1).flat();
   if (repeated.length === 0) return;
   throw notValid(
-    repeated.map((i) => ({ path: `operations.${i}.id`, message: 'stands in two operations' })),
+    repeated.map((i) => ({ path: `operations.${i}.id`, message: 'occurs in two operations' })),
   );
 }
 
@@ -39,10 +39,10 @@ export function resultOf(result: OperationResult): OperationResultDto {
 
 const MESSAGES: Record<Refusal['code'], string> = {
   not_found: 'there is no project with this id',
-  version_mismatch: 'the project is not at the version that ifMatch names',
+  version_mismatch: 'the project does not have the version that ifMatch requires',
 };
 
-/** Throws operations that cannot be done as a problem that names the place of each, anything else as it is. */
+/** Converts refused operations to a problem that lists each of them; throws any other error unchanged. */
 export function throwAsProblem(error: unknown): never {
   if (!(error instanceof RefusedOperations)) throw error;
   const errors = error.refusals.slice(0, MAX_FAULTS).map(({ index, code }) => ({

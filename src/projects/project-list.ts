@@ -7,7 +7,7 @@ import { notValid } from '../http/problems/problem.js';
 import { isUuid } from '../db/driver/text-format.js';
 import type { ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';
 
-/** The query object of the factory for a request's parameters. Throws `invalid_cursor`. */
+/** Converts the parameters of a request to the query of the factory. Throws `invalid_cursor`. */
 export function listQueryOf(parameters: ListProjectsQuery): ProjectListQuery {
   const { limit, sort, after, fields, count } = parameters;
   return {
@@ -27,14 +27,14 @@ function filtersIn(parameters: ListProjectsQuery): ProjectFilters {
 function positionOf(cursor: string, parameters: ListProjectsQuery): Position {
   const isKey = parameters.sort.endsWith('name') ? isTextKey : isMomentKey;
   const [key, id] = decodeCursor(cursor, {
-    list: boundTo(parameters),
+    list: scopeOf(parameters),
     are: (keys): keys is [string, string] =>
       keys.length === 2 && isKey(keys[0]!) && isUuid(keys[1]),
   });
   return { key, id };
 }
 
-/** The order that a `sort` parameter names. */
+/** Parses a `sort` parameter. */
 export function orderOf(sort: string): Pick<ProjectListQuery, 'sortBy' | 'descending'> {
   const descending = sort.startsWith('-');
   const sortBy = (descending ? sort.slice(1) : sort) as ProjectListQuery['sortBy'];
@@ -45,47 +45,47 @@ export function metaOf(page: ProjectPage, parameters: ListProjectsQuery): ListMe
   const { next, total, totalIsEstimate } = page;
   return {
     limit: parameters.limit,
-    nextCursor: next ? encodeCursor([next.key, next.id], boundTo(parameters)) : null,
+    nextCursor: next ? encodeCursor([next.key, next.id], scopeOf(parameters)) : null,
     hasMore: next !== undefined,
     ...(total !== undefined && { total, totalIsEstimate }),
   };
 }
 
-/** What a cursor belongs to: the filters and the sort, not how much of each project is read. */
-function boundTo(parameters: ListProjectsQuery): string {
+/** Returns the scope of a cursor: the filters and the sort, but not `fields`, `limit` or `count`. */
+function scopeOf(parameters: ListProjectsQuery): string {
   return JSON.stringify([parameters.sort, filtersIn(parameters)]);
 }
 
-/** Throws `validation_failed` for other parameters beside `id`, which leaves nothing to filter or to sort. */
-export function refuseBesideIds(given: Iterable<string>): void {
+/** Throws `validation_failed` for parameters that cannot be combined with `id`, such as filters and sort. */
+export function refuseOtherThanIds(given: Iterable<string>): void {
   const allowed = ['id', 'fields', 'after'];
   const others = [...new Set(given)].filter((name) => !allowed.includes(name));
   if (others.length > 0)
-    throw notValid(others.map((path) => ({ path, message: 'does not go with id' })));
+    throw notValid(others.map((path) => ({ path, message: 'cannot be combined with id' })));
 }
 
-/** The id of the project that a page of certain projects ends with. Throws `invalid_cursor`. */
+/** Decodes the cursor of a list by ids: the id of the last project of the previous page. Throws `invalid_cursor`. */
 export function lastIdOf(cursor: string | undefined, ids: string[]): string | undefined {
   if (cursor === undefined) return undefined;
   const [id] = decodeCursor(cursor, {
-    list: boundToIds(ids),
-    are: (keys): keys is [string] => keys.length === 1 && wereAsked(keys[0]!, ids),
+    list: scopeOfIds(ids),
+    are: (keys): keys is [string] => keys.length === 1 && isOneOf(keys[0]!, ids),
   });
   return id;
 }
 
-function wereAsked(id: string | number, ids: string[]): boolean {
+function isOneOf(id: string | number, ids: string[]): boolean {
   return ids.some((asked) => asked.toLowerCase() === id);
 }
 
 export function metaOfIds({ next }: ProjectPage, ids: string[]): ListMetaDto {
   return {
     limit: ids.length,
-    nextCursor: next ? encodeCursor([next.id], boundToIds(ids)) : null,
+    nextCursor: next ? encodeCursor([next.id], scopeOfIds(ids)) : null,
     hasMore: next !== undefined,
   };
 }
 
-function boundToIds(ids: string[]): string {
+function scopeOfIds(ids: string[]): string {
   return JSON.stringify(['ids', ids.map((id) => id.toLowerCase())]);
 }

@@ -8,7 +8,7 @@ import {
 import type { Project } from '../db/schema.js';
 import { orderOf } from './project-list.js';
 
-/** The factory of projects under the names that every entity has. */
+/** Adapts the factory of projects to the interface that every entity has. */
 export function toEntityFactory(projects: ProjectsFactory): EntityFactory<Project, ProjectValues> {
   return {
     get: (id) => projects.getProject(id),

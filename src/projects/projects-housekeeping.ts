@@ -10,28 +10,28 @@ import { createIdempotencyFactory } from '../db/factories/idempotency.factory.js
 import { createTechnologiesFactory, MOST_NOTES } from '../db/factories/technologies.factory.js';
 import { type Housekeeping, type HousekeepingTask, startHousekeeping } from '../db/housekeeping.js';
 
-/** Removes what has expired, for as long as the application runs. */
+/** Removes expired rows periodically while the application runs. */
 export class ProjectsHousekeeping implements OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #logger = new Logger('Housekeeping');
-  readonly #tasks = [OF_KEYS, OF_TECHNOLOGIES];
+  readonly #tasks = [KEY_EXPIRY, TECHNOLOGY_COUNTS];
   #running: Housekeeping | undefined;
 
-  /** Changes are removed after so many days; 0 keeps them. */
+  /** Changes are removed after `historyRetentionDays`; 0 keeps them. */
   constructor(
     private readonly db: Db,
     historyRetentionDays: number,
   ) {
-    if (historyRetentionDays > 0) this.#tasks.push(ofHistory(historyRetentionDays));
+    if (historyRetentionDays > 0) this.#tasks.push(historyExpiry(historyRetentionDays));
   }
 
   onApplicationBootstrap(): void {
     this.#running = startHousekeeping(this.db, this.#tasks, {
-      onError: (task, error) => this.#tell(task, error),
+      onError: (task, error) => this.#log(task, error),
     });
   }
 
-  /** That the database is away is told by the health of the application. */
-  #tell(task: string, error: unknown): void {
+  /** Logs a failure. An unavailable database is logged only at debug, because the health check reports it. */
+  #log(task: string, error: unknown): void {
     const isAway = asDataError(error)?.code === 'database_unavailable';
     this.#logger[isAway ? 'debug' : 'warn'](`${task}: ${reasonOf(error)}`);
   }
@@ -41,26 +41,26 @@ export class ProjectsHousekeeping implements OnApplicationBootstrap, BeforeAppli
   }
 }
 
-const OF_KEYS: HousekeepingTask = {
+const KEY_EXPIRY: HousekeepingTask = {
   name: 'idempotency keys',
   step: (tx) => createIdempotencyFactory(tx).removeExpired(),
 };
 
-const OF_TECHNOLOGIES: HousekeepingTask = {
+const TECHNOLOGY_COUNTS: HousekeepingTask = {
   name: 'technologies',
-  // A part of the most is all there was: else each write of a busy service would bring a fold of its own.
+  // Fewer than the maximum means that nothing is left. Otherwise a busy service would fold after each write.
   step: async (tx) => {
     const folded = await createTechnologiesFactory(tx).foldChanges();
     return folded < MOST_NOTES ? 0 : folded;
   },
 };
 
-function ofHistory(days: number): HousekeepingTask {
+function historyExpiry(days: number): HousekeepingTask {
   return { name: 'history', step: (tx) => removeExpiredChanges(tx, days) };
 }
 
-/** Without the message of the database, which may hold SQL and values. */
+/** Describes an error without the message of the database, which may contain SQL and values. */
 function reasonOf(error: unknown): string {
-  const said = asDataError(error)?.message ?? 'failed';
-  return `${said} (${errorCodeOf(error) ?? (error as Error).name})`;
+  const message = asDataError(error)?.message ?? 'failed';
+  return `${message} (${errorCodeOf(error) ?? (error as Error).name})`;
 }

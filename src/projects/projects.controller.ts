@@ -18,11 +18,11 @@ import { nextLink } from '../http/answers/page.js';
 import { Endpoint } from '../http/contract/endpoint.js';
 import { ResourceController } from '../http/contract/resource-controller.js';
 import { ListedProjectDto, ListMetaDto, ListProjectsQuery } from './dto/list-projects.query.js';
-import { lastIdOf, listQueryOf, metaOf, metaOfIds, refuseBesideIds } from './project-list.js';
+import { lastIdOf, listQueryOf, metaOf, metaOfIds, refuseOtherThanIds } from './project-list.js';
 import { PROJECTS } from './projects.resource.js';
 import { PROJECTS_DATABASE, PROJECTS_FACTORY } from './projects.tokens.js';
 
-/** The routes of every entity, with a list of its own. */
+/** The routes of every entity, with a richer list. */
 @ResourceController('projects', { database: PROJECTS_DATABASE })
 export class ProjectsController extends EntityController(PROJECTS) {
   private readonly projects: Reads<ProjectsFactory>;
@@ -41,7 +41,7 @@ export class ProjectsController extends EntityController(PROJECTS) {
     operationId: 'listProjects',
     summary: 'List projects',
     description:
-      'A page of the projects that every filter given lets through, the newest first unless `sort` says otherwise. Follow `meta.nextCursor`, or the `Link` header, to the last page: whatever others write meanwhile, each project that exists all along is met once. One whose sort key changes meanwhile moves. A page ends early, with a cursor, once it holds a mebibyte of JSON.',
+      'Returns a page of the projects that match all filters, by default the newest first. Follow `meta.nextCursor` or the `Link` header to the last page: you get each project that exists all the time exactly once, even if others write meanwhile. A project whose sort key changes meanwhile may move. A page ends early, with a cursor, at one mebibyte of JSON.',
     answers: {
       200: {
         description: 'The projects.',
@@ -76,7 +76,7 @@ export class ProjectsController extends EntityController(PROJECTS) {
   }
 
   private async listByIds(ids: string[], { fields, after }: ListProjectsQuery, req: Request) {
-    refuseBesideIds(new URL(`http://service${targetOf(req)}`).searchParams.keys());
+    refuseOtherThanIds(new URL(`http://service${targetOf(req)}`).searchParams.keys());
     const last = lastIdOf(after, ids);
     const page = await this.projects.read(consistencyTokenOf(req), (projects) =>
       projects.listProjectsById(ids, { fields, after: last }),

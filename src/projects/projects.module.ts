@@ -23,15 +23,15 @@ import { ImportController } from '../entities/transfer/import.controller.js';
 import { Transfers } from '../entities/transfer/transfers.js';
 
 export interface ProjectsModuleOptions {
-  /** Days after which a change is removed from history and feed; 0, the default, keeps all. */
+  /** The number of days after which changes are removed from history and feed; 0, the default, keeps all. */
   historyRetentionDays?: number;
-  /** The largest JSON body that the module reads, such as `500kb`; default `1mb`. A parser of the application comes first, with its own limit. */
+  /** The maximum size of a JSON body, such as `500kb`; default `1mb`. A body parser of the application runs first, with its own limit. */
   bodyLimit?: string;
 }
 
-/** Projects over HTTP, and the functional factories as providers, on the default database. */
+/** Serves projects over HTTP and provides their functional factories, on the default database. */
 @Module({
-  // Literal paths come before `:id`.
+  // Controllers with literal paths must come before those with `:id`.
   controllers: [
     BatchController,
     ImportController(PROJECTS),
@@ -43,12 +43,12 @@ export interface ProjectsModuleOptions {
   exports: [PROJECTS_FACTORY, CHANGES_FACTORY],
 })
 export class ProjectsModule {
-  /** The same with other options than the default ones. */
+  /** Returns the module with these options. */
   static forRoot(options: ProjectsModuleOptions): DynamicModule {
     return { module: ProjectsModule, providers: providers(options) };
   }
 
-  /** The same on a named database of DatabaseModule. */
+  /** Returns the module on a named database of DatabaseModule. */
   static forDatabase(name: string, options: ProjectsModuleOptions = {}): DynamicModule {
     return { module: ProjectsModule, providers: providers(options, name) };
   }

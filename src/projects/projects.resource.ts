@@ -3,7 +3,7 @@ import { entityResource } from '../entities/entity-resource.js';
 import { EXAMPLE_ID, ProjectDto } from './dto/project.dto.js';
 import { CHANGES_FACTORY, PROJECTS_DATABASE } from './projects.tokens.js';
 
-/** Projects as they are served over HTTP. */
+/** The projects entity with everything that its HTTP routes need. */
 export const PROJECTS = entityResource(PROJECT, {
   path: 'projects',
   dto: ProjectDto,
@@ -16,6 +16,6 @@ export const PROJECTS = entityResource(PROJECT, {
   },
 });
 
-/** The classes of the bodies of POST and PUT, and of PATCH. */
+/** The DTO classes of the bodies of POST and PUT (`input`) and of PATCH (`patch`). */
 export const { input: WriteProjectDto, patch: PatchProjectDto } = PROJECTS.bodies;
 export type WriteProjectDto = ProjectValues;

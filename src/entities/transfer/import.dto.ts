@@ -13,21 +13,21 @@ export class ImportQuery {
     enum: ON_ERROR,
     default: 'abort',
     description:
-      'What a row that is refused does to the others: `abort` writes none of them (`import_refused`), `skip` writes those that are not refused.',
+      'The behaviour if a row is refused: `abort` writes no row (`import_refused`), `skip` writes the other rows.',
   })
   @IsOptional()
   @IsIn(ON_ERROR, { message: `must be one of: ${ON_ERROR.join(', ')}` })
   onError: (typeof ON_ERROR)[number] = 'abort';
 
   @BooleanParameter(
-    'Write nothing, and answer what would be written and refused. An id that comes twice is counted as if each time were the first.',
+    'Write nothing, and answer what would be written and refused. If an id occurs twice in the file, each row is counted as if it were the first.',
   )
   dryRun: boolean = false;
 
   @ApiPropertyOptional({
     enum: Object.keys(DELIMITER_NAMES),
     description:
-      'What stands between the cells of a CSV file; the character itself is accepted too. Without it the first row tells.',
+      'The separator of the cells of a CSV file, as a name or as the character itself. Without it the separator is detected in the first row.',
   })
   @IsOptional()
   @Transform(({ value }) => namedDelimiter(value))
@@ -41,7 +41,7 @@ function namedDelimiter(value: unknown): unknown {
     : value;
 }
 
-@ApiSchema({ name: 'ImportReport', description: 'What became of the rows of a file.' })
+@ApiSchema({ name: 'ImportReport', description: 'The number of rows of a file by outcome.' })
 export class ImportReportDto implements ImportReport {
   @ApiProperty({ type: 'integer', minimum: 0, example: 1 })
   created!: number;
@@ -53,7 +53,7 @@ export class ImportReportDto implements ImportReport {
     type: 'integer',
     minimum: 0,
     example: 0,
-    description: 'Those that stood already as the file has them; their version is the same.',
+    description: 'Rows that are equal to the stored project. Its version does not change.',
   })
   unchanged!: number;
 
@@ -63,7 +63,7 @@ export class ImportReportDto implements ImportReport {
   @ApiProperty({
     type: [FaultDto],
     example: [],
-    description: 'What is wrong with the first 100 rows that were refused.',
+    description: 'The faults of the first 100 refused rows.',
   })
   errors!: FaultDto[];
 }

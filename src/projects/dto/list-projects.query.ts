@@ -22,7 +22,7 @@ import { ProjectDto } from './project.dto.js';
 
 const MAX_TECHNOLOGIES = 10;
 const MAX_SEARCH_LENGTH = 200;
-/** What a filter by technologies takes, for the document. */
+/** The schema of a filter by technologies. */
 const TECHNOLOGIES = {
   type: 'array',
   items: { type: 'string', minLength: 1, maxLength: PROJECT_LIMITS.technologyLength },
@@ -32,11 +32,11 @@ const TECHNOLOGIES = {
 const SORTS = PROJECT_SORT_KEYS.flatMap((key) => [`-${key}`, key]);
 
 export class ListProjectsQuery {
-  @PageLimit('The most projects of a page, which holds fewer where they are large.')
+  @PageLimit('The maximum number of projects in a page. A page of large projects has fewer.')
   limit: number = DEFAULT_LIMIT;
 
   @PageCursor(
-    'The `meta.nextCursor` of the page before, for the page behind it. A cursor belongs to the filter and the sort that made it: with others, changed or cut it is refused (`invalid_cursor`).',
+    'The `meta.nextCursor` of the previous page. A cursor belongs to one filter and sort: with another filter or sort, or if it was changed, it is refused (`invalid_cursor`).',
   )
   after?: string;
 
@@ -44,7 +44,7 @@ export class ListProjectsQuery {
     enum: SORTS,
     default: DEFAULT_SORT,
     description:
-      'The order; `-` for descending. Projects that are alike in it go by their id. Names go by the collation of the database.',
+      'The sort key; a leading `-` sorts descending. Projects with an equal key are sorted by id. Names are sorted by the collation of the database.',
   })
   @IsOptional()
   @IsIn(SORTS, { message: `must be one of: ${SORTS.join(', ')}` })
@@ -53,7 +53,7 @@ export class ListProjectsQuery {
   @ApiPropertyOptional({
     ...TECHNOLOGIES,
     description:
-      'Only projects that use this technology, written exactly so. In a URL a `+` is written `%2B`: `C%2B%2B` is C++. Given several times, a project must use all of them; the same one given twice is refused.',
+      'Only projects that use this technology. The spelling must match exactly. In a URL write `+` as `%2B`: `C%2B%2B` is C++. If the parameter is repeated, a project must use all of the technologies. Duplicates are refused.',
   })
   @IsOptional()
   @Repeatable()
@@ -64,7 +64,7 @@ export class ListProjectsQuery {
   @ApiPropertyOptional({
     ...TECHNOLOGIES,
     description:
-      'Only projects that use this technology, written exactly so. In a URL a `+` is written `%2B`: `C%2B%2B` is C++. Given several times, a project must use one of them; the same one given twice is refused.',
+      'Only projects that use this technology. The spelling must match exactly. In a URL write `+` as `%2B`: `C%2B%2B` is C++. If the parameter is repeated, a project must use at least one of the technologies. Duplicates are refused.',
   })
   @IsOptional()
   @Repeatable()
@@ -77,7 +77,7 @@ export class ListProjectsQuery {
     minLength: 1,
     maxLength: MAX_SEARCH_LENGTH,
     description:
-      'Only projects with these words in name, technologies or description, in any order and case, with or without accents. Words are letters and digits: whatever else stands in `Node.js` or `CI/CD` divides them, so `node` finds the first, and `C++` is the word `c`, which the filter `technology` tells apart. `"words in quotes"` must follow one another within one field, as must the parts of `Node.js`; `-word` must not occur; of a script without spaces, such as Chinese, any part of a text is found; `or` between two takes either. Something must be asked to occur, on each side of an `or`: `-word` alone is refused. A word that no name holds or has held also finds names with words much like it, unless it stands in quotes or behind a minus.',
+      'Only projects that contain these words in name, technologies or description. Order, case and accents do not matter. A word consists of letters and digits; other characters separate words: `node` finds `Node.js`, and `C++` is the word `c` (use the filter `technology` to find exactly C++). Words in quotes, such as `"object relational"`, must follow one another within one field, and so must the parts of `Node.js`. `-word` must not occur. `or` between two words finds either. At least one word must be required on each side of an `or`, so `-word` alone is refused. In a script without spaces, such as Chinese, any part of a text is found. A word that no name contains or has contained also finds names with similar words, unless it is in quotes or behind a minus.',
   })
   @IsOptional()
   @SearchWords()
@@ -98,7 +98,7 @@ export class ListProjectsQuery {
   @ApiPropertyOptional({
     type: String,
     example: 'id,name,version',
-    description: `Only these fields of each project, with commas between them: ${PROJECT_FIELDS.join(', ')}.`,
+    description: `Answer only these fields of each project, separated by commas: ${PROJECT_FIELDS.join(', ')}.`,
   })
   @IsOptional()
   @NamesParameter(PROJECT_FIELDS)
@@ -108,7 +108,7 @@ export class ListProjectsQuery {
     enum: COUNTS,
     default: 'none',
     description:
-      'Whether `meta.total` says how many projects match in all: `estimated` from the statistics of the database, at once; `exact` by counting, which takes the longer the more there are.',
+      'Adds the total number of matching projects as `meta.total`. `estimated` uses the statistics of the database and is fast. `exact` counts the projects, which takes longer the more there are.',
   })
   @IsOptional()
   @IsIn(COUNTS, { message: `must be one of: ${COUNTS.join(', ')}` })
@@ -120,7 +120,7 @@ export class ListProjectsQuery {
     maxItems: MAX_LIMIT,
     uniqueItems: true,
     description:
-      'The projects with these ids, which are UUIDs, in this order; given once for each, and one that is given twice is refused. Ids that there are not are left out. Of the other parameters only `fields` and `after` go with it: the page ends early, with a cursor, once it holds a mebibyte of JSON.',
+      'Read the projects with these ids (UUIDs), in this order. Repeat the parameter for each id. Duplicates are refused, and unknown ids are left out. Only the parameters `fields` and `after` may be combined with it. The page ends early, with a cursor, at one mebibyte of JSON.',
   })
   @IsOptional()
   @Repeatable()
@@ -131,16 +131,16 @@ export class ListProjectsQuery {
 function ApiMoment(description: string): PropertyDecorator {
   return (target, key) => {
     ApiPropertyOptional({
-      // No format: there is none for either.
+      // JSON Schema has no format for "date or date-time".
       type: String,
-      description: `${description} A date-time (RFC 3339), or a date alone, which is its midnight in UTC.`,
+      description: `${description} The value is a date-time (RFC 3339), or a date, which means its midnight in UTC.`,
     })(target, key);
     IsOptional()(target, key);
     MomentParameter()(target, key);
   };
 }
 
-/** What `searchText` can read: something that must occur in each alternative. */
+/** A search text that `searchText` accepts: each alternative must have a word that must occur. */
 function SearchWords(): PropertyDecorator {
   return ValidateBy({
     name: 'searchWords',
@@ -150,7 +150,7 @@ function SearchWords(): PropertyDecorator {
         [...value].length <= MAX_SEARCH_LENGTH &&
         searchText(value) !== undefined,
       defaultMessage: () =>
-        `must be text of at most ${MAX_SEARCH_LENGTH} characters with a word that is to occur on each side of an or, given once`,
+        `must be text of at most ${MAX_SEARCH_LENGTH} characters with a required word on each side of an or, given once`,
     },
   });
 }
@@ -164,24 +164,25 @@ function Ids(): PropertyDecorator {
         value.length <= MAX_LIMIT &&
         value.every(isUuid) &&
         new Set(value.map((id: string) => id.toLowerCase())).size === value.length,
-      defaultMessage: () => `must be at most ${MAX_LIMIT} UUIDs, none of them twice`,
+      defaultMessage: () => `must be at most ${MAX_LIMIT} UUIDs, without duplicates`,
     },
   });
 }
 
-/** A project of a list: whole, or with `fields` only those. */
 @ApiSchema({
   name: 'ListedProject',
-  description: 'A project of a list: whole, or with `fields` only those.',
+  description: 'A project in a list: with all its fields, or with those that `fields` selects.',
 })
 export class ListedProjectDto extends PartialType(ProjectDto) {}
 
-/** What a list says about itself. */
-@ApiSchema({ name: 'ListMeta', description: 'What a list says about itself.' })
+@ApiSchema({ name: 'ListMeta', description: 'Paging information of a list, and the total.' })
 export class ListMetaDto extends PageMetaDto {
-  @ApiPropertyOptional({ type: 'integer', description: 'With `count`: how many match in all.' })
+  @ApiPropertyOptional({
+    type: 'integer',
+    description: 'With `count`: the total number of matches.',
+  })
   total?: number;
 
-  @ApiPropertyOptional({ description: 'With `count`: whether `total` is an estimate.' })
+  @ApiPropertyOptional({ description: 'With `count`: true if `total` is an estimate.' })
   totalIsEstimate?: boolean;
 }

@@ -32,7 +32,7 @@ const IfMatch = () =>
       type: String,
       example: '"7"',
       description:
-        'As the header of that name: the ETags that the project must be at one of, or `*`.',
+        'Has the meaning of the header If-Match: ETags, of which the project must have one, or `*`.',
     }),
     EntityTags(),
   );
@@ -40,7 +40,7 @@ const IfMatch = () =>
 const schemaOf = (name: string, description: string) =>
   ApiSchema({ name, description, additionalProperties: false } as ApiSchemaOptions);
 
-@schemaOf('CreateOperation', 'Creates a project under an id that the service makes.')
+@schemaOf('CreateOperation', 'Creates a project with an id that the service creates.')
 export class CreateOperationDto {
   @Op('create')
   op!: 'create';
@@ -51,7 +51,7 @@ export class CreateOperationDto {
 
 @schemaOf(
   'ReplaceOperation',
-  'Replaces a project, or creates it under this id; with `ifMatch` it only replaces.',
+  'Replaces a project, or creates it with this id. With `ifMatch` it only replaces.',
 )
 export class ReplaceOperationDto {
   @Op('replace')
@@ -67,7 +67,7 @@ export class ReplaceOperationDto {
   project!: WriteProjectDto;
 }
 
-@schemaOf('DeleteOperation', 'Removes a project, which must be there.')
+@schemaOf('DeleteOperation', 'Removes a project, which must exist.')
 export class DeleteOperationDto {
   @Op('delete')
   op!: 'delete';
@@ -93,7 +93,7 @@ const EXAMPLE_PROJECT = {
 
 /** The body of POST …/batch. */
 @ApiExtraModels(...Object.values(OPERATIONS))
-@ApiSchema({ name: 'ProjectBatch', description: 'Operations that are all done, or none.' })
+@ApiSchema({ name: 'ProjectBatch', description: 'Operations that are all executed, or none.' })
 export class ProjectBatchDto {
   @ApiProperty({
     type: 'array',
@@ -117,8 +117,7 @@ export class ProjectBatchDto {
   operations!: (CreateOperationDto | ReplaceOperationDto | DeleteOperationDto)[];
 }
 
-/** What became of one operation. */
-@ApiSchema({ name: 'OperationResult', description: 'What became of one operation.' })
+@ApiSchema({ name: 'OperationResult', description: 'The result of one operation.' })
 export class OperationResultDto {
   @ApiProperty({ enum: Object.keys(OPERATIONS) })
   op!: keyof typeof OPERATIONS;
@@ -126,21 +125,21 @@ export class OperationResultDto {
   @ApiProperty({
     type: 'integer',
     enum: [200, 201],
-    description: '201: the project was created; 200: it was replaced or removed.',
+    description: '201 if the project was created, 200 if it was replaced or removed.',
   })
   status!: 200 | 201;
 
   @ApiPropertyOptional({
     type: String,
     example: '"1"',
-    description: 'The ETag of the project; none of one removed.',
+    description: 'The ETag of the project; absent if it was removed.',
   })
   etag?: string;
 
   @ApiPropertyOptional({
     type: ProjectDto,
     description:
-      'As it is now; of one removed, as it was. Left out of projects removed once they come to a mebibyte in the answer; their history still has them.',
+      'The project as it is now, or, if it was removed, in its last state. Removed projects are left out after one mebibyte of them in the answer; their history still has them.',
   })
   project?: ProjectDto;
 }

@@ -2,14 +2,14 @@ import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { type Project, PROJECT_LIMITS } from '../../db/schema.js';
 import { DistinctTexts, Normalized, TextLength, Trimmed } from '../../http/contract/validators.js';
 
-/** A character that is not white space, as JSON Schema says it. */
+/** A JSON Schema pattern: at least one character is not white space. */
 const NOT_BLANK = '\\S';
 
-/** The id in the document's examples: what "Try it out" puts, it then reads and removes. */
+/** The id in all examples of the document, so that "Try it out" reads and removes what it has written. */
 export const EXAMPLE_ID = '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10';
 
-/** A project, whole: the other DTOs are parts of it, and the compiler ties it to the table. */
-@ApiSchema({ name: 'Project', description: 'A project, whole.' })
+/** A complete project. The other DTOs are parts of it, and the compiler compares it with the table. */
+@ApiSchema({ name: 'Project', description: 'A complete project.' })
 export class ProjectDto implements Project {
   @ApiProperty({ format: 'uuid', example: EXAMPLE_ID })
   id!: string;
@@ -20,7 +20,7 @@ export class ProjectDto implements Project {
     pattern: NOT_BLANK,
     example: 'PostgreSQL',
     description:
-      'White space around it is removed, and it is not all white space. Stored in Unicode normalization form C, as are all texts.',
+      'White space at its ends is removed, and it must not be empty then. Like all texts it is stored in Unicode normalization form C.',
   })
   @Trimmed()
   @TextLength(1, PROJECT_LIMITS.nameLength)
@@ -47,7 +47,8 @@ export class ProjectDto implements Project {
       pattern: NOT_BLANK,
     },
     example: ['C', 'SQL'],
-    description: 'In the order given, each once. White space around each is removed.',
+    description:
+      'The order is kept. Duplicates are refused. White space at the ends of each is removed.',
   })
   @Trimmed()
   @DistinctTexts({
@@ -59,14 +60,14 @@ export class ProjectDto implements Project {
   @ApiProperty({
     format: 'date-time',
     example: '2026-01-31T12:00:00.000Z',
-    description: 'UTC, to the millisecond.',
+    description: 'The time of its creation; UTC, with milliseconds.',
   })
   createdAt!: string;
 
   @ApiProperty({
     format: 'date-time',
     example: '2026-01-31T12:00:00.000Z',
-    description: 'When it was last written; UTC, to the millisecond.',
+    description: 'The time of its last write; UTC, with milliseconds.',
   })
   updatedAt!: string;
 

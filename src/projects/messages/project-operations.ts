@@ -23,7 +23,7 @@ import { ListTechnologiesQuery } from '../../technologies/dto/technology.dto.js'
 import { ListProjectsQuery } from '../dto/list-projects.query.js';
 import { ProjectBatchDto } from '../dto/project-batch.dto.js';
 import { operationsOf, resultOf, throwAsProblem } from '../project-batch.js';
-import { lastIdOf, listQueryOf, metaOf, metaOfIds, refuseBesideIds } from '../project-list.js';
+import { lastIdOf, listQueryOf, metaOf, metaOfIds, refuseOtherThanIds } from '../project-list.js';
 import { PatchProjectDto, WriteProjectDto } from '../projects.resource.js';
 import {
   bodyOf,
@@ -146,7 +146,7 @@ function reads(db: Db) {
     { fields, after }: ListProjectsQuery,
     parts: RequestParts,
   ): Promise<Reply> {
-    refuseBesideIds(Object.keys(parts.query as object));
+    refuseOtherThanIds(Object.keys(parts.query as object));
     const last = lastIdOf(after, ids);
     const page = await servers.read(consistencyTokenOf(parts), (on) =>
       on.projects.listProjectsById(ids, { fields, after: last }),
