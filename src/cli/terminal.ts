@@ -13,12 +13,11 @@ export interface Streams {
 
 /** Control characters and bidirectional marks: a terminal interprets them instead of showing them. */
 // eslint-disable-next-line no-control-regex -- this expression searches for them
-const CONTROL_CHARACTERS =
-  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** Replaces each character that a terminal would interpret by its escape, such as `\u001b`. */
 export function visible(text: string): string {
-  return text.replace(CONTROL_CHARACTERS, (character) => {
+  return text.replace(CONTROLS, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }
