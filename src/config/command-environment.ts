@@ -3,8 +3,8 @@ import { parse } from 'dotenv';
 import { type Environment, validateEnvironment } from './environment.js';
 
 /**
- * What `readEnvironment` gives, for the commands, which do not load Nest: @nestjs/config reads `.env` by this parser too.
- * Throws ConfigurationError.
+ * Returns the same as `readEnvironment`, but without loading Nest, for the commands. @nestjs/config parses `.env` with
+ * the same library. Throws ConfigurationError.
  */
 export function readCommandEnvironment(variables = process.env): Environment {
   const file = existsSync('.env') ? parse(readFileSync('.env')) : {};

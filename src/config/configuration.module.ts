@@ -1,7 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Environment } from './environment.js';
 
-/** Gives every module the environment, as it was read and validated once at start: `constructor(environment: Environment)`. */
+/** Provides every module with the environment, which is read and validated once at the start: `constructor(environment: Environment)`. */
 @Module({})
 export class ConfigurationModule {
   static forRoot(environment: Environment): DynamicModule {

@@ -2,7 +2,7 @@ import type { TDatabaseConfig } from '../db/connection.js';
 import type { JournalName } from '../db/migration-journal.js';
 import { type Environment, replicaUrlsOf } from './environment.js';
 
-/** The environment's part about the database, under the names of the connection. */
+/** Returns the settings of the database connection from the environment. */
 export function databaseConfig(environment: Environment): TDatabaseConfig {
   return {
     url: environment.DATABASE_URL!,
@@ -15,7 +15,7 @@ export function databaseConfig(environment: Environment): TDatabaseConfig {
   };
 }
 
-/** The read replicas, each with the settings of the primary. */
+/** Returns the settings of the read replicas. Except for the URL they are those of the primary. */
 export function replicasConfig(environment: Environment) {
   const primary = databaseConfig(environment);
   return {
@@ -24,7 +24,7 @@ export function replicasConfig(environment: Environment) {
   };
 }
 
-/** Where the applied migrations are recorded. */
+/** Returns the schema and the table that record the applied migrations. */
 export function migrationJournal(environment: Environment): JournalName {
   return { schema: environment.MIGRATIONS_SCHEMA, table: environment.MIGRATIONS_TABLE };
 }

@@ -5,9 +5,9 @@ export type MeshAddress =
   | { transport: 'nats'; servers: string[]; user?: string; pass?: string; tls: boolean };
 
 /**
- * MESH_URL for a transport: `tcp://host:port`, the address to listen on, or `nats://host:port`, with
- * user and password where the broker needs them, and several separated by commas. A string says what
- * is wrong; it does not repeat the URL, which may hold a password.
+ * Parses MESH_URL for a transport: `tcp://host:port` is the address to listen on; `nats://host:port` may
+ * have a user and a password, and several may be separated by commas. Returns a string if the URL is
+ * wrong: the fault, without the URL, which may contain a password.
  */
 export function parseMeshUrl(
   transport: (typeof MESH_TRANSPORTS)[number],

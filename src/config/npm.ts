@@ -1,7 +1,7 @@
-/** The scripts of package.json whose last command is one of these programs. */
+/** Matches the scripts of package.json whose last command is one of these programs. */
 const PROGRAM = /\bnode (dist\/main|dist\/cli\/main|scripts\/dev)\.js( \w+)?$/;
 
-/** Whether npm has started this program, by a script of package.json, and so through a shell. */
+/** True if npm has started this program with a script of package.json, and therefore through a shell. */
 export function isStartedByNpm(): boolean {
   return PROGRAM.test(process.env.npm_lifecycle_script ?? '');
 }

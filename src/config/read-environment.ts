@@ -1,13 +1,13 @@
 import { ConfigModule } from '@nestjs/config';
 import { type Environment, validateEnvironment } from './environment.js';
 
-/** `.env` and the process's environment, which wins. Throws ConfigurationError, which names every fault. */
+/** Reads `.env` and the environment of the process, which takes precedence. Throws ConfigurationError with every fault. */
 export async function readEnvironment(): Promise<Environment> {
   let environment: Environment | undefined;
   await ConfigModule.forRoot({
     validate: (variables) => {
       environment = validateEnvironment(variables);
-      return {}; // what is returned would be written into process.env, the defaults too
+      return {}; // Nest would write the returned variables into process.env, also the defaults
     },
   });
   return environment!;

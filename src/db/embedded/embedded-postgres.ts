@@ -10,44 +10,44 @@ import { explained } from './refused-access.js';
 import { exclusively, hasUsers, identityOf, readIfAny, registerUse } from './users.js';
 
 const START_TIMEOUT_MS = 60_000;
-/** How long the children of a killed server may go on holding its shared memory. */
+/** The time in which the children of a killed server may still hold its shared memory. */
 const RETRY_MS = 5_000;
 const POLL_MS = 20;
-/** What a connection to a server that has just ended meets. */
+/** The error codes of a connection to a server that has just ended. */
 const GONE = ['ECONNREFUSED', 'ECONNRESET', 'CONNECTION_CLOSED'];
-/** Above what any system gives out as a process number. */
+/** A process id that no system uses. */
 const NO_PROCESS = String(2 ** 31 - 1);
 
 export interface EmbeddedPostgres {
   /** The database `projects` on 127.0.0.1, password included. */
   readonly url: string;
-  /** Says where the files are, when they could not be where they were wanted. */
+  /** A message with the location of the files, if they could not be in the requested directory. */
   readonly notice?: string;
-  /** Ends this use; the last user's stop also stops the server. The data stay. May be called again. */
+  /** Ends this use. The last user's stop also stops the server. The data are kept. It may be called again. */
   stop(): Promise<void>;
 }
 
 export interface EmbeddedPostgresOptions {
-  /** Created when missing. */
+  /** Created if it does not exist. */
   directory: string;
-  /** Where the files of root's PostgreSQL are kept when its system user cannot reach `directory`. */
+  /** The directory for the files if this process is root and the system user cannot reach `directory`. */
   shared?: string;
-  /** Server settings such as `{ fsync: 'off' }`, a `port` among them; a server that already runs keeps its own. */
+  /** Server settings such as `{ fsync: 'off' }` or `port`. A server that already runs keeps its settings. */
   settings?: Record<string, string>;
 }
 
 /**
- * A real PostgreSQL for development and tests, on a free port, from the binaries of a development dependency.
- * Any number of callers and processes may share a directory: the first starts the server, the last stops it, and
- * one that was killed no longer counts. A server that outlived its users is taken over, a killed one restarted.
+ * Starts a real PostgreSQL for development and tests, on a free port, from the binaries of a development dependency.
+ * Any number of callers and processes may share a directory: the first one starts the server and the last one stops
+ * it. A killed process no longer counts. A server that outlived its users is reused, and a killed one is restarted.
  *
- * The directory holds `data/` (the cluster), `password` (0600), `postgres.log` (since the server's last start),
- * `users/` (a file for each use) and `lock.N`; `initdb-*` is a cluster that was never finished.
+ * The directory contains `data/` (the cluster), `password` (0600), `postgres.log` (since the server's last start),
+ * `users/` (a file for each use) and `lock.N`. `initdb-*` is a cluster whose creation did not finish.
  *
- * PostgreSQL does not run as root: for root it runs as the owner of `data/` or as the system user `postgres`. What
- * that user cannot reach, such as the home of root, is kept in `shared`, and `notice` says so.
+ * PostgreSQL does not run as root: for root it runs as the owner of `data/` or as the system user `postgres`. Files in
+ * directories that this user cannot reach, such as the home of root, are kept in `shared`, and `notice` says so.
  *
- * Rejects with the reason, in the words of initdb or the server where they gave one.
+ * Rejects with the reason that initdb or the server printed, if there is one.
  */
 export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions,
@@ -78,7 +78,7 @@ async function start({
     const notice = noticeOf(resolve(path), place, programs);
     return { url, notice, stop: () => (left ??= endUse(programs, directory, use)) };
   } catch (error) {
-    // Why it did not start says more than why it may not stop either.
+    // The error of the start is more useful than an error of the stop.
     await endUse(programs, directory, use).catch(() => undefined);
     throw error;
   }
@@ -107,7 +107,7 @@ async function endUse(programs: PostgresPrograms, directory: string, use: string
   });
 }
 
-/** Resolves to the port of the server on this directory, which is started unless one is running. */
+/** Starts the server of this directory unless it is running, and resolves with its port. */
 async function runServer(
   programs: PostgresPrograms,
   directory: string,
@@ -166,7 +166,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** The live server on `data`, whoever started it. */
+/** Finds the running server of `data`, independent of the process that started it. */
 async function findServer(data: string): Promise<{ port: number; ready: boolean } | undefined> {
   const lines = readIfAny(join(data, 'postmaster.pid'))?.split('\n') ?? [];
   const pid = Number(lines[0]);
@@ -174,7 +174,7 @@ async function findServer(data: string): Promise<{ port: number; ready: boolean 
   return { port: Number(lines[3]), ready: lines[7]?.trim() === 'ready' };
 }
 
-/** A server's working directory is its data; only Linux shows it, elsewhere a live process is believed. */
+/** Checks that the process works in `data`, as a server does. Only Linux shows this; elsewhere any live process counts. */
 async function worksIn(pid: number, data: string): Promise<boolean> {
   if (process.platform !== 'linux') return true;
   const own = await stat(data);
@@ -185,8 +185,8 @@ async function worksIn(pid: number, data: string): Promise<boolean> {
 }
 
 /**
- * A killed server's process number may be another program's by now, for which PostgreSQL would refuse to start.
- * The file stays, by which it looks for children of the killed one in shared memory; only the number goes.
+ * Replaces the process id of a killed server in its pid file. Another program may have this id now, and PostgreSQL
+ * would refuse to start. The rest of the file stays: the server needs it to find children of the killed one.
  */
 async function disownPidFile(data: string): Promise<void> {
   const file = join(data, 'postmaster.pid');
@@ -194,7 +194,7 @@ async function disownPidFile(data: string): Promise<void> {
   if (text) await writeFile(file, text.replace(/^\d+/, NO_PROCESS));
 }
 
-/** Whatever server is found or started; one that was killed a moment ago may still have looked alive. */
+/** Opens the database, and starts the server again if it has just ended: a server that was killed a moment ago may still look alive. */
 async function openDatabase(password: string, run: () => Promise<number>): Promise<string> {
   const began = Date.now();
   for (;;) {

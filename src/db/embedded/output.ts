@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
 
-/** Runs a program and resolves to its standard output; rejects with what it said on standard error. */
+/** Runs a program and resolves with its standard output; rejects with the text that it wrote to standard error. */
 export async function output(
   program: string,
   args: string[],

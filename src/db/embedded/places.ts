@@ -3,19 +3,19 @@ import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from '
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { closedTo, type SystemUser, systemUser } from './system-user.js';
 
-/** Where root's PostgreSQL keeps what its system user cannot reach in its own place. */
+/** The directory for files that must be reachable for the system user if this process is root. */
 export const SHARED_DIRECTORY = '/var/lib/embedded-postgres';
 
-/** Where the files of an embedded PostgreSQL are, and who it runs as. */
+/** The directory of an embedded PostgreSQL, and the user that it runs as. */
 export interface Place {
   directory: string;
   user: SystemUser;
 }
 
 /**
- * The wanted directory, or one below `shared` when this process is root and the system user cannot enter the wanted
- * one. Created when missing. A cluster is never left behind: one that exists in either place is used there, and when
- * the system user cannot reach it, rejects and says what to do.
+ * Returns the requested directory, or one below `shared` if this process is root and the system user cannot enter the
+ * requested one. It is created if it does not exist. A cluster that exists in one of the two places is used there; if
+ * the system user cannot reach it, the call rejects with the remedies.
  */
 export async function placeOf(path: string, shared = SHARED_DIRECTORY): Promise<Place> {
   const wanted = resolve(path);
@@ -41,8 +41,8 @@ function unreachable(wanted: string, closed: string, { uid }: SystemUser): Error
 }
 
 /**
- * The directory of the programs: the package's own, or a copy below `shared` when the system user cannot enter that.
- * The copy is made once for each version.
+ * Returns the directory of the programs: that of the package, or a copy below `shared` if the system user cannot
+ * enter it. The copy is made once for each version.
  */
 export async function reachablePrograms(
   packageRoot: string,
@@ -61,15 +61,16 @@ export async function reachablePrograms(
   const unfinished = await mkdtemp(join(programs, '.copy-'));
   await cp(native, unfinished, { recursive: true, verbatimSymlinks: true });
   await openToAll(unfinished);
-  // Another process may have been faster.
+  // Another process may have made the copy meanwhile.
   await rename(unfinished, copy).catch(() => rm(unfinished, { recursive: true }));
   return copy;
 }
 
-/** Makes the directory and lets everyone enter it and those above, up to `shared`, whatever the umask. */
+/** Creates the directory and makes it and its parents, up to `shared`, accessible to every user, independent of the umask. */
 async function makeOpen(shared: string, directory: string): Promise<void> {
   await mkdir(directory, { recursive: true });
-  for (let way = directory; way.startsWith(shared); way = dirname(way)) await chmod(way, 0o755);
+  for (let path = directory; path.startsWith(shared); path = dirname(path))
+    await chmod(path, 0o755);
 }
 
 async function openToAll(directory: string): Promise<void> {

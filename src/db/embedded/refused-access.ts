@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 
 const REFUSALS = ['EACCES', 'EPERM', 'EROFS'];
 
-/** The error as it is or, when the system refused access to a file, one that says whose the file is and what to do. */
+/** Returns the error unchanged or, if the system refused access to a file, an error with the owner of the file and the remedies. */
 export async function explained(error: Error, directory: string): Promise<Error> {
   const { code, path } = error as NodeJS.ErrnoException;
   if (!REFUSALS.includes(String(code)) || !path) return error;
@@ -18,7 +18,7 @@ export async function explained(error: Error, directory: string): Promise<Error>
   );
 }
 
-/** Advice for a directory that was made by another user, such as root. */
+/** Returns advice for a directory that another user, such as root, has created. */
 async function takeOver(path: string, directory: string): Promise<string[]> {
   const [refused, own] = [await ownerOf(path), process.getuid?.()];
   const isThere = await stat(directory).catch(() => undefined);
@@ -29,7 +29,7 @@ async function takeOver(path: string, directory: string): Promise<string[]> {
   ];
 }
 
-/** Of the path itself, or of the nearest directory above it that can be looked at. */
+/** Returns the owner of the path, or of its nearest parent directory that can be read. */
 async function ownerOf(path: string): Promise<{ path: string; uid: number }> {
   const found = await stat(path).catch(() => undefined);
   if (found) return { path, uid: found.uid };

@@ -5,15 +5,15 @@ import { dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { output } from './output.js';
 
-/** The user that PostgreSQL runs as. Empty unless this process is root, whom PostgreSQL refuses. */
+/** The user that PostgreSQL runs as. It is empty unless this process is root, because PostgreSQL refuses root. */
 export interface SystemUser {
   uid?: number;
   gid?: number;
 }
 
 /**
- * For root: the owner of the cluster in `data` or, before there is one, the system user `postgres`, which is created
- * when missing.
+ * Returns, for root, the owner of the cluster in `data` or, if there is no cluster yet, the system user `postgres`,
+ * which is created if it does not exist.
  */
 export async function systemUser(data: string): Promise<SystemUser> {
   if (process.getuid?.() !== 0) return {};
@@ -48,14 +48,14 @@ async function createPostgresUser(): Promise<void> {
 }
 
 /**
- * The first directory on the way to `path` that the user cannot enter; undefined when there is none. What does not
- * exist yet does not count. The user tries to enter, so that access control lists count as well as modes.
+ * Returns the first directory in `path` that the user cannot enter; undefined if there is none. Directories that do
+ * not exist do not count. The check runs `cd` as this user, so that access control lists count as well as modes.
  */
 export async function closedTo(user: SystemUser, path: string): Promise<string | undefined> {
   if (user.uid === undefined) return undefined;
-  const script = 'for way do cd "$way" || { printf %s "$way" >&3; exit 1; }; done';
-  const ways = ancestors(resolve(path)).filter((way) => existsSync(way));
-  const args = ['-c', `{ ${script}; } 3>&1 >/dev/null 2>&1`, 'sh', ...ways];
+  const script = 'for dir do cd "$dir" || { printf %s "$dir" >&3; exit 1; }; done';
+  const directories = ancestors(resolve(path)).filter((directory) => existsSync(directory));
+  const args = ['-c', `{ ${script}; } 3>&1 >/dev/null 2>&1`, 'sh', ...directories];
   try {
     await promisify(execFile)('/bin/sh', args, { cwd: '/', ...user });
     return undefined;
@@ -66,7 +66,7 @@ export async function closedTo(user: SystemUser, path: string): Promise<string |
   }
 }
 
-/** From the root down to the path itself. */
+/** Returns the directories from the root down to the path itself. */
 function ancestors(path: string): string[] {
   const parent = dirname(path);
   return parent === path ? [path] : [...ancestors(parent), path];

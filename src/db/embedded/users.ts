@@ -4,12 +4,12 @@ import { link, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-// Who uses a directory of the embedded PostgreSQL, and the lock under which its server starts and stops.
+// The users of a directory of the embedded PostgreSQL, and the lock under which its server starts and stops.
 
 const LOCK_TIMEOUT_MS = 120_000;
 const POLL_MS = 20;
 
-/** The file that makes this process count as a user; its name and its text begin with the process's identity. */
+/** Creates the file that registers this process as a user. Its name and its text begin with the process's identity. */
 export async function registerUse(directory: string): Promise<string> {
   const identity = identityOf(process.pid) ?? '';
   const file = join(directory, 'users', `${identity}.${randomUUID()}`);
@@ -25,7 +25,7 @@ export async function hasUsers(directory: string): Promise<boolean> {
   return files.length > dead.length;
 }
 
-/** Process number and, where Linux tells it, the time of its start, since numbers are given out again. */
+/** Returns the process id and, on Linux, its start time, because process ids are reused. */
 export function identityOf(pid: number): string | undefined {
   try {
     process.kill(pid, 0);
@@ -45,9 +45,9 @@ function isAlive(identity: string): boolean {
 }
 
 /**
- * Runs `work` while nobody else's runs on the directory. Whoever creates the next `lock.N` holds the lock, once the
- * holder of the highest is dead or has emptied it. The highest is never deleted, so that a killed holder can be
- * followed without the race between two who both delete its file.
+ * Runs `work` while no other process runs its work on the directory. A process gets the lock by creating the next
+ * `lock.N`, after the holder of the highest one is dead or has emptied its file. The highest file is never deleted:
+ * if a killed holder's file were deleted, two processes could both delete it and both get the lock.
  */
 export async function exclusively<T>(
   directory: string,
@@ -100,7 +100,7 @@ async function linkUnlessTaken(existing: string, path: string): Promise<boolean>
   }
 }
 
-/** Undefined where there is no such file. */
+/** Reads a file; undefined if it does not exist. */
 export function readIfAny(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');

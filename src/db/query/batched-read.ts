@@ -1,6 +1,6 @@
-/** Most keys of one statement. */
+/** The maximum number of keys in one statement. */
 const MAX_KEYS = 100;
-/** Statements under way at once; what is asked for meanwhile goes with the next. */
+/** The maximum number of concurrent statements. Keys that are requested meanwhile go into the next one. */
 const MAX_RUNNING = 2;
 
 interface Waiting<V> {
@@ -9,13 +9,13 @@ interface Waiting<V> {
 }
 
 /**
- * Reads by key, those asked for at the same time as one statement (the DataLoader pattern): under
- * load a statement for ten rows costs hardly more than one for a single row, and most of a read's
- * time is the statement, not the row. `read` is given different keys and resolves with what it found.
+ * Batches concurrent reads by key into one statement (the DataLoader pattern). Under load a statement for
+ * ten rows costs hardly more than one for a single row, because most of the time goes into the statement
+ * and not into the row. `read` gets distinct keys and resolves with the rows that it found.
  *
- * Guarantees: a read begins after it was asked for, so it sees all that was committed before; the
- * first of a quiet moment goes at once, in the same turn of the event loop; when a statement fails,
- * only the callers that asked for its keys are told.
+ * Guarantees: the statement begins after the read was requested, so the read sees everything that was
+ * committed before; the first read of a quiet moment starts in the same turn of the event loop; if a
+ * statement fails, only the callers of its keys get the error.
  */
 export function batchedRead<V>(
   read: (keys: string[]) => Promise<ReadonlyMap<string, V>>,

@@ -1,22 +1,22 @@
 import { type SQL, sql, type SQLWrapper } from 'drizzle-orm';
 
-/** The most bytes of JSON in one page, unless its first row alone has more. */
+/** The maximum number of bytes of JSON in one page, unless its first row alone has more. */
 export const MAX_PAGE_BYTES = 1024 * 1024;
 
-/** Up to so many rows are read whole: measuring each costs more than it saves (docs/performance.md, "Pages"). */
+/** Pages up to this limit are read completely, because measuring costs more than it saves (docs/performance.md, "Pages"). */
 const FEW_ROWS = 50;
 
-/** Whether a page of this limit is measured by the database, or only when its JSON is made. */
+/** True if the database measures a page with this limit; otherwise it is measured when its JSON is built. */
 export function isMeasured(limit: number): boolean {
   return limit > FEW_ROWS;
 }
 
-/** Whether the columns that `measuredRows` has measured fit. False of the last row of a page that is cut. */
+/** A condition on the rows of `measuredRows`: the row fits into the page. It is false for the extra last row. */
 export const FITS = sql`coalesce(bytes_before, 0) < ${sql.raw(String(MAX_PAGE_BYTES))}`;
 
 /**
- * Of the statement `rows`, which is ordered and limited, the rows whose text columns `sized` come to a
- * megabyte, and one more if there is one: so the database never sends a page of many megabytes.
+ * Limits the ordered statement `rows` to the rows whose text columns `sized` add up to a megabyte, plus
+ * one more row if there is one. So the database never sends a page of many megabytes.
  */
 export function measuredRows(rows: SQLWrapper, sized: readonly string[]): SQL {
   const size = sql.join(
@@ -32,11 +32,11 @@ export function measuredRows(rows: SQLWrapper, sized: readonly string[]): SQL {
     where coalesce(bytes_before - last_bytes, 0) < ${sql.raw(String(MAX_PAGE_BYTES))})`;
 }
 
-/** Counts the bytes of a page while it is made. */
+/** Counts the bytes of a page while it is built. */
 export class PageBytes {
   #bytes = 0;
 
-  /** Whether the page has room for this JSON, which is then counted. The first always fits. */
+  /** Counts this JSON and returns true if it fits into the page. The first one always fits. */
   takes(json: string): boolean {
     const isFirst = this.#bytes === 0;
     this.#bytes += Buffer.byteLength(json);

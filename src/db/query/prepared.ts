@@ -1,7 +1,7 @@
 import { Column, is } from 'drizzle-orm';
 import type { PgPreparedQuery, PreparedQueryConfig } from 'drizzle-orm/pg-core';
 
-/** What drizzle-orm 0.45.4 keeps in a prepared query of one table (postgres-js/session.js). */
+/** The internal fields of a prepared query of one table in drizzle-orm 0.45.4 (postgres-js/session.js). */
 interface Prepared {
   fields: { path: string[]; field: unknown }[];
   customResultMapper?: (rows: unknown[][]) => unknown[];
@@ -9,11 +9,11 @@ interface Prepared {
 
 type Query = PgPreparedQuery<PreparedQueryConfig>;
 
-const AS_IT_IS = { mapFromDriverValue: (value: unknown) => value };
+const IDENTITY = { mapFromDriverValue: (value: unknown) => value };
 
 /**
- * The query that `prepare` gives, made at the first call, so that a factory of a transaction makes
- * only what it uses.
+ * Returns a function that prepares the query at its first call, so that a factory of a transaction
+ * prepares only the queries that it uses.
  */
 export function prepareOnce<Q extends Query>(prepare: () => Q): () => Q {
   let query: Q | undefined;
@@ -21,15 +21,15 @@ export function prepareOnce<Q extends Query>(prepare: () => Q): () => Q {
 }
 
 /**
- * The same query of one table, its rows made by a plain loop: drizzle's own asks anew of each value
- * of each row what kind of column it is (docs/performance.md, "Rows"). The columns convert the
- * values as ever; what is selected beside them is left out, but for what is named.
+ * Replaces drizzle's row mapper of a query on one table by a plain loop. Drizzle's mapper checks the kind
+ * of the column for each value of each row (docs/performance.md, "Rows"). The columns convert their values
+ * as usual. Selected expressions that are not columns are dropped unless `extra` names them.
  */
-export function withPlainRows<Q extends Query>(query: Q, beside: string[] = []): Q {
+export function withPlainRows<Q extends Query>(query: Q, extra: string[] = []): Q {
   const prepared = query as unknown as Prepared;
   const columns = prepared.fields.flatMap(({ path, field }, at) =>
-    is(field, Column) || beside.includes(path[0]!)
-      ? [{ at, name: path[0]!, field: is(field, Column) ? field : AS_IT_IS }]
+    is(field, Column) || extra.includes(path[0]!)
+      ? [{ at, name: path[0]!, field: is(field, Column) ? field : IDENTITY }]
       : [],
   );
   prepared.customResultMapper = (rows) => {
@@ -48,17 +48,17 @@ export function withPlainRows<Q extends Query>(query: Q, beside: string[] = []):
 }
 
 /**
- * For rows that are done with. What postgres.js has resolved with outlives the young generation of
- * the garbage collector, and with it all that hangs on it: emptied, a collection under a load of
- * lists takes a quarter of the time (node --trace-gc).
+ * Empties a result that is no longer needed. Results of postgres.js survive the young generation of the
+ * garbage collector together with everything that they reference. If they are emptied, a collection under
+ * a load of lists takes a quarter of the time (node --trace-gc).
  */
 export function emptyRows(rows: unknown[]): void {
   rows.length = 0;
 }
 
 /**
- * The same query with its rows as arrays of PostgreSQL's own texts, in the order of the columns, for
- * who has no use for values.
+ * Makes the query return its rows as arrays of PostgreSQL's texts, in the order of the columns, without
+ * conversion to values.
  */
 export function withTexts<Row extends (string | null)[]>(
   query: Query,
@@ -67,14 +67,14 @@ export function withTexts<Row extends (string | null)[]>(
   return query as unknown as ReturnType<typeof withTexts<Row>>;
 }
 
-/** Keeps what `make` has made for a key, for up to `max` keys; what comes later is made each time. */
+/** Returns a cache for up to `max` keys. Values for further keys are created at each call. */
 export function statementCache(max: number): <S>(key: string, make: () => S) => S {
-  const kept = new Map<string, unknown>();
+  const cached = new Map<string, unknown>();
   return <S>(key: string, make: () => S): S => {
-    const known = kept.get(key);
+    const known = cached.get(key);
     if (known !== undefined) return known as S;
     const made = make();
-    if (kept.size < max) kept.set(key, made);
+    if (cached.size < max) cached.set(key, made);
     return made;
   };
 }
