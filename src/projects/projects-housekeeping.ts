@@ -7,7 +7,7 @@ import type { Db } from '../db/connection.js';
 import { asDataError, errorCodeOf } from '../db/errors.js';
 import { removeExpiredChanges } from '../db/entity/change-expiry.js';
 import { createIdempotencyFactory } from '../db/factories/idempotency.factory.js';
-import { createTechnologiesFactory, MOST_NOTES } from '../db/factories/technologies.factory.js';
+import { createTechnologiesFactory, MAX_NOTES } from '../db/factories/technologies.factory.js';
 import { type Housekeeping, type HousekeepingTask, startHousekeeping } from '../db/housekeeping.js';
 
 /** Removes expired rows periodically while the application runs. */
@@ -51,7 +51,7 @@ const TECHNOLOGY_COUNTS: HousekeepingTask = {
   // Fewer than the maximum means that nothing is left. Otherwise a busy service would fold after each write.
   step: async (tx) => {
     const folded = await createTechnologiesFactory(tx).foldChanges();
-    return folded < MOST_NOTES ? 0 : folded;
+    return folded < MAX_NOTES ? 0 : folded;
   },
 };
 

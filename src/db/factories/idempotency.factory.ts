@@ -3,10 +3,10 @@ import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
 import { idempotencyKeys } from '../schema.js';
 
-/** How long a key is taken and its answer is kept. */
+/** The time for which a key is taken and its answer is stored. */
 export const KEY_LIFETIME_HOURS = 24;
 
-/** A key belongs to the caller who sent it: the same of another is another key. */
+/** A key belongs to its caller: the same key of another caller is a different key. */
 export interface RequestKey {
   caller: string;
   key: string;
@@ -14,7 +14,7 @@ export interface RequestKey {
 
 /** The answer to the first request with a key. */
 export interface KeptAnswer {
-  /** Tells the request from another under the same key. */
+  /** Identifies the request, to detect a different request with the same key. */
   fingerprint: string;
   status: number;
   headers: Record<string, string>;
@@ -27,22 +27,22 @@ const isExpired = lte(
 );
 
 /**
- * Every query on idempotency keys. `claim` and `keep` are for the transaction of the work itself, so
- * that an answer is kept if and only if what it tells of was committed.
+ * All queries on idempotency keys. Call `claim` and `keep` in the transaction of the work itself, so that
+ * an answer is stored if and only if its work is committed.
  */
 export function createIdempotencyFactory(db: Db) {
   /**
-   * Takes the key until the transaction ends, and for its lifetime if it commits with an answer.
-   * Resolves with the answer that is kept under it already; undefined: the work is to be done. Of
-   * two at once the second waits for the end of the first one's transaction. Throws
-   * `statement_timeout` when that takes longer than a statement may.
+   * Takes the key until the transaction ends, and for its lifetime if the transaction commits with an
+   * answer. Resolves with the stored answer of the key; undefined means that the work must be done. The
+   * second of two concurrent callers waits for the transaction of the first. Throws `statement_timeout` if
+   * that takes longer than the limit of a statement.
    */
   async function claim(key: RequestKey): Promise<KeptAnswer | undefined> {
-    // Looked for first: an insert locks the row that is there, so that repetitions would wait for one another.
+    // Read first: an insert would lock the existing row, so that concurrent retries would wait for each other.
     const kept = await keptUnder(key);
     if (kept || (await take(key))) return kept;
     const answeredMeanwhile = await keptUnder(key);
-    // It expired and was removed between the two statements: the next attempt finds it free.
+    // The key expired and was removed between the two statements. The next attempt finds it free.
     if (!answeredMeanwhile) throw new DataError('conflict', 'The key has just become free.');
     return answeredMeanwhile;
   }
@@ -56,7 +56,7 @@ export function createIdempotencyFactory(db: Db) {
     return kept as KeptAnswer | undefined;
   }
 
-  /** Whether there was none, or one that has expired. */
+  /** Inserts the key, or replaces an expired one. Returns false if the key exists. */
   async function take(key: RequestKey): Promise<boolean> {
     const unanswered = { fingerprint: '', status: null, headers: null, body: null };
     const taken = await db
@@ -71,14 +71,14 @@ export function createIdempotencyFactory(db: Db) {
     return taken.length > 0;
   }
 
-  /** Keeps the answer under a key that this transaction has claimed. */
+  /** Stores the answer under a key that this transaction has claimed. */
   async function keep(key: RequestKey, answer: KeptAnswer): Promise<void> {
     await db.update(idempotencyKeys).set(answer).where(isKey(key));
   }
 
   /**
-   * Removes up to `limit` expired keys, the oldest first, but for those that a request claims at
-   * this moment, and resolves with how many: as many as the limit, and there may be more.
+   * Removes up to `limit` expired keys, the oldest first, except those that a request is just claiming.
+   * Resolves with their number; if it equals `limit`, there may be more.
    */
   async function removeExpired(limit = 1000): Promise<number> {
     const oldest = db

@@ -5,19 +5,19 @@ import { relays } from '../schema.js';
 
 export type RelayFactory = ReturnType<typeof createRelayFactory>;
 
-/** What `hold` found: the last change that was recorded as published, if any was. */
+/** The result of `hold`: the last change that was recorded as published, if there is one. */
 export interface HeldRelay {
   published: FeedPosition | undefined;
 }
 
 /**
- * The lease of the relay with this name, and how far it has come: one row. A lease is of one holder
- * and ends by itself, by the clock of the database.
+ * The lease of the relay with this name, and the position that it has published: one row. A lease has one
+ * holder and expires by the clock of the database.
  */
 export function createRelayFactory(db: Db, name: string) {
   const endsIn = (ms: number) => sql`clock_timestamp() + ${ms} * interval '1 millisecond'`;
 
-  /** Takes or renews the lease; undefined while another has it. */
+  /** Takes or renews the lease; undefined while another instance holds it. */
   async function hold(holder: string, leaseMs: number): Promise<HeldRelay | undefined> {
     const lease = { holder, expiresAt: endsIn(leaseMs) };
     const [row] = await db
@@ -41,7 +41,7 @@ export function createRelayFactory(db: Db, name: string) {
     return { published: { position, sequence, commitTime } };
   }
 
-  /** Records what is published, and renews the lease; false if another has it by now. */
+  /** Records the published position and renews the lease; false if another instance holds it now. */
   async function advance(
     holder: string,
     { position, sequence, commitTime }: FeedPosition,
@@ -55,7 +55,7 @@ export function createRelayFactory(db: Db, name: string) {
     return advanced.length > 0;
   }
 
-  /** Ends the lease, so that another instance takes it at once. */
+  /** Ends the lease, so that another instance can take it immediately. */
   async function release(holder: string): Promise<void> {
     await db.update(relays).set({ holder: null }).where(isOf(holder));
   }

@@ -6,7 +6,7 @@ import { statementCache } from '../query/prepared.js';
 
 export interface TechnologyUse {
   name: string;
-  /** How many projects use it; at least one. */
+  /** The number of projects that use it; at least one. */
   projects: number;
 }
 
@@ -15,28 +15,29 @@ export type TechnologiesFactory = ReturnType<typeof createTechnologiesFactory>;
 const BEGINNING = sql`${sql.placeholder('beginning')}::text`;
 const LIMIT = sql`${sql.placeholder('limit')}::integer`;
 
-/** A name as the list orders and finds it: in any case, and the same under every locale. */
+/** The name in lower case, for sorting and searching, independent of the locale. */
 const FOLDED_NAME = sql`lower(technology) collate "C"`;
 
-/** The most notes that one fold adds to the counts. */
-export const MOST_NOTES = 10_000;
+/** The maximum number of noted changes that one fold adds to the counts. */
+export const MAX_NOTES = 10_000;
 
-/** What writers have noted and no fold has added to the counts yet. */
+/** The changes that writers have noted and that no fold has added to the counts yet. */
 const noted = (filter: SQL) => sql`
   select technology, sum(change)::bigint as change
   from technology_changes, unnest(technologies, changes) as noted (technology, change)
   where ${filter} group by technology`;
 
 /**
- * Every query on technologies, which are what projects name: nobody writes them. A page is read from the
- * index of the counts; what is noted beside them is little (functions/technology_changes_fold.sql).
+ * All queries on technologies. Technologies are derived from the projects; nobody writes them directly. A
+ * page is read from the index of the counts, combined with the few changes that are noted but not folded in
+ * yet (functions/technology_changes_fold.sql).
  */
 export function createTechnologiesFactory(db: Db) {
   const cached = statementCache(2);
 
   /**
-   * The technologies in use whose names begin with a text, in any case; the most used first, then by
-   * name in any case.
+   * Returns the technologies in use whose names begin with a text: the most used first, equal ones by name.
+   * Upper and lower case do not matter.
    */
   async function getTechnologies(beginning = '', limit = DEFAULT_LIMIT): Promise<TechnologyUse[]> {
     if (beginning === '') return await cached('all', () => prepareAll(db)).execute({ limit });
@@ -44,10 +45,10 @@ export function createTechnologiesFactory(db: Db) {
     return await statement.execute({ beginning: nfc(beginning), limit });
   }
 
-  /** Adds what writers have noted to the counts, a part at a time; resolves with how many notes that were. */
+  /** Adds up to `MAX_NOTES` noted changes to the counts; resolves with their number. */
   async function foldChanges(): Promise<number> {
     const [row] = await db.execute<{ folded: number }>(
-      sql`select fold_technology_changes(${MOST_NOTES}) as folded`,
+      sql`select fold_technology_changes(${MAX_NOTES}) as folded`,
     );
     return row!.folded;
   }
@@ -62,7 +63,7 @@ function prepareAll(db: Db) {
   return prepareList(db, noted(sql`true`), counted);
 }
 
-/** Of the counts so many more are read as noted ones may have to be left out. */
+/** Reads as many additional counts as there are noted technologies, because those are left out. */
 function prepareBeginning(db: Db) {
   const counted = sql`
     select technology, projects
@@ -71,7 +72,7 @@ function prepareBeginning(db: Db) {
   return prepareList(db, noted(sql`starts_with(lower(technology), lower(${BEGINNING}))`), counted);
 }
 
-/** A count that is noted is taken with what is noted, the others as they are. */
+/** Combines the counts with the noted changes: technologies without a note keep their count. */
 function prepareList(db: Db, noted: SQL, counted: SQL) {
   const changed = sql`
     select technology, coalesce(projects, 0) + change from noted left join technology_counts using (technology)

@@ -3,12 +3,12 @@ import { type ColumnKind, distinctTexts, TEXT } from '../../entity/column-kinds.
 import { defineEntity, type EntityRow } from '../../entity/entity.js';
 import { type NewProject, projects } from '../../schema.js';
 
-/** What a client writes of a project; the database keeps the rest. */
+/** The fields of a project that clients write. The database sets the others. */
 export type ProjectValues = Required<Omit<NewProject, keyof EntityRow>>;
 
 /**
- * The columns that clients write, in the order in which they are answered. Reads and writes, lists,
- * batches, import, export and the validation of files follow from these lines.
+ * The columns that clients write, in the order of the answers. Reads, writes, lists, batches, import,
+ * export and the validation of files are derived from these lines.
  */
 export const PROJECT_VALUES = {
   name: TEXT,
@@ -20,13 +20,13 @@ type Name = keyof ProjectValues;
 
 export const WRITTEN = Object.keys(PROJECT_VALUES) as Name[];
 
-/** The kind of a column, for values that are not known to the compiler. */
+/** Returns the kind of a column, for values whose type the compiler does not know. */
 export const kindOf = (name: Name) => PROJECT_VALUES[name] as unknown as ColumnKind<unknown>;
 
-/** Large texts, which a list reads only where they are asked for. */
+/** Large texts, which a list reads only if `fields` requests them. */
 export const LARGE: readonly Name[] = ['description'];
 
-/** The values as they are stored. Throws `invalid_value` for a technology that is named twice. */
+/** Normalizes the values as they are stored. Throws `invalid_value` for a duplicate technology. */
 export function normalized<T extends Partial<ProjectValues>>(values: T): T {
   const stored = WRITTEN.filter((name) => values[name] !== undefined).map((name) => [
     name,
@@ -45,12 +45,12 @@ export const PROJECT = defineEntity({
   normalize: normalized,
 });
 
-/** The bare name of a column, which `given` and `excluded` of a statement have too. */
+/** Returns the unqualified name of a column, which `given` and `excluded` in a statement have too. */
 export function columnOf(name: string): SQL {
   return sql`${sql.identifier(PROJECT.columns[name]!.name)}`;
 }
 
-/** The written columns, each in the same form, with commas between them. */
+/** Returns an SQL list of the written columns, each formatted by `form`. */
 export function eachWritten(form: (name: Name) => SQL): SQL {
   return sql.join(WRITTEN.map(form), sql`, `);
 }

@@ -20,11 +20,11 @@ import {
 
 interface Named {
   id: string;
-  /** The project must be at one of these versions; 'any': it must exist. */
+  /** The project must have one of these versions; 'any' means that it must exist. */
   versions?: number[] | 'any';
 }
 
-/** One write of many. An id stands in one of them only. */
+/** One write of a batch. An id may occur in only one of them. */
 export type ProjectOperation =
   | { op: 'create'; project: Values }
   | ({ op: 'replace'; project: Values } & Named)
@@ -33,39 +33,39 @@ export type ProjectOperation =
 export type OperationResult =
   | {
       op: 'create' | 'replace';
-      /** As it is now. */
+      /** The project after the write. */
       project: Project;
-      /** Whether there was none under its id before. */
+      /** True if there was no project with this id before. */
       created: boolean;
     }
   | {
       op: 'delete';
-      /** As it was. Undefined once the projects deleted come to a megabyte; their history has them. */
+      /** The project before it was deleted. Undefined after one megabyte of deleted projects; their history has them. */
       project?: Project;
       created: false;
     };
 
-/** One operation that cannot be done. */
+/** One operation that cannot be executed. */
 export interface Refusal {
-  /** Its place among the operations, from 0. */
+  /** The index of the operation, from 0. */
   index: number;
   code: 'not_found' | 'version_mismatch';
 }
 
-/** No operation was done, because of these; the code is that of the first. */
+/** Thrown if operations are refused. No operation was executed. The code is that of the first refusal. */
 export class RefusedOperations extends DataError {
   constructor(readonly refusals: Refusal[]) {
-    super(refusals[0]!.code, 'Nothing was written: some operations cannot be done.');
+    super(refusals[0]!.code, 'Nothing was written: some operations cannot be executed.');
   }
 }
 
 /**
- * Does all of these operations or none, and resolves with a result for each, in their order.
- * `replace` without versions creates a project that there is not. However many there are, they are
- * one statement that looks and locks, one that inserts or replaces and one that deletes.
+ * Executes all of these operations or none, and resolves with a result for each, in the same order.
+ * `replace` without versions creates a project that does not exist. A batch of any size needs one statement
+ * to read and lock, one to insert or replace, and one to delete.
  *
- * Rows are locked and written in the order of their ids, so that two batches do not stand in each
- * other's way. Throws RefusedOperations: `not_found` for a delete, `version_mismatch`.
+ * Rows are locked and written in the order of their ids, so that two batches do not deadlock. Throws
+ * RefusedOperations with `not_found` (for a delete) or `version_mismatch`.
  */
 export async function writeProjects(
   db: Db,
@@ -95,7 +95,7 @@ export async function writeProjects(
 
 type Written = Pick<OperationResult & { op: 'create' }, 'project' | 'created'>;
 
-/** Locks the projects that are named, so that what is found of them holds until the end. */
+/** Locks the projects of the operations and checks their conditions, so that these hold until the commit. */
 async function refuseUnmet(tx: Db, rows: ({ id: string } & ProjectOperation)[]): Promise<void> {
   const named = rows.filter((row) => row.op !== 'create');
   if (named.length === 0) return;
@@ -130,7 +130,7 @@ async function put(tx: Db, rows: { id: string; project: Values }[]): Promise<Map
   );
   const statement = tx
     .insert(projects)
-    // drizzle names every column of such an insert, those with a default too, in the order of the table.
+    // Drizzle lists all columns in an insert from a select, also those with a default, in the order of the table.
     .select(
       sql`select ${sql.join(
         ALL.map((name) => FIRST[name] ?? columnOf(name)),
@@ -155,14 +155,14 @@ async function put(tx: Db, rows: { id: string; project: Values }[]): Promise<Map
 }
 
 const ALL = Object.keys(PROJECT.columns);
-/** What the columns that the database keeps begin with. */
+/** The initial values of the columns that the database sets. */
 const FIRST: Record<string, SQL> = {
   createdAt: sql`now()`,
   updatedAt: sql`now()`,
   version: firstVersion('project', sql`given.id`),
 };
 
-/** The values under the names of their columns. */
+/** Maps the values to the names of their columns. */
 function byColumn(values: Values): Record<string, unknown> {
   return Object.fromEntries(WRITTEN.map((name) => [projects[name].name, values[name]]));
 }
@@ -171,7 +171,7 @@ function typed(name: keyof Values): SQL {
   return sql`${columnOf(name)} ${sql.raw(projects[name].getSQLType())}`;
 }
 
-/** Resolves with the projects as they were, in the order of the ids, up to a megabyte of them. */
+/** Deletes the projects and resolves with them, in the order of the ids, up to a megabyte. */
 async function remove(tx: Db, rows: { id: string }[]): Promise<Map<string, Project>> {
   if (rows.length === 0) return new Map();
   const removed = tx
@@ -191,7 +191,7 @@ async function remove(tx: Db, rows: { id: string }[]): Promise<Map<string, Proje
   return new Map(fitting.map((project) => [project.id, project]));
 }
 
-/** One parameter however many ids there are, so that it is one statement to prepare. */
+/** Uses one array parameter for any number of ids, so that there is only one statement to prepare. */
 function isOneOf(rows: { id: string }[]) {
   return sql`${projects.id} = any(${sql.param(rows.map(({ id }) => id))}::uuid[])`;
 }

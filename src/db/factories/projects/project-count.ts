@@ -4,12 +4,12 @@ import { projects, technologyCounts } from '../../schema.js';
 import { asParameters, projectFilters, type valuesOf } from './project-list-filters.js';
 import type { ProjectListQuery } from './project-list-query.js';
 
-/** Counts what a query matches, page and order aside; to be prepared. */
+/** Prepares a statement that counts the matches of a query's filters. */
 export function prepareCount(db: Db, query: ProjectListQuery) {
   return db.select({ total: count() }).from(projects).where(projectFilters(query)).prepare('count');
 }
 
-/** Counts the projects that use a technology, but for what the last writes changed; to be prepared. */
+/** Prepares a statement that reads the number of projects of a technology, without the latest writes. */
 export function prepareUses(db: Db) {
   return db
     .select({ projects: technologyCounts.projects })
@@ -18,14 +18,14 @@ export function prepareUses(db: Db) {
     .prepare('uses');
 }
 
-/** What the planner expects to match, from its statistics. */
+/** Returns the planner's estimate of the matches, from its statistics. */
 export async function estimateCount(
   db: Db,
   query: ProjectListQuery,
   values: ReturnType<typeof valuesOf>,
 ): Promise<number> {
   const filters = projectFilters(query, asParameters(values));
-  // The rows themselves: below a count(*) a plan of several workers tells only what each expects.
+  // Explain the rows, not a count(*): in a parallel plan of that the estimate is per worker.
   const matching = db
     .select({ one: sql`1` })
     .from(projects)

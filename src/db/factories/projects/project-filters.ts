@@ -1,7 +1,7 @@
 import { nfc } from '../../entity/normalize-texts.js';
 import type { ProjectListQuery } from './project-list-query.js';
 
-/** What of a query selects projects; the rest is about pages, order and fields. */
+/** The filters of a query, without paging, sort and fields. */
 export type ProjectFilters = Omit<
   ProjectListQuery,
   'limit' | 'after' | 'sortBy' | 'descending' | 'fields' | 'count'
@@ -10,18 +10,18 @@ export type ProjectFilters = Omit<
 export type FilterName = keyof ProjectFilters;
 
 interface ListFilter<T> {
-  /** The value that statements take. */
+  /** Converts the filter to the parameter of a statement. */
   toValue: (given: T) => unknown;
-  /** What the text of a statement depends on; default: whether the filter is given. */
+  /** Returns a number that determines the text of the statement; by default only the presence of the filter does. */
   shapeOf?: (given: T) => number;
-  /** Whether the index of a technology (`project_technologies`) answers it without the project. */
+  /** True if the index of technologies (`project_technologies`) can check it without reading the project. */
   isInTechnologyIndex: boolean;
 }
 
 /**
- * Every filter of the list. The values of statements, the keys under which statements are kept, the
- * choice of the index and what a cursor belongs to are derived from these rows, so that no filter can
- * be forgotten in one of them.
+ * All filters of the list. The parameters of statements, the cache keys of statements, the choice of the
+ * index and the scope of cursors are derived from these rows, so that no filter can be forgotten in one of
+ * them.
  */
 export const PROJECT_FILTERS: { [N in FilterName]-?: ListFilter<NonNullable<ProjectFilters[N]>> } =
   {
@@ -46,7 +46,7 @@ export const FILTER_NAMES = Object.keys(PROJECT_FILTERS) as FilterName[];
 
 const filterOf = (name: FilterName) => PROJECT_FILTERS[name] as unknown as ListFilter<unknown>;
 
-/** The values of the filters for a statement; undefined for those that are not given. */
+/** Returns the parameters of the filters for a statement; undefined for filters that are not given. */
 export function filterValues(query: ProjectFilters): Record<FilterName, unknown> {
   const values = FILTER_NAMES.map((name) => {
     const given = query[name];
@@ -55,7 +55,7 @@ export function filterValues(query: ProjectFilters): Record<FilterName, unknown>
   return Object.fromEntries(values) as Record<FilterName, unknown>;
 }
 
-/** What the text of a statement depends on. */
+/** Returns the numbers that determine the text of the statement. */
 export function filterShapes(query: ProjectFilters): number[] {
   return FILTER_NAMES.map((name) => {
     const given = query[name];
@@ -64,22 +64,22 @@ export function filterShapes(query: ProjectFilters): number[] {
   });
 }
 
-/** Where the rows of a page are found. */
+/** The strategy that finds the rows of a page. */
 export type Plan =
-  /** In the index of one technology, or of each of several alternatives, in the order of creation. */
+  /** Scan the index of one technology, or of each of several alternatives, in the order of creation. */
   | 'technology-index'
-  /** In the search index; in parts of the catalogue, in the order of creation, where it finds many. */
+  /** Use the search index. If it finds many rows, search parts of the table in the order of creation. */
   | 'search-in-parts'
-  /** In an index in the order of the sort, or in the search index: the planner of the database decides. */
+  /** Let the planner of the database choose between an index in sort order and the search index. */
   | 'planner';
 
 export function planOf(query: ProjectListQuery): Plan {
   const { sortBy = 'createdAt', technology = [], anyTechnology = [] } = query;
-  const walks = technology.length + (anyTechnology.length > 0 ? 1 : 0);
-  if (sortBy !== 'createdAt' || walks === 0) return 'planner';
+  const scans = technology.length + (anyTechnology.length > 0 ? 1 : 0);
+  if (sortBy !== 'createdAt' || scans === 0) return 'planner';
   const given = FILTER_NAMES.filter((name) => query[name] !== undefined);
   const isAnswered = given.every((name) => PROJECT_FILTERS[name].isInTechnologyIndex);
-  if (walks === 1 && isAnswered) return 'technology-index';
+  if (scans === 1 && isAnswered) return 'technology-index';
   return technology.length > 0 ? 'search-in-parts' : 'planner';
 }
 

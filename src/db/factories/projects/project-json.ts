@@ -4,14 +4,14 @@ import { type Project, projects } from '../../schema.js';
 import { kindOf, LARGE, type ProjectValues, WRITTEN } from './columns.js';
 
 /**
- * A project as PostgreSQL writes it, in few columns, which are what reading a row costs: `facts` has
- * the columns that hold no comma, then come those that clients write.
+ * The texts of a project from PostgreSQL, in few columns, because each column makes reading a row more
+ * expensive. `facts` joins the columns that contain no comma; the columns that clients write follow.
  */
 export type ProjectTexts = [facts: string, ...written: string[]];
 
 type Fields = (keyof Project)[] | undefined;
 
-/** What selects the texts; without the large ones that are not among the fields asked for. */
+/** Returns the columns of the select, without large texts that are not among the requested fields. */
 export function projectTexts(fields: Fields): Record<string, SQL.Aliased> {
   const written = WRITTEN.map((name): [string, SQL.Aliased] => [
     name,
@@ -26,7 +26,7 @@ export function projectTexts(fields: Fields): Record<string, SQL.Aliased> {
   };
 }
 
-/** Which large texts are read. Nothing else of the statement depends on the fields. */
+/** Returns the large texts that are read. Nothing else in the statement depends on the fields. */
 export function largeTextsRead(fields: Fields): string {
   return LARGE.filter((name) => isRead(name, fields)).join();
 }
@@ -38,9 +38,9 @@ function isRead(name: keyof ProjectValues, fields: Fields): boolean {
 const PARTS = WRITTEN.map((name) => ({ key: `,"${name}":`, toJson: kindOf(name).toJson }));
 
 /**
- * The project as JSON, as it is answered. Written straight from PostgreSQL's text, the list of
- * technologies as it stands: to make values of it, only to write them as text again, is most of what
- * a list costs (docs/performance.md, "Rows").
+ * Returns the project as JSON for the answer. It is built directly from PostgreSQL's texts, without parsing
+ * the list of technologies: parsing values only to serialize them again would be most of the cost of a list
+ * (docs/performance.md, "Rows").
  */
 export function projectJson(texts: ProjectTexts, fields?: (keyof Project)[]): string {
   const { id, version, createdAt, updatedAt } = factsOf(texts);
@@ -55,7 +55,7 @@ function factsOf([facts]: ProjectTexts) {
   return { id, version, createdAt, updatedAt };
 }
 
-/** Its id, and what it is sorted by. */
+/** Returns the id and the sort key of a project. */
 export function positionOf(
   texts: ProjectTexts,
   sortBy: 'createdAt' | 'updatedAt' | 'name',

@@ -11,18 +11,18 @@ import type { ProjectListQuery } from './project-list-query.js';
 import { nfc } from '../../entity/normalize-texts.js';
 import { searchText } from './search-words.js';
 
-/** For each value of a statement a placeholder, or the value itself. */
+/** The parameters of a statement, as placeholders or as values. */
 type StatementValues = Record<keyof ReturnType<typeof valuesOf>, SQLWrapper>;
 
 /**
- * Placeholders, so that one statement serves every query of a shape: which of the filters there are,
- * and the order.
+ * Placeholders, so that one prepared statement serves all queries of one shape: the same filters and the
+ * same sort.
  */
 const PLACEHOLDERS = statementValues((name) => sql`${sql.placeholder(name)}`);
 
 export const LIMIT = PLACEHOLDERS.limit;
 
-/** The values themselves, for a statement that is made for one query. */
+/** Returns the values themselves, for a statement that is built for one query. */
 export function asParameters(values: ReturnType<typeof valuesOf>): StatementValues {
   return statementValues((name) => sql`${sql.param(values[name])}`);
 }
@@ -32,7 +32,7 @@ function statementValues(toSql: (name: keyof StatementValues) => SQLWrapper): St
   return Object.fromEntries(names.map((name) => [name, toSql(name)])) as StatementValues;
 }
 
-/** What the placeholders are filled with; one row more than the page holds tells whether there are more. */
+/** Returns the values of the placeholders. The limit is one row more than the page, to detect a next page. */
 export function valuesOf(query: ProjectListQuery, search?: string) {
   const { limit = DEFAULT_LIMIT, after } = query;
   return {
@@ -44,7 +44,7 @@ export function valuesOf(query: ProjectListQuery, search?: string) {
   };
 }
 
-/** Queries of one shape have the same statements. */
+/** Returns the cache key of a query's statements: queries of one shape have the same statements. */
 export function shapeOf(query: ProjectListQuery): string {
   const { sortBy = 'createdAt', descending = true, after, limit = DEFAULT_LIMIT } = query;
   return [
@@ -57,7 +57,7 @@ export function shapeOf(query: ProjectListQuery): string {
   ].join();
 }
 
-/** Written for PostgreSQL whoever asks; for HTTP it has been seen already that it can be. */
+/** Converts `q` for PostgreSQL. HTTP requests are validated before; the error is for other callers. */
 const WORDS = {
   mapToDriverValue(q: unknown): string {
     const text = q === '' ? '' : searchText(q as string);
@@ -66,10 +66,13 @@ const WORDS = {
   },
 };
 
-/** The words and the technologies as one tsquery, typos resolved, for `search`: made ahead, so that the planner sees its value. */
+/**
+ * Builds one tsquery from the words, with typos resolved, and the technologies. It is a separate statement,
+ * so that the planner knows the value when it plans the search.
+ */
 export const SEARCH_QUERY = sql<string>`search_query(${sql.param(sql.placeholder('q'), WORDS)}, ${PLACEHOLDERS.technology}::text[], ${PLACEHOLDERS.anyTechnology}::text[])::text`;
 
-/** Finds what `search` is asked for by a query, from `searchedBy` it; to be prepared once. */
+/** Prepares the statement that builds the tsquery from the values of `searchedBy`. */
 export function prepareSearch(db: Db) {
   return db
     .select({ search: SEARCH_QUERY })
@@ -81,17 +84,17 @@ export function searchedBy({ q = '', technology = [], anyTechnology = [] }: Proj
   return { q, technology: technology.map(nfc), anyTechnology: anyTechnology.map(nfc) };
 }
 
-/** Whether the words or the technologies are looked up in the search index. */
+/** True if the query has words or technologies, which the search index finds. */
 export function isSearched({ q, technology = [], anyTechnology = [] }: ProjectListQuery): boolean {
   return q !== undefined || technology.length + anyTechnology.length > 0;
 }
 
-/** That the search index finds the project. */
+/** The condition that the search index finds the project. */
 function matchesSearch(value: StatementValues): SQL {
   return sql`${PLANNED_FOR_ITS_VALUES} ${projects.search} @@ ${value.search}::tsquery`;
 }
 
-/** What must hold of a project, whatever is walked. */
+/** Returns the conditions of all filters on a project. */
 export function projectFilters(query: ProjectListQuery, value = PLACEHOLDERS): SQL | undefined {
   return and(
     isSearched(query) ? matchesSearch(value) : undefined,
@@ -100,7 +103,7 @@ export function projectFilters(query: ProjectListQuery, value = PLACEHOLDERS): S
   );
 }
 
-/** What must hold of a project that uses the technology walked; undefined if that is all. */
+/** Returns the remaining conditions on a project from the scan of a technology's index; undefined if there are none. */
 export function candidateFilters(query: ProjectListQuery): SQL | undefined {
   const value = PLACEHOLDERS;
   const { q, technology = [], anyTechnology = [] } = query;
@@ -116,47 +119,47 @@ export function candidateFilters(query: ProjectListQuery): SQL | undefined {
   );
 }
 
-/** The index of one technology, or of each of several alternatives, from the cursor on. */
-export function technologyWalk(query: ProjectListQuery, most: SQL): SQL {
+/** Scans the index of one technology, or of each of several alternatives, from the cursor on. */
+export function technologyScan(query: ProjectListQuery, max: SQL): SQL {
   const { technology = [] } = query;
-  if (technology.length > 0) return walkOneTechnology(query, rarestOf(technology), most);
+  if (technology.length > 0) return scanOneTechnology(query, rarestOf(technology), max);
   return sql`select distinct one.* from unnest(${PLACEHOLDERS.anyTechnology}::text[]) as named (name)
-    cross join lateral (${walkOneTechnology(query, sql`named.name`, most)}) as one
-    order by ${inOrder(query, sql`created_at`, sql`project_id`)} limit ${most}`;
+    cross join lateral (${scanOneTechnology(query, sql`named.name`, max)}) as one
+    order by ${inOrder(query, sql`created_at`, sql`project_id`)} limit ${max}`;
 }
 
-function walkOneTechnology(query: ProjectListQuery, named: SQL, most: SQL): SQL {
+function scanOneTechnology(query: ProjectListQuery, named: SQL, max: SQL): SQL {
   const where = and(
     sql`technology = ${named}`,
     createdWithin(query, sql`created_at`, PLACEHOLDERS),
     afterCursor(query, sql`created_at`, sql`project_id`),
   );
   return sql`select created_at, project_id from project_technologies where ${where}
-    order by ${inOrder(query, sql`created_at`, sql`project_id`)} limit ${most}`;
+    order by ${inOrder(query, sql`created_at`, sql`project_id`)} limit ${max}`;
 }
 
-/** The technology that the fewest projects use, so that the fewest are passed over. */
+/** Returns the technology that the fewest projects use, so that the scan skips as few as possible. */
 function rarestOf({ length }: string[]): SQL {
   if (length === 1) return sql`(${PLACEHOLDERS.technology}::text[])[1]`;
   return sql`(select name from unnest(${PLACEHOLDERS.technology}::text[]) as named (name)
     left join technology_counts as counts on counts.technology = name order by coalesce(projects, 0) limit 1)`;
 }
 
-/** How many of the technologies the project found uses. */
+/** Returns the number of these technologies that the found project uses. */
 function usesOf(names: SQLWrapper): SQL {
   return sql`(select count(*) from unnest(${names}::text[]) as named (name)
     join project_technologies as used on used.technology = name
       and used.created_at = found.created_at and used.project_id = found.project_id)`;
 }
 
-/** A tsquery of the lexemes that `project_search` makes of these days. */
+/** Returns a tsquery of the lexemes that `project_search` creates for these days. */
 export function daysQuery(days: number[]): string {
   return days.map((day) => `'d=${day}'`).join(' | ');
 }
 
 /**
- * Created on these days (`day_of`), which the search index knows. They are also given as moments, so that
- * a walk in the order of creation ends with them.
+ * The condition that a project was created on these days (`day_of`), which the search index contains. The
+ * range of time is a second condition, so that an index scan in the order of creation ends with the days.
  */
 export function createdOnDays({ descending = true }: ProjectListQuery): SQL {
   const [days, last] = [sql.placeholder('days'), sql.placeholder('lastDay')];
@@ -166,8 +169,8 @@ export function createdOnDays({ descending = true }: ProjectListQuery): SQL {
 }
 
 /**
- * The days of the first and the last project in the order of the list, and of the first behind the
- * cursor; to be prepared.
+ * Prepares a statement that reads the days of the first and the last project in the order of the list, and of
+ * the first one after the cursor.
  */
 export function prepareEnds(db: Db, query: ProjectListQuery) {
   const [key, id] = [sql`${projects.createdAt}`, sql`${projects.id}`];
@@ -210,7 +213,7 @@ function createdWithin(
   );
 }
 
-/** What comes after the page before. */
+/** The condition for rows after the cursor. */
 export function afterCursor(query: ProjectListQuery, key: SQL, id: SQL): SQL | undefined {
   const { after, descending = true, sortBy } = query;
   if (!after) return undefined;

@@ -5,36 +5,36 @@ export const PROJECT_SORT_KEYS = ['createdAt', 'updatedAt', 'name'] as const;
 export const PROJECT_FIELDS = Object.keys(PROJECT.columns) as (keyof Project)[];
 export const COUNTS = ['none', 'estimated', 'exact'] as const;
 
-/** Where a page ends: the sort key and the id of its last project. */
+/** The end of a page: the sort key and the id of its last project. */
 export interface Position {
   key: string;
   id: string;
 }
 
-/** What to list: every filter must hold. The one query object, for HTTP, the factory and code. */
+/** The query of a list, for HTTP and for code. A project must match all filters. */
 export interface ProjectListQuery {
-  /** The most projects of a page, which holds fewer where they are large; default 50. */
+  /** The maximum number of projects in a page; a page of large projects has fewer. Default 50. */
   limit?: number;
-  /** The end of the page before, from its `next`. */
+  /** The end of the previous page, from its `next`. */
   after?: Position;
   /** Default `createdAt`. */
   sortBy?: (typeof PROJECT_SORT_KEYS)[number];
-  /** Default true: the newest, or the end of the alphabet, first. */
+  /** Default true: the newest project, or the last name, comes first. */
   descending?: boolean;
-  /** Uses all of these. */
+  /** The project must use all of these. */
   technology?: string[];
-  /** Uses one of these. */
+  /** The project must use at least one of these. */
   anyTechnology?: string[];
-  /** As `searchText` reads it, over name, technologies and description; forgives a typo in a name. */
+  /** Words in name, technologies or description, in the syntax of `searchText`. Typos in names are tolerated. */
   q?: string;
-  /** From this moment on. */
+  /** The project was created at or after this time. */
   createdFrom?: Date;
-  /** Before this moment. */
+  /** The project was created before this time. */
   createdTo?: Date;
   updatedFrom?: Date;
   updatedTo?: Date;
   /** The fields to read; default all. */
   fields?: (keyof Project)[];
-  /** Whether to count all that match; default `none`. */
+  /** How to count all matches; default `none`. */
   count?: (typeof COUNTS)[number];
 }

@@ -20,7 +20,7 @@ import {
   searchedBy,
   shapeOf,
   valuesOf,
-  technologyWalk,
+  technologyScan,
 } from './project-list-filters.js';
 import { DEFAULT_LIMIT } from '../../entity/keyset-list.js';
 import { nfc } from '../../entity/normalize-texts.js';
@@ -29,36 +29,36 @@ import { planOf } from './project-filters.js';
 import type { ProjectListQuery } from './project-list-query.js';
 import { type FoundTexts, isFull, pageOf, prepareTexts, ProjectPage } from './project-page.js';
 
-/** How many projects of a technology are looked at before the search index is asked for the other filters. */
+/** The number of projects of a technology that are checked before the search index is used for the other filters. */
 const CANDIDATES = 1000;
-/** As many matches as the search index is asked for at once, by the planner's estimate. */
+/** Up to this estimated number of matches the search index is used without parts. */
 const FEW = 500;
-/** How far an estimate of a technology with words may be too low without harm. */
-const SEVERAL_TIMES = 4;
-/** How many times the days that would fill a page are asked for: projects do not come evenly. */
+/** The tolerated factor by which an estimate for a technology with words may be too low. */
+const ESTIMATE_TOLERANCE = 4;
+/** A reserve on the number of days that would fill a page, because projects are not spread evenly. */
 const DAYS_SPARE = 2;
 const DAYS_GROWTH = 8;
-/** Each is looked up in the search index. */
+/** Each day is looked up in the search index. */
 const MAX_DAYS = 1000;
-/** How many shapes of queries have their statements kept. */
+/** The number of query shapes whose statements are cached. */
 const MAX_SHAPES = 200;
 
 type Values = ReturnType<typeof valuesOf>;
 
 /**
- * Lists of projects, by key. Walking page after page while others write meets every project once
- * that stands all along; one whose sort key changes meanwhile moves.
+ * Lists of projects with keyset pagination. A reader that follows the pages while others write gets each
+ * project that exists all the time exactly once. A project whose sort key changes meanwhile may move.
  *
- * How they stay fast as the table grows (docs/performance.md has the plans): without a technology, an
- * index in the order of the sort is walked or the search index is asked, whichever the planner finds
- * cheaper for these very words. With a technology, in order of creation, its index is walked. With
- * several, or with words, the search index is asked where it will find few; otherwise the index of the
- * rarest technology is walked so far, and then the search index is asked for so many days.
+ * The lists stay fast as the table grows (docs/performance.md has the plans). Without a technology, the
+ * planner chooses between an index in sort order and the search index, for the actual words. With one
+ * technology, sorted by creation, the index of that technology is scanned. With several technologies, or
+ * with words, the search index is used if it finds few rows. Otherwise a limited part of the index of the
+ * rarest technology is scanned, and after that the search index is used for a limited number of days.
  */
 export function createProjectLists(db: Db) {
   const cached = statementCache(MAX_SHAPES);
 
-  /** Throws `invalid_value` for a limit below 1, or words of which none is to occur. */
+  /** Throws `invalid_value` for a limit below 1, or for words of which none is required. */
   async function listProjects(query: ProjectListQuery = {}): Promise<ProjectPage> {
     checkLimit(query);
     const values = valuesOf(query);
@@ -72,50 +72,51 @@ export function createProjectLists(db: Db) {
 
   async function findRows(query: ProjectListQuery, values: Values): Promise<FoundTexts[]> {
     const plan = planOf(query);
-    if (plan === 'technology-index') return await walkTechnologies(query, values);
+    if (plan === 'technology-index') return await scanTechnologies(query, values);
     const searched = await withSearch(query, values);
     if (plan === 'search-in-parts') {
       const matches = await estimateCount(db, query, searched);
       if (matches > FEW) {
-        const rows = await walkPart(query, searched, matches);
+        const rows = await searchPart(query, searched, matches);
         if (isFull(rows, values.limit)) return rows;
       }
     }
-    return await walkProjects(query, searched);
+    return await selectProjects(query, searched);
   }
 
-  /** Of a part of the catalogue that is likely to fill the page; fewer rows than the limit say nothing. */
-  async function walkPart(query: ProjectListQuery, searched: Values, matches: number) {
-    if (await areMetSoon(query, matches)) {
-      const rows = await walkCandidates(query, searched);
+  /** Searches a part of the table that probably fills the page. Fewer rows than the limit do not mean that there are no more. */
+  async function searchPart(query: ProjectListQuery, searched: Values, matches: number) {
+    if (await mayFillFromCandidates(query, matches)) {
+      const rows = await scanCandidates(query, searched);
       if (isFull(rows, searched.limit)) return rows;
     }
-    return await walkDays(query, searched, matches);
+    return await searchDays(query, searched, matches);
   }
 
   /**
-   * Whether so many matches may fill the page with candidates. What several technologies have in common
-   * the planner cannot know; of one with words it may be several times wrong.
+   * Estimates whether the candidates contain enough matches to fill the page. The planner cannot know the
+   * overlap of several technologies, and for one technology with words its estimate may be several times
+   * wrong.
    */
-  async function areMetSoon(query: ProjectListQuery, matches: number): Promise<boolean> {
+  async function mayFillFromCandidates(query: ProjectListQuery, matches: number): Promise<boolean> {
     const { technology = [], anyTechnology = [], limit = DEFAULT_LIMIT } = query;
     if (technology.length + anyTechnology.length > 1) return true;
     const statement = cached('uses', () => prepareUses(db));
     const [row] = await statement.execute({ name: nfc(technology[0] ?? '') });
-    return row === undefined || (matches / row.projects) * CANDIDATES * SEVERAL_TIMES > limit;
+    return row === undefined || (matches / row.projects) * CANDIDATES * ESTIMATE_TOLERANCE > limit;
   }
 
-  /** In the order of the sort, by an index or by the search index: the planner decides, for these values. */
-  async function walkProjects(query: ProjectListQuery, searched: Values): Promise<FoundTexts[]> {
+  /** Selects the page in sort order. The planner chooses the index for these values. */
+  async function selectProjects(query: ProjectListQuery, searched: Values): Promise<FoundTexts[]> {
     const statement = cached(`projects ${shapeOf(query)}`, () => prepareProjects(query));
     return await statement.execute(searched);
   }
 
   /**
-   * The same in the order of creation, of the first days only: as many as would hold the page twice if
-   * the matches came evenly, then eight times as many, as long as there are more.
+   * Does the same as `selectProjects` in the order of creation, but only for the first days: as many as
+   * would contain two pages if the matches were spread evenly, then eight times as many, and so on.
    */
-  async function walkDays(query: ProjectListQuery, searched: Values, matches: number) {
+  async function searchDays(query: ProjectListQuery, searched: Values, matches: number) {
     const { descending = true } = query;
     const ends = cached(`ends ${shapeOf(query)}`, () => prepareEnds(db, query));
     const statement = cached(`days ${shapeOf(query)}`, () =>
@@ -150,40 +151,40 @@ export function createProjectLists(db: Db) {
     return prepareTexts(db, 'projects', found, query.limit);
   }
 
-  /** In the order of creation, by the index of one technology, or of each of several alternatives. */
-  async function walkTechnologies(query: ProjectListQuery, values: Values) {
+  /** Scans the index of one technology, or of each of several alternatives, in the order of creation. */
+  async function scanTechnologies(query: ProjectListQuery, values: Values) {
     const statement = cached(`technologies ${shapeOf(query)}`, () =>
-      prepareWalk(query, technologyWalk(query, sql`${LIMIT}`)),
+      prepareScan(query, technologyScan(query, sql`${LIMIT}`)),
     );
     return await statement.execute(values);
   }
 
   /**
-   * The same by the rarest technology, with filters on the project, for only so many of its projects:
-   * fewer rows than the limit then say nothing of the rest.
+   * Scans the index of the rarest technology and checks the other filters, for at most `CANDIDATES` of its
+   * projects. Fewer rows than the limit do not mean that there are no more.
    */
-  async function walkCandidates(query: ProjectListQuery, values: Values) {
+  async function scanCandidates(query: ProjectListQuery, values: Values) {
     const statement = cached(`candidates ${shapeOf(query)}`, () => {
-      const walk = technologyWalk(query, sql.raw(String(CANDIDATES)));
-      return prepareWalk(query, walk, candidateFilters(query));
+      const scan = technologyScan(query, sql.raw(String(CANDIDATES)));
+      return prepareScan(query, scan, candidateFilters(query));
     });
     const { q } = query;
     const words = { q, technology: undefined, anyTechnology: undefined };
     return await statement.execute(q === undefined ? values : await withSearch(words, values));
   }
 
-  function prepareWalk(query: ProjectListQuery, walk: SQL, filters?: SQL) {
+  function prepareScan(query: ProjectListQuery, scan: SQL, filters?: SQL) {
     const found = db
       .select(projectTexts(query.fields))
       .from(projects)
-      .innerJoin(sql`(${walk}) as found`, sql`found.project_id = ${projects.id}`)
+      .innerJoin(sql`(${scan}) as found`, sql`found.project_id = ${projects.id}`)
       .where(filters)
       .orderBy(inOrder(query, sql`found.created_at`, sql`found.project_id`))
       .limit(sql.placeholder('limit'));
     return prepareTexts(db, 'technologies', found, query.limit);
   }
 
-  /** The values with what the search index is asked for, if it is. */
+  /** Adds the tsquery to the values if the search index is needed. */
   async function withSearch(query: ProjectListQuery, values: Values): Promise<Values> {
     if (!isSearched(query)) return values;
     const statement = cached('search', () => prepareSearch(db));
@@ -200,8 +201,8 @@ export function createProjectLists(db: Db) {
   }
 
   /**
-   * The projects with these ids that exist, in the order of the ids. The page ends early where it is
-   * large enough: its `next` names the last project in it.
+   * Returns the existing projects with these ids, in the order of the ids. A large page ends early; its
+   * `next` then has the last project in it.
    */
   async function listProjectsById(
     ids: string[],

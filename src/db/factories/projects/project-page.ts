@@ -12,28 +12,28 @@ import type { Position, ProjectListQuery } from './project-list-query.js';
 /** A page of projects. */
 export class ProjectPage {
   constructor(
-    /** The projects as a JSON array, as they are answered. */
+    /** The projects as a JSON array, ready for the answer. */
     readonly json: string,
-    /** Where the next page begins; undefined on the last. */
+    /** The position after which the next page begins; undefined on the last page. */
     readonly next?: Position,
     readonly total?: number,
     readonly totalIsEstimate?: boolean,
   ) {}
 
-  /** The projects, read from the JSON. */
+  /** The projects, parsed from the JSON at each access. */
   get projects(): Partial<Project>[] {
     return JSON.parse(this.json) as Partial<Project>[];
   }
 }
 
-/** Without facts: the first project that no longer fits in the page, which is the last one read. */
+/** The texts of a row. Facts are null for the last row if it no longer fits into the page. */
 export type FoundTexts = ProjectTexts | [facts: null, ...written: string[]];
 
 interface TextsQuery extends SQLWrapper {
   prepare(name: string): PgPreparedQuery<PreparedQueryConfig>;
 }
 
-/** Prepares a select of `projectTexts`. Of a long page the database sends no more than fits in it. */
+/** Prepares a select of `projectTexts`. For a long page the database sends only the rows that fit into it. */
 export function prepareTexts(db: Db, name: string, found: TextsQuery, limit = DEFAULT_LIMIT) {
   if (!isMeasured(limit)) return withTexts<FoundTexts>(found.prepare(name));
   const measured = db
@@ -45,12 +45,12 @@ export function prepareTexts(db: Db, name: string, found: TextsQuery, limit = DE
   return withTexts<FoundTexts>(measured.prepare(name));
 }
 
-/** Whether the rows are all that the page has room for. */
+/** True if the rows fill the page, by number or by size. */
 export function isFull(rows: FoundTexts[], limit: number): boolean {
   return rows.length === limit || rows.at(-1)?.[0] === null;
 }
 
-/** The page of a query, from its rows and one more if there are more. Ends early where it is large enough. */
+/** Builds the page of a query from its rows, with one extra row if there are more. A large page ends early. */
 export function pageOf(query: ProjectListQuery, rows: FoundTexts[]): ProjectPage {
   const { limit = DEFAULT_LIMIT, sortBy = 'createdAt', fields } = query;
   const bytes = new PageBytes();

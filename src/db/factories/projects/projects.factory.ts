@@ -15,11 +15,11 @@ import { createProjectLists } from './project-list.js';
 export type ProjectsFactory = ReturnType<typeof createProjectsFactory>;
 
 /**
- * Every query on projects, on the pool or on an open transaction. Each write but `writeProjects` is
- * one statement, so that it holds or fails as a whole without a transaction of its own.
+ * All queries on projects, on the pool or on an open transaction. Each write except `writeProjects` is one
+ * statement, so that it is atomic without a transaction.
  *
- * Each may throw a DataError: those named below, and `invalid_value`, `conflict`,
- * `statement_timeout`, `pool_exhausted` and `database_unavailable`, found by `asDataError`.
+ * Each may throw an error that `asDataError` recognizes: the codes below, and `invalid_value`, `conflict`,
+ * `statement_timeout`, `pool_exhausted` and `database_unavailable`.
  */
 export function createProjectsFactory(db: Db) {
   const rows = createVersionedRows(db, PROJECT);
@@ -32,14 +32,14 @@ export function createProjectsFactory(db: Db) {
       .prepare('newest'),
   );
 
-  /** The newest projects first. */
+  /** Returns the newest projects first. */
   async function getAllProjects(limit = DEFAULT_LIMIT): Promise<Project[]> {
     return (await newest().execute({ limit })) as unknown as Project[];
   }
 
   /**
-   * The projects with these ids that exist, in the order of the ids; of each the fields named. Throws
-   * `invalid_value` for more than 1000 ids. `listProjectsById` also bounds the bytes.
+   * Returns the given fields of the existing projects with these ids, in the order of the ids. Throws
+   * `invalid_value` for more than 1000 ids. `listProjectsById` also limits the bytes.
    */
   async function getProjectsById(
     ids: string[],
@@ -67,7 +67,7 @@ export function createProjectsFactory(db: Db) {
     return { project: row, created };
   }
 
-  /** Changes the fields given; there must be one. Throws `not_found`, `version_mismatch`. */
+  /** Changes the given fields, at least one. Throws `not_found`, `version_mismatch`. */
   async function updateProject(
     id: string,
     values: Partial<ProjectValues>,
@@ -76,7 +76,7 @@ export function createProjectsFactory(db: Db) {
     return await rows.update(id, values, options);
   }
 
-  /** Removes the project and resolves with what it was. Throws `not_found`, `version_mismatch`. */
+  /** Removes the project and resolves with its last state. Throws `not_found`, `version_mismatch`. */
   async function deleteProject(id: string, options: WriteOptions = {}): Promise<Project> {
     return await rows.remove(id, options);
   }

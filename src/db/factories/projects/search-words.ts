@@ -1,29 +1,29 @@
-/** What PostgreSQL's parser may make one token of with what stands beside it: `Node.js`, `CI/CD`, `a@b`, `-5`, `<b>`. */
+/** Characters that PostgreSQL's parser may join with their neighbours to one token: `Node.js`, `CI/CD`, `a@b`, `-5`, `<b>`. */
 const JOINING = /[-+./@<&]/g;
 const TERM = /(-*)(?:"([^"]*)"?|([^\s"]+))/g;
 const A_WORD = /[\p{L}\p{N}]/u;
 const AROUND_A_WORD = /^[^\p{L}\p{N}]+|[^\p{L}\p{M}\p{N}]+$/gu;
 const ONE_WORD = /^[\p{L}\p{M}\p{N}]+$/u;
 const ACCENTS = /[\u0300-\u036f]/g;
-/** A run of letters of a script without spaces, as functions/before-tables/search_grams.sql knows them. */
+/** Matches letters of a script without spaces, the same as functions/before-tables/search_grams.sql. */
 const SPACELESS =
   /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u{20000}-\u{3ffff}]+/gu;
 
 interface Term {
   isExcluded: boolean;
-  /** As it is written for PostgreSQL; quoted, it is read as a phrase whatever it holds. */
+  /** The text for PostgreSQL. A quoted text is always a phrase. */
   text: string;
 }
 
 /**
- * The one reading of `q`: terms with white space between them, all of which must hold. A term is a
- * word, or words in quotes, which must follow one another, and so must the parts of `Node.js`; with a
- * minus before it, it must not occur. `or` between two terms begins an alternative. What holds no
- * letter and no digit, a minus that stands alone among it, is passed over.
+ * Parses the search text `q`. It consists of terms that are separated by white space and must all match. A
+ * term is a word, or a phrase in quotes, whose words must follow one another; so must the parts of
+ * `Node.js`. A term after a minus must not occur. `or` between two terms begins an alternative. Terms
+ * without a letter or a digit, such as a lone minus, are ignored.
  *
- * Returns the same as a text that `websearch_to_tsquery` has only one reading of, and which reads
- * the same here; undefined if an alternative has no term that must occur. Words are told apart as
- * `project_search` does it (functions/before-tables/project_search.sql).
+ * Returns an equivalent text that `websearch_to_tsquery` cannot interpret differently, and that this
+ * function would not change again; undefined if an alternative has no required term. Words are split in the
+ * same way as in `project_search` (functions/before-tables/project_search.sql).
  */
 export function searchText(q: string): string | undefined {
   const alternatives: Term[][] = [[]];
@@ -56,8 +56,9 @@ function apart(text: string): string {
 }
 
 /**
- * Each run of a script without spaces as its overlapping pairs, which must follow one another. Its last
- * letter is one more only where the text goes on: there the run in the project must end as well.
+ * Replaces each run of letters of a script without spaces by its overlapping pairs. The last letter is added
+ * as a single one only if the text continues after the run, because then the run must end there in the
+ * project too.
  */
 function inGrams(text: string): string {
   return text
@@ -75,7 +76,7 @@ function isOr({ isExcluded, text }: Term): boolean {
   return !isExcluded && text.toLowerCase() === 'or';
 }
 
-/** In quotes, `or` is a word. */
+/** Formats a term for PostgreSQL. The word `or` is put in quotes, so that it is not an operator. */
 function written(term: Term): string {
   const folded = term.text.normalize('NFD').replace(ACCENTS, '').toLowerCase(); // as the database reads it
   const text = folded === 'or' ? `"${term.text}"` : term.text;
