@@ -10,31 +10,31 @@ import { parseDatabaseUrl } from './driver/database-url.js';
 import type { Listen } from './driver/session.js';
 import { timerMs } from './driver/timer.js';
 
-/** Only `url` is required. Times are seconds where the names are the driver's, milliseconds where they say so. */
+/** Only `url` is required. Times are in seconds, as in postgres.js, unless the name ends in `_ms`. */
 export type TDatabaseConfig = {
-  /** postgres://user:password@host:port/database, as libpq reads it (docs/configuration.md). */
+  /** postgres://user:password@host:port/database, with the syntax of libpq (docs/configuration.md). */
   url: string;
-  /** Most connections at once; default 10. */
+  /** The maximum number of connections; default 10. */
   max?: number;
-  /** Seconds after which an unused connection is closed; default 20, 0 keeps it. */
+  /** The seconds after which an unused connection is closed; default 20, 0 keeps it open. */
   idle_timeout?: number;
-  /** Seconds to wait for a connection to be made; default 10. */
+  /** The maximum seconds to open a connection; default 10. */
   connect_timeout?: number;
-  /** Longest statement, ended by the server; default 5000, 0 is no limit. */
+  /** The maximum duration of a statement, enforced by the server; default 5000, 0 means no limit. */
   statement_timeout_ms?: number;
-  /** Longest wait for a free connection; default 2000, 0 is no limit. */
+  /** The maximum wait for a free connection; default 2000, 0 means no limit. */
   acquire_timeout_ms?: number;
-  /** Longest transaction; default 15000, 0 is no limit. */
+  /** The maximum duration of a transaction; default 15000, 0 means no limit. */
   transaction_timeout_ms?: number;
-  /** Prepared statements; false behind a transaction pooler. Default true. */
+  /** Use prepared statements; set it to false behind a transaction pooler. Default true. */
   prepare?: boolean;
-  /** Accept a standby too, for a connection that only reads; default false. */
+  /** Accept also a standby, for a connection that only reads; default false. */
   accept_standby?: boolean;
-  /** As pg_stat_activity shows it; default `projects-service`. */
+  /** The name in pg_stat_activity; default `projects-service`. */
   application_name?: string;
 };
 
-/** The pool or an open transaction: what a factory is made of. */
+/** The pool or an open transaction. Factories are created from it. */
 export type Db = PgDatabase<
   PostgresJsQueryResultHKT,
   typeof schema,
@@ -43,14 +43,14 @@ export type Db = PgDatabase<
 
 export interface DatabaseConnection {
   db: Db;
-  /** How the pool is used at this moment. */
+  /** Returns the current use of the pool. */
   stats: () => PoolStats;
   /**
-   * Whether the server that was used last, or the pooler before it, accepts connections. A busy one does, although
-   * a statement would wait.
+   * True if the server that was used last, or the pooler in front of it, accepts connections. This also holds for a
+   * busy one, where a statement would wait.
    */
   isListening: (timeoutMs: number) => Promise<boolean>;
-  /** Lets running work finish, for up to five seconds by default, then closes every connection. Safe to call twice. */
+  /** Waits until running work finishes, by default up to five seconds, then closes every connection. It may be called twice. */
   close: (timeoutMs?: number) => Promise<void>;
 }
 
@@ -66,13 +66,13 @@ const APPLICATION_NAME = 'projects-service';
 const CLOSE_TIMEOUT_MS = 5000;
 
 /**
- * drizzle on a pool of connections to PostgreSQL. Connects at the first query, not before. Throws
- * DatabaseUrlError for a URL that is missing or cannot be used.
+ * Creates drizzle on a pool of connections to PostgreSQL. It connects at the first query. Throws
+ * DatabaseUrlError if the URL is missing or not valid.
  *
- * What its callers may rely on, beyond postgres.js (see docs/database/overview.md, "Connection"):
- * the wait for a connection is bounded and ends in `pool_exhausted`; a server that stops answering
- * is given up after the statement timeout and a second; a transaction whose connection is lost
- * leaves nothing behind; the first query after an outage connects at once.
+ * Guarantees beyond those of postgres.js (docs/database/overview.md, "Connection"): the wait for a connection
+ * is limited and ends with `pool_exhausted`; if a server stops answering, a statement fails one second after
+ * its timeout; a transaction whose connection is lost is rolled back; the first query after an outage
+ * connects immediately.
  */
 export function createDatabaseConnection(config: TDatabaseConfig): DatabaseConnection {
   const connection = open(config);
@@ -81,17 +81,17 @@ export function createDatabaseConnection(config: TDatabaseConfig): DatabaseConne
   return connection;
 }
 
-/** What connections were made of, to make others beside them. */
+/** The configurations of the connections, to create further connections from them. */
 const configs = new WeakMap<Db, TDatabaseConfig>();
 
 const readings = new WeakMap<Db, () => PoolStats>();
 
-/** How the pool of `db` is used at this moment; undefined for a connection that is not ours. */
+/** Returns the current use of the pool of `db`; undefined if createDatabaseConnection did not create it. */
 export function poolStats(db: Db): PoolStats | undefined {
   return readings.get(db)?.();
 }
 
-/** The most connections that `db` has at once. */
+/** Returns the maximum number of connections of `db`. */
 export function mostConnections(db: Db): number {
   const config = configs.get(db);
   if (config) return config.max || DEFAULT_MAX;
@@ -100,8 +100,8 @@ export function mostConnections(db: Db): number {
 }
 
 /**
- * A connection of its own to the database of `db`, with some settings changed; undefined where `db` is
- * not of createDatabaseConnection.
+ * Creates a separate connection to the database of `db`, with some changed settings; undefined if
+ * createDatabaseConnection did not create `db`.
  */
 export function connectBeside(
   db: Db,
@@ -112,10 +112,10 @@ export function connectBeside(
 }
 
 /**
- * A connection beside `db`, of one session, which hears what is notified on a channel for as long as
- * it is used: `onNotify` is called then, and whenever the session is opened. A notification may be
- * lost with a session, so that it is never more than a hint. Undefined where there is no hearing: `db`
- * is not of createDatabaseConnection, or it leads through a transaction pooler.
+ * Creates a separate connection with one session that listens to a channel (LISTEN). `onNotify` is called at
+ * each notification, and whenever the session is opened. Notifications may be lost together with a session,
+ * so treat them only as a hint. Undefined if listening is not possible: createDatabaseConnection did not
+ * create `db`, or it connects through a transaction pooler.
  */
 export function listenBeside(
   db: Db,
@@ -171,8 +171,8 @@ function checkNumbers(config: TDatabaseConfig): void {
 }
 
 /**
- * The same database for work that takes longer than a request may: its transactions have these limits
- * instead of those of the connection. An open transaction keeps its own.
+ * Returns the same database with other limits for its transactions, for work that takes longer than a
+ * request. An open transaction keeps its own limits.
  */
 export function withTransactionLimits(db: Db, limits: TransactionLimits): Db {
   const { $client: driver } = db as { $client?: unknown };

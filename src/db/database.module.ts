@@ -21,29 +21,29 @@ import { createReplicas, type ReplicaOptions, type Replicas } from './replicas/r
 /** The token of the default database: `@Inject(DATABASE) db: Db`. */
 export const DATABASE = Symbol('DATABASE');
 
-/** The token of a named database, the default one's without a name. */
+/** Returns the token of a named database, or without a name that of the default database. */
 export function getDatabaseToken(name?: string): symbol {
   return name === undefined ? DATABASE : Symbol.for(`projects-service DATABASE ${name}`);
 }
 
-/** Injects the drizzle connection: the default database's, or the named one's. */
+/** Injects the drizzle connection of the default database, or of the named one. */
 export function InjectDatabase(name?: string): ParameterDecorator & PropertyDecorator {
   return Inject(getDatabaseToken(name));
 }
 
-/** A caller's own drizzle, whatever schema it knows: the factories name their tables themselves. */
+/** A caller's own drizzle with any schema. The factories import their tables themselves. */
 type OwnDb = PgDatabase<PostgresJsQueryResultHKT, Record<string, unknown>, TablesRelationalConfig>;
 
-/** A configuration to connect with, or a connection that the caller has opened and will close. */
+/** A configuration, or a connection that the caller has opened and will close. */
 export type DatabaseOptions = (TDatabaseConfig | { db: Db | OwnDb }) & {
   /** Read replicas of the database; reads may go there (`readsOn`). */
   replicas?: ReplicaOptions & { configs: TDatabaseConfig[] };
 };
 
 export interface DatabaseModuleScope {
-  /** For several databases in one application: each but the default one has a name. */
+  /** The name of a further database. The default database has no name. */
   name?: string;
-  /** Whether other modules may inject it without importing this one; default true. */
+  /** If true, other modules may inject it without importing this one; default true. */
   isGlobal?: boolean;
 }
 
@@ -53,9 +53,9 @@ export interface DatabaseModuleAsyncOptions
 }
 
 /**
- * Gives the drizzle connection as an injectable token. Connects at the first query; closes at
- * application shutdown, after HTTP has drained, what it has opened and nothing else. Every
- * application has its own pool, however many are in the process.
+ * Provides the drizzle connection under an injection token. It connects at the first query. At application
+ * shutdown, after HTTP has drained, it closes only the connections that it has opened itself. Each
+ * application in a process has its own pool.
  */
 @Module({})
 export class DatabaseModule {

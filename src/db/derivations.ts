@@ -12,11 +12,11 @@ import {
   technologyCounts,
 } from './schema.js';
 
-/** A table whose rows the database, or housekeeping, makes from the rows of another one. No foreign key says so. */
+/** A table whose rows the database or the housekeeping derives from another table, without a foreign key. */
 export interface Derivation {
   from: PgTable;
   to: PgTable;
-  /** What adds the rows: SQL functions by the names of their files in functions/, or a file in entity/. */
+  /** The code that adds the rows: SQL functions, by their file names in functions/, or a file in entity/. */
   by: string[];
 }
 
@@ -43,7 +43,7 @@ export const DERIVATIONS: Derivation[] = [
   { from: changeCommits, to: changeExpiry, by: ['change-expiry.ts'] },
 ];
 
-/** What the tables are there for. */
+/** The tables by purpose. */
 export const TABLE_GROUPS: Record<string, PgTable[]> = {
   'Projects: all else is derived': [projects],
   'Lists and search': [projectTechnologies, technologyChanges, technologyCounts, nameWords],

@@ -1,13 +1,13 @@
 /**
- * What a caller of `src/db` can act on. `http/problems/problem.ts` alone knows which status each becomes.
+ * The errors that a caller of `src/db` can act on. `http/problems/problem.ts` maps them to HTTP statuses.
  *
- * - `not_found`, `already_exists`, `version_mismatch`: what the statement named does not stand (any more)
- * - `cursor_expired`: what comes behind this position has been removed, or was never there
+ * - `not_found`, `already_exists`, `version_mismatch`: the row is not in the state that the call requires
+ * - `cursor_expired`: changes after this position have been removed, or the position never existed
  * - `invalid_value`: a constraint or a type of the database refused a value
- * - `conflict`: two transactions stood in each other's way; the same call may succeed when repeated
- * - `statement_timeout`: the statement ran into its time limit and was ended
+ * - `conflict`: two transactions conflicted; the same call may succeed if it is repeated
+ * - `statement_timeout`: the statement exceeded its time limit and was cancelled
  * - `pool_exhausted`: no connection became free within the acquire timeout; nothing was sent
- * - `database_unavailable`: the database is away, starting, full or not migrated
+ * - `database_unavailable`: the database is unreachable, starting, full or not migrated
  */
 export type DataErrorCode =
   | 'not_found'
@@ -20,7 +20,7 @@ export type DataErrorCode =
   | 'pool_exhausted'
   | 'database_unavailable';
 
-/** The one error of this layer. Its message is fit for a client: it holds no SQL and no value. */
+/** The error of this layer. Its message may be shown to clients: it contains no SQL and no values. */
 export class DataError extends Error {
   override readonly name = 'DataError';
 
@@ -33,7 +33,7 @@ export class DataError extends Error {
   }
 }
 
-/** Nothing came from the server in time: it is busy, frozen or out of reach. */
+/** The server did not answer in time: it is busy, frozen or unreachable. */
 export class NoAnswerError extends DataError {
   constructor(message: string) {
     super('database_unavailable', message);
@@ -41,9 +41,9 @@ export class NoAnswerError extends DataError {
 }
 
 /**
- * What the database or the driver said, as a DataError; undefined for an error that is neither.
- * drizzle wraps the driver's error and puts SQL and parameters into its own message, so only codes
- * are read: the SQLSTATE (PostgreSQL, appendix A) or the code of the driver or the socket.
+ * Converts an error of the database or the driver to a DataError; undefined for any other error. Drizzle
+ * wraps the driver's error in a message with SQL and parameters, so only codes are used: the SQLSTATE
+ * (PostgreSQL, appendix A) or the code of the driver or the socket.
  */
 export function asDataError(error: unknown): DataError | undefined {
   for (const cause of causesOf(error)) {
@@ -55,8 +55,8 @@ export function asDataError(error: unknown): DataError | undefined {
 }
 
 /**
- * The SQLSTATE, or the code of the driver or the socket, behind an error. Codes of this service, such
- * as those of a DataError or a problem, are in lower case and do not count.
+ * Returns the SQLSTATE, or the code of the driver or the socket, of an error or its causes. Codes of this
+ * service, such as those of a DataError or a problem, are in lower case and do not count.
  */
 export function errorCodeOf(error: unknown): string | undefined {
   for (const { code } of causesOf(error)) {
@@ -65,7 +65,7 @@ export function errorCodeOf(error: unknown): string | undefined {
   return undefined;
 }
 
-/** What an error of the driver, the server or a socket may have. */
+/** The fields that an error of the driver, the server or a socket may have. */
 type Cause = {
   code?: unknown;
   routine?: unknown;
@@ -75,7 +75,7 @@ type Cause = {
   cause?: unknown;
 };
 
-/** An error and its causes. Not `instanceof Error`: under Jest, Node's own errors are of another realm. */
+/** Yields an error and its causes. It does not use `instanceof Error`: under Jest, Node's errors belong to another realm. */
 export function* causesOf(error: unknown): Generator<Cause> {
   let cause = error;
   for (let depth = 0; typeof cause === 'object' && cause !== null && depth < 5; depth++) {
@@ -124,7 +124,7 @@ const BY_CODE: Record<string, readonly [DataErrorCode, string]> = {
   ENOENT: UNAVAILABLE, // a Unix socket that is not there
 };
 
-/** SQLSTATE classes, where every code of the class means the same to a caller. */
+/** SQLSTATE classes whose codes all mean the same to a caller. */
 const BY_CLASS: Record<string, readonly [DataErrorCode, string]> = {
   '08': UNAVAILABLE, // connection exception
   '22': INVALID, // data exception
@@ -137,11 +137,11 @@ const BY_CLASS: Record<string, readonly [DataErrorCode, string]> = {
 
 function translate(cause: Cause): readonly [DataErrorCode, string] | undefined {
   const { code, routine, syscall, constraint_name: constraint } = cause;
-  // A table was changed under a prepared statement inside a transaction: the next time it is right.
+  // A table was changed after a statement on it was prepared, inside a transaction. A retry succeeds.
   if (routine === 'RevalidateCachedQuery') return CONFLICT;
   if (typeof code !== 'string') return undefined;
   if (code === 'ENOENT' && syscall !== 'connect') return undefined; // a file, not a socket
-  // By their names, these constraints refuse a value that names one thing twice, not a second entry.
+  // Constraints with this name refuse duplicates inside one value, not a second row with the same key.
   if (code === '23505' && String(constraint).endsWith('_distinct')) return INVALID;
   return BY_CODE[code] ?? (/^[0-9A-Z]{5}$/.test(code) ? BY_CLASS[code.slice(0, 2)] : undefined);
 }

@@ -1,23 +1,23 @@
 import { asDataError, causesOf, errorCodeOf } from './errors.js';
 
-/** An error of the database in words for its operator: no statement, no value and no password. */
+/** An error of the database, explained for the operator. It contains no statement, no value and no password. */
 export interface Explanation {
   /** The SQLSTATE (PostgreSQL, appendix A), or the code of the driver or the socket. */
   code: string;
-  /** What happened, in words of this service, which may be shown to anyone. */
+  /** A description by this service, which may be shown to anyone. */
   summary: string;
-  /** What the server or the system said, where that cannot hold a value. It may name a role or a host. */
+  /** The message of the server or the system, if it cannot contain a value. It may name a role or a host. */
   reason?: string;
-  /** What to do about it, where that is known. */
+  /** The remedy, if it is known. */
   remedy?: string;
 }
 
-/** An error whose message is complete and may be shown to the operator as it is. */
+/** An error whose message is complete and may be shown to the operator unchanged. */
 export class ExplainedError extends Error {
   override readonly name: string = 'ExplainedError';
 }
 
-/** Undefined for an error that comes neither from the database nor from the way to it. */
+/** Explains an error of the database or of the connection to it; undefined for any other error. */
 export function explainError(error: unknown): Explanation | undefined {
   const code = errorCodeOf(error);
   if (code === undefined || !isOfDatabase(code, error)) return undefined;
@@ -25,7 +25,7 @@ export function explainError(error: unknown): Explanation | undefined {
   return { code, summary, reason: reasonOf(error, code), remedy };
 }
 
-/** For a log and a terminal: what the server said, its code, and what to do. */
+/** Describes an error for a log or a terminal: the message of the server, its code, and the remedy. */
 export function describeError(error: unknown): string {
   if (error instanceof ExplainedError) return error.message;
   const explanation = explainError(error);
@@ -34,19 +34,19 @@ export function describeError(error: unknown): string {
   return asDataError(error)?.message ?? rootMessageOf(error);
 }
 
-/** For an answer that anyone may read: it names no role, no host and no database. */
+/** Describes an error for a public answer, without roles, hosts and databases. */
 export function describeErrorPublicly(error: unknown): string {
   const explanation = explainError(error);
   if (explanation) return sentenceOf(explanation);
-  return asDataError(error)?.message ?? 'The database cannot be asked.';
+  return asDataError(error)?.message ?? 'The database cannot be used.';
 }
 
-/** A missing file has the code of a missing socket, but it is no error of the database. */
+/** True if the code is one of the database. A missing file has the code of a missing socket, but is not one. */
 function isOfDatabase(code: string, error: unknown): boolean {
   return isSqlState(code) || BY_CODE[code] === NOT_TRUSTED || asDataError(error) !== undefined;
 }
 
-/** Five characters with a digit, unlike EPERM; none begins as E2BIG does. */
+/** True for five characters with a digit, unlike EPERM. No SQLSTATE begins with E, unlike E2BIG. */
 function isSqlState(code: string): boolean {
   return /^(?!E)(?=.*\d)[0-9A-Z]{5}$/.test(code);
 }
@@ -57,7 +57,7 @@ function sentenceOf({ summary, code, remedy }: Explanation): string {
   return remedy ? `${text}${end} ${remedy}` : `${text}${end}`;
 }
 
-/** What the server said of the error with this code. drizzle puts the statement and its values around it. */
+/** Returns the server's message for the error with this code, without drizzle's wrapper, which has the statement and its values. */
 function reasonOf(error: unknown, code: string): string | undefined {
   for (const { code: found, message } of causesOf(error)) {
     if (found === code && typeof message === 'string') return withoutValues(message, code);
@@ -65,9 +65,9 @@ function reasonOf(error: unknown, code: string): string | undefined {
   return undefined;
 }
 
-/** Values stand in quotes, and only in the messages of some classes; names do so in all of them. */
+/** Removes values from a message. They are in quotes, and only in some classes; other classes quote only names. */
 function withoutValues(message: string, code: string): string | undefined {
-  if (/^(P0|HV)...$|^CONNECT|^ERR_(?!TLS)/.test(code)) return undefined; // words of anyone, or none
+  if (/^(P0|HV)...$|^CONNECT|^ERR_(?!TLS)/.test(code)) return undefined; // the message may have any text, or is empty
   const quotesValues =
     /^22...$/.test(code) || (code === '42601' && !/^syntax error at /.test(message));
   return (quotesValues ? message.replace(/".*"/s, '"…"') : message) || undefined;
@@ -109,7 +109,7 @@ const READ_ONLY: Words = [
   'Check that the database URL leads to the primary and not to a standby.',
 ];
 
-/** By SQLSTATE, or by the code of the driver or the socket. */
+/** The explanations by SQLSTATE, or by the code of the driver or the socket. */
 const BY_CODE: Record<string, Words> = {
   '08P01': [
     'The server or the pooler does not accept how the service connects.',
@@ -177,7 +177,7 @@ const BY_CODE: Record<string, Words> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: NOT_TRUSTED,
 };
 
-/** By the class of the SQLSTATE, its first two characters. */
+/** The explanations by class of the SQLSTATE, its first two characters. */
 const BY_CLASS: Record<string, Words> = {
   '53': ['The server lacks resources.', 'Check its memory and disk.'],
   '58': ['The server reports an error of its system.', 'Check its disk and its log.'],

@@ -2,29 +2,29 @@ import { sql } from 'drizzle-orm';
 import type { Db } from './connection.js';
 import { inTransaction } from './transaction.js';
 
-/** Something to be removed from the database now and then. */
+/** A periodic task that removes or folds rows in the database. */
 export interface HousekeepingTask {
-  /** For the log, and for the lock under which one instance at a time does it. */
+  /** The name in the log, and of the lock that lets only one instance at a time run the task. */
   name: string;
-  /** Removes what one short transaction can, and resolves with how much that was: 0 when all is done. */
+  /** Does as much as fits into a short transaction, and resolves with the number of rows; 0 means that nothing is left. */
   step: (tx: Db) => Promise<number>;
 }
 
 export interface Housekeeping {
-  /** Lets the step that runs finish. */
+  /** Stops after the current step. */
   stop: () => Promise<void>;
 }
 
 export interface HousekeepingOptions {
-  /** From the end of one round to the next. */
+  /** The time between the end of one round and the next round. */
   intervalMs?: number;
-  /** Told of a task that failed; it is tried again in the next round. */
+  /** Called when a task fails. The task runs again in the next round. */
   onError: (task: string, error: unknown) => void;
 }
 
 /**
- * Does the tasks at once and then every minute, until it is stopped; it keeps no process alive. Of
- * several instances on one database one does a task at a time, whichever comes first.
+ * Runs the tasks immediately and then every minute, until it is stopped. Its timer does not keep the process
+ * alive. Of several instances on one database, only one at a time runs a task.
  */
 export function startHousekeeping(
   db: Db,
@@ -56,7 +56,7 @@ export function startHousekeeping(
   };
 }
 
-/** 0 also while another instance does it. */
+/** Runs one step of a task. Returns 0 also if another instance is running the task. */
 async function doStep(db: Db, { name, step }: HousekeepingTask): Promise<number> {
   return await inTransaction(db, async (tx) => {
     const [row] = await tx.execute<{ mine: boolean }>(

@@ -18,28 +18,28 @@ const LOCK_KEY = 0x6d696772617465n;
 
 /** Requests queue behind a migration that waits for a lock, so it waits no longer than this. */
 const LOCK_TIMEOUT_MS = 100;
-/** Another process may migrate for minutes. Nobody queues behind this wait. */
+/** Another process may migrate for minutes. No request queues behind this wait. */
 const TURN_TIMEOUT_MS = 5000;
 const RETRY_PAUSE_MS = 1000;
 
 export interface MigrateOptions extends MigrationSource {
-  /** Ends the migration at once, and with it what runs in the database; nothing of it stays. */
+  /** Aborts the migration and its running statement immediately, and rolls everything back. */
   signal?: AbortSignal;
-  /** Is told each time that the migration could not get a lock and will try again. Default: a warning. */
+  /** Called each time when the migration cannot get a lock and will retry. Default: prints a warning. */
   onWait?: (message: string) => void;
 }
 
 /**
- * Applies the pending migrations, all in one transaction, and resolves with their names. Any number
- * of processes may call it at once: an advisory lock lets one of them through and the others find
- * nothing to do. With nothing pending it needs no right but to read the journal.
+ * Applies the pending migrations in one transaction and resolves with their names. Any number of processes
+ * may call it at the same time: an advisory lock lets one of them run, and the others then find nothing to
+ * do. If nothing is pending, it needs only the right to read the journal.
  *
- * A migration that needs a lock on a table in use waits for it 100 ms at most, because requests queue
- * behind it meanwhile. Then it rolls back and tries again a second later, until the signal is aborted.
+ * A migration that needs a lock on a table in use waits for it at most 100 ms, because requests queue behind
+ * it meanwhile. Then it rolls back and retries a second later, until the signal is aborted.
  *
- * Throws MigrationError before anything is applied when a migration is edited, missing or late;
- * the error of the database when a migration fails, which leaves nothing behind; and the reason of
- * the signal.
+ * Throws MigrationError, before anything is applied, if a migration is edited, missing or late. Throws the
+ * error of the database if a migration fails, after rolling everything back. Throws the reason of the signal
+ * if it is aborted.
  */
 export async function migrate(
   config: TDatabaseConfig,
@@ -50,7 +50,7 @@ export async function migrate(
   const { db, close } = createDatabaseConnection({
     ...config,
     max: 1,
-    acquire_timeout_ms: 0, // there is nobody to wait for but the server, and connect_timeout for that
+    acquire_timeout_ms: 0, // the pool has no other users; connect_timeout limits the wait for the server
     statement_timeout_ms: 0,
     transaction_timeout_ms: 0,
     application_name: 'projects-service migrate',
@@ -68,7 +68,7 @@ export async function migrate(
   }
 }
 
-/** Repeats work that the database ended for the sake of another transaction. */
+/** Retries work that the database cancelled because of a lock or a deadlock. */
 async function untilUnlocked<T>(
   work: () => Promise<T>,
   { signal, onWait = console.warn }: MigrateOptions,
@@ -79,7 +79,7 @@ async function untilUnlocked<T>(
     } catch (error) {
       if (signal?.aborted || asDataError(error)?.code !== 'conflict') throw error;
       onWait(
-        `The migration waits for another session that uses its tables or migrates; it tries again every ${RETRY_PAUSE_MS / 1000} s.`,
+        `The migration waits for another session that uses its tables or is migrating; it retries every ${RETRY_PAUSE_MS / 1000} s.`,
       );
       await setTimeout(RETRY_PAUSE_MS, undefined, { signal });
     }
@@ -88,7 +88,7 @@ async function untilUnlocked<T>(
 
 async function attempt(db: Db, { folder, journal: name }: MigrateOptions): Promise<string[]> {
   const migrations = readMigrations(folder);
-  // Read committed: what is read after the lock includes what its last holder committed.
+  // With read committed, statements after the lock see everything that its last holder has committed.
   return await db.transaction(
     async (tx) => {
       await liftLimits(tx);
@@ -108,8 +108,8 @@ async function attempt(db: Db, { folder, journal: name }: MigrateOptions): Promi
 }
 
 /**
- * A role, a database or a pooler may have limits that are meant for requests. A server that
- * supports it ends the transaction as soon as its client has gone, and does not finish the statement.
+ * Removes limits of the role, the database or the pooler that are meant for requests. Also lets the server
+ * cancel the statement as soon as the client has disconnected, if it supports this.
  */
 async function liftLimits(tx: Db): Promise<void> {
   await tx.execute(sql`
@@ -125,7 +125,7 @@ async function waitAtMost(tx: Db, lockTimeoutMs: number): Promise<void> {
   await tx.execute(sql`select set_config('lock_timeout', ${String(lockTimeoutMs)}, true)`);
 }
 
-/** Lengths, words and the order of names are those of UTF-8 everywhere in this service. */
+/** Checks the encoding of the database: lengths, words and the order of names in this service assume UTF-8. */
 async function requireUtf8(tx: Db): Promise<void> {
   const [row] = await tx.execute<{ name: string; encoding: string }>(
     sql`select current_database() as name, getdatabaseencoding() as encoding`,
@@ -153,7 +153,7 @@ async function apply(tx: Db, journal: Journal, pending: Migration[]): Promise<vo
   await refreshTracking(tx);
 }
 
-/** The history of a table that has other columns now records these. A host's own journal may have none. */
+/** Lets the history record the current columns of changed tables. A host's database may lack the function. */
 async function refreshTracking(tx: Db): Promise<void> {
   const [row] = await tx.execute<{ exists: boolean }>(
     sql`select to_regprocedure('refresh_tracking()') is not null as exists`,
@@ -162,8 +162,8 @@ async function refreshTracking(tx: Db): Promise<void> {
 }
 
 /**
- * The search path for migrations: the schema in which tables are created, the other schemas of the
- * session, those of extensions (another schema's migrations may have installed them there), and
+ * Sets the search path for migrations: first the schema in which tables are created, then the other schemas
+ * of the session, those of extensions (which the migrations of another schema may have installed), and
  * temporary tables last. Functions may keep it (SET search_path FROM CURRENT).
  */
 async function setSearchPath(tx: Db, { besideTables, schema }: Journal): Promise<void> {

@@ -1,24 +1,24 @@
 import { sql, type SQL } from 'drizzle-orm';
 import type { Db } from './connection.js';
 
-/** Where the applied migrations are recorded. No other application may use the same table. */
+/** The table that records the applied migrations. No other application may use the same table. */
 export interface JournalName {
   /**
    * Default: the schema of the search path that has the table, otherwise the first schema of the
-   * search path. So each schema with the tables of this service has a journal of its own.
+   * search path. So each schema with the tables of this service has its own journal.
    */
   schema?: string;
   /** Default: `projects_service_migrations`. */
   table?: string;
 }
 
-/** The journal as the session sees it. */
+/** The journal that the session finds. */
 export interface Journal {
   /** Null when no schema of the search path exists. */
   schema: string | null;
   table: string;
   exists: boolean;
-  /** The tables of the migrations are in the same schema; unknown when the schema was named. */
+  /** True if the tables of the migrations are in the same schema; false if the schema was given, so that this is unknown. */
   besideTables: boolean;
 }
 
@@ -31,7 +31,7 @@ export interface AppliedMigration {
 /** The configuration of drizzle-kit names the same table. */
 const DEFAULT_JOURNAL_TABLE = 'projects_service_migrations';
 
-/** Looks for the journal where the session looks for tables. Creates nothing. */
+/** Finds the journal by the search path of the session. Creates nothing. */
 export async function findJournal(db: Db, name: JournalName = {}): Promise<Journal> {
   const { schema, table = DEFAULT_JOURNAL_TABLE } = name;
   const qualified =
@@ -47,7 +47,7 @@ export async function findJournal(db: Db, name: JournalName = {}): Promise<Journ
   return { ...found!, table, besideTables: schema === undefined };
 }
 
-/** The applied migrations, oldest first. */
+/** Returns the applied migrations, the oldest first. */
 export async function readApplied(db: Db, journal: Journal): Promise<AppliedMigration[]> {
   if (!journal.exists) return [];
   const rows = await db.execute<{ hash: string; created_at: string }>(
@@ -57,8 +57,8 @@ export async function readApplied(db: Db, journal: Journal): Promise<AppliedMigr
 }
 
 /**
- * Creates the journal unless it exists, with the columns that drizzle-kit expects. Every role may
- * read it, so that a role with rights on the tables alone can tell whether they are up to date.
+ * Creates the journal unless it exists, with the columns that drizzle-kit expects. Every role may read it, so
+ * that a role with rights only on the tables can check whether they are up to date.
  */
 export async function createJournal(db: Db, journal: Journal): Promise<void> {
   if (journal.exists) return;

@@ -29,17 +29,17 @@ export interface Migration extends AppliedMigration {
 }
 
 /**
- * How the migrations of this code and those applied to a database compare, by name.
+ * The comparison of the migrations of this version with those applied to a database, by name.
  *
  * - `pending`: not applied yet
  * - `edited`: applied, and its file has changed since
  * - `missing`: applied, and there is no such file (named by the time it was stamped)
- * - `late`: not applied, and stamped earlier than one that is: a merged branch, which drizzle's own
- *   migrator would skip without a word
- * - `absent`: tables that the session does not find although nothing is pending: they were dropped,
- *   or the search path leads elsewhere
- * - `unrecorded`: tables that are there although no migration was applied: they belong to another
- *   application, or to a version from before the first release
+ * - `late`: not applied, and stamped earlier than an applied one, for example after a merge. Drizzle's own
+ *   migrator would skip it silently
+ * - `absent`: tables that the session does not find although nothing is pending: they were dropped, or the
+ *   search path is wrong
+ * - `unrecorded`: tables that exist although no migration was applied: they belong to another application, or
+ *   to a version from before the first release
  */
 export interface MigrationStatus {
   applied: string[];
@@ -57,18 +57,18 @@ const HINTS: Partial<Record<keyof MigrationStatus, string>> = {
     'if they belong to another application, give this service a schema of its own: create schema catalogue, and ?search_path=catalogue,public in the database URL; if they were made by a version from before the first release, export the projects with that version and import them into a new database',
 };
 
-/** The database and the migrations contradict each other. Nothing was applied. */
+/** Thrown if the database and the migrations contradict each other. Nothing was applied. */
 export class MigrationError extends ExplainedError {
   override readonly name = 'MigrationError';
 
   constructor(readonly status: MigrationStatus) {
     super(
-      `The database and the migrations of this code contradict each other: ${describeFaults(status).join('; ')}.`,
+      `The database and the migrations of this version contradict each other: ${describeFaults(status).join('; ')}.`,
     );
   }
 }
 
-/** The reasons why this code cannot use the database, one line each; empty when all is well. */
+/** Returns the reasons why this version cannot use the database, one line each; empty if there are none. */
 export function describeFaults(status: MigrationStatus): string[] {
   return (['edited', 'missing', 'late', 'absent', 'unrecorded', 'pending'] as const)
     .filter((fault) => status[fault].length > 0)
@@ -79,12 +79,12 @@ export function describeFaults(status: MigrationStatus): string[] {
     });
 }
 
-/** Whether there are faults that applying what is pending would not mend. */
+/** True if there are faults that the pending migrations would not repair. */
 export function isContradictory({ applied: _, pending: __, ...faults }: MigrationStatus): boolean {
   return Object.values(faults).some((names) => names.length > 0);
 }
 
-/** Reads and changes nothing, so a read-only role or a standby can ask. */
+/** Compares the migrations with the database. It only reads, so it works with a read-only role and on a standby. */
 export async function migrationStatus(
   db: Db,
   { folder, journal: name }: MigrationSource = {},
@@ -92,7 +92,7 @@ export async function migrationStatus(
   return await compareWith(db, readMigrations(folder), await findJournal(db, name));
 }
 
-/** The migrations of a folder, in the order in which they are applied. */
+/** Reads the migrations of a folder, in the order in which they are applied. */
 export function readMigrations(folder = MIGRATIONS_FOLDER): Migration[] {
   const journal = JSON.parse(readFileSync(path.join(folder, 'meta/_journal.json'), 'utf8')) as {
     entries: { tag: string }[];
@@ -105,7 +105,7 @@ export function readMigrations(folder = MIGRATIONS_FOLDER): Migration[] {
   }));
 }
 
-/** The status of the migrations according to a journal. */
+/** Compares the migrations with a journal and with the tables of the database. */
 export async function compareWith(
   db: Db,
   migrations: Migration[],
@@ -153,9 +153,9 @@ function compare(migrations: Migration[], applied: AppliedMigration[]): Migratio
 
 interface FoundTable {
   name: string;
-  /** Where the session finds it; null when it does not. */
+  /** The schema in which the session finds it; null if it does not. */
   schema: string | null;
-  /** It is where a migration would create it. */
+  /** True if it is in the schema where a migration would create it. */
   inFirstSchema: boolean;
 }
 

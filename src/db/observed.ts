@@ -1,22 +1,22 @@
 import { channel } from 'node:diagnostics_channel';
 
-/** What is published when a statement has ended. It never holds a value: the text has placeholders. */
+/** Published when a statement has ended. It never contains values, because the text has placeholders. */
 export interface StatementEvent {
   text: string;
   /** Milliseconds since 1970. */
   startedAt: number;
   ms: number;
   rows: number;
-  /** The server's process, as in pg_stat_activity; behind a pooler a number of the pooler's. */
+  /** The process id of the server, as in pg_stat_activity; behind a pooler a number of the pooler. */
   pid: number;
-  /** What it failed with. */
+  /** The error, if it failed. */
   error?: unknown;
 }
 
-/** What is published when somebody has waited for a connection because none was idle. */
+/** Published when a caller has waited for a connection because none was idle. */
 export interface AcquireEvent {
   ms: number;
-  /** What the wait ended with, if not with a connection. */
+  /** The error, if the wait did not end with a connection. */
   error?: unknown;
 }
 
@@ -26,7 +26,7 @@ export const ACQUIRE_CHANNEL = 'projects-service:acquire';
 const statements = channel(STATEMENT_CHANNEL);
 const acquires = channel(ACQUIRE_CHANNEL);
 
-/** Runs a statement and publishes it. Costs nothing while nobody has subscribed (node:diagnostics_channel). */
+/** Runs a statement and publishes it. Without subscribers it costs nothing (node:diagnostics_channel). */
 export function observeStatement<R extends { length: number }>(
   text: string,
   pid: number,
@@ -51,7 +51,7 @@ export function observeStatement<R extends { length: number }>(
   );
 }
 
-/** Publishes a wait for a connection when it has ended. */
+/** Publishes the duration of a wait for a connection. */
 export function observeAcquire<S>(waiting: Promise<S>): Promise<S> {
   if (!acquires.hasSubscribers) return waiting;
   const began = performance.now();

@@ -6,18 +6,18 @@ import { asDataError } from './errors.js';
 const MAX_ATTEMPTS = 5;
 
 /**
- * Runs `work` in one transaction, given as its argument: build the factories from it. Commits when
- * it resolves, rolls back when it rejects. When the database ended it for another transaction's
- * sake (SQLSTATE 40001, 40P01, 55P03) it runs again from the start, up to five times, so `work` must
- * have no effect outside the database.
+ * Runs `work` in one transaction, which is its argument: create the factories from it. It commits when
+ * `work` resolves and rolls back when `work` rejects. After a conflict with another transaction (SQLSTATE
+ * 40001, 40P01, 55P03) `work` runs again from the start, up to five times, so it must have no effect outside
+ * the database.
  */
 export async function inTransaction<T>(db: Db, work: (tx: Db) => Promise<T>): Promise<T> {
   return await retryOnConflict(() => db.transaction(work));
 }
 
 /**
- * Runs one statement, again after a conflict as `inTransaction` does. In an open transaction it runs
- * once: a failed statement ends that transaction, and its owner runs it again.
+ * Runs one statement, and retries it after a conflict as `inTransaction` does. In an open transaction it runs
+ * once: a failed statement aborts that transaction, and its owner must retry the whole transaction.
  */
 export async function retryStatement<T>(db: Db, statement: () => Promise<T>): Promise<T> {
   return is(db, PgTransaction) ? await statement() : await retryOnConflict(statement);
