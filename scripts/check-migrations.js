@@ -1,6 +1,5 @@
-// Fails when schema.ts or src/db/functions differ from the migrations, or when the journal's order would
-// make drizzle skip a migration. drizzle-kit is judged by what it writes: its exit code is 0 even when it
-// gave up.
+// Fails if schema.ts or src/db/functions differ from the migrations, or if the order of the journal would
+// make drizzle skip a migration. It checks the output of drizzle-kit, whose exit code is 0 even after a failure.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -21,12 +20,11 @@ function outOfOrder() {
 
 function changedFiles() {
   return changedFunctions().map(
-    ({ file }) =>
-      `src/db/functions/${file} is not what the migrations contain: run npm run db:generate`,
+    ({ file }) => `src/db/functions/${file} differs from the migrations: run npm run db:generate`,
   );
 }
 
-/** drizzle-kit takes paths relative to here alone, so the copy lies here too. */
+/** drizzle-kit accepts only relative paths, so the copy is in the working directory. */
 function missingMigration() {
   const copy = path.relative('.', mkdtempSync('.db-check-'));
   try {

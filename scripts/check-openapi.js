@@ -1,6 +1,6 @@
-// node scripts/check-openapi.js: fails when docs/openapi.json breaks clients of the last release, whose document
-// is docs/openapi.released.json. A commit since then with the trailer `Breaking: yes` lets it pass.
-// `npm run openapi:release` makes the document of today the released one.
+// node scripts/check-openapi.js: fails if docs/openapi.json breaks clients of the last release, whose document is
+// docs/openapi.released.json, unless a commit since then has the trailer `Breaking: yes`. `npm run openapi:release`
+// copies the current document to the released one.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -19,8 +19,9 @@ function check(found) {
   if (found.length === 0) return;
   const lines = found.map((change) => `  - ${change}\n`).join('');
   console.error(`Breaking changes since the last release:\n${lines}`);
-  if (isIntended()) return console.error('A commit says `Breaking: yes`.');
-  console.error('Make the change additive, or say `Breaking: yes` in a trailer of the commit.');
+  if (isIntended())
+    return console.error('They are intended: a commit has the trailer `Breaking: yes`.');
+  console.error('Make the change additive, or add the trailer `Breaking: yes` to the commit.');
   process.exitCode = 1;
 }
 

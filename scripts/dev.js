@@ -1,11 +1,11 @@
-// npm run start:dev: serves from dist/, and after a change in src/ builds and starts the service again. When the build
-// fails, its message is shown and the last service goes on.
+// npm run start:dev: serves from dist/, and rebuilds and restarts the service after a change in src/. If the build
+// fails, it prints the message and the running service continues.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, watch } from 'node:fs';
 import path from 'node:path';
 
-/** An editor that saves several files makes several changes. */
+/** The wait for further changes, because an editor may save several files one after the other. */
 const SETTLE_MS = 100;
 
 process.chdir(path.resolve(import.meta.dirname, '..'));
@@ -47,7 +47,7 @@ function build() {
   return spawnSync(process.execPath, ['scripts/build.js'], { stdio: 'inherit' }).status === 0;
 }
 
-/** What dist/ was built from: saving a file without a change starts nothing again. */
+/** Returns the hash of the inputs of dist/, so that saving an unchanged file does not restart the service. */
 function built() {
   return JSON.parse(readFileSync('dist/.build.json', 'utf8')).code.inputs;
 }

@@ -1,5 +1,5 @@
-// The files of src/db/functions, and how they compare with what the migrations contain. A migration
-// holds the text of a file behind a line that names it, so that the last such text is the current one.
+// Compares the files of src/db/functions with the migrations. A migration contains the text of a file after a
+// line with its name; the last such text is the current one.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -7,9 +7,9 @@ export const MIGRATIONS = 'src/db/migrations';
 const FUNCTIONS = 'src/db/functions';
 const BREAKPOINT = '--> statement-breakpoint\n';
 /**
- * What `SET search_path FROM CURRENT` of a function captures: the schemas of the session that migrates,
- * so that one database can have the tables in several schemas, and temporary tables last, so that none
- * can shadow a table of a trigger.
+ * Sets the search path that `SET search_path FROM CURRENT` of a function captures: the schemas of the session
+ * that migrates, so that one database can have the tables in several schemas, and temporary tables last, so
+ * that none can shadow a table of a trigger.
  */
 const SEARCH_PATH = `-- The search path that functions capture: temporary tables come last.
 SELECT set_config('search_path', (
@@ -18,12 +18,12 @@ SELECT set_config('search_path', (
 `;
 const MARKER = /^-- functions\/(\S+\.sql)( removed)?\n/m;
 
-/** Whether the columns, checks and indexes of schema.ts use it, so that it must be there before them. */
+/** True if columns, checks or indexes of schema.ts use the function, so that it must be created before them. */
 export const isBeforeTables = (file) => file.startsWith('before-tables/');
 
 /**
- * What a migration must contain to bring a database up to date with the files: their changed texts,
- * each after those that it mentions, and a DROP for each file that was removed.
+ * Returns the SQL that brings a database up to date with the files: the changed texts, each after the functions
+ * that it calls, and a DROP for each removed file.
  */
 export function changedFunctions() {
   const files = readFunctions();
@@ -50,7 +50,7 @@ function readFunctions() {
   );
 }
 
-/** The last text of each file in the migrations; undefined for one that was removed. */
+/** Returns the last text of each file in the migrations; undefined for a removed one. */
 function readMigrated() {
   const migrated = new Map();
   if (!existsSync(MIGRATIONS)) return migrated;
@@ -66,7 +66,7 @@ function readMigrated() {
   return migrated;
 }
 
-/** PostgreSQL checks the body of an SQL function when it is created: what it calls must be there. */
+/** Sorts the files so that called functions come first: PostgreSQL checks the body of an SQL function when it is created. */
 function inOrderOfUse(files) {
   const visited = new Set();
   const ordered = [];
@@ -84,7 +84,7 @@ function uses(sql, file) {
   return sql.includes(`${path.basename(file, '.sql')}(`);
 }
 
-/** Triggers are dropped with their function. A file that held something else needs more by hand. */
+/** Triggers are dropped with their function. Other objects of a removed file must be dropped by hand. */
 function dropOf(file) {
   return `-- functions/${file} removed\nDROP FUNCTION IF EXISTS ${path.basename(file, '.sql')} CASCADE;\n`;
 }

@@ -1,8 +1,8 @@
-// Writes the migrations from the last state of schema.ts and src/db/functions to the present one: the
-// functions that tables need, then the tables (by drizzle-kit), then the other functions and triggers.
+// Writes the migrations for the changes of schema.ts and src/db/functions: first the functions that tables need,
+// then the tables (by drizzle-kit), then the other functions and triggers.
 //   npm run db:generate -- --name add_teams
-//   npm run db:generate -- --initial            all from nothing; only before the first release
-//   npm run db:generate -- --custom --name x    an empty one, for SQL that has no place in schema.ts
+//   npm run db:generate -- --initial            create all migrations again; only before the first release
+//   npm run db:generate -- --custom --name x    an empty migration, for SQL that schema.ts cannot express
 import { execFileSync } from 'node:child_process';
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -45,7 +45,7 @@ function writeFunctions(name, changes) {
   writeFileSync(path.join(MIGRATIONS, file), toMigration(changes));
 }
 
-/** drizzle-kit exits with 0 even when it failed, so its output decides. */
+/** Runs drizzle-kit and checks its output, because it exits with 0 even after a failure. */
 function drizzleKit(...args) {
   const output = execFileSync(
     process.execPath,

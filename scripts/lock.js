@@ -2,10 +2,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Longer than any build takes: process numbers are given out again. */
+/** Longer than any build. A lock older than this is stale, because process ids are reused. */
 const STALE_AFTER_MS = 300_000;
 
-/** Waits until no other process holds the lock, then holds it to the end of this one. A killed holder does not count. */
+/** Waits until no other process holds the lock, then holds it until this process ends. A killed holder does not count. */
 export async function takeLock(file) {
   fs.mkdirSync(path.dirname(file), { recursive: true });
   const own = `${file}.${process.pid}`;
@@ -21,7 +21,7 @@ export async function takeLock(file) {
   process.on('exit', () => fs.rmSync(file, { force: true }));
 }
 
-/** A link appears with its content: no one reads a lock that does not yet say whose it is. */
+/** Creates the lock as a link, which appears together with its content: no process can read an empty lock. */
 function linked(own, file) {
   try {
     fs.linkSync(own, file);
@@ -38,6 +38,6 @@ function isStale(file) {
     process.kill(Number(fs.readFileSync(file, 'utf8')), 0);
     return false;
   } catch (error) {
-    return error.code === 'ESRCH'; // EPERM: another user's, alive; ENOENT: just released
+    return error.code === 'ESRCH'; // EPERM: a live process of another user; ENOENT: just released
   }
 }

@@ -1,8 +1,8 @@
-// What a client of the API could notice as a break between two OpenAPI documents.
+// Finds the differences between two OpenAPI documents that break clients of the API.
 
 const METHODS = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'];
 
-/** Breaking changes from one document to the next, a sentence each; none when clients of the first can use the second. */
+/** Returns the breaking changes, one sentence each; empty if clients of the first document can use the second. */
 export function breakingChanges(before, after) {
   const found = [];
   for (const [path, item] of Object.entries(before.paths)) {
@@ -22,7 +22,7 @@ function compareOperations(documents, name, old, next) {
   compareParameters(documents, name, old, next);
   compareBodies(documents, name, old, next);
   for (const [status, answer] of Object.entries(old.responses)) {
-    if (!/^[23]/.test(status)) continue; // which failures there are is no promise
+    if (!/^[23]/.test(status)) continue; // the API does not promise a fixed set of failures
     const other = next.responses[status];
     if (!other) found.push(`${name} no longer answers ${status}`);
     else compareAnswers(documents, `${name} ${status}`, answer, other);
@@ -71,7 +71,7 @@ function compareAnswers(documents, name, old, next) {
   }
 }
 
-/** What clients send: nothing that was taken may be refused. */
+/** Compares what clients send: input that was accepted must not be refused. */
 function compareInput(documents, name, given, other) {
   const { found } = documents;
   const [old, next] = resolveBoth(documents, given, other);
@@ -109,7 +109,7 @@ const LIMITS = {
   ...{ pattern: isOther, format: isOther, uniqueItems: (old, next) => Boolean(next) && !old },
 };
 
-/** What clients read: all that was there must still be there. */
+/** Compares what clients read: every field that existed must still exist. */
 function compareOutput(documents, name, given, other) {
   const { found } = documents;
   const [old, next] = resolveBoth(documents, given, other);

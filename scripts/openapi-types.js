@@ -1,5 +1,5 @@
-// node scripts/openapi-types.js: the types of the client, src/client/openapi-types.ts, from docs/openapi.json. Without
-// its descriptions, so that other words in the document make no other types.
+// node scripts/openapi-types.js: generates the types of the client, src/client/openapi-types.ts, from
+// docs/openapi.json. Descriptions are left out, so that a change of words does not change the types.
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import openapiTS, { astToString } from 'openapi-typescript';

@@ -18,13 +18,13 @@ import { ProjectsModule } from './projects/projects.module.js';
 import { HISTORY_RETENTION_DAYS } from './projects/projects.tokens.js';
 import { TechnologiesModule } from './technologies/technologies.module.js';
 
-/** The resources, each served below /api. */
+/** The modules whose routes are served below /api. */
 const API = [ProjectsModule, TechnologiesModule];
 
 /** The realm of WWW-Authenticate and the prefix of the scopes `projects:read` and `projects:write`. */
 const REALM = 'projects';
 
-/** Settings for modules that a host application may import too: those look for tokens, not for an Environment. */
+/** Provides settings by token for modules that host applications may import too, which do not know Environment. */
 @Module({})
 class SettingsModule {
   static forRoot(environment: Environment): DynamicModule {
@@ -36,13 +36,13 @@ class SettingsModule {
   }
 }
 
-/** Over NATS the change feed is published too; TCP has no stream to publish it to. */
+/** Over NATS the change feed is also published as events. TCP has no stream to publish to. */
 function meshModule(address: MeshAddress, { MESH_SOURCE: source }: Environment): DynamicModule {
   if (address.transport !== 'nats') return MeshModule.forRoot();
   return MeshModule.forRoot({ address, source, entity: PROJECTS });
 }
 
-/** The service's modules, on the database of this environment. */
+/** The modules of the service, configured by the environment. */
 @Module({
   imports: [
     HealthModule,
@@ -66,7 +66,7 @@ export class AppModule {
           replicas: replicasConfig(environment),
         }),
         ...(auth ? [AuthModule.forRoot(auth)] : []),
-        ...(rate ? [LimitsModule.forRoot(rate)] : []), // behind AuthModule: it asks who the caller is
+        ...(rate ? [LimitsModule.forRoot(rate)] : []), // after AuthModule, because it needs the caller
         ...(mesh ? [meshModule(mesh, environment), ProjectMessagesModule.register()] : []),
       ],
     };

@@ -22,7 +22,7 @@ import { requestId } from './http/server/request-id.js';
 import { requestLog } from './http/server/request-log.js';
 import { createLogger } from './observability/logger.js';
 
-/** The service, ready to listen; connects to nothing yet. */
+/** Creates the service, ready to listen. It does not connect to anything yet. */
 export async function createApplication(
   environment: Environment,
   { graceMs = 0 } = {},
@@ -99,7 +99,7 @@ export async function listen(
   return await app.getUrl();
 }
 
-/** Serves /metrics on METRICS_PORT, where that is set; resolves with what closes it. */
+/** Serves /metrics on METRICS_PORT if it is set. Resolves with a function that closes the server. */
 export async function openMetrics(
   app: NestExpressApplication,
   { METRICS_PORT, HOST }: Environment,
@@ -108,7 +108,10 @@ export async function openMetrics(
   return await serveMetrics(app.get(Metrics), METRICS_PORT, HOST);
 }
 
-/** One URL for each resource, and ETags from versions instead of a hash of every answer. Set before Nest makes the router. */
+/**
+ * Creates Express with exact URLs, so that each resource has only one, and without ETags by hash, because ours
+ * come from versions. These settings must be set before Nest creates the router.
+ */
 function createExpress({ TRUST_PROXY }: Environment): Express {
   const app = express()
     .set('case sensitive routing', true)
@@ -116,13 +119,13 @@ function createExpress({ TRUST_PROXY }: Environment): Express {
     .set('etag', false)
     .set('trust proxy', trustedProxies(TRUST_PROXY))
     .disable('x-powered-by');
-  // The routes decide about 304: Express would answer it to `If-None-Match: *` on any of them.
+  // The routes decide about 304. Express would answer it for `If-None-Match: *` on any route.
   Object.defineProperty(app.request, 'fresh', { value: false });
   allowJsonText(app);
   return app;
 }
 
-/** The value in the form that Express takes. */
+/** Converts TRUST_PROXY to the type that Express expects. */
 function trustedProxies(value: string): boolean | number | string {
   if (value === 'true' || value === 'false') return value === 'true';
   return /^\d+$/.test(value) ? Number(value) : value;

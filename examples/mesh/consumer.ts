@@ -1,4 +1,4 @@
-// A consumer: an application without HTTP that hears of every change once it is committed.
+// A consumer: an application without HTTP that receives every change after its commit.
 import 'reflect-metadata';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
@@ -16,7 +16,7 @@ class Reports implements OnApplicationShutdown {
   async follow(servers: string): Promise<void> {
     this.nats = await connect({ servers, maxReconnectAttempts: -1, waitOnFirstConnect: true });
     const { streams, consumers } = await jetstreamManager(this.nats);
-    // The relay of the service makes the stream.
+    // The relay of the service creates the stream.
     while (!(await streams.info(STREAM).catch(() => undefined))) await sleep(100);
     await consumers.add(STREAM, { durable_name: 'reports', ack_policy: AckPolicy.Explicit });
     const reports = await jetstream(this.nats).consumers.get(STREAM, 'reports');
@@ -24,7 +24,7 @@ class Reports implements OnApplicationShutdown {
     for await (const message of await reports.consume()) {
       const { action, after, before } = message.json<Change>();
       console.log(`consumer: ${action} ${(after ?? before)?.name}`);
-      message.ack(); // what is not acknowledged is delivered again
+      message.ack(); // a message that is not acknowledged is delivered again
     }
   }
 

@@ -1,5 +1,5 @@
-// A gateway: an application of its own that reaches the projects by messages and knows nothing of
-// the service but its client.
+// A gateway: a separate application that uses the projects by messages. It depends only on the client of the
+// service.
 import 'reflect-metadata';
 import { Body, Controller, Get, Inject, Module, Post, Query } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';

@@ -1,5 +1,5 @@
-// npm run example:mesh: nats-server, the service, a gateway and a consumer, until Ctrl-C. The service uses
-// DATABASE_URL, or a PostgreSQL of its own in a temporary folder.
+// npm run example:mesh: runs nats-server, the service, a gateway and a consumer until Ctrl-C. The service uses
+// DATABASE_URL, or an embedded PostgreSQL in a temporary folder.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
@@ -9,7 +9,7 @@ import path from 'node:path';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const folder = mkdtempSync(path.join(tmpdir(), 'projects-service-mesh-'));
-chmodSync(folder, 0o755); // under root PostgreSQL runs as another user
+chmodSync(folder, 0o755); // for root, PostgreSQL runs as another user
 const children = [];
 
 process.on('SIGINT', stop).on('SIGTERM', stop);
@@ -39,7 +39,7 @@ async function startAll() {
   curl '${gatewayUrl()}?uses=Go'`);
 }
 
-/** Starts a program and resolves when it has said what it says when it is ready. */
+/** Starts a program and resolves when it has printed that it is ready. */
 async function start(program, args, variables, isReady) {
   const child = spawn(program, args, { cwd: ROOT, env: { ...process.env, ...variables } });
   children.push(child);

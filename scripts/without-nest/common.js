@@ -1,4 +1,4 @@
-// Stands for @nestjs/common in the bundle of the commands (bundle.js): what the decorators of DTO classes use of it.
+// Replaces @nestjs/common in the bundle of the commands (bundle.js): the parts that decorators of DTO classes use.
 
 export function applyDecorators(...decorators) {
   return (...target) => {
@@ -6,7 +6,7 @@ export function applyDecorators(...decorators) {
   };
 }
 
-/** By which @nestjs/mapped-types says that rules are lost: no command may run without them. */
+/** @nestjs/mapped-types logs an error if it loses validation rules. No command may run without them, so it throws. */
 export class Logger {
   error(fault) {
     throw new Error(String(fault));

@@ -1,5 +1,5 @@
-// Stands for @nestjs/swagger in the bundle of the commands (bundle.js): import and export check rows and filters by the
-// rules of the DTO classes, and need no documentation.
+// Replaces @nestjs/swagger in the bundle of the commands (bundle.js): import and export validate rows and filters with
+// the DTO classes, but need no documentation.
 export { OmitType, PartialType, PickType } from '@nestjs/mapped-types';
 
 const undocumented = () => () => undefined;

@@ -4,7 +4,7 @@ import { describeError } from '../db/explain-error.js';
 import { EXPORT_FORMATS } from '../db/entity/row-export.js';
 import { Problem } from '../http/problems/problem.js';
 import { DELIMITER_NAMES } from '../entities/transfer/csv-cells.js';
-import { applyMigrations, plantCatalogue, printStatus } from './database-commands.js';
+import { applyMigrations, seedCatalogue, printStatus } from './database-commands.js';
 import { exportFile, type ExportFileOptions } from './export.js';
 import { importFile, type ImportFileOptions } from './import.js';
 import { KEY_SCOPES, printNewKey } from './key.js';

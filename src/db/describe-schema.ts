@@ -13,11 +13,11 @@ export interface DescribedColumn {
   name: string;
   type: string;
   notNull: boolean;
-  /** What the database fills in, as SQL: `default now()`, `generated always as (…)`. */
+  /** The SQL by which the database fills the column: `default now()`, `generated always as (…)`. */
   filledBy?: string;
 }
 
-/** A constraint or an index: its name, and what it says as SQL. */
+/** The name and the SQL definition of a constraint or an index. */
 export interface NamedSql {
   name: string;
   sql: string;
@@ -29,7 +29,7 @@ export interface DescribedReference extends NamedSql {
   foreignColumns: string[];
 }
 
-/** One table as plain data: names as the database has them, expressions as SQL for people to read. */
+/** One table as plain data, with the names of the database and readable SQL expressions. */
 export interface DescribedTable {
   name: string;
   columns: DescribedColumn[];
@@ -40,7 +40,7 @@ export interface DescribedTable {
   references: DescribedReference[];
 }
 
-/** One table is made from another one, as `derivations.ts` says. */
+/** A table that is derived from another one, from `derivations.ts`. */
 export interface DescribedDerivation {
   from: string;
   to: string;
@@ -49,7 +49,7 @@ export interface DescribedDerivation {
 
 const dialect = new PgDialect();
 
-/** Every table a schema module exports, by name; nothing but the module is read. */
+/** Describes every table that a schema module exports, sorted by name. It does not connect to a database. */
 export function describeSchema(schema: object): DescribedTable[] {
   return Object.values(schema)
     .filter((value): value is PgTable => is(value, PgTable))
@@ -108,7 +108,7 @@ function describeIndex({ config }: Index): NamedSql {
 
 function indexKey({ name, indexConfig }: IndexedColumn): string {
   const { opClass, order, nulls } = indexConfig;
-  // drizzle states the order always; it is news only where it is not PostgreSQL's own, asc nulls last.
+  // Drizzle always states the order. It is shown only if it differs from the default, asc nulls last.
   const usual = order !== 'desc' && nulls !== 'first';
   return [name, opClass, usual ? undefined : `${order} nulls ${nulls}`].filter(Boolean).join(' ');
 }
@@ -136,10 +136,10 @@ function namesOf(columns: PgColumn[]): string[] {
   return columns.map((column) => column.name);
 }
 
-// A string literal, kept as it is, or a column with whatever qualifies it, of which the name is kept.
+// Matches a string literal, which is kept, or a qualified column, of which only the name is kept.
 const LITERAL_OR_COLUMN = /('(?:[^']|'')*')|(?:"[^"]+"\.)*"([a-z_][a-z0-9_]*)"/g;
 
-/** SQL without parameters, and without the quotes and table names that say nothing inside one table. */
+/** Renders SQL without parameters, and without quotes and table names, which are redundant inside one table. */
 function read(expression: unknown): string {
   return dialect
     .sqlToQuery(sql`${expression}`.inlineParams())

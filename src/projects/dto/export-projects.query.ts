@@ -1,7 +1,7 @@
 import { exportQueryOf } from '../../entities/transfer/export.query.js';
 import { ListProjectsQuery } from './list-projects.query.js';
 
-/** The filters and the order of the list. */
+/** The query parameters of an export: the filters and the sort of the list, and the format. */
 export const ExportProjectsQuery = exportQueryOf(ListProjectsQuery, [
   'limit',
   'after',

@@ -14,7 +14,7 @@ import {
 } from './project-list-filters.js';
 import type { ProjectListQuery } from './project-list-query.js';
 
-/** What selects and orders; the rest of a list's query is about pages. */
+/** The filters and the sort of a list's query, without paging. */
 export type ExportQuery = Omit<ProjectListQuery, 'limit' | 'after' | 'fields' | 'count'>;
 
 /** Writes all projects that the query selects to a file, as `exportRows` describes it. */

@@ -93,7 +93,7 @@ export function createProjectsFactory(db: Db) {
     /** Writes all projects that the query selects to a file; resolves with their number. */
     exportProjects: (query: ExportQuery, options: ExportOptions) =>
       exportProjects(db, query, options),
-    /** As `writeProjects` in project-batch.ts describes it. */
+    /** See `writeProjects` in project-batch.ts. */
     writeProjects: (operations: ProjectOperation[], by?: Author) =>
       writeProjects(db, operations, by),
   };
