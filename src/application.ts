@@ -71,7 +71,7 @@ async function serveMessages(app: NestExpressApplication, environment: Environme
   await attachMessages(app, { address, queue: 'projects', maxBytes, observers });
 }
 
-/** Another method goes on, and finds no route. */
+/** Answers GET and HEAD of /metrics. Other methods continue and find no route. */
 function metricsAt(metrics: Metrics): RequestHandler {
   const answer = metricsEndpoint(metrics);
   return (req, res, next) => {

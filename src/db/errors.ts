@@ -121,7 +121,7 @@ const BY_CODE: Record<string, readonly [DataErrorCode, string]> = {
   ENETUNREACH: UNAVAILABLE,
   NO_TLS: UNAVAILABLE,
   NOT_POSTGRESQL: UNAVAILABLE,
-  ENOENT: UNAVAILABLE, // a Unix socket that is not there
+  ENOENT: UNAVAILABLE, // a Unix socket that does not exist
 };
 
 /** SQLSTATE classes whose codes all mean the same to a caller. */

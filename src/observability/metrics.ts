@@ -48,7 +48,7 @@ export class Metrics implements OnApplicationShutdown {
       'Time from a message to its answer.',
       ['pattern', 'status'],
     );
-    this.#statements = this.#histogram('db_statement_seconds', 'Time of a statement.', [
+    this.#statements = this.#histogram('db_statement_seconds', 'Duration of a statement.', [
       'operation',
     ]);
     this.#acquires = this.#histogram(
