@@ -1,4 +1,4 @@
-// npm run bench:rivals: the service beside what a user would have instead, on the plain table (catalogue.js) in the same
+// npm run bench:rivals -- [--only POST]: the service beside what a user would have instead, on the plain table (catalogue.js) in the same
 // PostgreSQL: bare node:http, Express with pg, and naive Nest with drizzle. The time to the first 200, and requests a
 // second. The server under load has the first core, load and database the others; rounds go in turn.
 import { execFileSync } from 'node:child_process';
@@ -23,6 +23,7 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '2' },
     connections: { type: 'string', default: '32' },
     node: { type: 'string', multiple: true, default: [] },
+    only: { type: 'string', multiple: true, default: [''] },
     write: { type: 'boolean', default: false },
   },
 });
@@ -109,7 +110,8 @@ async function measureRates(node) {
   const servers = [];
   for (const who of Object.keys(RIVALS)) servers.push([who, await start(node, who)]);
   try {
-    const results = SCENARIOS.map((scenario) => ({ scenario, rates: {} }));
+    const asked = SCENARIOS.filter(({ name }) => options.only.some((part) => name.includes(part)));
+    const results = asked.map((scenario) => ({ scenario, rates: {} }));
     for (const { scenario, rates } of results) {
       for (let round = 0; round <= Number(options.rounds); round++) {
         for (const [who, { port }] of servers) {
