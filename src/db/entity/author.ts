@@ -16,6 +16,12 @@ export const WRITE_AUTHOR = {
   author: sql`set_write_author(${sql.placeholder('actor')}, ${sql.placeholder('requestId')})`,
 };
 
+/**
+ * The same for a statement that inserts several rows, each with an author of its own: the placeholder
+ * `authors` is a JSON object of authors by the ids of the rows. A subquery, so that it runs once.
+ */
+export const WRITE_AUTHORS = sql`(select set_config('audit.write_authors', ${sql.placeholder('authors')}, true))`;
+
 export function authorValues({ actor, requestId }: Author) {
   return { actor: actor ?? null, requestId: requestId ?? null };
 }

@@ -34,6 +34,8 @@ export interface Entity<Row extends EntityRow = EntityRow, Values extends object
   readonly filters: FilterTable;
   /** Whether a value, or several of them together, may be in one row only. */
   readonly hasUniqueValues: boolean;
+  /** Triggers of its own on INSERT; undefined: each row is inserted by a statement of its own (batched-inserts.ts). */
+  readonly insertTriggers?: readonly string[];
   /** The values as they are stored. Throws `invalid_value` for those that cannot be. */
   readonly normalize: <T extends Partial<Values>>(values: T) => T;
   /** For the compiler only: the types of a row and of what clients write. */
@@ -53,6 +55,12 @@ interface EntityOptions<T extends EntityTable, W extends string, H extends strin
   sorts?: readonly (keyof T['$inferSelect'] & string)[];
   /** Beside those on `createdAt` and `updatedAt`, which every entity has. */
   filters?: FilterTable;
+  /**
+   * Rows that are created at the same moment, on the pool, are inserted by one statement, as long as the
+   * table has no other triggers on INSERT than these and those of `track_changes`. For a table whose ids are
+   * `gen_random_uuid()`, without unique values. Default: each row by a statement of its own.
+   */
+  insertTriggers?: readonly string[];
   /** How values are stored; default: texts in Unicode normalization form C. */
   normalize?: <V extends Partial<Pick<T['$inferInsert'], W & keyof T['$inferInsert']>>>(
     values: V,
@@ -68,7 +76,7 @@ export function defineEntity<
   options: EntityOptions<T, W, H>,
 ): Entity<Omit<T['$inferSelect'], H> & EntityRow, Required<Pick<T['$inferInsert'], W>>> {
   const { name, table, written, hidden = [], sorts = [], filters = {} } = options;
-  const { kinds = {}, normalize = normalizeTexts } = options;
+  const { kinds = {}, normalize = normalizeTexts, insertTriggers } = options;
   const columns = Object.entries(getTableColumns(table)).filter(
     ([column]) => !(hidden as readonly string[]).includes(column),
   );
@@ -85,6 +93,7 @@ export function defineEntity<
     },
     normalize,
     hasUniqueValues: hasUniqueValues(table),
+    insertTriggers,
     sorts: ['createdAt', 'updatedAt', ...sorts],
     filters: {
       ...filters,

@@ -1,10 +1,13 @@
-import { and, eq, not, type SQL, sql } from 'drizzle-orm';
+import { and, eq, is, not, type SQL, sql } from 'drizzle-orm';
+import { PgTransaction } from 'drizzle-orm/pg-core';
 import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
 import { type Author, authorValues, WRITE_AUTHOR } from './author.js';
-import { batchedRead } from '../query/batched-read.js';
+import { batched } from '../query/batched.js';
 import { statementCache, prepareOnce, withPlainRows } from '../query/prepared.js';
 import { retryStatement } from '../transaction.js';
+import { placeholders } from './placeholders.js';
+import { createInBatches, type NewRow } from './batched-inserts.js';
 import { checkedId } from './checked-id.js';
 import type { Entity, EntityRow } from './entity.js';
 import { firstVersion, WAS_INSERTED } from './first-version.js';
@@ -65,7 +68,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     return new Map(rows.map((row) => [row.id, row]));
   }
 
-  const readById = batchedRead(read);
+  const readById = batched(read);
 
   /** Throws `not_found`. */
   async function get(id: string): Promise<Row> {
@@ -80,10 +83,19 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
       .prepare(`${entity.name} insert`),
   );
 
+  async function createOne({ values, by }: NewRow<Values>): Promise<Row> {
+    const [row] = await insert().execute({ ...values, ...authorValues(by) });
+    return row as unknown as Row;
+  }
+
+  const createAny =
+    entity.insertTriggers && !is(db, PgTransaction)
+      ? createInBatches(db, entity, createOne)
+      : createOne;
+
   /** Throws `already_exists` where a unique column has the value already. */
   async function create(values: Values, by: Author = {}): Promise<Row> {
-    const [row] = await insert().execute({ ...normalize(values), ...authorValues(by) });
-    return row as unknown as Row;
+    return await createAny({ values: normalize(values), by });
   }
 
   /**
@@ -173,13 +185,6 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
   }
 
   return { get, getMany, create, put, update, remove };
-}
-
-/** Placeholders for the values of columns, each with the column's own encoding. */
-function placeholders({ columns }: Entity, names: readonly string[]): Record<string, SQL> {
-  return Object.fromEntries(
-    names.map((name) => [name, sql`${sql.param(sql.placeholder(name), columns[name])}`]),
-  );
 }
 
 /** Writes of one shape are one statement. */

@@ -346,12 +346,15 @@ DECLARE
     DECLARE
       actor text := [own].changes_author('actor');
       request text := [own].changes_author('request_id');
+      -- Of each row, by its id, where a statement inserts rows of several authors.
+      authors jsonb := nullif(current_setting('audit.write_authors', true), '');
     BEGIN
       INSERT INTO [own].changes (change_set, entity, entity_id, version, action, after, actor, request_id)
         SELECT coalesce([own].changes_known_set('[setting]'), 0), [entity], added.id,
           CASE WHEN [own].changes_may_follow(last.version, last.action, last.before, added.version, [own].[document](added))
             THEN added.version ELSE [own].changes_refuse_version([entity], added.id, last.version) END,
-          'created', [own].[document](added), actor, request
+          'created', [own].[document](added),
+          coalesce(authors -> added.id::text ->> 'actor', actor), coalesce(authors -> added.id::text ->> 'requestId', request)
         FROM added LEFT JOIN LATERAL (
           SELECT version, action, before FROM [own].changes
           WHERE entity_id = added.id AND entity = [entity] ORDER BY sequence DESC LIMIT 1
@@ -510,12 +513,10 @@ $$;
 --> statement-breakpoint
 -- functions/set_write_author.sql
 -- Sets the author of one write, in its RETURNING clause, which runs before the triggers that record the
--- history. What is null falls back to set_audit_context.
-CREATE OR REPLACE FUNCTION set_write_author(actor text, request_id text) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM set_config('audit.write_actor', coalesce(actor, ''), true),
-    set_config('audit.write_request_id', coalesce(request_id, ''), true);
-END
+-- history. What is null falls back to set_audit_context. It is inlined, so it sets no search path.
+CREATE OR REPLACE FUNCTION set_write_author(actor text, request_id text) RETURNS text LANGUAGE sql VOLATILE AS $$
+  SELECT set_config('audit.write_actor', coalesce(actor, ''), true)
+    || set_config('audit.write_request_id', coalesce(request_id, ''), true)
 $$;
 --> statement-breakpoint
 -- functions/set_audit_context.sql

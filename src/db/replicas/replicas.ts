@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm';
 import { connectBeside, type Db, poolStats, type TDatabaseConfig } from '../connection.js';
 import type { PoolStats } from '../driver/pool.js';
 import { asDataError, DataError, type DataErrorCode } from '../errors.js';
-import { batchedRead } from '../query/batched-read.js';
+import { batched } from '../query/batched.js';
 import { PositionLog } from './position-log.js';
 import { LOOK_TIMEOUT_MS, Replica } from './replica.js';
 import {
@@ -107,7 +107,7 @@ class ReplicaSet implements Replicas {
   readonly #log = new PositionLog();
   readonly #watcher;
   readonly #watching = new AbortController();
-  readonly #position = batchedRead(async () => new Map([['', await this.#readPosition()]]));
+  readonly #position = batched(async () => new Map([['', await this.#readPosition()]]));
   #cluster: string | undefined;
   #lookedAt = 0;
 

@@ -42,6 +42,7 @@ export const PROJECT = defineEntity({
   kinds: PROJECT_VALUES,
   hidden: ['search'],
   sorts: ['name'],
+  insertTriggers: ['projects_facets_add'],
   normalize: normalized,
 });
 

@@ -1,9 +1,9 @@
-import { batchedRead } from '../src/db/query/batched-read.js';
+import { batched } from '../src/db/query/batched.js';
 
 /** A read that notes each statement and ends it when told to. */
 function aRead() {
   const statements: { keys: string[]; end(): void; fail(error: Error): void }[] = [];
-  const read = batchedRead<string>((keys) => {
+  const read = batched<string, string>((keys) => {
     return new Promise((resolve, reject) => {
       const found = new Map(
         keys.filter((key) => key !== 'missing').map((key) => [key, `of ${key}`]),
@@ -16,7 +16,7 @@ function aRead() {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-describe('batchedRead', () => {
+describe('batched', () => {
   it('reads what is asked for in one turn of the event loop by one statement, each key once', async () => {
     const { read, statements } = aRead();
     const reading = Promise.all(['a', 'b', 'a', 'missing'].map(read));
