@@ -68,7 +68,8 @@ function collected(body: Readable, maxBytes: number): Promise<Buffer> {
     });
     body.once('end', () => resolve(bytes.subarray(0, length)));
     body.once('error', (error) => reject(error instanceof Problem ? error : notPacked()));
-    body.once('close', () => reject(cutShort()));
+    // Every body closes, and an error with its stack is dear.
+    body.once('close', () => body.readableEnded || reject(cutShort()));
   });
 }
 
