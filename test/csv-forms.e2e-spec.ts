@@ -69,6 +69,19 @@ describe('a CSV file', () => {
     });
   });
 
+  it.each(['', BOM])(
+    'with a carriage return alone at each line end is refused by name',
+    async (bom) => {
+      for (const file of ['name,description,technologies\ra,b,[]\r', '"name","x"\r"a","b"\r']) {
+        const { status, body } = await importFile('', CSV, bom + file);
+        expect(status).toBe(400);
+        expect(body.errors).toEqual([
+          { line: 1, path: '', message: expect.stringContaining('carriage return alone') },
+        ]);
+      }
+    },
+  );
+
   it('begins with a byte order mark on request, and is imported again', async () => {
     await importFile('', NDJSON, LINE);
     const plain = await exportFile('?format=csv');

@@ -14,7 +14,7 @@ DECLARE
 BEGIN
   IF octet_length(folded) <> char_length(folded) THEN
     query := regexp_replace(query::text,
-      '(''[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]'')',
+      '(''[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff]'')',
       '\1:*', 'g')::tsquery;
   END IF;
   FOR word_sought IN SELECT typo_words(regexp_replace(folded, '-?"[^"]*"|-\S+', ' ', 'g')) LOOP

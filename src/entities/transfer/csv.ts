@@ -45,6 +45,8 @@ export async function* readCsv(
   if (!header) throw wrongColumns(file, missingOf(file));
 }
 
+const LONE_CR =
+  'its lines end with a carriage return alone ("CSV (Macintosh)" in Excel): save it as "CSV UTF-8", or with line feeds';
 const SEPARATOR = /^sep=([,;\t])$/i;
 
 /** The one that `sep=` names, or else the one that gives most of the columns. */
@@ -58,6 +60,7 @@ function delimiterOf(file: EntityFile, firstRow: string): Delimiter {
 }
 
 function columnsOf(file: EntityFile, { bytes, fault }: FileRecord, delimiter: Delimiter): string[] {
+  if (bytes.includes('\r')) throw wrongColumns(file, [{ path: '', message: LONE_CR }]);
   const cells = fault === undefined ? cellsOf(bytes.toString(), delimiter) : { fault };
   if (!Array.isArray(cells)) throw wrongColumns(file, [{ path: '', message: cells.fault }]);
   const names = withoutLast(cells, 0);

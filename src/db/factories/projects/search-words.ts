@@ -7,7 +7,7 @@ const ONE_WORD = /^[\p{L}\p{M}\p{N}]+$/u;
 const ACCENTS = /[\u0300-\u036f]/g;
 /** Matches letters of a script without spaces, the same as functions/before-tables/search_grams.sql. */
 const SPACELESS =
-  /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u{20000}-\u{3ffff}]+/gu;
+  /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\u{20000}-\u{3ffff}]+/gu;
 
 interface Term {
   isExcluded: boolean;
