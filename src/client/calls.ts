@@ -4,31 +4,31 @@ import { ProjectsClientError } from './projects-client-error.js';
 import type { Operation, Reply, RequestMeta, Requests, Transport } from './transport.js';
 
 export interface CallOptions {
-  /** For this call, in place of the client's. */
+  /** The timeout of this call, instead of that of the client. */
   timeoutMs?: number;
-  /** Ends the call early. It rejects with the reason of the signal. */
+  /** Aborts the call, which then rejects with the reason of the signal. */
   signal?: AbortSignal;
-  /** Stands in the log and the history of the service as `X-Request-Id`. */
+  /** The request id for the log and the history of the service. */
   requestId?: string;
   /** W3C Trace Context. */
   traceparent?: string;
   /**
-   * For reads: the answer contains the write that gave this token, and all before it. The client sends the
-   * token of its own writes by itself; this one is for a write of another client.
+   * For reads: the answer contains the write that returned this token, and all earlier ones. The client sends the
+   * token of its own writes automatically; this option is for a write of another client.
    */
   consistencyToken?: string;
 }
 
 export interface CallSettings {
-  /** The longest time of a call with all its retries, in milliseconds; default 10,000. */
+  /** The maximum time of a call with all its retries; default 10,000. */
   timeoutMs?: number;
-  /** How often a call that failed is sent again where that is safe; default 2. */
+  /** The maximum number of retries of a failed call, if a retry is safe; default 2. */
   retries?: number;
-  /** The pause before it is sent again for the first time, doubled each time; default 100. */
+  /** The pause before the first retry, doubled for each further one; default 100. */
   retryPauseMs?: number;
 }
 
-/** An answer with one of these codes says that nothing was done. */
+/** An answer with one of these codes means that nothing was written. */
 const NOTHING_DONE = new Set([
   'unreachable',
   'conflict',
@@ -38,7 +38,7 @@ const NOTHING_DONE = new Set([
   'authentication_unavailable',
   'not_ready',
 ]);
-/** Whether something was done is not known. */
+/** With these codes it is unknown whether something was written. */
 const UNKNOWN = new Set([
   'database_unavailable',
   'connection_lost',
@@ -55,14 +55,14 @@ export const READS: ReadonlySet<Operation> = new Set<Operation>([
   'changes',
   'technologies',
 ]);
-/** These take an Idempotency-Key, and always get one: sent again they are done once. */
+/** Operations that always get an Idempotency-Key, so that a retry does not execute them twice. */
 const KEYED = new Set<Operation>(['create', 'batch']);
 const FIRST_PAUSE_MS = 100;
 
 /**
- * Sends a request until it is answered, the time is over, or sending it again would not be safe.
- * Reads and what has an Idempotency-Key are sent again after any passing failure; another write only
- * when it is known that nothing was done.
+ * Sends a request until it is answered, the time is over, or a retry would not be safe. Reads and requests with
+ * an Idempotency-Key are retried after any temporary failure, other writes only if it is known that nothing was
+ * written.
  */
 export async function call<O extends Operation>(
   transport: Transport,
@@ -95,12 +95,12 @@ export async function call<O extends Operation>(
 function isSafe(operation: Operation, error: unknown): boolean {
   if (!(error instanceof ProjectsClientError)) return false;
   if (NOTHING_DONE.has(error.code)) return true;
-  // Without a problem in its body it is the answer of a gateway.
+  // If its body is not a problem, it is the answer of a gateway.
   const isGateway = error.code === 'invalid_answer' && GATEWAY.has(error.status);
   return (UNKNOWN.has(error.code) || isGateway) && (READS.has(operation) || KEYED.has(operation));
 }
 
-/** With jitter, so that clients that failed together do not come back together. */
+/** Returns the pause with jitter, so that clients that failed together do not retry together. */
 function pauseOf(mostMs: number, error: unknown): number {
   const { retryAfterMs = 0 } = error as ProjectsClientError;
   return retryAfterMs + mostMs * (0.5 + Math.random() / 2);

@@ -1,9 +1,9 @@
 import { call, type CallOptions, type CallSettings, READS } from './calls.js';
 import type { Operation, Reply, RequestMeta, Requests, Transport } from './transport.js';
 
-/** The calls of one client, whose reads see the writes of the same client. */
+/** The calls of one client. Its reads see its own writes. */
 export interface ConsistentCalls {
-  /** The token of all writes that were acknowledged by now; undefined where the service has no replicas. */
+  /** The token of all acknowledged writes; undefined if the service has no replicas. */
   readonly token: string | undefined;
   readonly send: <O extends Operation>(
     operation: O,
@@ -12,7 +12,7 @@ export interface ConsistentCalls {
   ) => Promise<Reply>;
 }
 
-/** Keeps the token of the writes, and sends it with the reads behind them. */
+/** Stores the token of the writes and sends it with later reads. */
 export function consistentCalls(
   transport: Transport,
   settings: CallSettings,
@@ -38,15 +38,15 @@ export function consistentCalls(
 }
 
 /**
- * The token of a write that was sent when another was known covers that one, even if its position is
- * lower: after a restore positions begin again, and a service that could not read one answers the
- * highest there is. Of writes at the same time the later position counts.
+ * The latest consistency token. If a write was sent when a token was already known, its token replaces that one,
+ * even if its position is lower: after a restore positions start again, and a service that cannot read its
+ * position answers the highest one. Among concurrent writes the later position counts.
  */
 class KeptToken {
-  /** Counts the tokens that came. */
+  /** The number of received tokens. */
   now = 0;
   #since = 0;
-  /** The latest of those that came since, of writes sent before. */
+  /** The latest token of the writes that were sent before the current token was known. */
   #beside: string | undefined;
 
   constructor(public token: string | undefined) {}
@@ -64,7 +64,7 @@ class KeptToken {
   }
 }
 
-/** The later of two positions. A text that is no token wins, so that the service refuses it by name. */
+/** Returns the later of two positions. A text that is not a token wins, so that the service refuses it. */
 function later(one: string | undefined, other: string | undefined): string | undefined {
   if (one === undefined || other === undefined) return one ?? other;
   const [a, b] = [partsOf(one), partsOf(other)];
@@ -73,7 +73,7 @@ function later(one: string | undefined, other: string | undefined): string | und
   return differing < 0 || a[differing]! > b[differing]! ? one : other;
 }
 
-/** Timeline, and the two halves of the LSN: `1-16/B374D848`. */
+/** Parses the timeline and the two halves of the LSN: `1-16/B374D848`. */
 function partsOf(token: string): number[] | undefined {
   const [, ...parts] = /^([0-9A-F]{1,8})-([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/.exec(token) ?? [];
   return parts.length === 3 ? parts.map((part) => parseInt(part, 16)) : undefined;

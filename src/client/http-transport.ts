@@ -6,9 +6,9 @@ import type { Operation, Reply, RequestMeta, Requests, Transport } from './trans
 export interface HttpTransportOptions {
   /** The URL of the API, such as `http://127.0.0.1:3000/api`. */
   url: string;
-  /** An API key, or what gives a token that is valid at the moment. It is asked for each request. */
+  /** An API key, or a function that returns a valid token. It is called for each request. */
   token?: string | (() => string | Promise<string>);
-  /** Default: Node's own. */
+  /** The fetch function; default: that of Node. */
   fetch?: (request: Request) => Promise<Response>;
 }
 
@@ -21,7 +21,7 @@ type Answer = { data?: unknown; error?: unknown; response: Response };
 type Init = { headers: Record<string, string>; signal: AbortSignal };
 
 const MERGE_PATCH = 'application/merge-patch+json';
-/** Of sockets that could not be opened: nothing was sent. */
+/** The error codes of a socket that could not be opened, so that nothing was sent. */
 const NOT_SENT = new Set([
   ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'],
   'UND_ERR_CONNECT_TIMEOUT',
@@ -110,7 +110,7 @@ function retryAfterOf(headers: Headers): number | undefined {
   return Number.isFinite(seconds) ? seconds * 1000 : undefined;
 }
 
-/** What `fetch` rejects with, which names the failure of the socket in its cause. */
+/** Converts an error of `fetch`, whose cause is the failure of the socket. */
 function connectionError(error: unknown): ProjectsClientError {
   const { code } = ((error as Error).cause ?? {}) as { code?: string };
   if (error instanceof SyntaxError) {

@@ -6,13 +6,13 @@ import { createProjectsClient, PROJECTS_CLIENT, type ProjectsClient } from './pr
 import type { Transport } from './transport.js';
 
 export interface LocalOptions {
-  /** Who writes, for the history, and the owner of Idempotency-Keys; default nobody. */
+  /** The author of writes in the history, and the owner of Idempotency-Keys; default: none. */
   actor?: string;
   /** The name of the database in DatabaseModule; default its default one. */
   database?: string;
 }
 
-/** One way to the service. */
+/** The options of a client: exactly one transport. */
 export type ProjectsClientOptions = CallSettings & {
   /** Other modules may inject the client without importing this one; default true. */
   isGlobal?: boolean;
@@ -23,8 +23,8 @@ export type ProjectsClientOptions = CallSettings & {
   );
 
 /**
- * Gives a ProjectsClient as `PROJECTS_CLIENT`: in this process, over HTTP or over messages. Only
- * `local` loads the service itself; it needs DatabaseModule in the application.
+ * Provides a ProjectsClient as `PROJECTS_CLIENT`: in this process, over HTTP or over messages. Only `local` loads
+ * the service itself; it needs DatabaseModule in the application.
  */
 @Module({})
 export class ProjectsClientModule implements OnApplicationShutdown {

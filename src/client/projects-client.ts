@@ -24,16 +24,16 @@ import type {
 export const PROJECTS_CLIENT = Symbol.for('projects-service PROJECTS_CLIENT');
 
 export interface WriteOptions extends CallOptions {
-  /** Write only if the project is at one of these ETags, or with `*` if it exists; else `version_mismatch`. */
+  /** Write only if the project has one of these ETags, or, with `*`, if it exists; otherwise `version_mismatch`. */
   ifMatch?: string;
-  /** Write only if the project is at none of these ETags, or with `*` if it does not exist. */
+  /** Write only if the project has none of these ETags, or, with `*`, if it does not exist. */
   ifNoneMatch?: string;
 }
 
 export interface KeyedOptions extends CallOptions {
   /**
-   * The name of this write: sent again under it, even days apart or by another process, it is done
-   * once. Without one the client makes a key for each call, so that its own retries are safe.
+   * The key of this write. A write that is sent again with the same key, even by another process, is executed only
+   * once while the service keeps the key (24 hours). Without it the client creates a key for each call, so that its own retries are safe.
    */
   idempotencyKey?: string;
 }
@@ -43,37 +43,37 @@ export interface GetOptions extends CallOptions {
 }
 
 /**
- * The operations of the service, the same in process, over HTTP and over messages. Each rejects with
- * a ProjectsClientError.
+ * The operations of the service, the same in process, over HTTP and over messages. Each rejects with a
+ * ProjectsClientError.
  *
- * Reads see every write that this client was answered before, over read replicas too.
+ * Reads see every write that was answered to this client before, also if they run on read replicas.
  */
 export interface ProjectsClient {
   /**
-   * The token of the writes of this client, for another client that has to see them. Undefined before
-   * the first write, and where the service has no replicas.
+   * The token of the writes of this client, for another client that must see them. Undefined before the first
+   * write, and if the service has no replicas.
    */
   readonly consistencyToken: string | undefined;
   /**
-   * A client over the same connections, with a token of its own: its reads see its own writes, and
-   * what `consistencyToken` names. Use one for each caller where many share a client, so that the
-   * writes of one send no reads of the others to the primary.
+   * Returns a client on the same connections with its own token: its reads see its own writes and the writes of
+   * `consistencyToken`. Use one for each caller if many callers share a client, so that the writes of one do not
+   * send the reads of the others to the primary.
    */
   session(consistencyToken?: string): ProjectsClient;
   list(query?: ListQuery, options?: CallOptions): Promise<Page<Partial<Project>, ListMeta>>;
-  /** Every project of every page. Follow it to the end, or leave the loop early. */
+  /** Iterates over the projects of all pages. The loop may be left early. */
   listAll(query?: ListQuery, options?: CallOptions): AsyncIterable<Partial<Project>>;
   get(id: string, options?: GetOptions): Promise<StoredProject>;
-  /** Resolves with undefined when the project is still at the ETag. */
+  /** Resolves with undefined if the project still has the ETag. */
   getIfChanged(id: string, etag: string, options?: CallOptions): Promise<StoredProject | undefined>;
-  /** Those of these projects that exist, in the order of the ids; at most 200 ids. */
+  /** Returns the existing projects with these ids, in the order of the ids; at most 200 ids. */
   getMany(
     ids: string[],
     query?: Pick<ListQuery, 'fields'>,
     options?: CallOptions,
   ): Promise<Partial<Project>[]>;
   create(values: ProjectInput, options?: KeyedOptions): Promise<StoredProject>;
-  /** Replaces the project, or creates it under this id. */
+  /** Replaces the project, or creates it with this id. */
   put(
     id: string,
     values: ProjectInput,
@@ -81,23 +81,23 @@ export interface ProjectsClient {
   ): Promise<StoredProject & { created: boolean }>;
   /** Changes the given fields. */
   patch(id: string, values: ProjectPatch, options?: WriteOptions): Promise<StoredProject>;
-  /** Removes the project and resolves with what it was. */
+  /** Removes the project and resolves with its last state. */
   delete(id: string, options?: WriteOptions): Promise<Project>;
-  /** Does all operations in one transaction, or none. */
+  /** Executes all operations in one transaction, or none. */
   batch(operations: ProjectOperation[], options?: KeyedOptions): Promise<OperationResult[]>;
-  /** The versions of a project, the last one first. */
+  /** Returns the versions of a project, the latest first. */
   history(id: string, query?: HistoryQuery, options?: CallOptions): Promise<Page<HistoryEntry>>;
   historyAll(id: string, query?: HistoryQuery, options?: CallOptions): AsyncIterable<HistoryEntry>;
-  /** A page of the change feed. `meta.nextCursor` continues from there, now or days later. */
+  /** Returns a page of the change feed. Continue with `meta.nextCursor`, immediately or days later. */
   changes(query?: ChangesQuery, options?: CallOptions): Promise<Page<Change, FeedMeta>>;
-  /** Every change up to the end of the feed as it is when the last page is read. */
+  /** Iterates over all changes up to the end of the feed. */
   changesAll(query?: ChangesQuery, options?: CallOptions): AsyncIterable<Change>;
   technologies(query?: TechnologiesQuery, options?: CallOptions): Promise<Technology[]>;
-  /** Closes the connections, of its sessions too. On a session it does nothing. */
+  /** Closes the connections, which its sessions share. On a session it does nothing. */
   close(): Promise<void>;
 }
 
-/** A ProjectsClient over any transport. */
+/** Creates a ProjectsClient on any transport. */
 export function createProjectsClient(
   transport: Transport,
   settings: CallSettings = {},
@@ -128,7 +128,8 @@ function sessionOf(
     session: (other) =>
       sessionOf(transport, settings, { token: other, close: () => Promise.resolve() }),
     list: (query = {}, options) => page('list', { query }, options),
-    listAll: (query = {}, options) => walk((after) => client.list({ ...query, ...after }, options)),
+    listAll: (query = {}, options) =>
+      itemsOfPages((after) => client.list({ ...query, ...after }, options)),
     get: (id, options) => stored('get', { id }, options),
     getIfChanged: async (id, etag, options) => {
       const reply = await send('get', { id }, { ...options, ifNoneMatch: etag });
@@ -149,10 +150,10 @@ function sessionOf(
       (await data('batch', { body: { operations } }, options)) as OperationResult[],
     history: (id, query = {}, options) => page('history', { id, query }, options),
     historyAll: (id, query = {}, options) =>
-      walk((after) => client.history(id, { ...query, ...after }, options)),
+      itemsOfPages((after) => client.history(id, { ...query, ...after }, options)),
     changes: (query = {}, options) => page('changes', { query }, options),
     changesAll: (query = {}, options) =>
-      walk((after) => client.changes({ ...query, ...after }, options)),
+      itemsOfPages((after) => client.changes({ ...query, ...after }, options)),
     technologies: async (query = {}, options) =>
       (await data('technologies', { query }, options)) as Technology[],
     close,
@@ -170,8 +171,8 @@ interface Walkable<Item> {
   meta: { nextCursor: string | null; hasMore: boolean };
 }
 
-/** The items of all pages, each page read when the one before is used up. */
-async function* walk<Item>(
+/** Iterates over the items of all pages. A page is read when the previous one is consumed. */
+async function* itemsOfPages<Item>(
   read: (after: { after?: string }) => Promise<Walkable<Item>>,
 ): AsyncGenerator<Item> {
   let page = await read({});

@@ -12,7 +12,7 @@ interface OfOne {
   id: string;
 }
 
-/** Every operation of the service but files and streams, and what each takes. */
+/** The operations of the service, except files and streams, with their parameters. */
 export interface Requests {
   list: { query: ListQuery & { id?: string[] } };
   get: OfOne;
@@ -28,7 +28,7 @@ export interface Requests {
 
 export type Operation = keyof Requests;
 
-/** What goes with a request: over HTTP its headers, over messages the field `meta`. */
+/** The metadata of a request: its headers over HTTP, and the field `meta` over messages. */
 export interface RequestMeta {
   /** An API key or a bearer token. */
   token?: string;
@@ -37,7 +37,7 @@ export interface RequestMeta {
   idempotencyKey?: string;
   ifMatch?: string;
   ifNoneMatch?: string;
-  /** A read sees the write that answered this token, and all before it. */
+  /** A read sees the write that returned this token, and all earlier ones. */
   consistencyToken?: string;
 }
 
@@ -47,13 +47,13 @@ export interface Reply {
   data?: unknown;
   meta?: unknown;
   etag?: string;
-  /** It repeats the first answer to this Idempotency-Key. */
+  /** True if it is the stored answer to an earlier request with this Idempotency-Key. */
   replayed?: boolean;
-  /** Of a write, where the service has read replicas: a position behind its commit. */
+  /** The token of a write, if the service has read replicas. */
   consistencyToken?: string;
 }
 
-/** One way to the service. A call that is aborted rejects soon, in any way. */
+/** A connection to the service. An aborted call rejects soon, with any error. */
 export interface Transport {
   call<O extends Operation>(
     operation: O,

@@ -16,27 +16,27 @@ import {
 } from 'drizzle-orm/pg-core';
 import { momentOf } from './driver/text-format.js';
 
-/** What one project may hold. The table's constraints, the DTOs and the OpenAPI document follow from it. */
+/** The limits of one project. The table's constraints, the DTOs and the OpenAPI document use them. */
 export const PROJECT_LIMITS = {
   nameLength: 255,
   descriptionLength: 20_000,
   technologies: 100,
   technologyLength: 100,
-  /** What the column holds. */
+  /** The maximum of the column's type. */
   version: 2 ** 31 - 1,
 } as const;
 
 /**
- * A moment to the millisecond, as text in ISO 8601, UTC: `2026-01-31T12:00:00.000Z`. No more digits,
- * or what makes a `Date` of it would cut them; and no `Date` here, which takes longer to read and to
- * write than all else of a row (docs/performance.md, "Rows").
+ * A timestamp with milliseconds, as text in ISO 8601, UTC: `2026-01-31T12:00:00.000Z`. It has no more digits,
+ * because a JavaScript `Date` would truncate them. It is not a `Date`, which takes longer to read and to
+ * write than the rest of a row (docs/performance.md, "Rows").
  */
 const moment = customType<{ data: string; driverData: string }>({
   dataType: () => 'timestamp (3) with time zone',
   fromDriver: momentOf,
 });
 
-/** The `created_at` and `updated_at` columns of every table. The trigger `touch_row` keeps both (functions/touch_row.sql). */
+/** The columns `created_at` and `updated_at` of every entity. The trigger `touch_row` sets them (functions/touch_row.sql). */
 export function createTimestamps() {
   return {
     createdAt: moment('created_at')
@@ -48,12 +48,12 @@ export function createTimestamps() {
   };
 }
 
-/** The condition of a check that a column holds one of these names. */
+/** Returns the condition of a check constraint: the column has one of these names. */
 export function isOneOf(column: SQLWrapper, names: readonly string[]) {
   return sql`${column} in (${sql.raw(names.map((name) => `'${name}'`).join(', '))})`;
 }
 
-/** What full-text search reads of a row; it is matched in the database and never answered. */
+/** The column for full-text search. It is matched in the database and never answered. */
 const tsvector = customType<{ data: string }>({ dataType: () => 'tsvector' });
 
 export const projects = pgTable(
@@ -71,7 +71,7 @@ export const projects = pgTable(
     ),
   },
   (table) => [
-    // Plain indexes, not DESC: drizzle would add NULLS LAST, which ORDER BY … DESC cannot use.
+    // The indexes are not DESC: drizzle would add NULLS LAST, which ORDER BY … DESC cannot use.
     index('projects_created_at_id_index').on(table.createdAt, table.id),
     index('projects_updated_at_id_index').on(table.updatedAt, table.id),
     index('projects_name_id_index').on(table.name, table.id),
@@ -83,7 +83,7 @@ export const projects = pgTable(
     ),
     check(
       'projects_technologies_check',
-      // That each is a text of 1 to 100 characters and stands once is checked by `project_technologies`.
+      // `project_technologies` checks that each is a text of 1 to 100 characters and that there are no duplicates.
       sql`case jsonb_typeof(${table.technologies}) when 'array' then
         jsonb_array_length(${table.technologies}) <= ${sql.raw(String(PROJECT_LIMITS.technologies))}
         and not ${table.technologies} @? 'strict $[*] ? (@.type() != "string")' else false end`,
@@ -93,8 +93,8 @@ export const projects = pgTable(
 );
 
 /**
- * Which projects use a technology, in the order of their creation: what a filter by technology
- * walks. The triggers `projects_facets_*` keep it, and the two below, in step with `projects`.
+ * The projects of each technology in the order of their creation, which a filter by technology scans. The
+ * triggers `projects_facets_*` keep this table and the two below in step with `projects`.
  */
 export const projectTechnologies = pgTable(
   'project_technologies',
@@ -104,7 +104,7 @@ export const projectTechnologies = pgTable(
     projectId: uuid('project_id').notNull(),
   },
   (table) => [
-    // A name that ends in `_distinct`: a violation means that one value names the same twice (errors.ts).
+    // The name ends in `_distinct`: a violation means a duplicate inside one value (errors.ts).
     primaryKey({
       name: 'project_technologies_distinct',
       columns: [table.technology, table.createdAt, table.projectId],
@@ -116,7 +116,7 @@ export const projectTechnologies = pgTable(
   ],
 );
 
-/** How many projects use each technology, except for the changes that `technology_changes` still holds. */
+/** The number of projects of each technology, without the changes that are still in `technology_changes`. */
 export const technologyCounts = pgTable(
   'technology_counts',
   {
@@ -124,7 +124,7 @@ export const technologyCounts = pgTable(
     projects: bigint('projects', { mode: 'number' }).notNull(),
   },
   (table) => [
-    // In the order of the list of technologies: the count, negated, so that all columns ascend.
+    // The order of the list of technologies. The count is negated, so that all columns are ascending.
     index('technology_counts_order_index').on(
       sql`(-${table.projects})`,
       sql`(lower(${table.technology}) collate "C")`,
@@ -139,25 +139,25 @@ export const technologyCounts = pgTable(
 );
 
 /**
- * What writers have added to the counts and to the names: a row for each statement, so that writers do not
- * wait for one another, nor look up words. Each is folded into `technology_counts` and `name_words` after a
- * while (functions/fold_is_due.sql); readers add what is not folded yet.
+ * The changes of the counts and the new names, one row for each writing statement, so that writers do not wait
+ * for each other and do not look up words. The rows are folded into `technology_counts` and `name_words`
+ * later (functions/fold_is_due.sql); readers add the rows that are not folded yet.
  */
 export const technologyChanges = pgTable('technology_changes', {
   id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
-  /** One may stand here several times. */
+  /** A technology may occur several times. */
   technologies: text('technologies').array().notNull().default([]),
-  /** How many projects more, or fewer, use each of them. */
+  /** The change of the number of projects for each of them. */
   changes: integer('changes').array().notNull().default([]),
   /** New names of projects. */
   names: text('names').array().notNull().default([]),
-  /** The transaction folds at its commit. A column, because a trigger's condition on it is read fast. */
+  /** True if the transaction folds at its commit. It is a column, so that the condition of the trigger is cheap. */
   isDue: boolean('is_due').notNull().default(false),
 });
 
 /**
- * The words that names contain or have contained, for typo tolerance in searches. A word stays when the
- * last name loses it: to remove it while another write adds it again, both would have to wait.
+ * The words that names contain or have contained, for typo tolerance in searches. A word stays when no name
+ * contains it any more: to remove it, concurrent writers of the same word would have to wait for each other.
  */
 export const nameWords = pgTable(
   'name_words',
@@ -174,8 +174,8 @@ export const nameWords = pgTable(
 export const CHANGE_ACTIONS = ['created', 'updated', 'deleted'] as const;
 
 /**
- * Every version of every row, written by triggers in the statement that makes it (functions/track_changes.sql):
- * the history, and what the change feed reads. `before` and `after` are the row as the API answers it.
+ * Every version of every row, for the history and the change feed. Triggers write it in the same statement as the
+ * change (functions/track_changes.sql). `before` and `after` are the row in the format of the API.
  */
 export const changes = pgTable(
   'changes',
@@ -184,15 +184,15 @@ export const changes = pgTable(
     sequence: bigint('sequence', { mode: 'number' }).notNull().generatedAlwaysAsIdentity(),
     /** The `sequence` of the transaction's first change to the entity. */
     changeSet: bigint('change_set', { mode: 'number' }).notNull(),
-    /** What changed, such as `project`. */
+    /** The kind of the changed entity, such as `project`. */
     entity: text('entity').notNull(),
     entityId: uuid('entity_id').notNull(),
-    /** What the change made; a deletion counts as the version after the last. */
+    /** The version that the change created. A deletion counts as the next version. */
     version: integer('version').notNull(),
     action: text('action', { enum: CHANGE_ACTIONS }).notNull(),
     before: json('before'),
     after: json('after'),
-    /** Who and by which request, as `setAuditContext` or the write itself said; else empty. */
+    /** The actor and the request id from the write itself or from `setAuditContext`; otherwise empty. */
     actor: text('actor').notNull().default(''),
     requestId: text('request_id').notNull().default(''),
     at: moment('at')
@@ -211,11 +211,11 @@ export const changeCommits = pgTable(
   {
     position: bigint('position', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
     changeSet: bigint('change_set', { mode: 'number' }).notNull(),
-    /** So that a page of one entity does not read the commits of others. */
+    /** The entity, so that a page of one entity does not read the commits of others. */
     entity: text('entity').notNull(),
     /**
-     * The time of the commit, not of the beginning of the transaction. Retention goes by it, and
-     * cursors carry it: after a restore the same position has another time.
+     * The time of the commit, not of the beginning of the transaction. Retention uses it, and cursors contain it,
+     * because after a restore the same position has another time.
      */
     at: moment('at')
       .notNull()
@@ -224,22 +224,22 @@ export const changeCommits = pgTable(
   (table) => [index('change_commits_entity_position_index').on(table.entity, table.position)],
 );
 
-/** How far retention has come: one row. What it names, and all before, is removed or about to be. */
+/** The position up to which retention removes changes: one row. */
 export const changeExpiry = pgTable(
   'change_expiry',
   {
     only: boolean('only').primaryKey().default(true),
-    /** Of the last commit; a reader that has not come so far has missed changes. */
+    /** The position of the last removed commit. A reader with an older position has missed changes. */
     position: bigint('position', { mode: 'number' }).notNull().default(0),
-    /** Of its last change. */
+    /** The sequence of its last change. */
     sequence: bigint('sequence', { mode: 'number' }).notNull().default(0),
-    /** Its time. */
+    /** The time of that commit. */
     at: moment('at'),
   },
   (table) => [check('change_expiry_only_check', sql`${table.only}`)],
 );
 
-/** The answers to requests with an Idempotency-Key, written with what they did. */
+/** The answers to requests with an Idempotency-Key, written in the transaction of the request's writes. */
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
@@ -260,10 +260,10 @@ export const idempotencyKeys = pgTable(
   ],
 );
 
-/** Which instance publishes a change feed to a broker, until when, and how far it has come: a row for each feed. */
+/** One row for each feed that is published to a broker: the publishing instance, the end of its lease, and its position. */
 export const relays = pgTable('relays', {
   name: text('name').primaryKey(),
-  /** Nobody, once the last one has stopped. */
+  /** The publishing instance; null after it has stopped. */
   holder: uuid('holder'),
   expiresAt: moment('expires_at').notNull(),
   /** The last change that is recorded as published; null before the first. */

@@ -6,17 +6,16 @@ import { beginCopy, copyText, PooledDriver } from './driver.js';
 import { readBehind } from './postgres-js.js';
 import { toText } from './text-format.js';
 
-/** What comes before the first row: signature, flags, and the length of what more there is. */
+/** The length of the header before the first row: signature, flags, and the length of the extension. */
 const HEADER_BYTES = 19;
 
 /**
- * The rows that a query selects, at one moment, as fast as they are read: in COPY's
- * binary format (PostgreSQL documentation, COPY, "Tuples") behind its header, cut anywhere. It spares
- * the server and the driver half of the work for a row, and all that is held here is what the server
- * sent last.
+ * Streams the rows of a query, in the state of one moment, as fast as they are read: in COPY's binary format
+ * (PostgreSQL documentation, COPY, "Tuples") without its header, in chunks of any length. This saves server
+ * and driver half of the work for a row, and only the last chunk from the server is in memory.
  *
- * `db` is a pool, of which one connection is used until the last row is read. Throws what asDataError
- * knows.
+ * `db` is a pool; one of its connections is in use until the last row is read. Throws errors that asDataError
+ * recognizes.
  */
 export async function* copyOut(db: Db, query: SQL): AsyncGenerator<Buffer> {
   const { $client: client } = db as unknown as { $client: PooledDriver | Sql };
@@ -29,13 +28,13 @@ export async function* copyOut(db: Db, query: SQL): AsyncGenerator<Buffer> {
   }
 }
 
-/** COPY takes no parameters, so their values stand in the text. */
+/** Returns the statement with its values in the text, because COPY takes no parameters. */
 function textOf(statement: SQL): string {
   const { sql: text, params } = new PgDialect().sqlToQuery(statement);
   return text.replace(/\$(\d+)/g, (_, number: string) => literalOf(params[Number(number) - 1]));
 }
 
-/** As PostgreSQL's own quote_literal: the same whatever `standard_conforming_strings` is. */
+/** Quotes a literal as PostgreSQL's quote_literal does, independent of `standard_conforming_strings`. */
 function literalOf(value: unknown): string {
   const text = toText(value);
   if (text === null) return 'null';
@@ -44,8 +43,8 @@ function literalOf(value: unknown): string {
 }
 
 /**
- * With a plain postgres.js. It has no way out of a COPY, so one that is left early is read to its end
- * before others get the connection.
+ * Streams a COPY with a plain postgres.js client. That cannot cancel a COPY, so one that is left early is read
+ * to its end before the connection is released.
  */
 async function* plainCopyOut(client: Sql, query: string): AsyncGenerator<Buffer> {
   const connection = await client.reserve();

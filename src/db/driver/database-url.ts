@@ -3,7 +3,7 @@ import { DatabaseUrlError } from './url-error.js';
 import { checkParameters, sessionSettings } from './url-parameters.js';
 import { tlsOf } from './url-tls.js';
 
-/** What a database URL says. The driver finds user, password and database itself where it says nothing. */
+/** A parsed database URL. If it has no user, password or database, the driver finds them itself. */
 export interface DatabaseUrl {
   targets: Target[];
   user?: string;
@@ -11,7 +11,7 @@ export interface DatabaseUrl {
   database?: string;
   /** Startup parameters. */
   settings: Record<string, string>;
-  /** `connect_timeout`; 0 waits for ever. */
+  /** `connect_timeout`; 0 means no limit. */
   connectTimeoutMs?: number;
 }
 
@@ -19,11 +19,11 @@ const EXAMPLE = 'postgres://user:password@host:5432/database';
 const DEFAULT_PORT = '5432';
 
 /**
- * Reads a URL like libpq does (PostgreSQL documentation, "Connection URIs"): several hosts, Unix sockets
- * as `%2Fdirectory` or `?host=/directory`, IPv6 in brackets, every part percent-decoded. What cannot be
- * kept as it is meant throws DatabaseUrlError, whose message repeats no value.
+ * Parses a URL as libpq does (PostgreSQL documentation, "Connection URIs"): several hosts, Unix sockets as
+ * `%2Fdirectory` or `?host=/directory`, IPv6 in brackets, and percent-encoding in every part. Throws
+ * DatabaseUrlError for anything that cannot be respected; its message contains no value of the URL.
  *
- * pg-connection-string was weighed: it takes one host only, and lets unknown parameters pass.
+ * It does not use pg-connection-string, which accepts only one host and ignores unknown parameters.
  */
 export function parseDatabaseUrl(url: unknown): DatabaseUrl {
   if (typeof url !== 'string' || url === '') {
@@ -45,7 +45,7 @@ export function parseDatabaseUrl(url: unknown): DatabaseUrl {
   } as DatabaseUrl;
 }
 
-/** User and password, hosts, path and query. */
+/** Splits the URL into user and password, hosts, path and query. */
 function partsOf(text: string): string[] {
   if (/\s/.test(text)) {
     throw new DatabaseUrlError('has a space or a line break in it: write a space as %20');
@@ -109,7 +109,7 @@ function decode(text: string, part: string): string {
     const decoded = decodeURIComponent(text);
     if (!decoded.includes('\0')) return decoded;
   } catch {
-    // It is told below, without the text.
+    // The error below does not contain the text.
   }
   throw new DatabaseUrlError(`has a % in its ${part} that begins no character: write % as %25`);
 }

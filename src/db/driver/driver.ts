@@ -9,11 +9,11 @@ import type { Session } from './session.js';
 import { timerMs } from './timer.js';
 import { ended, type Execute, TransactionDriver } from './transaction-driver.js';
 
-/** In milliseconds; 0 is no limit. */
+/** The limits of transactions, in milliseconds; 0 means no limit. */
 export interface TransactionLimits {
-  /** Longest life of a transaction. */
+  /** The maximum duration of a transaction. */
   transactionTimeoutMs: number;
-  /** Longest time that the server lets it wait for its next statement; default the session's own. */
+  /** The maximum time between two statements, enforced by the server; default: that of the session. */
   idleInTransactionTimeoutMs?: number;
 }
 
@@ -21,22 +21,22 @@ export interface DriverSettings extends TransactionLimits {
   prepare: boolean;
 }
 
-/** What each session may prepare on the server; the rest is sent unprepared. Each costs memory there. */
+/** The limits of prepared statements per session, since each costs memory on the server. Others are sent unprepared. */
 const MAX_PREPARED_STATEMENTS = 500;
 const MAX_PREPARED_LENGTH = 10_000;
 
 const PLANNED_EACH_TIME = '/* planned for its values */';
 
 /**
- * In the text of a statement: have the server plan it each time, for the values it comes with. A
- * prepared statement may be planned once for all, which is wrong where the best way depends on them.
+ * A marker in the text of a statement: the server plans it each time for its values. The plan of a prepared
+ * statement may be generic, which is wrong if the best plan depends on the values.
  */
 export const PLANNED_FOR_ITS_VALUES = sql.raw(PLANNED_EACH_TIME);
 
 /**
- * Begins the transaction in which the rows of a query are sent by COPY, for as long as its reader takes.
- * What the query waits for before, such as a lock, it waits for no longer than any statement: EXPLAIN
- * takes the locks. Where the server can look for it (not on Windows), it ends when its reader has gone.
+ * Begins the transaction of a COPY, which lasts as long as its reader needs. A wait for locks is still limited
+ * like that of any statement, because EXPLAIN takes the locks first. Where the server supports it (not on
+ * Windows), the COPY ends when its client has disconnected.
  */
 export const beginCopy = (query: string) => `
   begin read only;
@@ -46,13 +46,13 @@ export const beginCopy = (query: string) => `
     perform set_config('client_connection_check_interval', '1s', true);
   exception when others then null; end $$`;
 
-/** The COPY itself, in the binary format. */
+/** Returns the COPY statement, in the binary format. */
 export const copyText = (query: string) => `copy (${query}) to stdout (format binary)`;
 
 /**
- * What drizzle needs of a postgres.js client (drizzle-orm 0.45.4, postgres-js/session.js):
- * `options`, `unsafe(text, params).values()`, `begin` and `savepoint`. Statements run on sessions
- * of the pool, prepared on the server so that each takes one round trip.
+ * Implements the part of a postgres.js client that drizzle needs (drizzle-orm 0.45.4, postgres-js/session.js):
+ * `options`, `unsafe(text, params).values()`, `begin` and `savepoint`. Statements run on sessions of the pool
+ * and are prepared on the server, so that each takes one round trip.
  */
 export class PooledDriver {
   readonly #pool: Pool;
@@ -73,8 +73,8 @@ export class PooledDriver {
   }
 
   /**
-   * What a COPY of the query sends, on a session and in a transaction of its own. Whoever reads it
-   * sets the pace and the limit; only a server that is silent and not at work is given up.
+   * Streams a COPY of the query, on a separate session and in a separate transaction. The reader sets the pace
+   * and the time limit. The COPY fails only if the server is silent and not working.
    */
   async *copyOut(query: string): AsyncGenerator<Buffer> {
     const session = await this.#pool.acquire();
@@ -90,7 +90,7 @@ export class PooledDriver {
     }
   }
 
-  /** The same on the same pool, its transactions under other limits. */
+  /** Returns a driver on the same pool with other limits for its transactions. */
   withLimits(limits: TransactionLimits): PooledDriver {
     const other = new PooledDriver(this.#pool, { ...this.#settings, ...limits }, this.options);
     other.#prepared = this.#prepared;
@@ -98,11 +98,10 @@ export class PooledDriver {
   }
 
   /**
-   * Runs `work` in one transaction on one session, committed when it resolves and rolled back when
-   * it rejects. Guarantees: no statement of it runs outside the transaction; when the connection is
-   * lost, when the time limit passes, or when a failed statement was swallowed, it rejects and
-   * nothing of it stands - save for a connection lost during the COMMIT itself, whose outcome no
-   * client can know.
+   * Runs `work` in one transaction on one session. It commits when `work` resolves and rolls back when `work`
+   * rejects. Guarantees: no statement of `work` runs outside the transaction. If the connection is lost, the time
+   * limit passes, or the error of a statement was swallowed, it rejects and everything is rolled back. The only
+   * exception is a connection that is lost during the COMMIT itself, whose outcome no client can know.
    */
   async begin<T>(work: (transaction: Sql) => Promise<T>): Promise<T> {
     const session = await this.#pool.acquire();
@@ -149,7 +148,7 @@ export class PooledDriver {
       session.query(text, params, { values, prepare: this.#isPrepared(text, params) }),
     );
 
-  /** A statement without parameters is one round trip unprepared. */
+  /** True if the statement is prepared. One without parameters takes one round trip unprepared. */
   #isPrepared(text: string, params: unknown[]): boolean {
     if (!this.#settings.prepare || params.length === 0) return false;
     if (this.#prepared.has(text)) return true;

@@ -1,15 +1,15 @@
 import type { Rows } from './postgres-js.js';
 
-/** drizzle writes its own parsers and serializers into these. */
+/** The options into which drizzle writes its parsers and serializers. */
 export interface DrizzleOptions {
   parsers: Record<number, (text: string) => unknown>;
   serializers: object;
 }
 
-/** Runs a statement; `values`: each row is a list of its columns. */
+/** Runs a statement. With `values` each row is a list of its columns. */
 export type Run = (text: string, params: unknown[], values: boolean) => Promise<Rows>;
 
-/** Runs once, when it is awaited, like a postgres.js query. */
+/** A query that runs once, when it is awaited, like a query of postgres.js. */
 export class PendingQuery implements PromiseLike<Rows> {
   #rows: Promise<Rows> | undefined;
 

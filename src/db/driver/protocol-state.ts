@@ -7,25 +7,25 @@ const IDLE = 0x49; // I: in no transaction
 const HEADER_BYTES = 5;
 
 /**
- * Follows what the server says about its own state, in the bytes that the driver reads too. The driver
- * knows the same and tells neither. Read before the driver, so that both are right when a query settles.
+ * Tracks the state that the server reports, from the same bytes that the driver reads, because the driver does
+ * not expose it. It reads the bytes before the driver, so that its state is correct when a query settles.
  */
 export class ProtocolState {
-  /** The server is in a transaction, open or failed, by its last ReadyForQuery. */
+  /** True if the server is in a transaction, open or failed, according to its last ReadyForQuery. */
   inTransaction = false;
   /**
-   * Rows came since the last command that completed. postgres.js 3.4.9 counts them and sets the count
-   * back in CommandComplete only, so that after an error they become holes before the rows of the next
-   * statement (porsager/postgres issues 1119 and 1181).
+   * True if rows have arrived since the last completed command. postgres.js 3.4.9 counts rows and resets the
+   * count only at CommandComplete, so after an error the result of the next statement begins with holes
+   * (porsager/postgres issues 1119 and 1181).
    */
   hasUncountedRows = false;
 
-  /** Bytes of the current message that are still to come and need no look. */
+  /** The number of bytes of the current message that are still to come and can be skipped. */
   #skip = 0;
-  /** The beginning of a message whose header, or status byte, has not come yet. */
+  /** The beginning of a message whose header or status byte has not arrived yet. */
   #rest: Buffer | undefined;
 
-  /** Takes the next bytes of the connection, cut anywhere. */
+  /** Reads the next bytes of the connection, in chunks of any length. */
   read(bytes: Buffer): void {
     const chunk = this.#rest ? Buffer.concat([this.#rest, bytes]) : bytes;
     this.#rest = undefined;

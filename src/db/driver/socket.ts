@@ -2,7 +2,7 @@ import dns from 'node:dns';
 import net from 'node:net';
 import tls from 'node:tls';
 
-/** Where a server listens, and how it is spoken to. */
+/** The address of a server and its TLS settings. */
 export interface Target {
   host: string;
   port: number;
@@ -12,23 +12,23 @@ export interface Target {
 }
 
 export interface TlsSettings {
-  /** `prefer`: without TLS when the server has none. */
+  /** With `prefer`, the connection has no TLS if the server does not support it. */
   mode: 'disable' | 'prefer' | 'require';
   options?: tls.ConnectionOptions;
 }
 
 /**
- * The system repeats a lost connection request after 1, 3 and 7 seconds, which may be long after an
- * outage. A new request each second reaches a server within a second of its return.
+ * The system repeats a lost connection request after 1, 3 and 7 seconds, which may be long after an outage. With
+ * a new request every second, the connection succeeds within a second of the server's return.
  */
 const CONNECT_RETRY_MS = 1000;
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 const SSL_ACCEPTED = 'S';
 
 /**
- * Opens a socket to a server, encrypted if the target asks for it. `onSocket` gets each socket that is
- * made on the way: destroying the latest ends the attempt. `refused` are addresses of the host that are
- * not tried. Rejects with the error of the socket.
+ * Opens a socket to a server, encrypted if the target requires it. `onSocket` gets each socket that is created
+ * meanwhile: destroying the latest one aborts the attempt. Addresses in `refused` are not tried. Rejects with the
+ * error of the socket.
  */
 export async function openSocket(
   target: Target,
@@ -46,8 +46,8 @@ export async function openSocket(
 }
 
 /**
- * Whether a server or a pooler accepts connections at the target: both answer the request for TLS at once, however
- * busy they are and whether they have TLS or not. A frozen one does not answer, nor does one behind a broken network.
+ * True if a server or a pooler accepts connections at the target. Both answer the request for TLS immediately, even
+ * if they are busy or have no TLS. A frozen one, or one behind a broken network, does not answer.
  */
 export async function isListening({ host, port, path }: Target, timeoutMs: number) {
   const socket = net.connect(path ? { path } : { host, port });
@@ -63,7 +63,7 @@ export async function isListening({ host, port, path }: Target, timeoutMs: numbe
   }
 }
 
-/** A name may stand for a primary and its standbys. */
+/** Resolves a host name without the refused addresses, because a name may have a primary and its standbys. */
 function lookupWithout(refused: ReadonlySet<string>): net.LookupFunction {
   return (name, options, onResult) =>
     dns.lookup(name, { ...options, all: true }, (error, all) => {
@@ -74,11 +74,11 @@ function lookupWithout(refused: ReadonlySet<string>): net.LookupFunction {
     });
 }
 
-/** Resolves when connected; to false, with the socket destroyed, when a second brought no answer. */
+/** Resolves with true when connected; with false, and destroys the socket, after a second without an answer. */
 async function isHeard(socket: net.Socket): Promise<boolean> {
   let unheard: NodeJS.Timeout | undefined;
   let isUnheard = false;
-  // The second begins with the request itself: the name server before it may be slow.
+  // The second begins with the connection request, because the name server may be slow.
   socket.on('connectionAttempt', () => {
     clearTimeout(unheard);
     unheard = setTimeout(() => {
@@ -97,7 +97,7 @@ async function isHeard(socket: net.Socket): Promise<boolean> {
   }
 }
 
-/** PostgreSQL documentation, "SSL Session Encryption". */
+/** Requests TLS and encrypts the socket (PostgreSQL documentation, "SSL Session Encryption"). */
 async function encrypt(
   socket: net.Socket,
   { host, tls: { mode, options } }: Target,
@@ -105,7 +105,7 @@ async function encrypt(
 ): Promise<net.Socket> {
   socket.write(SSL_REQUEST);
   const answer = String(await next(socket, 'data'));
-  // More than one letter would be text that somebody put before the encrypted part (CVE-2021-23222).
+  // More than one letter would be text that an attacker has injected before the encrypted part (CVE-2021-23222).
   if (answer !== SSL_ACCEPTED && !(answer === 'N' && mode === 'prefer')) {
     socket.destroy();
     throw answer === 'N' ? noTls() : notPostgresql();
@@ -128,7 +128,7 @@ export function notPostgresql(): Error {
   return Object.assign(new Error(message), { code: 'NOT_POSTGRESQL' });
 }
 
-/** Resolves with what the event brings; rejects when the socket fails or closes before. */
+/** Resolves with the argument of the event; rejects if the socket fails or closes before. */
 function next(socket: net.Socket, event: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const onClose = () => reject(new Error('The connection was closed.'));

@@ -1,8 +1,8 @@
 /**
- * A parameter in PostgreSQL's text format, as the server reads it in the place where it stands. All
- * go as text, so that one statement text is one prepared statement, whatever its parameters are,
- * and a statement that the driver has to send twice carries the same values both times (its own
- * serializers turn `true` into `false` then). Throws TypeError for what has no such format.
+ * Converts a parameter to PostgreSQL's text format. All parameters are sent as text, so that one statement text
+ * is one prepared statement for any types of its parameters. It also ensures that a statement that the driver
+ * sends twice has the same values both times (the driver's serializers would turn `true` into `false`). Throws
+ * TypeError for a value without a text format.
  */
 export function toText(value: unknown): string | null {
   if (typeof value === 'string') return value;
@@ -27,7 +27,7 @@ function toArrayText(values: unknown[]): string {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** Whether it is a UUID of any version (RFC 9562), as the API takes it: PostgreSQL reads more. */
+/** True for a UUID of any version (RFC 9562) in the standard format. PostgreSQL accepts more formats. */
 export function isUuid(value: unknown): value is string {
   return typeof value === 'string' && UUID.test(value);
 }
@@ -41,8 +41,8 @@ function arrayTokens(delimiter: string): RegExp {
 }
 
 /**
- * The array that PostgreSQL writes as `{a,"b c",NULL,{…}}`. The delimiter belongs to the type of the
- * elements (`pg_type.typdelim`); only that of `box` is not a comma.
+ * Parses an array in PostgreSQL's format `{a,"b c",NULL,{…}}`. The delimiter belongs to the type of the elements
+ * (`pg_type.typdelim`); only that of `box` is not a comma.
  */
 export function parseArray(
   text: string,
@@ -66,14 +66,14 @@ export function parseArray(
   return open[0]!.at(-1) as unknown[]; // the first may be the bounds, as in `[0:1]={1,2}`
 }
 
-/** The ISO 8601 text, in UTC and with milliseconds, of a moment as PostgreSQL writes it; `infinity` stays. */
+/** Converts PostgreSQL's text of a timestamp to ISO 8601 in UTC with milliseconds; `infinity` stays unchanged. */
 export function momentOf(text: string): string {
   if (text[10] !== ' ' || text.length > 26 || !text.endsWith('+00')) return anyMomentOf(text);
   const fraction = text.slice(19, -3) || '.';
   return `${text.slice(0, 10)}T${text.slice(11, 19)}${fraction.padEnd(4, '0')}Z`;
 }
 
-/** Of a year before 1 or beyond 9999, to the microsecond, or in a session that keeps another time. */
+/** Converts the remaining timestamps: years before 1 or after 9999, microseconds, and other time zones of the session. */
 function anyMomentOf(text: string): string {
   const time = Date.parse(text);
   return Number.isNaN(time) ? text : new Date(time).toISOString();
@@ -81,11 +81,11 @@ function anyMomentOf(text: string): string {
 
 const MS_TO_2000 = Date.UTC(2000, 0);
 const DAY_MS = 86_400_000;
-/** Of the days that came last: to make each of a Date would take longer than all else of an export. */
+/** A cache of formatted days: formatting each with a Date would take longer than the rest of an export. */
 const dates = new Map<number, string>();
-const MOST_DATES = 10_000;
+const MAX_DATES = 10_000;
 
-/** The same of a moment as PostgreSQL sends it in eight bytes: in microseconds since 2000. Beyond a Date's reach it is `infinity`. */
+/** Converts a binary timestamp (microseconds since 2000 in eight bytes) to the same format; `infinity` outside the range of Date. */
 export function momentIn(bytes: Buffer, at: number): string {
   const microseconds = bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
   const time = MS_TO_2000 + Math.round(microseconds / 1000);
@@ -98,11 +98,11 @@ export function momentIn(bytes: Buffer, at: number): string {
     : date + timeOf(time - day * DAY_MS);
 }
 
-/** Up to the time: `2026-01-31T`. */
+/** Formats the day: `2026-01-31T`. */
 function dateOf(day: number): string | undefined {
   const midnight = new Date(day * DAY_MS);
   if (Number.isNaN(midnight.getTime())) return undefined;
-  if (dates.size === MOST_DATES) dates.clear();
+  if (dates.size === MAX_DATES) dates.clear();
   const date = midnight.toISOString().slice(0, -'00:00:00.000Z'.length);
   dates.set(day, date);
   return date;

@@ -1,4 +1,4 @@
-/** Cheap, and true for all texts that may begin or end a transaction. */
+/** A cheap first check: it matches all texts that may begin or end a transaction. */
 const SUSPICIOUS = /\b(?:begin|start|commit|end|rollback|abort|prepare)\b/i;
 
 /**
@@ -22,7 +22,7 @@ const OPAQUE = new RegExp(
 /** Inside a function's body in standard SQL, `end` and the semicolons are none of a transaction. */
 const SQL_BODY = /\bbegin\s+atomic\b|\bcase\b|\bend\b|;/gi;
 
-/** The first words of a statement; to roll back to a savepoint stays inside the transaction. */
+/** Matches the first words of a statement that controls a transaction. ROLLBACK TO a savepoint stays inside it. */
 const CONTROL =
   /^\s*(?:begin|start\s+transaction|commit|end|abort|prepare\s+transaction|rollback(?!(?:\s+(?:work|transaction))?\s+to\b))\b/i;
 

@@ -9,7 +9,7 @@ const IN_FAILED_TRANSACTION = '25P02';
 
 export type Execute = (session: Session, ...statement: Parameters<Run>) => Promise<Rows>;
 
-/** What drizzle needs of a postgres.js transaction (see PooledDriver), on its one session. */
+/** Implements the part of a postgres.js transaction that drizzle needs (see PooledDriver), on one session. */
 export class TransactionDriver {
   #tail: Promise<unknown> = Promise.resolve();
   #savepoints = 0;
@@ -44,7 +44,7 @@ export class TransactionDriver {
     }
   }
 
-  /** Nests, and undoes what it did when it rejects; two at once on one transaction undo each other. */
+  /** Runs a nested transaction, which rolls back when `work` rejects. Two concurrent ones would undo each other. */
   async savepoint<T>(work: (transaction: Sql) => Promise<T>): Promise<T> {
     const name = `s${this.#savepoints++}`;
     await this.#control(`savepoint ${name}`);
@@ -61,7 +61,7 @@ export class TransactionDriver {
 
   #run: Run = (text, params, values) =>
     this.#inTurn(() => {
-      // A COMMIT could only be noticed afterwards, when what came before it stands for good.
+      // A COMMIT must be refused before it runs: afterwards the earlier statements cannot be rolled back.
       if (params.length === 0 && controlsTransaction(text)) this.session.destroy(notByStatement());
       const execute = () => this.execute(this.session, text, params, values);
       return text.includes('statement_timeout') ? this.session.followTimeout(execute) : execute();
@@ -71,7 +71,7 @@ export class TransactionDriver {
     return this.#inTurn(() => this.session.query(text, []));
   }
 
-  /** One statement after the other: the driver would reconnect for those it holds in its own queue. */
+  /** Sends one statement after the other: the driver would reconnect for statements in its own queue. */
   #inTurn(send: () => Promise<Rows>): Promise<Rows> {
     const rows = this.#tail.then(async () => {
       if (this.#ended) throw this.session.lost ?? ended();
@@ -88,13 +88,13 @@ export class TransactionDriver {
     return rows;
   }
 
-  /** Behind the end of the transaction, statements would stand whatever becomes of it. */
+  /** Fails if the transaction has ended: later statements would be committed on their own. */
   #requireOpen(): void {
     if (!this.session.inTransaction) this.session.destroy(notByStatement());
     if (this.session.lost) throw this.session.lost;
   }
 
-  /** COMMIT or ROLLBACK, after what was already sent; all that comes behind it is refused. */
+  /** Sends COMMIT or ROLLBACK after the pending statements, and refuses all later ones. */
   #last(text: string): Promise<Rows> {
     const rows = this.#tail.then(() => {
       this.#ended = true;
@@ -104,14 +104,14 @@ export class TransactionDriver {
     return rows;
   }
 
-  /** The error that a swallowed one has led to says nothing to a caller. */
+  /** Returns the first failure: the error that follows from a swallowed one does not help a caller. */
   #rootOf(error: unknown): Error {
     return errorCodeOf(error) === IN_FAILED_TRANSACTION && this.#failure
       ? this.#failure
       : (error as Error);
   }
 
-  /** A lost connection ends the transaction even while its work waits for something else. */
+  /** Rejects when the connection is lost, even while the work waits for something else. */
   #orLost<T>(work: Promise<T>): Promise<T> {
     const lost = new Promise<never>((_, reject) => (this.session.onInterrupt = reject));
     return Promise.race([work, lost]).finally(() => (this.session.onInterrupt = undefined));

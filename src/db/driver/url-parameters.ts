@@ -2,13 +2,13 @@ import { DatabaseUrlError } from './url-error.js';
 
 type Parameters = Record<string, string>;
 
-/** Read by parseDatabaseUrl and tlsOf. */
+/** The parameters that parseDatabaseUrl and tlsOf read. */
 const READ = new Set(
   `host port user password dbname connect_timeout application_name fallback_application_name options
    ssl sslmode sslrootcert sslcert sslkey sslcrl sslpassword`.split(/\s+/),
 );
 
-/** Parameters of libpq with the values that mean what is done anyway. */
+/** Parameters of libpq with the values that request the default behaviour. */
 const WITHOUT_EFFECT = new Map(
   Object.entries({
     channel_binding: ['prefer', 'disable'],
@@ -25,7 +25,7 @@ const WITHOUT_EFFECT = new Map(
   }),
 );
 
-/** Settings of the server that a session may begin with; those of extensions have a dot in their names. */
+/** Settings of the server that a session may set at its start. Those of extensions have a dot in their names. */
 const SETTINGS = new Set(
   `search_path role lock_timeout transaction_timeout default_transaction_isolation
    default_transaction_read_only default_transaction_deferrable synchronous_commit work_mem
@@ -36,7 +36,7 @@ const SETTINGS = new Set(
   ),
 );
 
-/** What to do instead, for parameters and values that people have and that cannot be kept. */
+/** The alternatives for common parameters and values that are not supported. */
 const INSTEAD = new Map(
   Object.entries({
     schema: 'write search_path in its place',
@@ -78,7 +78,7 @@ const SET_BY_SERVICE = new Set(
    application_name`.split(/\s+/),
 );
 
-/** Throws DatabaseUrlError, by name, for a parameter that would be dropped or mean something else. */
+/** Throws DatabaseUrlError with the name of a parameter that would be ignored or have another meaning. */
 export function checkParameters(parameters: Parameters): void {
   for (const [name, value] of Object.entries(parameters)) {
     if (!/^[A-Za-z_][\w.]{0,62}$/.test(name)) {
@@ -114,7 +114,7 @@ function checkOptions(options: string): void {
   }
 }
 
-/** What a session begins with at the server, by the names of the server. */
+/** Returns the settings of the server for the start of a session. */
 export function sessionSettings(parameters: Parameters): Record<string, string> {
   const name = parameters.application_name ?? parameters.fallback_application_name;
   const settings = Object.entries(parameters).filter(

@@ -8,9 +8,9 @@ type Parameters = Record<string, string>;
 const MODES = ['disable', 'allow', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full'];
 
 /**
- * TLS as the parameters `ssl…` ask for it (PostgreSQL documentation, "SSL Support"). Two differences to
- * libpq: without `sslmode` there is no TLS, and `verify-full` without `sslrootcert` trusts the authorities
- * that Node trusts. `allow` means `prefer`; `no-verify`, which other drivers have, means `require`.
+ * Returns the TLS settings from the parameters `ssl…` (PostgreSQL documentation, "SSL Support"). There are two
+ * differences from libpq: without `sslmode` there is no TLS, and `verify-full` without `sslrootcert` trusts the
+ * authorities that Node trusts. `allow` means `prefer`, and `no-verify` of other drivers means `require`.
  */
 export function tlsOf(parameters: Parameters): TlsSettings {
   const mode = modeOf(parameters);
@@ -28,7 +28,7 @@ export function tlsOf(parameters: Parameters): TlsSettings {
   if (!files.ca) {
     throw new DatabaseUrlError('has sslmode=verify-ca, which needs sslrootcert, a file');
   }
-  const checkServerIdentity = () => undefined; // the authority alone is checked
+  const checkServerIdentity = () => undefined; // only the authority is checked
   return { mode: 'require', options: { ...files, rejectUnauthorized: true, checkServerIdentity } };
 }
 

@@ -1,7 +1,7 @@
 import type { WalPosition } from './wal-position.js';
 
 const KEPT_MS = 5 * 60_000;
-/** Positions between two entries are not kept. */
+/** The minimum time between two entries. */
 const GRAIN_MS = 100;
 
 interface Entry {
@@ -11,9 +11,9 @@ interface Entry {
 }
 
 /**
- * When the primary was at which position. It tells how old the data of a replica is without a
- * comparison of clocks: as old as the last moment at which the primary was not further than the
- * replica is. An idle primary makes no lag, and a replica that is cut off does not look fresh.
+ * A log of the positions of the primary over time. It gives the age of a replica's data without comparing clocks:
+ * the age is the time since the last moment at which the primary was not ahead of the replica. An idle primary
+ * causes no lag, and a disconnected replica does not look fresh.
  */
 export class PositionLog {
   #entries: Entry[] = [];
@@ -22,7 +22,7 @@ export class PositionLog {
     return this.#entries.at(-1)?.position;
   }
 
-  /** Notes that the primary was at `position` at the time `at` or later. */
+  /** Records that the primary was at `position` at the time `at` or later. */
   note(position: WalPosition, at: number): void {
     const last = this.#entries.at(-1);
     if (last && at < last.at) return; // answers may overtake each other
@@ -33,7 +33,7 @@ export class PositionLog {
     if (this.#entries[0]!.at < at - KEPT_MS) this.#entries.shift();
   }
 
-  /** The age in milliseconds of the data of a server at `position`; Infinity if it is beyond `limitMs`. */
+  /** Returns the age in milliseconds of the data of a server at `position`; Infinity if it exceeds `limitMs`. */
   ageAt(position: WalPosition, now: number, limitMs = Infinity): number {
     if (position.timeline !== this.last?.timeline) return Infinity;
     for (let n = this.#entries.length - 1; n >= 0; n--) {
@@ -45,7 +45,7 @@ export class PositionLog {
   }
 }
 
-/** Not so when another server has become the primary. */
+/** False if another server has become the primary. */
 function isContinued(last: WalPosition, next: WalPosition): boolean {
   return last.timeline === next.timeline && last.lsn <= next.lsn;
 }

@@ -1,13 +1,13 @@
 import type { Db } from '../connection.js';
 import { replicasOf } from './replicas.js';
 
-/** Reads by a factory that is made for each server. */
+/** Runs reads with a factory that is created for each server. */
 export interface Reads<Factory> {
-  /** As `Replicas.read` does; on the primary where there are no replicas. */
+  /** Does the same as `Replicas.read`; without replicas it reads on the primary. */
   read<T>(token: string | undefined, work: (factory: Factory) => Promise<T>): Promise<T>;
 }
 
-/** Reads by `primary` on the database `db`, and by what `make` makes of each of its replicas. */
+/** Returns reads that use the factory `primary` on `db`, and `make(replica)` on its replicas. */
 export function readsOn<Factory>(
   db: Db,
   primary: Factory,
