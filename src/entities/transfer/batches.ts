@@ -5,7 +5,7 @@ import { type Checked, checkRow, plainRow, rowIfValid } from './check-row.js';
 import type { EntityFile } from './entity-file.js';
 import type { FileRow } from './file-row.js';
 
-/** Rows that are written together: their ids differ. */
+/** Rows that are written together. Their ids are distinct. */
 export interface Batch {
   rows: ImportRow[];
   /** The lines of the first and the last. */
@@ -19,19 +19,19 @@ interface BatchesOptions {
 }
 
 const MOST_ROWS = 1000;
-/** Of all that the rows hold. */
+/** The maximum number of characters in a batch. */
 const MOST_CHARACTERS = 500_000;
-/** Whose faults are told. */
+/** The maximum number of refused rows whose faults are reported. */
 const MOST_REFUSED_ROWS = 100;
 const MOST_FAULTS_OF_A_ROW = 5;
 
 /**
- * The rows of a file, checked, in batches that hold what one statement may. An id that comes again
- * begins a new batch, so that rows take effect in the order of the file. Of a file as long as it may
- * be, no more is held than a batch and the faults of the first hundred rows refused.
+ * Checks the rows of a file and groups them into batches for one statement each. A repeated id begins a new batch, so
+ * that rows take effect in the order of the file. Only one batch and the faults of the first hundred refused rows are
+ * in memory, however long the file is.
  */
 export class Batches {
-  /** So far. */
+  /** The number of rows read so far. */
   read = 0;
   refused = 0;
   readonly errors: Fault[] = [];
@@ -54,7 +54,7 @@ export class Batches {
     this.#batches = this.#collect(rows);
   }
 
-  /** The next batch; undefined at the end of the file, and without `skip` once a row was refused. */
+  /** Returns the next batch; undefined at the end of the file, and, without `skip`, after a row was refused. */
   async next(): Promise<Batch | undefined> {
     const { value } = (await this.#batches.next()) as IteratorResult<Batch, undefined>;
     return this.isOver ? undefined : value;
@@ -65,12 +65,12 @@ export class Batches {
     while (!(await this.#batches.next()).done);
   }
 
-  /** Reads no more, once what is being read has come: for a file that is given up. */
+  /** Stops reading after the pending read, for an import that is aborted. */
   close(): void {
     void this.#batches.return(undefined).catch(() => undefined);
   }
 
-  /** Whether a row was refused that must not be. */
+  /** True if a row was refused and refused rows must not be skipped. */
   get isOver(): boolean {
     return !this.#skip && this.refused > 0;
   }
@@ -83,7 +83,7 @@ export class Batches {
         const checked = (row.value && plainRow(this.#file, row.value)) ?? (await this.#check(row));
         this.read++;
         if (!checked) {
-          // At once, so that nobody waits for what will not be written.
+          // Return immediately, so that the caller does not wait for rows that will not be written.
           if (this.refused === 1 && !this.#skip) yield this.#take();
         } else if (!this.isOver) {
           if (this.#collected.isFullFor(checked)) yield this.#take();
@@ -95,7 +95,7 @@ export class Batches {
     if (!this.isOver && this.#collected.rows.length > 0) yield this.#take();
   }
 
-  /** The row, or undefined for one that is refused. After the first hundred the reason is not looked for. */
+  /** Returns the row; undefined if it is refused. After the first hundred refused rows their faults are not collected. */
   async #check({ line, value, faults = [] }: FileRow): Promise<ImportRow | undefined> {
     if (this.refused >= MOST_REFUSED_ROWS) {
       const row = value && rowIfValid(this.#file, value);

@@ -6,10 +6,10 @@ import { check } from '../../http/contract/validation.js';
 import { plainFieldsOf } from '../../http/contract/plainly-valid.js';
 import type { EntityFile } from './entity-file.js';
 
-/** A row that can be written, or what is wrong with it. */
+/** A valid row, or its faults. */
 export type Checked = { row: ImportRow; faults?: undefined } | { row?: undefined; faults: Fault[] };
 
-/** By all the rules of the DTO, and those that every body has to keep: no U+0000, no half surrogate pairs. */
+/** Checks a row by the rules of its DTO and those of every body: no U+0000 and no half surrogate pairs. */
 export async function checkRow({ rowDto }: EntityFile, value: object): Promise<Checked> {
   const faults = contentFaults(value);
   if (faults.length > 0) return { faults };
@@ -17,7 +17,7 @@ export async function checkRow({ rowDto }: EntityFile, value: object): Promise<C
   return found.length > 0 ? { faults: found } : { row: instance };
 }
 
-/** The row that `checkRow` would give, at a tenth of its cost; undefined for one that it refuses. */
+/** Returns the same row as `checkRow` at a tenth of its cost; undefined if the row is refused. */
 export function rowIfValid({ rowDto }: EntityFile, value: object): ImportRow | undefined {
   return contentFaults(value).length === 0 ? plainFieldsOf(rowDto, value) : undefined;
 }
@@ -41,8 +41,8 @@ function inField(detail: string): string {
 }
 
 /**
- * The row, if `checkRow` would take it; undefined says that `checkRow` has to decide. That takes five
- * times as long, and almost every row of almost every file is valid and small.
+ * Returns a row that is small and valid, as most rows are; undefined means that `checkRow` must decide, which takes
+ * five times as long.
  */
 export function plainRow({ rowDto }: EntityFile, value: object): ImportRow | undefined {
   for (const field in value) {
@@ -51,7 +51,7 @@ export function plainRow({ rowDto }: EntityFile, value: object): ImportRow | und
   return plainFieldsOf(rowDto, value);
 }
 
-/** Whether the rules for the size and the text of every body hold without a closer look. */
+/** True if a value obviously satisfies the rules for the size and the text of every body. */
 function isSmallAndClean(value: unknown): boolean {
   if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0');
   if (!Array.isArray(value)) return typeof value !== 'object';

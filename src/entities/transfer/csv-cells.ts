@@ -1,20 +1,20 @@
-/** What may stand between two cells of a row. */
+/** The characters that may separate two cells. */
 export const DELIMITERS = [',', ';', '\t'] as const;
 export type Delimiter = (typeof DELIMITERS)[number];
 
-/** What a request and a command call them. */
+/** The names of the delimiters in requests and commands. */
 export const DELIMITER_NAMES = {
   comma: ',',
   semicolon: ';',
   tab: '\t',
 } as const satisfies Record<string, Delimiter>;
 
-/** As many columns as a spreadsheet has. */
+/** The maximum number of columns of a spreadsheet. */
 const MAX_CELLS = 16_384;
 
 /**
- * The cells of one row of CSV (RFC 4180), or what is wrong with it. Our own parser, because one of a
- * library parses a whole file at once, or takes ten times as long for a single row that is wrong.
+ * Parses the cells of one row of CSV (RFC 4180), or returns the fault. It is our own parser because libraries parse a
+ * whole file at once, or take ten times as long for a single invalid row.
  */
 export function cellsOf(row: string, delimiter: Delimiter): string[] | { fault: string } {
   const cells: string[] = [];
@@ -39,7 +39,7 @@ function endOf(row: string, delimiter: Delimiter, start: number): number {
   return end < 0 ? row.length : end;
 }
 
-/** Behind the closing quote; -1 without one. */
+/** Returns the index after the closing quote; -1 if there is none. */
 function endOfQuotes(row: string, start: number): number {
   let quote = row.indexOf('"', start + 1);
   while (quote >= 0 && row[quote + 1] === '"') quote = row.indexOf('"', quote + 2);

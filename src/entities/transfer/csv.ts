@@ -7,11 +7,11 @@ import { isTooLarge } from './ndjson.js';
 import { type FileRecord, recordsOf } from './records.js';
 
 export interface CsvOptions {
-  /** Default: the one that the first row uses. */
+  /** The separator of cells; default: the one in the first row. */
   delimiter?: Delimiter;
 }
 
-/** What the first row says. */
+/** The columns and the delimiter from the first row. */
 interface Header {
   file: EntityFile;
   columns: string[];
@@ -19,11 +19,11 @@ interface Header {
 }
 
 /**
- * The rows of a CSV file (RFC 4180), some at a time. The first row names the columns, in any order;
- * a list is JSON. A row such as `sep=;` before it, which Excel writes, names the
- * delimiter. Rows without any content and empty last columns are passed over.
+ * Reads the rows of a CSV file (RFC 4180) in groups. The first row has the names of the columns, in any order; a
+ * list is JSON. A row such as `sep=;` before it, which Excel writes, sets the delimiter. Empty rows and empty last
+ * columns are ignored.
  *
- * Throws `validation_failed`, before any row, when a column is missing, unknown or there twice.
+ * Throws `validation_failed`, before any row, if a column is missing, unknown or a duplicate.
  */
 export async function* readCsv(
   file: EntityFile,
@@ -49,7 +49,7 @@ const LONE_CR =
   'its lines end with a carriage return alone ("CSV (Macintosh)" in Excel): save it as "CSV UTF-8", or with line feeds';
 const SEPARATOR = /^sep=([,;\t])$/i;
 
-/** The one that `sep=` names, or else the one that gives most of the columns. */
+/** Returns the delimiter of `sep=`, or the one that gives the most known columns. */
 function delimiterOf(file: EntityFile, firstRow: string): Delimiter {
   const named = SEPARATOR.exec(firstRow)?.[1] as Delimiter | undefined;
   const columnsBy = (delimiter: Delimiter) => {
@@ -88,19 +88,19 @@ function wrongColumns({ kinds, optional }: EntityFile, faults: Fault[]): Problem
   const errors = faults.map((fault) => ({ line: 1, ...answerable(fault) }));
   return new Problem(
     'validation_failed',
-    `The first row of the file must name its columns: ${[...kinds.keys()].join(', ')} and, where they are given, ${optional.join(', ')}. Between them stand commas, semicolons or tabs, and the text is UTF-8 ("CSV UTF-8" in Excel). errors says what is wrong.`,
+    `The first row of the file must name its columns: ${[...kinds.keys()].join(', ')}, and optionally ${optional.join(', ')}. Separate them by commas, semicolons or tabs, and save the file as UTF-8 ("CSV UTF-8" in Excel). See errors.`,
     { errors },
   );
 }
 
-/** Without its empty last cells, as far as there are more than `least`. */
+/** Removes empty cells at the end, but keeps at least `least` cells. */
 function withoutLast(cells: string[], least: number): string[] {
   let { length } = cells;
   while (length > least && cells[length - 1] === '') length--;
   return cells.slice(0, length);
 }
 
-/** Undefined for a row without any content. */
+/** Converts a record to a row; undefined for an empty row. */
 function rowOf({ line, bytes, fault }: FileRecord, header: Header): FileRow | undefined {
   if (fault !== undefined) return refused(line, '', fault);
   const found = cellsOf(bytes.toString(), header.delimiter);
@@ -120,7 +120,7 @@ function valuesOf(line: number, cells: string[], { file, columns }: Header): Fil
   const value: Record<string, unknown> = {};
   for (const [i, cell] of cells.entries()) {
     const column = columns[i]!;
-    if (cell === '' && file.optional.includes(column)) continue; // it is not given
+    if (cell === '' && file.optional.includes(column)) continue; // an empty optional cell counts as absent
     value[column] = valueOf(file, column, cell);
     if (value[column] === undefined)
       return refused(line, column, file.kinds.get(column)?.cellRule ?? 'holds no value');
@@ -128,7 +128,7 @@ function valuesOf(line: number, cells: string[], { file, columns }: Header): Fil
   return { line, value };
 }
 
-/** Undefined for a cell that holds no value of the column. */
+/** Parses a cell; undefined if it is not a value of the column. */
 function valueOf({ kinds }: EntityFile, column: string, cell: string): unknown {
   if (column === 'version') return /^\d{1,15}$/.test(cell) ? Number(cell) : cell;
   const kind = kinds.get(column);

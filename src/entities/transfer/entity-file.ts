@@ -7,13 +7,13 @@ import type { ImportRow } from '../../db/entity/row-import.js';
 import { writtenKinds } from '../../db/entity/written-columns.js';
 import { Moment, Uuid, WholeNumber } from '../../http/contract/validators.js';
 
-/** Half of the way to the last one, so that the writes that follow do not come to it. */
+/** Half of the highest version, so that later writes cannot reach the highest one. */
 export const MAX_VERSION = Math.floor((2 ** 31 - 1) / 2);
 
-/** What a file of the rows of one entity holds, and the rules that its rows keep. */
+/** The columns of a file with rows of one entity, and the rules for its rows. */
 export interface EntityFile<Values extends object = object> {
   entity: Entity<EntityRow, Values>;
-  /** The class by whose rules rows are checked. */
+  /** The DTO class that validates the rows. */
   rowDto: Type<ImportRow<Values>>;
   /** The columns that every row has. */
   kinds: ReadonlyMap<string, ColumnKind<unknown>>;
@@ -21,7 +21,7 @@ export interface EntityFile<Values extends object = object> {
   optional: readonly string[];
 }
 
-/** The rules of a file follow from the class of the entity. Throws TypeError for a column without a kind. */
+/** Derives the rules of a file from the class of the entity. Throws TypeError for a column without a kind. */
 export function entityFile<Row extends EntityRow, Values extends object>(
   entity: Entity<Row, Values>,
   dto: Type<Row>,

@@ -18,7 +18,7 @@ import { formatOf, MEDIA_TYPES, requireCsvFor } from './media-types.js';
 import { exportText, fileTypes } from './texts.js';
 import { Transfers } from './transfers.js';
 
-/** A controller with `GET /<path>/export` for one entity; `query` has its filters, default those of its list. */
+/** Creates a controller with `GET /<path>/export` for one entity. `query` has the filters; default: those of its list. */
 export function ExportController<Row extends EntityRow, Values extends object>(
   resource: EntityResource<Row, Values>,
   query: Type<ExportQuery> = exportQueryOf(listQueryDtoOf(resource.entity), ['limit', 'after']),
@@ -72,11 +72,11 @@ export function ExportController<Row extends EntityRow, Values extends object>(
   return Controller;
 }
 
-/** Throws `not_acceptable` if the client does not accept what it asks for. */
+/** Chooses the format and the media type. Throws `not_acceptable` if `Accept` does not allow the requested format. */
 function fileOf(req: Request, asked: ExportFormat | undefined) {
   const formats = asked ? [asked] : EXPORT_FORMATS;
   const types = formats.flatMap((format): readonly string[] => MEDIA_TYPES[format]);
-  // A range such as */* means the usual name of a format; another name is answered to those who write it.
+  // A range such as */* selects the usual media type of a format. Its other names must be written out.
   const usual = formats.map((format) => MEDIA_TYPES[format][0]);
   const written = req.headers.accept?.toLowerCase() ?? '';
   const others = types.filter((name) => !usual.includes(name as never) && written.includes(name));

@@ -4,14 +4,14 @@ import { IsIn, IsOptional } from 'class-validator';
 import { EXPORT_FORMATS, type ExportFormat } from '../../db/entity/row-export.js';
 import { BooleanParameter } from '../../http/contract/boolean-parameter.js';
 
-/** The query of an export, with each filter under its name. */
+/** The query of an export. Each filter is a further field with its name. */
 export interface ExportQuery {
   sort: string;
   format?: ExportFormat;
   bom: boolean;
 }
 
-/** The class of the query of an export: the filters and the order of a list, without what pages need. */
+/** Creates the DTO class for the query of an export: the filters and the sort of a list, without paging. */
 export function exportQueryOf<T extends { sort: string }, K extends keyof T>(
   list: Type<T>,
   ofPages: readonly K[],
@@ -19,14 +19,14 @@ export function exportQueryOf<T extends { sort: string }, K extends keyof T>(
   class Query extends OmitType(list as Type<object>, ofPages as readonly never[]) {
     @ApiPropertyOptional({
       enum: EXPORT_FORMATS,
-      description: 'What the file is; without it `Accept` says, and else it is `ndjson`.',
+      description: 'The format of the file. Without it `Accept` decides; the default is `ndjson`.',
     })
     @IsOptional()
     @IsIn(EXPORT_FORMATS, { message: `must be one of: ${EXPORT_FORMATS.join(', ')}` })
     format?: ExportFormat;
 
     @BooleanParameter(
-      'Begin a CSV file with a byte order mark, by which Excel knows that the text is UTF-8. The import passes over it.',
+      'Begin a CSV file with a byte order mark, so that Excel reads it as UTF-8. The import ignores it.',
     )
     bom: boolean = false;
   }

@@ -12,25 +12,25 @@ import { readNdjson } from './ndjson.js';
 
 export interface ImportOptions {
   format: ExportFormat;
-  /** Of a CSV file; default: the one that its first row uses. */
+  /** The separator of a CSV file; default: the one in its first row. */
   delimiter?: Delimiter;
-  /** What becomes of the others when a row is refused; default 'abort': nothing is written. */
+  /** With 'skip', valid rows are written when others are refused; default 'abort': nothing is written. */
   onError?: 'abort' | 'skip';
-  /** Writes nothing and says what would be. An id that comes again in the file counts as if it were there once. */
+  /** Write nothing and report what would be written. Each row with a repeated id counts as if it were the first. */
   dryRun?: boolean;
-  /** For the history. */
+  /** The author, for the history. */
   by?: Author;
-  /** Is told now and then how many rows have been read. */
+  /** Called from time to time with the number of rows that have been read. */
   onProgress?: (rows: number) => void;
 }
 
 export interface ImportReport extends ImportCounts {
   refused: number;
-  /** What is wrong with the first hundred rows that were refused. */
+  /** The faults of the first hundred refused rows. */
   errors: Fault[];
 }
 
-/** Rows were refused, so nothing was written. */
+/** Thrown if rows were refused, so that nothing was written. */
 export class ImportRefused extends Error {
   override readonly name = 'ImportRefused';
 
@@ -42,7 +42,7 @@ export class ImportRefused extends Error {
   }
 }
 
-/** Opens a file, imports it whole and closes it, as FileImport describes. */
+/** Imports a whole file with FileImport. */
 export async function importFile(
   db: Db,
   kind: EntityFile,
@@ -61,12 +61,11 @@ export async function importFile(
 const NONE: ImportCounts = { created: 0, replaced: 0, unchanged: 0 };
 
 /**
- * Writes the rows of a file as it is read, in one transaction: all rows, or with `skip` all that
- * are not refused; nothing when reading or writing fails. While the database writes, one more batch is
- * read and then no more.
+ * Writes the rows of a file while it is read, in one transaction: all rows, or with `skip` the valid ones. If reading
+ * or writing fails, nothing is written. While the database writes a batch, only one more batch is read.
  *
- * A row whose id exists replaces that row, unless it has the same values already; any other creates
- * one, with the id, times and version that it gives. Rows take effect in the order of the file.
+ * A row with an existing id replaces that row unless the values are equal. Any other row creates one, with the id,
+ * times and version of the file. Rows take effect in the order of the file.
  */
 export class FileImport {
   readonly #batches: Batches;
@@ -84,15 +83,15 @@ export class FileImport {
   }
 
   /**
-   * Reads the first batch, for which no connection is needed. Throws what the source throws, and
-   * `validation_failed` for the header of a CSV file.
+   * Reads the first batch, which needs no database connection. Throws the errors of the source, and
+   * `validation_failed` for an invalid header of a CSV file.
    */
   async begin(): Promise<void> {
     this.#first = await this.#batches.next();
   }
 
   /**
-   * Writes all batches. Throws ImportRefused, what the source throws, and `conflict`,
+   * Writes all batches. Throws ImportRefused, the errors of the source, and `conflict`,
    * `invalid_value`, `statement_timeout`, `pool_exhausted`, `database_unavailable`.
    */
   async write(db: Db): Promise<ImportReport> {
@@ -105,7 +104,7 @@ export class FileImport {
     return report;
   }
 
-  /** Reads no more of the source. */
+  /** Stops reading the source. */
   close(): void {
     this.#batches.close();
   }
@@ -118,7 +117,7 @@ export class FileImport {
     return counts;
   }
 
-  /** Undefined when a row was refused that must not be. */
+  /** Returns undefined if a row was refused and refused rows must not be skipped. */
   async #writeAll(db: Db, by: Author): Promise<ImportCounts | undefined> {
     const first = this.#first;
     if (!first) return this.#batches.isOver ? undefined : { ...NONE };
@@ -158,7 +157,7 @@ async function write(
   try {
     return await importRows(tx, entity, rows);
   } catch (error) {
-    // What the rules here let through and a constraint of the operator's own does not.
+    // A constraint that the operator has added may refuse a value that is valid here.
     if (asDataError(error)?.code !== 'invalid_value') throw error;
     const message = `The database refused a value of the lines ${lines.join(' to ')}.`;
     throw new DataError('invalid_value', message, { cause: error });

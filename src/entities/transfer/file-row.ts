@@ -1,6 +1,6 @@
 import type { Fault } from '../../http/problems/problem.js';
 
-/** A row of a file: what it says, not checked yet, or why that cannot be read. */
+/** A row of a file: its unchecked value, or the faults that prevent reading it. */
 export type FileRow = { line: number } & (
   { value: object; faults?: undefined } | { value?: undefined; faults: Fault[] }
 );

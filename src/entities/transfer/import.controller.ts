@@ -23,7 +23,7 @@ import { formatOf, MEDIA_TYPES, requireCsvFor } from './media-types.js';
 import { importText } from './texts.js';
 import { Transfers } from './transfers.js';
 
-/** A controller with `POST /<path>/import` for one entity. */
+/** Creates a controller with `POST /<path>/import` for one entity. */
 export function ImportController<Row extends EntityRow, Values extends object>(
   resource: EntityResource<Row, Values>,
 ) {
@@ -78,7 +78,7 @@ export function ImportController<Row extends EntityRow, Values extends object>(
       const by = authorOf(req, res);
       const rows = new FileImport(file, body, { format, delimiter, onError, dryRun, by });
       try {
-        // A client that only connects, or sends slowly, holds no connection to the database.
+        // A client that sends nothing yet, or sends slowly, must not hold a database connection.
         await this.transfers.beginning(() => rows.begin());
         return await this.transfers.run('import', (db) =>
           withIdempotencyKey(db, { req, res, bodyDigest }, async (tx = db) => {
@@ -93,7 +93,7 @@ export function ImportController<Row extends EntityRow, Values extends object>(
   return Controller;
 }
 
-/** Of all of the body, whether or not it has been read. */
+/** Returns the digest of the whole body; reads the part that has not been read yet. */
 async function digestOf(body: AsyncIterableIterator<unknown>, hash: Hash): Promise<string> {
   while (!(await body.next()).done);
   return hash.digest('base64url');

@@ -53,7 +53,7 @@ export class ImportReportDto implements ImportReport {
     type: 'integer',
     minimum: 0,
     example: 0,
-    description: 'Rows that are equal to the stored project. Its version does not change.',
+    description: 'Rows that are equal to what is stored. They do not change its version.',
   })
   unchanged!: number;
 

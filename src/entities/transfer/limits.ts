@@ -1,12 +1,12 @@
 import { type Db, withTransactionLimits } from '../../db/connection.js';
 
-/** In milliseconds. */
+/** The time limits of imports and exports. */
 export interface TransferLimits {
-  /** Longest time in which a sender sends nothing, or a reader takes nothing. */
+  /** The maximum time in which a client sends or reads nothing. */
   silenceMs: number;
-  /** A sender that is slower, beyond `silenceMs`, is given up. */
+  /** A client slower than this fails when the time lost by it adds up to `silenceMs`. */
   minBytesPerSecond: number;
-  /** Longest import or export. */
+  /** The maximum duration of an import or export. */
   durationMs: number;
 }
 
@@ -16,11 +16,11 @@ export const DEFAULT_LIMITS: TransferLimits = {
   durationMs: 3_600_000,
 };
 
-/** The database for a transaction that waits for a client again and again. */
+/** Returns the database with limits for a transaction that repeatedly waits for a client. */
 export function forTransfer(db: Db, { silenceMs, durationMs }: TransferLimits): Db {
   return withTransactionLimits(db, {
     transactionTimeoutMs: durationMs,
-    // Who is silent is told so here, before the server ends the connection.
+    // The silence limit here comes first, so that the client gets an error before the server closes the connection.
     idleInTransactionTimeoutMs: 2 * silenceMs,
   });
 }

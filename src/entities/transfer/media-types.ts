@@ -7,7 +7,7 @@ export const MEDIA_TYPES = {
   csv: ['text/csv'],
 } as const satisfies Record<ExportFormat, readonly string[]>;
 
-/** The format of a media type, whatever its parameters. */
+/** Returns the format of a media type; its parameters are ignored. */
 export function formatOf(contentType: string): ExportFormat {
   const type = contentType.split(';', 1)[0]!.trim().toLowerCase();
   return (MEDIA_TYPES.csv as readonly string[]).includes(type) ? 'csv' : 'ndjson';

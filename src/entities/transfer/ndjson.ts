@@ -4,11 +4,11 @@ import { mapInTurns } from '../../http/server/turns.js';
 import { type FileRecord, recordsOf } from './records.js';
 import { type FileRow, refused } from './file-row.js';
 
-/** More than any row has. A smaller text is parsed in a few milliseconds, whatever it holds. */
+/** Higher than any valid row needs. A text below LARGE_BYTES is parsed in a few milliseconds in any case. */
 const LIMITS: JsonLimits = { depth: 32, fields: 1000, values: 2000 };
 const LARGE_BYTES = 32 * 1024;
 
-/** The rows of newline-delimited JSON, some at a time. */
+/** Reads the rows of newline-delimited JSON in groups. */
 export async function* readNdjson(source: AsyncIterable<Uint8Array>): AsyncGenerator<FileRow[]> {
   for await (const records of recordsOf(source)) yield* mapInTurns(records, rowOf);
 }
@@ -22,7 +22,7 @@ function rowOf({ line, bytes, fault }: FileRecord): FileRow {
   return isObject ? { line, value } : refused(line, '', 'must be a JSON object');
 }
 
-/** A value of a file, or what is wrong with its text. */
+/** Parses a value of a file, or returns the fault of its text. */
 export function parseJson(json: Buffer | string): { value: unknown } | { fault: Fault } {
   const fault = json.length > LARGE_BYTES ? sizeFault(json) : undefined;
   if (fault) return { fault };
@@ -33,7 +33,7 @@ export function parseJson(json: Buffer | string): { value: unknown } | { fault: 
   }
 }
 
-/** Whether JSON has more values, or more of them within one another, than a row may have. */
+/** True if the JSON has more values or deeper nesting than a row may have. */
 export function isTooLarge(json: string): boolean {
   return json.length > LARGE_BYTES && sizeFault(json) !== undefined;
 }

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 
-/** A row of a file as it stands there: its bytes, or what keeps them from being read. */
+/** The bytes of a row in a file, or the fault that prevents reading it. */
 export interface FileRecord {
-  /** Where it begins, from 1. */
+  /** The number of the line where it begins, from 1. */
   line: number;
   bytes: Buffer;
   fault?: string;
@@ -10,28 +10,27 @@ export interface FileRecord {
 
 interface Options {
   /**
-   * For CSV, where a line break within quotes belongs to the row (RFC 4180): says by the first row
-   * which byte stands between two cells.
+   * For CSV, where a line break inside quotes belongs to the row (RFC 4180): returns the delimiter byte from the
+   * first row.
    */
   delimiterIn?: (firstRow: Buffer) => number;
 }
 
-/** Also the longest row of projects fits, however JSON writes it: a project takes half of this. */
+/** The maximum length of a row. The longest project needs half of this with any JSON escapes. */
 export const MAX_RECORD_BYTES = 1024 * 1024;
-/** What is looked at together, however small the parts are that it comes in. */
+/** The size of the blocks that are processed together, even if the chunks are smaller. */
 const BLOCK_BYTES = 64 * 1024;
 
 const LF = 0x0a;
 const CR = 0x0d;
 const QUOTE = 0x22;
-/** Comma, semicolon, tab: each may stand between two cells of the first row. */
+/** Comma, semicolon and tab, which may separate the cells of the first row. */
 const DELIMITERS = [0x2c, 0x3b, 0x09];
 const BOM = Buffer.from('\ufeff');
 
 /**
- * The rows of a file, a block of them at a time. Lines end with LF or CRLF; a byte order mark and
- * empty lines are passed over. Holds no more than a row and a block: a longer row gives a fault, and
- * the next one begins at the next line.
+ * Splits a file into rows, in blocks. Lines end with LF or CRLF; a byte order mark and empty lines are skipped. Only
+ * one row and one block are in memory: a row that is too long gives a fault, and the next row begins at the next line.
  */
 export async function* recordsOf(
   source: AsyncIterable<Uint8Array>,
@@ -48,7 +47,7 @@ async function* blocksOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buff
   for await (const part of source) {
     parts.push(part);
     bytes += part.length;
-    // Many small parts cost more than they hold.
+    // Many small chunks cost more memory than their content, so they are joined.
     if (bytes < BLOCK_BYTES && parts.length % 1000 > 0) continue;
     const block = Buffer.concat(parts);
     if (bytes >= BLOCK_BYTES) yield block;
@@ -62,7 +61,7 @@ class Splitter {
   readonly #delimiterIn: Options['delimiterIn'];
   #delimiters = DELIMITERS;
   #line = 1;
-  /** What has been read of the row that is not whole yet, and how much of that was looked at. */
+  /** The bytes of the incomplete row, and the number of them that have been scanned. */
   #rest: Buffer = Buffer.alloc(0);
   #seen = 0;
   #quoted = false;
@@ -109,13 +108,13 @@ class Splitter {
     return records;
   }
 
-  /** Tells most empty lines at once: a block may hold nothing else. */
+  /** A fast check for empty lines, because a block may contain nothing else. */
   #isEmpty(bytes: Buffer, start: number, end: number): boolean {
     const isBlank = end === start || (end === start + 1 && bytes[start] === CR);
     return isBlank && !this.#tooLong && this.#linesPassedOver === 0;
   }
 
-  /** Keeps of a row that is too long only what tells where it ends: a quote, and whether it begins a cell. */
+  /** Keeps of a too long row only the state that is needed to find its end: quotes and the beginning of a cell. */
   #keep(rest: Buffer, start: number): void {
     this.#tooLong ||= rest.length > MAX_RECORD_BYTES;
     const passedOver = this.#tooLong ? Math.max(0, rest.length - 2) : 0;
@@ -124,7 +123,7 @@ class Splitter {
     this.#seen -= start + passedOver;
   }
 
-  /** Where the row ends that begins at `start`; -1 if not in these bytes. */
+  /** Returns the end of the row that begins at `start`; -1 if the bytes do not contain it. */
   #endIn(bytes: Buffer, start: number): number {
     if (!this.#quotes) {
       const end = bytes.indexOf(LF, this.#seen);
@@ -136,7 +135,7 @@ class Splitter {
       const byte = bytes[at];
       if (byte === LF && !this.#quoted) return at;
       if (byte !== QUOTE) continue;
-      // Only at the beginning of a cell does a quote open one.
+      // A quote opens a quoted cell only at the beginning of the cell.
       if (!this.#quoted) this.#quoted = at === start || this.#delimiters.includes(bytes[at - 1]!);
       else if (at + 1 === bytes.length) break;
       else if (bytes[at + 1] === QUOTE) at++;

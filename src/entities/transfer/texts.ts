@@ -9,38 +9,38 @@ type Resource<Row extends EntityRow, Values extends object> = Pick<
   'name' | 'path' | 'exampleId' | 'dto'
 >;
 
-/** What the documentation says of an import. */
+/** Returns the documentation of an import. */
 export function importText<Row extends EntityRow, Values extends object>(
   { name, path }: Resource<Row, Values>,
   { kinds, optional }: EntityFile<Values>,
 ): string {
   const written = quotedList([...kinds.keys()]);
   return `
-Reads NDJSON (a ${name} on each line) or CSV of any length as it arrives, in UTF-8; \`Content-Encoding: gzip\` is unpacked. What the export writes can be imported as it is.
+Imports NDJSON (one ${name} per line) or CSV of any length, in UTF-8. The body is processed as a stream and may be compressed (\`Content-Encoding: gzip\`). A file that the export has written can be imported unchanged.
 
-CSV is read as in RFC 4180. The first row names the columns, in any order${jsonNote(', and ', kinds)}. The cells are separated by commas, semicolons or tabs: by those of the first row, or by \`delimiter\`. As Excel writes them, a byte order mark and a first row \`sep=;\` are accepted, and rows without any content and empty last columns are passed over. Lines end with CRLF or LF.
+CSV follows RFC 4180. The first row has the names of the columns, in any order${jsonNote(', and ', kinds)}. The separator is a comma, a semicolon or a tab; it is detected in the first row unless \`delimiter\` is given. For files of Excel, a byte order mark and a first row \`sep=;\` are accepted, and empty rows and empty last columns are ignored. Lines end with CRLF or LF.
 
-A row has ${written}, and may have ${quotedList(optional)}. A row with the \`id\` of a ${name} replaces it, which adds one to its version, or leaves it alone if it stands there already with the same values; any other row creates a ${name}, with the id, times and version that it gives. Where the history of that id goes up to this version or beyond, the ${name} gets the next version instead, unless the row brings a deleted ${name} back exactly as it was. Rows take effect in the order of the file.
+A row has ${written}, and may have ${quotedList(optional)}. A row with the \`id\` of an existing ${name} replaces it and adds one to its version; if the ${name} already has the same values, it does not change. Any other row creates a ${name}, with the id, times and version of the row. If the history of that id already has this version or a higher one, the ${name} gets the next version instead, unless the row restores a deleted ${name} exactly as it was. Rows take effect in the order of the file.
 
-All rows are written in one transaction, or none. Where a connection ends before the answer has come, either may be the case: with an \`Idempotency-Key\` the same file may be sent again, and is not written twice. A row that is refused is named by the line where it begins. In a CSV file an apostrophe is taken off that stands before \`=\`, \`+\`, \`-\`, \`@\`, a tab or a line break at the beginning of a text, since the export of ${path} puts one there, and an empty ${quotedList(optional, 'or')} is one that is not given. A row is at most 1 MiB long.
+All rows are written in one transaction, or none. If the connection breaks before the answer arrives, the import may have happened or not: with an \`Idempotency-Key\` you can send the same file again, and it is not written twice. The error of a refused row has the number of the line where the row begins. In a CSV file, the import removes an apostrophe before \`=\`, \`+\`, \`-\`, \`@\`, a tab or a line break at the beginning of a text, because the export of ${path} puts it there. An empty ${quotedList(optional, 'or')} in CSV counts as absent. A row may have at most 1 MiB.
 
-A sender that is silent for 30 seconds is answered 408, and an import may take an hour.`.trim();
+A client that sends nothing for 30 seconds gets 408. An import may take up to an hour.`.trim();
 }
 
-/** What the documentation says of an export. */
+/** Returns the documentation of an export. */
 export function exportText<Row extends EntityRow, Values extends object>(
   { path }: Resource<Row, Values>,
   { kinds }: EntityFile<Values>,
 ): string {
   return `
-All ${path} that every filter given lets through, as they stand at one moment: NDJSON, or CSV (RFC 4180${jsonNote('; ', kinds)}). Imported into an empty table it makes the same ${path}, with ids, times and versions.
+Exports all ${path} that match the filters, in the state of one moment, as NDJSON or CSV (RFC 4180${jsonNote('; ', kinds)}). An import of the file into an empty table creates the same ${path}, with ids, times and versions.
 
-In CSV, what a spreadsheet would run as a formula (a text that begins with \`=\`, \`+\`, \`-\`, \`@\`, a tab or a line break, behind apostrophes or not) has an apostrophe put before it, which the import takes off.
+In CSV, the export puts an apostrophe in front of a text that a spreadsheet would run as a formula: one that begins with \`=\`, \`+\`, \`-\`, \`@\`, a tab or a line break, also after apostrophes. The import removes it.
 
-A file that is not whole ends with a broken connection. A reader that takes nothing for 30 seconds is cut off, and an export may take an hour.`.trim();
+If the export fails after it has begun, the connection is closed, so that an incomplete file is not taken for a complete one. A client that reads nothing for 30 seconds is disconnected. An export may take up to an hour.`.trim();
 }
 
-/** What a file of the export is, by media type. */
+/** Returns the formats of an exported file, by media type, for the documentation. */
 export function fileTypes<Row extends EntityRow, Values extends object>(
   { name, exampleId, dto }: Resource<Row, Values>,
   { kinds, optional }: EntityFile<Values>,
@@ -55,7 +55,7 @@ export function fileTypes<Row extends EntityRow, Values extends object>(
   return {
     ...Object.fromEntries(MEDIA_TYPES.ndjson.map((type) => [type, ndjson])),
     [MEDIA_TYPES.csv[0]]: {
-      description: 'The first row names the columns.',
+      description: 'The first row has the names of the columns.',
       example: `${columns.join()}\r\n`,
     },
   };
@@ -67,7 +67,7 @@ function jsonNote(before: string, kinds: EntityFile['kinds']): string {
   return `${before}${quotedList(lists)} ${lists.length > 1 ? 'are JSON lists' : 'is a JSON list'}`;
 }
 
-/** `a`, `b` and `c`, in the quotes of Markdown. */
+/** Formats names as a Markdown list in a sentence: `a`, `b` and `c`. */
 function quotedList(names: readonly string[], word = 'and'): string {
   const quoted = names.map((name) => `\`${name}\``);
   const last = quoted.pop()!;

@@ -5,18 +5,18 @@ import { DataError } from '../../db/errors.js';
 import { Problem } from '../../http/problems/problem.js';
 import { DEFAULT_LIMITS, forTransfer, type TransferLimits } from './limits.js';
 
-/** Of each kind, so that imports cannot keep exports out, nor exports imports. */
+/** The maximum number of each kind, so that imports cannot block exports and exports cannot block imports. */
 const MAX_OF_A_KIND = 3;
-/** Imports whose first rows are still coming hold memory, but no connection. */
+/** The maximum number of imports that wait for their first rows. They use memory, but no connection. */
 const MAX_BEGINNING = 32;
-/** After the beginning of a shutdown, so that short transfers can finish. */
+/** The time after the beginning of a shutdown in which short transfers can finish. */
 const END_AFTER_MS = 1000;
 
 type Kind = 'import' | 'export';
 
 type Counts = Record<Kind | 'beginning', number>;
 
-/** The transfers of all entities on one database share its connections, and so one count. */
+/** The counts by database, because the transfers of all entities on one database share its connections. */
 const countsOfDatabases = new WeakMap<Db, Counts>();
 
 function countsOf(db: Db): Counts {
@@ -25,7 +25,7 @@ function countsOf(db: Db): Counts {
   return counts;
 }
 
-/** The imports and exports under way, each of which holds a connection for as long as its client takes. */
+/** Limits the running imports and exports, each of which holds a connection as long as its client needs. */
 export class Transfers implements OnModuleDestroy {
   readonly limits: TransferLimits & { ofAKind: number; atOnce: number };
   readonly #underWay: Counts;
@@ -35,7 +35,7 @@ export class Transfers implements OnModuleDestroy {
     const spare = Math.max(1, mostConnections(db) - 1);
     const ofAKind = Math.min(MAX_OF_A_KIND, Math.max(1, Math.floor(spare / 3)));
     this.#underWay = countsOf(db);
-    setMaxListeners(0, this.signal); // each transfer listens
+    setMaxListeners(0, this.signal); // each transfer adds a listener
     this.limits = { ...DEFAULT_LIMITS, ofAKind, atOnce: Math.min(spare, 2 * ofAKind) };
   }
 
@@ -44,12 +44,12 @@ export class Transfers implements OnModuleDestroy {
     return this.#ending.signal;
   }
 
-  /** For the time until an import has its first rows. Throws `pool_exhausted` when too many are there. */
+  /** Runs the beginning of an import, until its first rows have arrived. Throws `pool_exhausted` if there are too many. */
   async beginning<T>(work: () => Promise<T>): Promise<T> {
     return await this.#counted('beginning', MAX_BEGINNING, work);
   }
 
-  /** Throws `pool_exhausted` when as many are under way as may be, so that other requests find a connection. */
+  /** Runs a transfer. Throws `pool_exhausted` if too many are running, so that other requests get connections. */
   async run<T>(kind: Kind, work: (db: Db) => Promise<T>): Promise<T> {
     const { ofAKind, atOnce } = this.limits;
     const others = this.#underWay[kind === 'import' ? 'export' : 'import'];
@@ -71,7 +71,7 @@ export class Transfers implements OnModuleDestroy {
     }
   }
 
-  /** Ends what is still under way a second later. The server waits for the answers before it closes. */
+  /** Aborts the running transfers after a second. The server waits for the answers before it closes. */
   onModuleDestroy(): void {
     setTimeout(() => this.#ending.abort(shuttingDown()), END_AFTER_MS).unref();
   }
