@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type http from 'node:http';
 import net from 'node:net';
 import { Controller, Get, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -59,5 +60,16 @@ it('a request that arrives before the limit is answered, even if the process rea
   const [answer] = (await once(socket, 'data')) as [Buffer];
   expect([String(answer).split('\r\n')[0], errors]).toEqual(['HTTP/1.1 200 OK', []]);
   socket.destroy();
+  await app.close();
+});
+
+it('by default it is kept for longer than the usual minute of gateways, and headers may take longer still', async () => {
+  const app = await NestFactory.create(HostModule, new LeanExpressAdapter(), { logger: false });
+  const { keepAliveTimeout, headersTimeout, requestTimeout } = app.getHttpServer() as http.Server;
+  expect({ keepAliveTimeout, headersTimeout, requestTimeout }).toEqual({
+    keepAliveTimeout: 65_000,
+    headersTimeout: 66_000,
+    requestTimeout: 300_000,
+  });
   await app.close();
 });
