@@ -147,7 +147,12 @@ describe('a connection', () => {
 
   it('is never handed on in the middle of a COPY', async () => {
     const { db, stats } = connect({ url, max: 1 });
-    for (const statement of ['copy projects to stdout', 'copy projects from stdin']) {
+    for (const statement of [
+      'copy projects to stdout',
+      'copy projects from stdin',
+      'copy (select 1 / (2 - i) from generate_series(1, 3) as i) to stdout',
+      'select 1; copy (select 1 / (1 - i) from generate_series(1, 3) as i) to stdout',
+    ]) {
       expect(await codeOf(db.execute(sql.raw(statement)))).not.toBe('none');
       const [row] = await db.execute(sql`select now() = statement_timestamp() as outside`);
       expect(row).toEqual({ outside: true });

@@ -93,6 +93,18 @@ describe.each(POOLS)('COPY from %s', (_, connectTo) => {
     await Promise.all([1, 2, 3, 4].map(() => backendOf(db)));
   });
 
+  it('tells an error in the bytes that begin the answer, and leaves its connection to others', async () => {
+    const db = connectTo(database.url);
+    for (const row of [1, 2]) {
+      const rows = copyOut(
+        db,
+        sql`select 1 / (i - ${row}::integer) from generate_series(1, 3) as i`,
+      );
+      expect(await codeOf(rows.next().then(() => rows.next()))).toBe('invalid_value');
+      expect([...(await db.execute(sql`select 7 as n`))]).toEqual([{ n: 7 }]);
+    }
+  });
+
   it('waits for a lock no longer than a statement may, and leaves its connection to others', async () => {
     const db = connectTo(database.url);
     const holder = connectPlainly(database.url);

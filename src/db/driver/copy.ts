@@ -1,9 +1,10 @@
+import { finished } from 'node:stream/promises';
 import type { SQL } from 'drizzle-orm';
 import { PgDialect } from 'drizzle-orm/pg-core';
 import type { ReservedSql, Sql } from 'postgres';
 import type { Db } from '../connection.js';
 import { beginCopy, copyText, PooledDriver } from './driver.js';
-import { readBehind } from './postgres-js.js';
+import { hearStream, readBehind } from './postgres-js.js';
 import { toText } from './text-format.js';
 
 /** The length of the header before the first row: signature, flags, and the length of the extension. */
@@ -58,8 +59,8 @@ async function* plainCopyOut(client: Sql, query: string): AsyncGenerator<Buffer>
 }
 
 async function* readToItsEnd(connection: ReservedSql, text: string): AsyncGenerator<Buffer> {
-  const stream = await connection.unsafe(text).readable();
-  const ended = new Promise((resolve) => stream.once('end', resolve).once('error', resolve));
+  const stream = await hearStream(connection.unsafe(text)).readable();
+  const ended = finished(stream).catch(() => undefined);
   try {
     yield* stream.iterator({ destroyOnReturn: false }) as AsyncGenerator<Buffer>;
   } finally {

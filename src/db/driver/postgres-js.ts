@@ -1,5 +1,5 @@
 import type net from 'node:net';
-import type { Readable } from 'node:stream';
+import { type Readable, Stream } from 'node:stream';
 import postgres from 'postgres';
 import type { DatabaseUrl } from './database-url.js';
 import type { Target } from './socket.js';
@@ -22,7 +22,8 @@ import type { Target } from './socket.js';
  * 7. Where the URL says nothing, user, password and database come from PGUSER, PGPASSWORD and PGDATABASE
  *    or the user of the system.
  * 8. `fetch_types: false` spares a look-up whose failure nobody can catch.
- * 9. A prepared statement that the server can no longer use is prepared again, with the same parameters.
+ * 9. A query is answered by a call of its `resolve`, with the stream when the answer is a COPY.
+ * 10. A prepared statement that the server can no longer use is prepared again, with the same parameters.
  */
 export interface ClientSettings {
   url: DatabaseUrl;
@@ -93,6 +94,21 @@ export function freeParameters(query: object): void {
 }
 
 const NO_PARAMETERS = { args: [], parameters: [] };
+
+/**
+ * For a query whose answer may be the stream of a COPY. The stream can fail in the very bytes that begin
+ * it, before any `then` runs, and an error that nobody hears ends the process. It is told where the
+ * stream is read.
+ */
+export function hearStream<Q extends object>(query: Q): Q {
+  const answered = query as Q & { resolve: (answer: unknown) => void };
+  const { resolve } = answered;
+  answered.resolve = (answer) => {
+    if (answer instanceof Stream) answer.on('error', () => {});
+    resolve(answer);
+  };
+  return query;
+}
 
 /**
  * For a COPY's stream at its end. The driver pauses the socket while the stream is full, and goes on only

@@ -1,11 +1,11 @@
 import type net from 'node:net';
-import type { Stream } from 'node:stream';
 import type postgres from 'postgres';
 import { asDataError, DataError, errorCodeOf, NoAnswerError } from '../errors.js';
 import type { DatabaseUrl } from './database-url.js';
 import {
   createClient,
   freeParameters,
+  hearStream,
   isAnswer,
   isWhole,
   readBehind,
@@ -173,11 +173,12 @@ export class Session {
     return new Promise((resolve, reject) => {
       const { values, prepare = false } = options;
       const query = this.#client.unsafe(text, params.map(toText) as never[], { prepare });
+      if (params.length === 0) void hearStream(query);
       this.#rejectRunning = reject;
       this.#deadline?.refresh();
       (values ? query.values() : query).then(
         (rows) => {
-          if (!Array.isArray(rows)) return this.#refuseCopy(rows);
+          if (!Array.isArray(rows)) return this.#refuseCopy();
           if (!isWhole(rows as Rows)) return this.destroy(miscounted());
           this.#rejectRunning = undefined;
           freeParameters(query);
@@ -239,8 +240,7 @@ export class Session {
     let whole = false;
     this.#isCopying = true;
     try {
-      const stream = await this.#answered(this.#client.unsafe(text).readable());
-      stream.on('error', () => {}); // told where it is read
+      const stream = await this.#answered(hearStream(this.#client.unsafe(text)).readable());
       const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
       for (;;) {
         const next: IteratorResult<Buffer, unknown> = await this.#answered(chunks.next());
@@ -325,8 +325,7 @@ export class Session {
   }
 
   /** The server waits for data, or for a reader: a session in that state would fail its next borrower. */
-  #refuseCopy(stream: Stream): void {
-    stream.on('error', () => {});
+  #refuseCopy(): void {
     this.destroy(new TypeError('COPY needs a connection of its own.'));
   }
 
