@@ -1,99 +1,184 @@
-// npm run bench:replicas: what a consistency token costs a write, and reads over two replicas beside reads on
-// the primary. Interleaved; --write puts the result into docs/performance.md.
+// npm run bench:replicas: what replicas cost and give, through HTTP; --write puts the table into docs/performance.md.
+//
+// Each service has the first core. All PostgreSQL servers and the load share the second one, and one service is under
+// load at a time: the primary has that core, or one replica has it, or two replicas have it together.
+import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
+import postgres from 'postgres';
 import { createDatabaseConnection } from '../../src/db/connection.js';
 import { createProjectsFactory } from '../../src/db/factories/projects/projects.factory.js';
 import { migrate } from '../../src/db/migrate.js';
 import { readsOn } from '../../src/db/replicas/reads.js';
-import { createReplicas } from '../../src/db/replicas/replicas.js';
 import { startCluster } from '../support/cluster.js';
 import { until } from '../support/connections.js';
+import { fillCatalogue, idOf } from './catalogue.js';
+import { load, requireWrk } from './load.js';
 import { writeReport } from './report.js';
+import { startServer } from './server.js';
 
 const { values: options } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '15' },
+    rounds: { type: 'string', default: '11' },
+    seconds: { type: 'string', default: '1' },
+    rows: { type: 'string', default: '10000' },
+    only: { type: 'string', default: '' },
     write: { type: 'boolean', default: false },
   },
 });
-const CLIENTS = 32;
-const PROJECT = { name: 'A project', description: '', technologies: ['SQL'] };
+const CONNECTIONS = 32;
+const IDS = Array.from({ length: 500 }, (_, n) => idOf(1 + Math.floor((n / 500) * +options.rows)));
+const NEW = { name: 'Bench project', description: 'Lorem ipsum.', technologies: ['SQL', 'C'] };
+const WRITE = { method: 'POST', target: () => '/api/projects', body: NEW };
+const READ = { method: 'GET', target: (id: string) => `/api/projects/${id}` };
+const LIST = { method: 'GET', target: () => '/api/projects' };
+/** Each on services with so many replicas. */
+const SCENARIOS = [
+  { name: 'a write with its token', replicas: 2, request: WRITE },
+  { name: 'a read by id on a replica', replicas: 1, request: READ },
+  { name: 'a list of 50 on a replica', replicas: 1, request: LIST },
+  { name: 'a read by id over two replicas, which share the core', replicas: 2, request: READ },
+  { name: 'a list of 50 over two replicas, which share the core', replicas: 2, request: LIST },
+].filter(({ name }) => name.includes(options.only));
 
+type Server = Awaited<ReturnType<typeof startServer>>;
+
+await requireWrk();
+const directory = mkdtempSync(path.join(os.tmpdir(), 'projects-service-bench-'));
+const LOAD = { ids: IDS, seconds: +options.seconds, connections: CONNECTIONS, directory };
 const cluster = await startCluster({}, { standbys: 2 });
-await migrate({ url: cluster.primary });
-await cluster.replayed();
-const connection = createDatabaseConnection({ url: cluster.primary });
-const plain = createDatabaseConnection({ url: cluster.primary });
-const replicas = createReplicas(
-  connection.db,
-  [{ url: cluster.standby }, { url: cluster.second }],
-  { maxLagMs: 0 },
-);
-const projects = createProjectsFactory(connection.db);
-const reads = readsOn(connection.db, projects, createProjectsFactory);
-const plainProjects = createProjectsFactory(plain.db);
-const plainReads = readsOn(plain.db, plainProjects, createProjectsFactory);
-const { id } = await projects.createProject(PROJECT);
-await cluster.replayed();
-await until(() => replicas.stats().every(({ healthy }) => healthy), 60_000);
-
-const ratios = {
-  'a write with its token': await compare(600, {
-    base: () => projects.createProject(PROJECT),
-    other: async () => {
-      await projects.createProject(PROJECT);
-      await replicas.written();
-    },
-  }),
-  'a read over two replicas': await compare(3000, {
-    base: () => projects.getProject(id),
-    other: () => reads.read(undefined, (on) => on.getProject(id)),
-  }),
-  'a list over two replicas': await compare(600, {
-    base: () => projects.listProjects({ limit: 20 }),
-    other: () => reads.read(undefined, (on) => on.listProjects({ limit: 20 })),
-  }),
-  'a read without replicas configured': await compare(3000, {
-    base: () => plainProjects.getProject(id),
-    other: () => plainReads.read(undefined, (on) => on.getProject(id)),
-  }),
-};
-await Promise.all([replicas.close(), connection.close(), plain.close()]);
-await cluster.stop();
-const report = [
-  `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${os.cpus().length} cores, which the clients and all three servers share; medians of ${options.rounds} interleaved rounds of ${CLIENTS} clients.`,
-  '',
-  '| | throughput, of the same on the primary without tokens |',
-  '| --- | ---: |',
-  ...Object.entries(ratios).map(([name, ratio]) => `| ${name} | ${Math.round(ratio * 100)} % |`),
-].join('\n');
-console.log(report);
-if (options.write) writeReport('replicas', report);
-
-interface Compared {
-  base: () => Promise<unknown>;
-  other: () => Promise<unknown>;
+try {
+  await migrate({ url: cluster.primary });
+  const sql = postgres(cluster.primary, { max: 1, onnotice: () => {} });
+  await fillCatalogue(sql, Number(options.rows));
+  await sql.end();
+  await cluster.replayed();
+  const ratios: Record<string, Ratios> = await ratiosOverHttp();
+  ratios['a read without replicas configured, in process'] = await ratioWithoutReplicas();
+  const report = reportOf(ratios);
+  console.log(report);
+  if (options.write) writeReport('replicas', report);
+} finally {
+  await cluster.stop();
+  rmSync(directory, { recursive: true });
 }
 
-/** The median of how much of the throughput of `base` the other has. */
-async function compare(count: number, { base, other }: Compared): Promise<number> {
-  const found: number[] = [];
+async function ratiosOverHttp(): Promise<Record<string, Ratios>> {
+  const base = await startService([]);
+  const others = [
+    await startService([cluster.standby]),
+    await startService([cluster.standby, cluster.second]),
+  ];
+  try {
+    const ratios: Record<string, Ratios> = {};
+    for (const { name, replicas, request } of SCENARIOS) {
+      const other = others[replicas - 1]!;
+      await cluster.replayed();
+      await until(async () => (await healthyOf(other.port)) === replicas, 60_000);
+      const work = async ({ port, cpuMs }: Server) => {
+        const before = cpuMs();
+        const rate = await load({ port, scenario: { name, ...request }, ...LOAD });
+        return { rate, perCpuMs: (rate * LOAD.seconds) / (cpuMs() - before) };
+      };
+      ratios[name] = await medianRatios(
+        () => work(base),
+        () => work(other),
+      );
+    }
+    return ratios;
+  } finally {
+    await Promise.all([base, ...others].map((service) => service.stop()));
+  }
+}
+
+function startService(replicas: string[]) {
+  return startServer({
+    node: process.execPath,
+    program: 'dist/main.js',
+    env: {
+      DATABASE_URL: cluster.primary,
+      MIGRATIONS: 'off',
+      LOG_LEVEL: 'warn',
+      MAX_CONCURRENT_REQUESTS: '0',
+      ...(replicas.length > 0 && {
+        DATABASE_REPLICA_URLS: replicas.join(),
+        DATABASE_REPLICA_MAX_LAG_MS: '60000', // they replay the writes on the core of the load
+      }),
+    },
+    target: '/api/projects',
+  });
+}
+
+async function healthyOf(port: number): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  return [...text.matchAll(/^db_replica_healthy\{.*\} 1$/gm)].length;
+}
+
+/** What routing costs where there is nothing to route to. */
+async function ratioWithoutReplicas(): Promise<Ratios> {
+  const { db, close } = createDatabaseConnection({ url: cluster.primary });
+  const projects = createProjectsFactory(db);
+  const reads = readsOn(db, projects, createProjectsFactory);
+  const [id] = IDS as [string];
+  try {
+    return await medianRatios(
+      () => workOf(() => projects.getProject(id)),
+      () => workOf(() => reads.read(undefined, (on) => on.getProject(id))),
+    );
+  } finally {
+    await close();
+  }
+}
+
+interface Ratios {
+  rate: number;
+  /** Requests for each millisecond of the processor that the service used. */
+  perCpuMs: number;
+}
+
+async function workOf(work: () => Promise<unknown>): Promise<Ratios> {
+  const [began, { user, system }] = [performance.now(), process.cpuUsage()];
+  const until = began + LOAD.seconds * 1000;
+  let count = 0;
+  const client = async () => {
+    for (; performance.now() < until; count++) await work();
+  };
+  await Promise.all(Array.from({ length: CONNECTIONS }, client));
+  const used = process.cpuUsage({ user, system });
+  return { rate: count, perCpuMs: count / ((used.user + used.system) / 1000) };
+}
+
+/** The medians of what the other one has of `base`, in interleaved rounds. */
+async function medianRatios(base: () => Promise<Ratios>, other: () => Promise<Ratios>) {
+  const found: Ratios[] = [];
   for (let round = 0; round <= Number(options.rounds); round++) {
     // One order in every other round, so that neither is always the first.
     const works = round % 2 === 0 ? [base, other] : [other, base];
-    const [first, second] = [await timeOf(count, works[0]!), await timeOf(count, works[1]!)];
-    if (round > 0) found.push(round % 2 === 0 ? first / second : second / first);
+    const results = [await works[0]!(), await works[1]!()];
+    const [of, to] = round % 2 === 0 ? [results[1]!, results[0]!] : [results[0]!, results[1]!];
+    if (round > 0) found.push({ rate: of.rate / to.rate, perCpuMs: of.perCpuMs / to.perCpuMs });
   }
-  return found.sort((a, b) => a - b)[Math.floor(found.length / 2)]!;
+  return { rate: medianOf(found, 'rate'), perCpuMs: medianOf(found, 'perCpuMs') };
 }
 
-async function timeOf(count: number, work: () => Promise<unknown>): Promise<number> {
-  let left = count;
-  const began = performance.now();
-  const client = async () => {
-    while (left-- > 0) await work();
-  };
-  await Promise.all(Array.from({ length: CLIENTS }, client));
-  return performance.now() - began;
+function medianOf(found: Ratios[], name: keyof Ratios): number {
+  const sorted = found.map((ratios) => ratios[name]).sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)]!;
+}
+
+function reportOf(ratios: Record<string, Ratios>): string {
+  return [
+    `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${os.cpus().length} cores; medians of ${options.rounds} interleaved rounds of ${options.seconds} s, ${CONNECTIONS} connections.`,
+    '',
+    '| | throughput, of the same without replicas | requests for the same processor time of the service |',
+    '| --- | ---: | ---: |',
+    ...Object.entries(ratios).map(
+      ([name, { rate, perCpuMs }]) => `| ${name} | ${percent(rate)} | ${percent(perCpuMs)} |`,
+    ),
+  ].join('\n');
+}
+
+function percent(ratio: number): string {
+  return `${Math.round(ratio * 100)} %`;
 }

@@ -33,6 +33,8 @@ export interface Cluster {
   synchronize(primary: Member): Promise<void>;
   /** Resolves when all standbys have replayed what the primary has written by now. */
   replayed(): Promise<void>;
+  /** Whether a standby has replayed what this primary has written by now. */
+  hasReplayed(standby: Member, primary: Member): Promise<boolean>;
   /** SIGKILL, as a machine that fails. */
   kill(member: Member): Promise<void>;
   /** Starts a member that was killed or stopped, on its old port. */
@@ -136,6 +138,10 @@ export async function startCluster(
           60_000,
         );
       }
+    },
+    hasReplayed: async (standby, primary) => {
+      const end = await ask(urls[primary], 'pg_current_wal_insert_lsn()::text');
+      return await holds(urls[standby], `pg_last_wal_replay_lsn() >= '${end as string}'`);
     },
     kill: (member) => end(member, 'SIGKILL'),
     start,
