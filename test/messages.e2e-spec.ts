@@ -238,6 +238,44 @@ async function observesMessages({ service, client, stranger, secrets }: Observed
   for (const secret of [...secrets, name]) expect(text + metrics).not.toContain(secret);
 }
 
+it('a client over TCP comes back to a service that was restarted', async () => {
+  const port = await freePort();
+  const variables = { MESH_TRANSPORT: 'tcp', MESH_URL: `tcp://127.0.0.1:${port}` };
+  const service = await startService(variables);
+  const transport = await messageTransport({ transport: 'tcp', host: '127.0.0.1', port });
+  const client = createProjectsClient(transport, { retries: 0 });
+  atEnd(() => client.close());
+  expect((await client.list()).items).toEqual([]);
+  await service.close();
+  expect((await failureOf(client.list())).code).toMatch(/^(unreachable|connection_lost)$/);
+  const restarted = await startService(variables);
+  atEnd(() => restarted.close());
+  await until(
+    async () =>
+      await client.list().then(
+        () => true,
+        () => false,
+      ),
+  );
+});
+
+natsServer.it('messages and events need the password of the broker', async () => {
+  const nats = await startNats(natsServer.file, ['--user', 'app', '--pass', 'p:ss']);
+  atEnd(() => nats.stop());
+  const MESH_URL = nats.url.replace('nats://', 'nats://app:p%3Ass@');
+  const service = await startService({ MESH_TRANSPORT: 'nats', MESH_URL });
+  atEnd(() => service.close());
+  const options = { transport: 'nats', servers: nats.url } as const;
+  const client = createProjectsClient(
+    await messageTransport({ ...options, user: 'app', pass: 'p:ss' }),
+  );
+  atEnd(() => client.close());
+  expect((await client.list()).items).toEqual([]);
+  const stranger = createProjectsClient(await messageTransport(options), { timeoutMs: 2000 });
+  atEnd(() => stranger.close());
+  expect((await failureOf(stranger.list())).code).toMatch(/^(unreachable|timeout)$/);
+});
+
 it('answers what it has taken before it stops', async () => {
   const { service, port } = await startShared();
   const client = await tcpClient(port);

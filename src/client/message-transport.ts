@@ -56,16 +56,17 @@ function failureOf(error: unknown): Error {
   if (error === NO_HANDLER) {
     return new ProjectsClientError('route_not_found', 'What answers has no such operation.');
   }
-  const { code, name, message } = error as { code?: string; name?: string; message?: string };
+  const { code, name, message, detail } = error as Record<string, unknown>;
   if (name === 'ProjectsClientError') return error as Error;
-  if (!(error instanceof Error) && typeof code === 'string') return errorOfProblem(error);
+  if (typeof code === 'string' && typeof detail === 'string') return errorOfProblem(error);
   const isLost = message === 'Connection closed' || code === 'ECONNRESET' || code === 'EPIPE';
   if (isLost) {
     return new ProjectsClientError('connection_lost', 'The connection ended before the answer.', {
       cause: error,
     });
   }
-  if (error instanceof Error || typeof error === 'string') {
+  // Errors of another realm, such as those of Node in a vm, are no instance of this Error.
+  if (typeof message === 'string' || typeof error === 'string') {
     return new ProjectsClientError('unreachable', 'No instance of the service can be reached.', {
       cause: error,
     });

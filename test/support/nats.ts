@@ -17,14 +17,15 @@ export interface Nats {
   stop(): Promise<void>;
 }
 
-export async function startNats(program: string): Promise<Nats> {
+/** `more` are further arguments of nats-server. */
+export async function startNats(program: string, more: string[] = []): Promise<Nats> {
   const folder = await mkdtemp(path.join(tmpdir(), 'projects-service-nats-'));
   const port = await freePort();
   let server: ChildProcess | undefined;
   const nats: Nats = {
     url: `nats://127.0.0.1:${port}`,
     start: async () => {
-      const args = ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', folder];
+      const args = ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', folder, ...more];
       const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
       const said = text(child.stderr);
       server = child;
