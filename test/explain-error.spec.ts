@@ -6,6 +6,7 @@ import request from 'supertest';
 import { createApplication } from '../src/application.js';
 import { validateEnvironment } from '../src/config/environment.js';
 import { asDataError, DataError } from '../src/db/errors.js';
+import { explained } from '../src/db/embedded/refused-access.js';
 import { migrate } from '../src/db/migrate.js';
 import { describeError, describeErrorPublicly } from '../src/db/explain-error.js';
 import { runCli } from './support/cli.js';
@@ -124,6 +125,16 @@ it('a schema that does not exist is named, and no tables of another one are', as
   expect(status).toBe(1);
   expect(stderr).toMatch(/\(3F000\)\. Create a schema that search_path names/);
   expect(await readinessOf(url.href)).toMatch(/^pending: /);
+});
+
+it('a directory of the embedded PostgreSQL that belongs to somebody else is told with the remedies', async () => {
+  const refusal = { code: 'EACCES', path: '/proc/1/environ' };
+  const error = Object.assign(new Error('EACCES: permission denied'), refusal);
+  const told = describeError(await explained(error, '/proc'));
+  expect(told).toMatch(
+    /^The embedded PostgreSQL cannot use \/proc \(EACCES: permission denied\): /,
+  );
+  expect(told).toContain('set EMBEDDED_POSTGRES_DIR to a directory that you may write to');
 });
 
 it('a role without rights is told which right it lacks, and for which migration', async () => {

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { ExplainedError } from '../explain-error.js';
 
 const REFUSALS = ['EACCES', 'EPERM', 'EROFS'];
 
@@ -12,7 +13,7 @@ export async function explained(error: Error, directory: string): Promise<Error>
     'set EMBEDDED_POSTGRES_DIR to a directory that you may write to',
     'or set DATABASE_URL',
   ];
-  return new Error(
+  return new ExplainedError(
     `The embedded PostgreSQL cannot use ${directory} (${error.message}): ${remedies.join(', ')}`,
     { cause: error },
   );
