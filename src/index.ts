@@ -1,5 +1,5 @@
 /**
- * What a host application may import. Importing it connects to nothing and starts nothing.
+ * The public exports for host applications. Importing it connects to nothing and starts nothing.
  *
  * The host's database needs the migrations once: `await migrate({ url })`. Without a ProblemFilter
  * and a jsonBody of its own for all routes, what fails before a route of these modules is reached

@@ -131,7 +131,7 @@ const STYLE = `
   }
 `;
 
-/** What the Swagger UI needs, all of it from here; it styles its elements inline. */
+/** The sources that the Swagger UI needs. All are served by this service, and its styles are inline. */
 const CONTENT_SECURITY_POLICY = {
   defaultSrc: ["'none'"],
   scriptSrc: ["'self'"],

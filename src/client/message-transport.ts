@@ -4,14 +4,14 @@ import { errorOfProblem, ProjectsClientError } from './projects-client-error.js'
 import type { Reply, Transport } from './transport.js';
 
 interface Common {
-  /** An API key, or what gives a token that is valid at the moment. It is asked for each request. */
+  /** An API key, or a function that returns a valid token. It is called for each request. */
   token?: string | (() => string | Promise<string>);
 }
 
 export type MessageTransportOptions = Common &
   (
     | { transport: 'tcp'; host: string; port: number }
-    /** More than `servers` goes to `connect` of @nats-io/transport-node as it is. */
+    /** Further options are passed to `connect` of @nats-io/transport-node. */
     | { transport: 'nats'; servers: string | string[]; [option: string]: unknown }
   );
 
@@ -50,7 +50,7 @@ async function createClient(options: MessageTransportOptions): Promise<ClientPro
 
 const NO_HANDLER = 'There is no matching message handler defined in the remote service.';
 
-/** What a client of Nest rejects with: the object that the service has thrown, or an error of its own. */
+/** Converts the rejection of a Nest client: the object that the service has thrown, or an error of the client. */
 function failureOf(error: unknown): Error {
   if (error === ABORTED) return ABORTED;
   if (error === NO_HANDLER) {

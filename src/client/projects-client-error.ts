@@ -16,14 +16,14 @@ export interface FailureOptions {
   cause?: unknown;
 }
 
-/** Every failure of a ProjectsClient, whatever way the call went. Decide by `code`. */
+/** The error of every failed call of a ProjectsClient, with any transport. Decide by `code`. */
 export class ProjectsClientError extends Error {
   override readonly name = 'ProjectsClientError';
-  /** The HTTP status of the code; 0 where the service has not answered. */
+  /** The HTTP status of the code; 0 if the service has not answered. */
   readonly status: number;
-  /** What is wrong with which part of the request, with `validation_failed` and the like. */
+  /** The faults in parts of the request, for `validation_failed` and similar codes. */
   readonly errors: Fault[];
-  /** Names the request in the log of the service. */
+  /** The id of the request in the log of the service. */
   readonly requestId?: string;
   readonly retryAfterMs?: number;
 

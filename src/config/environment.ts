@@ -20,7 +20,7 @@ import { MESH_TRANSPORTS, type MeshAddress, parseMeshUrl } from './mesh-url.js';
 const NODE_ENVS = ['development', 'test', 'production'] as const;
 const MIGRATIONS = ['apply', 'verify', 'off'] as const;
 const AUTH_MODES = ['none', 'api-key', 'jwt'] as const;
-/** What each mode cannot do without. */
+/** The variables that each mode requires. */
 const AUTH_SETTINGS = {
   'api-key': ['AUTH_API_KEYS'],
   jwt: ['AUTH_JWKS_URL', 'AUTH_ISSUER', 'AUTH_AUDIENCE'],
@@ -32,7 +32,7 @@ function OneOf(values: readonly string[]): PropertyDecorator {
   return IsIn(values, { message: `must be ${values.join(' or ')}` });
 }
 
-/** A whole number of digits alone: `1e2`, `0x10` and ` 1` are faults, not numbers. */
+/** A whole number that consists only of digits: `1e2`, `0x10` and ` 1` are faults. */
 function WholeNumber(min: number, max: number): PropertyDecorator {
   const message = `must be a whole number from ${min} to ${max}`;
   return (target, key) => {
@@ -46,7 +46,7 @@ function WholeNumber(min: number, max: number): PropertyDecorator {
   };
 }
 
-/** The message does not repeat the URL: it may hold a password. */
+/** A database URL. The message does not contain the URL, which may have a password. */
 function DatabaseUrl(): PropertyDecorator {
   return ValidateBy({
     name: 'databaseUrl',
@@ -57,7 +57,7 @@ function DatabaseUrl(): PropertyDecorator {
   });
 }
 
-/** The fault of the first that is wrong, without its URL. */
+/** URLs separated by commas. The message has the first fault, without the URL. */
 function ReplicaUrls(): PropertyDecorator {
   const faultIn = (value: unknown) => {
     const faults = splitUrls(value as string).map((url) => replicaFaultOf(url));
@@ -86,7 +86,7 @@ function ApiKeys(): PropertyDecorator {
   );
 }
 
-/** As Express's setting `trust proxy` takes it. */
+/** A value for Express's setting `trust proxy`. */
 function TrustedProxies(): PropertyDecorator {
   const isProxy = (proxy: string) => {
     const [address, bits = '0'] = proxy.trim().split('/');
@@ -108,7 +108,7 @@ function TrustedProxies(): PropertyDecorator {
   );
 }
 
-/** Over plain HTTP anybody on the way could put keys of their own into it. */
+/** The URL of a JWK Set. It must be https, because over plain HTTP an attacker could insert keys. */
 function KeySetUrl(): PropertyDecorator {
   const validate = (value: unknown) => {
     if (typeof value !== 'string' || !URL.canParse(value)) return false;
@@ -131,29 +131,29 @@ function Origins(): PropertyDecorator {
   );
 }
 
-/** The parts of a variable that are separated by commas. */
+/** Splits a variable at its commas. */
 export function listOf(text: string | undefined): string[] {
   return text === undefined ? [] : text.split(',').map((part) => part.trim());
 }
 
-/** RATE_LIMIT as numbers; undefined where there is no limit. */
+/** Parses RATE_LIMIT; undefined if there is no limit. */
 export function rateLimitOf({ RATE_LIMIT }: Environment) {
   if (RATE_LIMIT === undefined) return undefined;
   const [requests, seconds] = RATE_LIMIT.split('/').map(Number) as [number, number];
   return { requests, seconds };
 }
 
-/** Where messages go; undefined without MESH_TRANSPORT. The environment is valid already. */
+/** Returns the address for messages; undefined without MESH_TRANSPORT. The environment must be validated. */
 export function meshAddressOf({ MESH_TRANSPORT, MESH_URL }: Environment): MeshAddress | undefined {
   return MESH_TRANSPORT && (parseMeshUrl(MESH_TRANSPORT, MESH_URL!) as MeshAddress);
 }
 
-/** The URLs of DATABASE_REPLICA_URLS. */
+/** Returns the URLs of DATABASE_REPLICA_URLS. */
 export function replicaUrlsOf({ DATABASE_REPLICA_URLS }: Environment): string[] {
   return DATABASE_REPLICA_URLS === undefined ? [] : splitUrls(DATABASE_REPLICA_URLS);
 }
 
-/** A comma before a scheme separates two URLs; another is part of one. */
+/** Splits at commas before a scheme. Any other comma is part of a URL. */
 function splitUrls(text: string): string[] {
   return text.split(/,(?=\s*postgres(?:ql)?:)/).map((url) => url.trim());
 }
@@ -176,8 +176,8 @@ function faultOf(value: unknown): string | undefined {
 }
 
 /**
- * Every variable that the service reads, its type and its default. What each means stands in
- * .env.example and docs/configuration.md; a test holds the three together.
+ * All variables that the service reads, with their types and defaults. .env.example and docs/configuration.md describe
+ * them; a test compares the three.
  */
 export class Environment {
   @OneOf(NODE_ENVS)
@@ -315,7 +315,7 @@ export class Environment {
   SHUTDOWN_TIMEOUT_MS: number = 10_000;
 }
 
-/** Faults of the environment, all of them, a line each. */
+/** Thrown with all faults of the environment, one line each. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
   /** EX_CONFIG of sysexits.h. */
@@ -326,7 +326,7 @@ export class ConfigurationError extends Error {
   }
 }
 
-/** An empty variable counts as unset, and unset means the default. Throws ConfigurationError. */
+/** Validates the variables. An empty variable counts as unset and gets its default. Throws ConfigurationError. */
 export function validateEnvironment(variables: Record<string, unknown>): Environment {
   const names = Object.keys(new Environment());
   const given = Object.fromEntries(
@@ -344,7 +344,7 @@ export function validateEnvironment(variables: Record<string, unknown>): Environ
   return environment;
 }
 
-/** What is wrong between variables that are each right by themselves. */
+/** Returns faults in the combination of variables that are valid individually. */
 function contradictions(given: Record<string, unknown>, environment: Environment): string[] {
   const faults: string[] = [];
   const production = environment.NODE_ENV === 'production';
@@ -378,7 +378,7 @@ function meshFaults(given: Record<string, unknown>, environment: Environment): s
     : [];
 }
 
-/** Settings of a mode that is not on would leave the service open to whoever believes it protected. */
+/** Finds missing settings of the mode, and settings without a mode, which would leave the service open by mistake. */
 function authFaults(given: Record<string, unknown>, { AUTH_MODE }: Environment): string[] {
   const faults: string[] = [];
   for (const [mode, names] of Object.entries(AUTH_SETTINGS)) {

@@ -2,7 +2,7 @@ import type { FeedChange } from '../db/entity/change-feed.js';
 import type { ChangeDto } from '../changes/dto/change.dto.js';
 import { toChangeDto } from '../changes/feed.js';
 
-/** An event as it is published: CloudEvents 1.0 in binary mode, attributes as headers with `ce-`. */
+/** A published event: CloudEvents 1.0 in binary mode, with attributes as headers `ce-…`. */
 export interface CloudEvent {
   /** The cursor of the change in the feed. */
   id: string;
@@ -20,7 +20,7 @@ export interface EventOptions {
 
 const PRODUCER = 'projects-service';
 
-/** The event of a change: subject `<path>.changes.<id>.<action>`, data as the change feed answers it. */
+/** Creates the event of a change: subject `<path>.changes.<id>.<action>`, data in the format of the change feed. */
 export function toCloudEvent(change: FeedChange, { source, path }: EventOptions): CloudEvent {
   const data = toChangeDto(change);
   const { entity, entityId, action, at } = change;

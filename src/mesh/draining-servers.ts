@@ -20,7 +20,7 @@ class InFlight {
     server: ServerTCP | ServerNats,
     private readonly onAnswered: OnAnsweredMessage,
   ) {
-    // The server awaits the work, though the type of the hook does not say so.
+    // The server awaits the work, although the type of the hook does not show it.
     const onStart = (_transport: unknown, context: object, work: () => Promise<unknown>) => {
       this.#count++;
       this.#startedAt.set(context, performance.now());
@@ -45,7 +45,7 @@ class InFlight {
   }
 }
 
-/** Nest's own server resets all connections at the end; this one answers first what it has taken. */
+/** A TCP server that answers the received messages before it closes. Nest's own server resets all connections. */
 export class DrainingTcpServer extends ServerTCP {
   readonly #inFlight: InFlight;
 
@@ -70,7 +70,7 @@ interface NatsClient {
   flush(): Promise<void>;
 }
 
-/** The same for NATS: from the first moment of the shutdown messages go to other instances. */
+/** A NATS server that answers the received messages before it closes; from the start of the shutdown new messages go to other instances. */
 export class DrainingNatsServer extends ServerNats {
   readonly #inFlight: InFlight;
   readonly #subscriptions: Subscription[] = [];

@@ -7,21 +7,21 @@ import type { MeshAddress } from '../config/mesh-url.js';
 import type { CloudEvent } from './cloud-event.js';
 import { natsOptions } from './nats-options.js';
 
-/** The end of the stream: what the next message must come behind. */
+/** The end of the stream, which the next message must follow. */
 export interface StreamEnd {
-  /** The Nats-Msg-Id of the last message; undefined where the stream holds none. */
+  /** The Nats-Msg-Id of the last message; undefined if the stream is empty. */
   id: string | undefined;
   sequence: number;
 }
 
 const ACK_TIMEOUT_MS = 5000;
-/** Codes of JetStream. */
+/** Error codes of JetStream. */
 const STREAM_NOT_FOUND = 10059;
 const MESSAGE_NOT_FOUND = 10037;
 
 /**
- * A stream of JetStream that only the relay writes to. Each message names the one that it must come
- * behind, so that the broker refuses what is out of order, however late it arrives.
+ * A JetStream stream that only the relay writes to. Each message contains the sequence of its predecessor, so that the
+ * broker refuses messages that are out of order, even very late ones.
  */
 export class EventStream {
   readonly #logger = new Logger('Relay');
@@ -39,7 +39,7 @@ export class EventStream {
     this.#client = jetstream(connection);
   }
 
-  /** Connects, and makes the stream if it is missing; one that is there stays as it is. */
+  /** Connects, and creates the stream if it does not exist. An existing stream is not changed. */
   static async open(
     address: Extract<MeshAddress, { transport: 'nats' }>,
     path: string,
@@ -74,8 +74,8 @@ export class EventStream {
   }
 
   /**
-   * Publishes the events in one flight, the first behind `end`, each other behind the one before.
-   * Resolves with the new end. What comes behind one that was refused is refused too.
+   * Publishes the events without waiting between them: the first one after `end`, each other one after its predecessor.
+   * Resolves with the new end. If an event is refused, all later ones are refused too.
    */
   async publish(events: CloudEvent[], end: StreamEnd): Promise<StreamEnd> {
     let last = end;
@@ -99,7 +99,7 @@ export class EventStream {
     await this.#connection.close();
   }
 
-  /** Without the two documents where the broker would not take it with them. */
+  /** Serializes an event, without `before` and `after` if it would be too large for the broker. */
   #payload(event: CloudEvent): string {
     const payload = JSON.stringify(event.data);
     const most = (this.#connection.info?.max_payload ?? Infinity) - HEADERS_BYTES;
@@ -112,7 +112,7 @@ export class EventStream {
   }
 }
 
-/** More than the headers of an event have. */
+/** More bytes than the headers of an event have. */
 const HEADERS_BYTES = 4096;
 
 function headersOf({ headers }: CloudEvent) {

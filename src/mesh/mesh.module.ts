@@ -5,8 +5,8 @@ import { MessageServer } from './message-server.js';
 import { Relay, type RelayOptions } from './relay.js';
 
 /**
- * What connects the service to a mesh: messages, which `attachMessages` gives a transport, and the
- * relay of the change feed, where it has a broker.
+ * Connects the service to a mesh: it answers messages, for which `attachMessages` sets the transport, and relays the
+ * change feed if there is a broker.
  */
 @Module({ providers: [MessageServer] })
 export class MeshModule {

@@ -18,7 +18,7 @@ interface Listening {
   close(): Promise<void>;
 }
 
-/** Answers messages once the application is up. A broker that is away is waited for; HTTP does not wait. */
+/** Answers messages after the application has started. It waits for an unavailable broker; HTTP does not wait. */
 @Injectable()
 export class MessageServer implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger('Mesh');
@@ -26,7 +26,7 @@ export class MessageServer implements OnApplicationBootstrap, OnModuleDestroy {
   private server: Listening | undefined;
   private starting = Promise.resolve();
 
-  /** To be called before the application is initialised. */
+  /** Call it before the application is initialised. */
   attach(server: Listening): void {
     this.server = server;
   }
@@ -60,17 +60,17 @@ export class MessageServer implements OnApplicationBootstrap, OnModuleDestroy {
 
 export interface MessageOptions {
   address: MeshAddress;
-  /** The NATS queue group: one of its instances gets each message. */
+  /** The NATS queue group: each message goes to one of its instances. */
   queue: string;
-  /** The largest message over TCP, in bytes; over NATS the broker has a limit of its own. */
+  /** The maximum size of a message over TCP; over NATS the broker has its own limit. */
   maxBytes: number;
   /** Called for each message when it has been answered. */
   observers: readonly OnAnsweredMessage[];
 }
 
 /**
- * Lets the application answer messages beside HTTP. With `inheritAppConfig`, or global guards would
- * not be asked.
+ * Lets the application answer messages in addition to HTTP. It uses `inheritAppConfig`, otherwise Nest would not run
+ * global guards.
  */
 export async function attachMessages(
   app: INestApplication,

@@ -2,7 +2,7 @@ import type { MeshAddress } from '../config/mesh-url.js';
 
 const CONNECT_TIMEOUT_MS = 2000;
 
-/** The options of a NATS connection that comes back by itself after any outage. */
+/** Returns the options of a NATS connection that reconnects by itself after any outage. */
 export function natsOptions(address: Extract<MeshAddress, { transport: 'nats' }>, name: string) {
   const { servers, user, pass, tls } = address;
   return {

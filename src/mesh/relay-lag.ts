@@ -1,15 +1,15 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Db } from '../db/connection.js';
 
-/** Published when the relay has looked at the feed, or has published. */
+/** Published when the relay has read the feed or has published events. */
 export interface RelayEvent {
-  /** Of the application that relays: there may be several in a process. */
+  /** The database of the application that relays, because a process may have several applications. */
   db: Db;
-  /** Whether this instance has the lease. */
+  /** True if this instance has the lease. */
   isHolder: boolean;
-  /** The time of the first change that is not published, in milliseconds since 1970. */
+  /** The time of the oldest unpublished change, in milliseconds since 1970. */
   pendingSince?: number;
-  /** How many events it has just published. */
+  /** The number of events that it has just published. */
   published: number;
 }
 

@@ -20,23 +20,22 @@ export interface RelayOptions {
   entity: { name: string; path: string };
   /** `ce-source` of the events. */
   source: string;
-  /** How long the others wait for a holder that says nothing; default 5,000. */
+  /** The time after which another instance takes over from a silent holder; default 5,000. */
   leaseMs?: number;
 }
 
 const LEASE_MS = 5000;
-/** How often those that do not hold the lease ask for it, and the holder looks when nothing wakes it. */
+/** The longest time between two reads of the holder, if no notification arrives. */
 const POLL_MS = 1000;
 const RETRY_MS = 1000;
-/** Behind a page, so that a thousand commits a second are not a thousand pages. */
+/** The pause after a page, so that a thousand commits per second do not cause a thousand pages. */
 const PAUSE_MS = 25;
 const PAGE = 100;
 
 /**
- * Publishes the change feed to JetStream, each change once and in the order of the feed. Of all
- * instances one does it, which holds a lease in the database. What the stream ends with says how far
- * it has come; the row in the database says so where the stream is empty. A broker or a database that
- * is away is waited for.
+ * Publishes the change feed to JetStream, each change once and in the order of the feed. Only the instance that holds a
+ * lease in the database publishes. It continues after the last message of the stream or, if the stream is empty, after
+ * the position in the database. While the broker or the database is unavailable, it waits and retries.
  */
 export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
   readonly #logger = new Logger('Relay');
@@ -47,7 +46,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
   readonly #lease: RelayFactory;
   #running = Promise.resolve();
   #stream: EventStream | undefined;
-  /** On the clock of this process, from before the statement that took or renewed the lease. */
+  /** The end of the lease on the clock of this process, measured from before the statement that took or renewed it. */
   #heldUntil = 0;
   #told: string | undefined;
   #pendingSince: number | undefined;
@@ -92,7 +91,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     return held;
   }
 
-  /** Publishes page after page for as long as the lease is held. */
+  /** Publishes page after page while the lease is held. */
   async #relay(published: FeedPosition | undefined): Promise<void> {
     const own = listenBeside(this.db, 'changes', () => this.#wakeUp.wake());
     try {
@@ -121,7 +120,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     }
   }
 
-  /** So that the lag is known while the broker is away. What has been published since may have expired. */
+  /** Reads the lag before connecting, so that it is known while the broker is unavailable. The changes may have expired. */
   async #noteLag(read: () => Promise<FeedPage>): Promise<void> {
     const page = await read().catch((error: unknown) => {
       if (asDataError(error)?.code !== 'cursor_expired') throw error;
@@ -139,7 +138,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
   async #publish({ changes }: FeedPage, end: StreamEnd): Promise<StreamEnd> {
     const { source, entity } = this.options;
     const events = changes.map((change) => toCloudEvent(change, { source, path: entity.path }));
-    // Directly before the events are sent: this process may have been stopped since it read them.
+    // Check directly before sending: this process may have been suspended since it read the events.
     if (performance.now() >= this.#heldUntil) throw new Error('the lease ran out');
     const newEnd = await this.#stream!.publish(events, end);
     publishRelayEvent({
@@ -182,14 +181,14 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     publishRelayEvent({ db: this.db, ...seen, published: 0 });
   }
 
-  /** Frees the lease and the connection, so that another instance can try. */
+  /** Releases the lease and the connection, so that another instance can try. */
   async #letGo(): Promise<void> {
     const stream = this.#stream;
     this.#stream = undefined;
     await stream?.close().catch(() => undefined);
     if (this.#heldUntil === 0) return;
     this.#heldUntil = 0;
-    await this.#lease.release(this.#holder).catch(() => undefined); // it runs out by itself
+    await this.#lease.release(this.#holder).catch(() => undefined); // the lease expires by itself
   }
 
   #failed(error: unknown): void {

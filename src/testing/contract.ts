@@ -3,18 +3,18 @@ import type { Ajv, ValidateFunction } from 'ajv';
 import { optionalPackage } from '../process/optional-package.js';
 import { type Answer, type DocumentedHeader, isJson, type Operation } from './operations.js';
 
-/** Compares answers with the OpenAPI document that they were promised by. */
+/** Compares answers with the OpenAPI document. */
 export interface Contract {
-  /** What is wrong with an answer to an operation, a line each; none when it keeps to the document. */
+  /** Returns the faults of an answer to an operation, one line each; empty if it matches the document. */
   faultsOf(operation: Operation, answer: Answer): string[];
 }
 
 type Header = DocumentedHeader | { $ref: string };
 
 /**
- * The contract that an OpenAPI document states. It is stricter than the document in one thing: an
- * object may hold only the properties that its schema names. Needs the packages `ajv` and
- * `ajv-formats`; throws `MissingPackageError` without them.
+ * Creates the contract of an OpenAPI document. It is stricter than the document in one point: an object may have only
+ * the properties of its schema. It needs the packages `ajv` and `ajv-formats`; throws `MissingPackageError` without
+ * them.
  */
 export async function contractOf(document: OpenAPIObject): Promise<Contract> {
   const ajv = await createAjv();

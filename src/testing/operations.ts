@@ -29,7 +29,7 @@ export interface Answer {
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete', 'head', 'options', 'trace'];
 
-/** Every operation of the document. */
+/** Returns all operations of the document. */
 export function operationsOf(document: OpenAPIObject): Operation[] {
   return Object.entries(document.paths).flatMap(([path, item]) =>
     Object.entries(item)
@@ -41,12 +41,12 @@ export function operationsOf(document: OpenAPIObject): Operation[] {
   );
 }
 
-/** The name of a route: `GET /api/projects/{id}`. */
+/** Returns the name of a route: `GET /api/projects/{id}`. */
 export function routeName({ method, path }: { method: string; path: string }): string {
   return `${method.toUpperCase()} ${path}`;
 }
 
-/** What an operation documents: a status and a problem code, or a success alone: `400 invalid_id`, `200`. */
+/** Returns the documented answers of an operation: the status of a success (`200`), or status and code of a problem (`400 invalid_id`). */
 export function documentedAnswers({ responses }: Operation): string[] {
   return Object.entries(responses).flatMap(([status, { content }]) => {
     const codes = Object.keys(content?.['application/problem+json']?.examples ?? {});
@@ -54,14 +54,14 @@ export function documentedAnswers({ responses }: Operation): string[] {
   });
 }
 
-/** The name of a received answer in the form of `documentedAnswers`. */
+/** Returns the name of a received answer in the format of `documentedAnswers`. */
 export function answerName({ status, text }: Answer): string {
   const isProblem = status >= 400 && text !== '';
   const code = isProblem ? (JSON.parse(text) as { code?: string }).code : undefined;
   return code === undefined ? String(status) : `${status} ${code}`;
 }
 
-/** The media types of an operation's successes. */
+/** Returns the media types of an operation's successes. */
 export function successTypes({ responses }: Operation): string[] {
   return Object.entries(responses).flatMap(([status, { content }]) =>
     status.startsWith('2') ? Object.keys(content ?? {}) : [],

@@ -26,13 +26,13 @@ import { type AskOptions, askEveryRoute, routesOf } from './routes.js';
 
 export interface RouteAuditOptions extends AskOptions {
   /**
-   * Leaves faults of these out: routes by their name (`GET /docs`), handlers and controllers by theirs
-   * (`ReportsController.names`, `ReportsController`).
+   * Ignores faults of these names: routes (`GET /docs`), handlers (`ReportsController.names`) and controllers
+   * (`ReportsController`).
    */
   skip?: (name: string) => boolean;
   /**
-   * The guards, pipes and filters that a controller must have, on the class or on every handler; by
-   * default those of `@ResourceController`. Those that are global for the application are not seen.
+   * Returns the guards, pipes and filters that a controller must have, on the class or on every handler; by default
+   * those of `@ResourceController`. Global ones of the application do not count.
    */
   enhancers?: (controller: Type) => readonly unknown[];
 }
@@ -49,10 +49,10 @@ class Reference {}
 export const RESOURCE_ENHANCERS: readonly unknown[] = enhancersOf(Reference);
 
 /**
- * What the routes of a listening application lack of the HTTP contract, a line each; none when all
- * keep it. Every route stands in the OpenAPI document with a success and a problem, takes its body and
- * query by a DTO class with rules, has the guards of its kind, and answers in the envelope. Each route
- * is sent one request without a body: run it on a test database.
+ * Returns the violations of the HTTP contract by the routes of a listening application, one line each; empty if there
+ * are none. Every route must be in the OpenAPI document with a success and a problem, have a DTO class with rules for
+ * its body and query, have the guards of its kind, and answer in the envelope. It sends one request without a body to
+ * each route, so run it on a test database.
  */
 export async function auditRoutes(
   app: INestApplication,
@@ -104,7 +104,7 @@ function handlersOf(app: INestApplication): Handler[] {
   );
 }
 
-/** The names of the methods that answer routes. */
+/** Returns the names of the methods that handle routes. */
 function methodsOf(controller: Type): string[] {
   const prototype = controller.prototype as Record<string, object>;
   return Object.getOwnPropertyNames(prototype).filter((name) =>
@@ -112,7 +112,7 @@ function methodsOf(controller: Type): string[] {
   );
 }
 
-/** A body or a query is one parameter of a DTO class: single fields, and types that are gone at run time, are not validated. */
+/** A body or a query must be one parameter of a DTO class: single fields, and types that do not exist at run time, are not validated. */
 function parameterFaults({ controller, method }: Handler): AuditFault[] {
   const parameters = (Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, method) ?? {}) as Record<
     string,
@@ -163,7 +163,7 @@ function enhancersOf(target: object): unknown[] {
   );
 }
 
-/** A success or a problem, in its envelope. */
+/** Checks that an answer is a success or a problem in its envelope. */
 function answerFaults(operation: Operation, { status, headers, text }: Answer): AuditFault[] {
   const types = successTypes(operation);
   const isOk = status < 300;
@@ -177,7 +177,7 @@ function answerFaults(operation: Operation, { status, headers, text }: Answer): 
   return faults.map((fault) => ({ name: routeName(operation), fault }));
 }
 
-/** Undefined for what is no JSON object: a host may answer text. */
+/** Parses a JSON object; undefined for anything else, because a host may answer text. */
 function parsed(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);

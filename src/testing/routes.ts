@@ -7,8 +7,8 @@ interface Layer {
 }
 
 /**
- * Every route of an initialized application on Express, such as `GET /api/projects/{id}`, also those
- * that no controller declares.
+ * Returns all routes of an initialized application on Express, such as `GET /api/projects/{id}`, also those that no
+ * controller declares.
  */
 export function routesOf(app: INestApplication): string[] {
   const { router } = app.getHttpAdapter().getInstance() as { router?: { stack: Layer[] } };
@@ -23,7 +23,7 @@ export function routesOf(app: INestApplication): string[] {
     .map(({ method, path }) => routeName({ method, path: path.replace(/:(\w+)/g, '{$1}') }));
 }
 
-/** Takes the place of every parameter of a path. No row has it. */
+/** The value for every parameter of a path. No row has this id. */
 const ABSENT_ID = '00000000-0000-4000-8000-000000000000';
 
 export interface AskOptions {
@@ -42,7 +42,7 @@ export async function ask(
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
-/** Asks every operation of the document of a listening application, and resolves with the answers. */
+/** Sends a request to every operation of the document of a listening application, and resolves with the answers. */
 export async function askEveryRoute(
   app: INestApplication,
   document: OpenAPIObject,

@@ -8,19 +8,19 @@ export interface PoolSettings extends SessionSettings {
   max: number;
   connectTimeoutMs: number;
   idleTimeoutMs: number;
-  /** The longest wait for a session; 0 waits for ever. */
+  /** The maximum wait for a session; 0 means no limit. */
   acquireTimeoutMs: number;
-  /** How many may wait at once. */
+  /** The maximum number of waiting callers. */
   maxWaiting: number;
 }
 
-/** A reading of the pool, all but `timeouts` at this moment. */
+/** The current statistics of the pool; `timeouts` counts from its creation. */
 export interface PoolStats {
   open: number;
   idle: number;
   opening: number;
   waiting: number;
-  /** How many waits were given up since the pool was made: too long, or too many at once. */
+  /** The number of waits that failed since the pool was created: too long, or too many at once. */
   timeouts: number;
 }
 
@@ -33,7 +33,7 @@ interface Waiter {
 
 /** A server that has been replaced, behind a balancer or by a failover, is not kept for ever. */
 const MAX_LIFETIME_MS = 30 * 60_000;
-/** While open sessions serve, a server that refused another is not asked again by every borrower. */
+/** After a server has refused a session, borrowers wait this long before they try again, if open sessions can serve them. */
 const REFUSED_PAUSE_MS = 250;
 
 /**
@@ -84,7 +84,7 @@ export class Pool {
     };
   }
 
-  /** An idle session at once, for the way that most statements take. */
+  /** Returns an idle session without waiting, for the common case. */
   takeIdle(): Session | undefined {
     return this.#idle.pop();
   }
@@ -122,7 +122,7 @@ export class Pool {
     this.#idle.push(session);
   }
 
-  /** Whether the server that was used last, or what stands before it, accepts connections. */
+  /** True if the server that was used last, or the pooler in front of it, accepts connections. */
   async isListening(timeoutMs: number): Promise<boolean> {
     return this.#used !== undefined && (await isListening(this.#used, timeoutMs));
   }

@@ -15,7 +15,7 @@ import { ProtocolState } from './protocol-state.js';
 import { notPostgresql, openSocket, type Target } from './socket.js';
 import { parseArray, toText } from './text-format.js';
 
-/** What every session of a pool is opened with. Times in milliseconds; 0 is no limit. */
+/** The settings of every session of a pool. Times are in milliseconds; 0 means no limit. */
 export interface SessionSettings {
   url: DatabaseUrl;
   applicationName: string;
@@ -31,7 +31,7 @@ export interface SessionSettings {
   prepare: boolean;
   /** drizzle's parsers by type OID: it takes dates as text and maps them itself. */
   parsers: Record<number, (text: string) => unknown>;
-  /** What the session hears beside its answers. */
+  /** The channel that the session listens to. */
   listen?: Listen;
 }
 
@@ -49,7 +49,7 @@ export interface QueryOptions {
 
 const READ_ONLY_TRANSACTION = '25006';
 export const TOO_MANY_CONNECTIONS = '53300';
-/** How long a server that is silent in a COPY has to answer another connection. */
+/** The time in which a server that is silent during a COPY must answer another connection. */
 const LIVENESS_MS = 1000;
 const TIMEOUT_QUERY = `
   select setting as ms from pg_catalog.pg_settings where name = 'statement_timeout'`;
@@ -75,7 +75,7 @@ const FIRST_QUERY = `
  * stopped answering can be left at once, and so that the driver cannot reconnect.
  */
 export class Session {
-  /** Why the connection is no more; a session that has it is never used again. */
+  /** The reason why the connection is lost. A session with it is never used again. */
   lost: Error | undefined;
   /** Lost because nothing came from the server within the deadline. */
   isSilent = false;
@@ -255,7 +255,7 @@ export class Session {
     }
   }
 
-  /** What comes of the server, or the reason why nothing will. */
+  /** Resolves with the next data of the server, or rejects with the reason why there will be none. */
   #answered<T>(coming: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#rejectRunning = reject;
@@ -355,7 +355,7 @@ function startupParameters(settings: SessionSettings): Record<string, string> {
   const { applicationName, prepare, statementTimeoutMs, idleInTransactionTimeoutMs } = settings;
   return {
     application_name: applicationName,
-    // What a role or a database may have set otherwise, and the parsers could not read.
+    // A role or a database may have other settings, which the parsers could not read.
     DateStyle: 'ISO',
     TimeZone: 'UTC',
     ...(prepare && {

@@ -72,7 +72,7 @@ const INSTEAD = new Map(
 const LIBPQ_ONLY =
   /^(keepalives|keepalives_.*|tcp_user_timeout|replication|require_auth|requirepeer|ssl.*|(min|max)_protocol_version|krbsrvname|gss.*|scram_.*|oauth_.*)$/;
 
-/** What every session begins with: `options` could not change it. */
+/** The settings that every session sets itself, so that `options` cannot change them. */
 const SET_BY_SERVICE = new Set(
   `statement_timeout idle_in_transaction_session_timeout timezone datestyle client_encoding
    application_name`.split(/\s+/),

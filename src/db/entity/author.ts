@@ -1,16 +1,15 @@
 import { sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 
-/** Who writes, and by which request, for the history. What is not given, the history takes from `setAuditContext`. */
+/** The author of a write for the history. Missing fields come from `setAuditContext`. */
 export interface Author {
   actor?: string;
   requestId?: string;
 }
 
 /**
- * For the RETURNING clause of a write of one statement: names the author of that write in the same
- * round trip, from the placeholders that `authorValues` fills. The triggers that record the history
- * run after it.
+ * Sets the author of a single-statement write in its RETURNING clause, without another round trip. `authorValues`
+ * fills the placeholders. The triggers that record the history run after it.
  */
 export const WRITE_AUTHOR = {
   author: sql`set_write_author(${sql.placeholder('actor')}, ${sql.placeholder('requestId')})`,
@@ -27,9 +26,8 @@ export function authorValues({ actor, requestId }: Author) {
 }
 
 /**
- * Names the author of all writes in the rest of the transaction `tx`, those of other tables and raw
- * SQL included. A write that is given a `by` of its own is recorded with that one. What is not given
- * here stays as it was.
+ * Sets the author of all following writes in the transaction `tx`, also of other tables and raw SQL. A write with
+ * its own `by` is recorded with that one. Fields that are not given keep their values.
  */
 export async function setAuditContext(tx: Db, { actor, requestId }: Author): Promise<void> {
   await tx.execute(
@@ -37,7 +35,7 @@ export async function setAuditContext(tx: Db, { actor, requestId }: Author): Pro
   );
 }
 
-/** The same for the writes of several statements that are one to their caller. Ends with the next factory write. */
+/** Sets the author of one write that consists of several statements. It is valid until the next factory write. */
 export async function setWriteAuthor(tx: Db, by: Author): Promise<void> {
   const { actor, requestId } = authorValues(by);
   await tx.execute(sql`select set_write_author(${actor}::text, ${requestId}::text)`);

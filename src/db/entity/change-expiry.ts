@@ -3,12 +3,12 @@ import type { Db } from '../connection.js';
 import { settledPosition } from './change-feed.js';
 
 /**
- * Goes a step further in removing the changes whose transactions were committed more than so many
- * days ago, the oldest first, and resolves with how many rows that was: 0 when nothing is left to do.
- * A step is one statement of at most `most` rows. May be ended at any point and gone on with later.
+ * Runs one step of removing the changes that were committed more than `days` days ago, the oldest first, and
+ * resolves with the number of rows; 0 means that nothing is left. A step is one statement of at most `most` rows. The
+ * removal may stop at any step and continue later.
  *
- * Readers of the feed are told first: from then on a position before `change_expiry` is refused, so
- * that nobody skips what is being removed.
+ * `change_expiry` is advanced first: from then on older cursors are refused, so that no reader skips the changes that
+ * are being removed.
  */
 export async function removeExpiredChanges(db: Db, days: number, most = 1000): Promise<number> {
   return (
@@ -16,11 +16,11 @@ export async function removeExpiredChanges(db: Db, days: number, most = 1000): P
   );
 }
 
-/** Of what has expired; in order, so that a history never has a gap. */
+/** Removes expired changes in order, so that a history never has a gap. */
 async function removeChanges(db: Db, most: number): Promise<number> {
   return await rowsOf(
     db,
-    // By their places in the table: a join would be planned for any limit, by reading all of it.
+    // The rows are selected by ctid: the planner would execute a join by reading the whole table.
     sql`delete from changes where ctid = any(array(
         select of_commit.place
         from change_commits as commits cross join lateral (
@@ -33,7 +33,7 @@ async function removeChanges(db: Db, most: number): Promise<number> {
   );
 }
 
-/** As many as have expired in one step. */
+/** Removes the commits that have expired. */
 async function removeCommits(db: Db): Promise<number> {
   return await rowsOf(
     db,
@@ -41,7 +41,7 @@ async function removeCommits(db: Db): Promise<number> {
   );
 }
 
-/** Up to the first that is to be kept, however old those behind it are. */
+/** Advances the expiry up to the first commit that must be kept, even if later ones are older. */
 async function expire(db: Db, days: number, most: number): Promise<number> {
   const settled = await settledPosition(db);
   return await rowsOf(

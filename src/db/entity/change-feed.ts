@@ -5,23 +5,23 @@ import { DataError, errorCodeOf } from '../errors.js';
 import type { Change } from '../schema.js';
 import { CHANGE_COLUMNS, type ChangeRow, isCut, pageOf, toChange } from './change-page.js';
 
-/** A place in the order of all changes: after the change that has this `position` and `sequence`. */
+/** A position in the order of all changes: after the change with this `position` and `sequence`. */
 export interface FeedPosition {
-  /** The place of the change's transaction in the order of the commits. */
+  /** The position of the change's transaction in commit order. */
   position: number;
   sequence: number;
   /**
-   * The time of the last commit up to this place, in milliseconds since 1970; 0 before the first. It
-   * tells whether the database still has the history that the reader has seen: after a restore from
-   * a backup another commit has the same position, at another time.
+   * The time of the last commit up to this position, in milliseconds since 1970; 0 before the first. It detects
+   * whether the database still has the history that the reader has seen: after a restore from a backup another commit
+   * has the same position, but another time.
    */
   commitTime: number;
 }
 
 export interface FeedQuery {
-  /** Default: before the first change that retention has kept. */
+  /** The position to continue from; default: before the oldest stored change. */
   after?: FeedPosition;
-  /** The most changes of a page, which holds fewer where they are large; default 50. */
+  /** The maximum number of changes in a page; a page of large changes has fewer. Default 50. */
   limit?: number;
 }
 
@@ -29,9 +29,9 @@ export type FeedChange = FeedPosition & Change;
 
 export interface FeedPage {
   changes: FeedChange[];
-  /** Where to continue: after the last change; if there was none, after all that has been committed, and never before `after`. */
+  /** The position to continue from: after the last change, or, without changes, the end of the feed, never before `after`. */
   next: FeedPosition;
-  /** Whether more has been committed already. */
+  /** True if there are more committed changes. */
   hasMore: boolean;
 }
 
@@ -41,7 +41,7 @@ export function isBefore(a: Place, b: Place): boolean {
   return a.position < b.position || (a.position === b.position && a.sequence < b.sequence);
 }
 
-/** After everything that has been committed. */
+/** Returns the position after everything that has been committed. */
 export async function readFeedEnd(db: Db): Promise<FeedPosition> {
   const settled = await settledPosition(db);
   const [row] = await db.execute<{ time: string }>(
@@ -51,16 +51,16 @@ export async function readFeedEnd(db: Db): Promise<FeedPosition> {
 }
 
 /**
- * The changes to one kind of entity in the order of their commits, those of one transaction in the
- * order in which it made them. A reader that continues from `next`, page after page, gets every change
- * once. For the pool: in a transaction that keeps its snapshot, later commits would be skipped.
+ * Reads the changes of one kind of entity in commit order, and inside a transaction in the order of its writes. A
+ * reader that continues from `next`, page after page, gets every change once. Use it on the pool: in a transaction
+ * with a fixed snapshot, later commits would be skipped.
  *
- * Throws `cursor_expired` when retention has removed what comes next, or when the database was
- * restored to a state before `after`; `database_unavailable` on a standby.
+ * Throws `cursor_expired` if the next changes have been removed, or if the database was restored to a state before
+ * `after`. Throws `database_unavailable` on a standby.
  */
 export async function readFeedPage(db: Db, entity: string, query: FeedQuery): Promise<FeedPage> {
   const settled = await settledPosition(db);
-  // A statement of its own, so that it sees everything up to the position that the one before returned.
+  // This must be a separate statement, so that it sees everything up to the position of the previous one.
   const rows = await db.execute<Row>(pageQuery(entity, query, settled));
   const expired = {
     position: Number(rows[0]!.expired_position),
@@ -81,10 +81,10 @@ export async function readFeedPage(db: Db, entity: string, query: FeedQuery): Pr
   };
 }
 
-/** Throws `cursor_expired` unless the database has what comes after the place, and what came before it. */
+/** Throws `cursor_expired` unless the database has the changes after the position and the same history before it. */
 function requireSameHistory(place: FeedPosition, expired: Place, row: Row): void {
-  // Compared with the last position, not with the settled one: that goes back when a transaction that
-  // has looked up its position is slow to commit.
+  // Compare with the last position, not with the commit watermark: that may go back if a transaction that has
+  // looked up its position is slow to commit.
   const last = after(Number(row.last_position));
   const isSame = Number(row.after_time) === place.commitTime;
   if (isSame && !isBefore(place, expired) && !isBefore(last, place)) return;
@@ -95,9 +95,9 @@ function requireSameHistory(place: FeedPosition, expired: Place, row: Row): void
 }
 
 /**
- * A position up to which every transaction has ended: a statement that begins later sees what they
- * did. It may be less than before, when a transaction that begins to commit has looked up its position
- * earlier. Throws `database_unavailable` on a standby.
+ * Returns the commit watermark: every transaction up to this position has ended, so a later statement sees its
+ * changes. It may be lower than before if a transaction that is committing has looked up its position earlier.
+ * Throws `database_unavailable` on a standby.
  */
 export async function settledPosition(db: Db): Promise<number> {
   try {
@@ -113,7 +113,7 @@ export async function settledPosition(db: Db): Promise<number> {
   }
 }
 
-/** Before the first change of the next commit. */
+/** Returns the position before the first change of the next commit. */
 function after(position: number, commitTime: number | string = 0): FeedPosition {
   return { position: position + 1, sequence: 0, commitTime: Number(commitTime) };
 }
@@ -122,12 +122,12 @@ function later(a: FeedPosition, b: FeedPosition): FeedPosition {
   return isBefore(a, b) ? b : a;
 }
 
-/** Without a change, the columns of the change are null. */
+/** A row of the page query. If there is no change, the columns of the change are null. */
 interface Row extends ChangeRow {
   expired_position: string;
   expired_sequence: string;
   expired_time: string;
-  /** Of the last commit, settled or not. */
+  /** The position of the last commit, even if earlier transactions have not ended. */
   last_position: string;
   /** The `commitTime` of `after` in the history of this database. */
   after_time: string;
@@ -136,7 +136,7 @@ interface Row extends ChangeRow {
   commit_time: string | null;
 }
 
-/** The `commitTime` of a place up to this position. `expiry` stands for the last commit that was removed. */
+/** Returns the `commitTime` for this position. `expiry` has the last commit that was removed. */
 function commitTimeAt(position: number): SQL {
   return milliseconds(sql`coalesce(
     (select at from change_commits where position <= ${position} order by position desc limit 1),
@@ -148,9 +148,9 @@ function milliseconds(moment: SQL): SQL {
 }
 
 /**
- * At least one row, with the expiry, of the same snapshot as the changes. The commits of the entity
- * are walked by their index from the cursor on, and the changes of each by theirs, so a page costs the
- * same however long the feed or a transaction is, and whatever other entities have changed.
+ * Selects the changes of a page, and at least one row with the expiry, from one snapshot. It scans the index of the
+ * entity's commits from the cursor on, and the index of the changes of each commit. So the cost of a page does not
+ * depend on the length of the feed or of a transaction, nor on changes of other entities.
  */
 function pageQuery(
   entity: string,
@@ -159,7 +159,7 @@ function pageQuery(
 ) {
   const position = sql`coalesce(${place?.position ?? null}::bigint, expiry.position)`;
   const sequence = sql`coalesce(${place?.sequence ?? null}::bigint, expiry.sequence)`;
-  // Compared as rows, or the planner could walk all positions and filter by the entity.
+  // The comparison is by row, otherwise the planner could scan all positions and filter by entity.
   const found = sql`
     select commits.position, ${milliseconds(sql`commits.at`)} as commit_time, of_commit.*
     from change_commits as commits cross join lateral (
@@ -171,7 +171,7 @@ function pageQuery(
     where (commits.entity, commits.position) >= (${entity}, ${position})
       and (commits.entity, commits.position) <= (${entity}, ${settled})
     order by commits.entity, commits.position, of_commit.sequence limit ${limit + 1}`;
-  // A place at sequence 0 comes before its commit, which the reader has not seen.
+  // A position with sequence 0 is before its commit, which the reader has not seen.
   const seen = place && place.position - (place.sequence === 0 ? 1 : 0);
   return sql`
     select expiry.position as expired_position, expiry.sequence as expired_sequence,

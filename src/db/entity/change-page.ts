@@ -1,14 +1,14 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { Change } from '../schema.js';
 
-/** What the documents of a page come to, but for its last change: one has up to a third of a megabyte. */
+/** The limit for the documents of a page without its last change, which may have a third of a megabyte. */
 const MAX_PAGE_BYTES = 1024 * 1024;
 
-/** Of the table `changes`, as a page holds them. */
+/** The columns of the table `changes` in a page. */
 export const CHANGE_COLUMNS = sql`sequence, change_set, entity, entity_id, version, action,
   before, after, actor, request_id, api_moment(at) as at`;
 
-/** As PostgreSQL answers it. */
+/** A row of a page, as PostgreSQL returns it. */
 export interface ChangeRow extends Record<string, unknown> {
   sequence: string;
   change_set: string;
@@ -21,13 +21,13 @@ export interface ChangeRow extends Record<string, unknown> {
   actor: string;
   request_id: string;
   at: string;
-  /** How many were found for the page, of which there is one more than `limit` at most. */
+  /** The number of rows that were found for the page, at most one more than `limit`. */
   found: string;
 }
 
 /**
- * Of the statement `rows`, made for `limit` and one more, those that make a page: up to `limit`, and
- * no more once their documents have come to a megabyte. `order` is that of the rows.
+ * Limits the statement `rows`, which selects `limit` + 1 rows, to a page: at most `limit` rows, and none after their
+ * documents add up to a megabyte. `order` is the order of the rows.
  */
 export function pageOf(rows: SQL, { order, limit }: { order: SQL; limit: number }): SQL {
   return sql`
@@ -41,7 +41,7 @@ export function pageOf(rows: SQL, { order, limit }: { order: SQL; limit: number 
     order by place`;
 }
 
-/** Whether more was found than the page holds. */
+/** True if more rows were found than the page contains. */
 export function isCut(page: ChangeRow[]): boolean {
   return page.length > 0 && Number(page[0]!.found) > page.length;
 }

@@ -13,23 +13,23 @@ import {
 import { CHANGE_COLUMNS, type ChangeRow, isCut, pageOf, toChange } from './change-page.js';
 
 export interface HistoryQuery {
-  /** The most changes of a page, which holds fewer where they are large; default 50. */
+  /** The maximum number of changes in a page; a page of large changes has fewer. Default 50. */
   limit?: number;
-  /** The `next` of the page before. */
+  /** The `next` of the previous page. */
   before?: number;
 }
 
 export interface HistoryPage {
   changes: Change[];
-  /** Where the next page begins; undefined on the last. */
+  /** The position of the next page; undefined on the last page. */
   next?: number;
 }
 
 export type ChangesFactory = ReturnType<typeof createChangesFactory>;
 
-/** Every query on the changes that the database keeps of one kind of entity, such as `project`. */
+/** All queries on the stored changes of one kind of entity, such as `project`. */
 export function createChangesFactory(db: Db, entity: string) {
-  /** What was done to one entity, the last change first; none for an id that never was. */
+  /** Returns the changes of one entity, the latest first; empty for an id that never existed. */
   async function getHistory(id: string, query: HistoryQuery = {}): Promise<HistoryPage> {
     const { limit = DEFAULT_LIMIT, before } = query;
     const found = sql`
@@ -44,10 +44,10 @@ export function createChangesFactory(db: Db, entity: string) {
 
   return {
     getHistory,
-    /** As `readFeedPage` in change-feed.ts describes it. Throws `cursor_expired`. */
+    /** See `readFeedPage` in change-feed.ts. Throws `cursor_expired`. */
     getFeedPage: async (query: FeedQuery = {}): Promise<FeedPage> =>
       await readFeedPage(db, entity, query),
-    /** Behind everything that has been committed. */
+    /** Returns the position after everything that has been committed. */
     getFeedEnd: async (): Promise<FeedPosition> => await readFeedEnd(db),
   };
 }

@@ -5,11 +5,11 @@ import { nfc } from './normalize-texts.js';
 
 /** How the values of a column are stored, and written in JSON, in CSV and in statements. */
 export interface ColumnKind<T> {
-  /** As it is stored. Throws `invalid_value`. */
+  /** Converts a value to its stored form. Throws `invalid_value`. */
   normalize: (value: T) => T;
   /** A parameter of a statement, in a form that casts to the type of the column. */
   toParameter: (value: T) => unknown;
-  /** About how many characters it has. */
+  /** Returns the approximate number of characters. */
   lengthOf: (value: T) => number;
   /** Selects the text that `toJson` writes as JSON. */
   text: (column: SQLWrapper) => SQL;
@@ -18,11 +18,11 @@ export interface ColumnKind<T> {
   json: (column: SQLWrapper) => SQL;
   /** The cell of a CSV file (RFC 4180), quotes included, written by the database. */
   cell: (column: SQLWrapper) => SQL;
-  /** The value of a cell; undefined for one that holds none. */
+  /** Parses a cell; undefined if it is not a value of this kind. */
   fromCell: (cell: string) => unknown;
-  /** Whether its cells are JSON. */
+  /** True if its cells are JSON. */
   isJson?: true;
-  /** What is said of a cell without a value. */
+  /** The message for a cell without a valid value. */
   cellRule: string;
 }
 
@@ -62,7 +62,7 @@ export const BOOLEAN: ColumnKind<boolean> = {
   cellRule: 'must be true or false',
 };
 
-/** The kind that follows from the type of a column; undefined where it has to be named. */
+/** Returns the kind for the type of a column; undefined if it must be given explicitly. */
 export function kindOfColumn(column: PgColumn): ColumnKind<unknown> | undefined {
   if (!column.notNull) return undefined; // a CSV cell cannot tell null from an empty text
   const type = column.getSQLType();
@@ -70,7 +70,7 @@ export function kindOfColumn(column: PgColumn): ColumnKind<unknown> | undefined 
   return kinds[type.replace(/^varchar\(\d+\)$/, 'text')] as ColumnKind<unknown> | undefined;
 }
 
-/** A JSON list of texts, none of them twice; `noun` names one of them in messages. */
+/** A JSON list of distinct texts; `noun` is the word for one of them in messages. */
 export function distinctTexts(noun: string): ColumnKind<string[]> {
   return {
     normalize: (value) => {
@@ -101,8 +101,8 @@ function listIn(cell: string): unknown[] | undefined {
 }
 
 /**
- * Text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, CSV injection), and
- * so does text that looks like that already: a reader takes one off, and has the original.
+ * Puts an apostrophe in front of a text that a spreadsheet would run as a formula (OWASP, CSV injection), and also of
+ * a text that already begins like this. A reader removes one apostrophe and has the original text.
  */
 function quotedWithoutFormula(column: SQLWrapper): SQL {
   return sql`'"' || replace(

@@ -7,7 +7,7 @@ export type EntityFactory<Row extends EntityRow, Values extends object> = Return
   typeof createEntityFactory<Row, Values>
 >;
 
-/** Every query that all entities have, on the pool or on an open transaction. */
+/** The queries that all entities have, on the pool or on an open transaction. */
 export function createEntityFactory<Row extends EntityRow, Values extends object>(
   db: Db,
   entity: Entity<Row, Values>,

@@ -4,7 +4,7 @@ import { type ColumnKind, kindOfColumn } from './column-kinds.js';
 import { before, type FilterTable, from } from './filters.js';
 import { normalizeTexts } from './normalize-texts.js';
 
-/** The columns that every entity has; `touch_row` keeps the last three. */
+/** The columns of every entity. The trigger `touch_row` sets the last three. */
 export interface EntityRow {
   id: string;
   createdAt: string;
@@ -16,8 +16,8 @@ export interface EntityRow {
 export type EntityTable = PgTable & Record<keyof EntityRow, PgColumn>;
 
 /**
- * What the generic factory, controller and feed need to know of one kind of entity. Made by
- * `defineEntity`; everything else (SQL, cursors, statement keys, documentation) is derived from it.
+ * The definition of an entity for the generic factory, controller and feed. `defineEntity` creates it; everything else
+ * (SQL, cursors, statement keys, documentation) is derived from it.
  */
 export interface Entity<Row extends EntityRow = EntityRow, Values extends object = object> {
   /** The name in the history, the feed and messages, such as `project`. */
@@ -27,18 +27,18 @@ export interface Entity<Row extends EntityRow = EntityRow, Values extends object
   readonly columns: Readonly<Record<string, PgColumn>>;
   /** The columns that clients write. */
   readonly written: readonly string[];
-  /** How files hold the values of the written columns; import and export need the kind of each. */
+  /** The kinds of the written columns, which import and export need. */
   readonly kinds: Readonly<Record<string, ColumnKind<unknown> | undefined>>;
   /** The columns that a list can be sorted by; each needs an index on (column, id). */
   readonly sorts: readonly string[];
   readonly filters: FilterTable;
-  /** Whether a value, or several of them together, may be in one row only. */
+  /** True if the table has a unique constraint or index besides its id. */
   readonly hasUniqueValues: boolean;
   /** Triggers of its own on INSERT; undefined: each row is inserted by a statement of its own (batched-inserts.ts). */
   readonly insertTriggers?: readonly string[];
-  /** The values as they are stored. Throws `invalid_value` for those that cannot be. */
+  /** Converts values to their stored form. Throws `invalid_value` for values that cannot be stored. */
   readonly normalize: <T extends Partial<Values>>(values: T) => T;
-  /** For the compiler only: the types of a row and of what clients write. */
+  /** For the compiler only: the types of a row and of the values that clients write. */
   readonly $row?: Row;
   readonly $values?: Values;
 }
@@ -49,11 +49,11 @@ interface EntityOptions<T extends EntityTable, W extends string, H extends strin
   written: readonly (W & keyof T['$inferInsert'])[];
   /** Columns that are never answered, such as one for full-text search. */
   hidden?: readonly (H & keyof T['$inferSelect'])[];
-  /** The kinds of columns that their types do not tell, such as a JSON list. */
+  /** The kinds of columns that cannot be derived from their types, such as a JSON list. */
   kinds?: Partial<Record<W, unknown>>;
-  /** Beside `createdAt` and `updatedAt`. */
+  /** The sorts in addition to `createdAt` and `updatedAt`. */
   sorts?: readonly (keyof T['$inferSelect'] & string)[];
-  /** Beside those on `createdAt` and `updatedAt`, which every entity has. */
+  /** The filters in addition to those on `createdAt` and `updatedAt`, which every entity has. */
   filters?: FilterTable;
   /**
    * Rows that are created at the same moment, on the pool, are inserted by one statement, as long as the
@@ -67,7 +67,7 @@ interface EntityOptions<T extends EntityTable, W extends string, H extends strin
   ) => V;
 }
 
-/** What one entity is, for the building blocks that serve it. */
+/** Defines an entity for the generic factory, controller and feed. */
 export function defineEntity<
   T extends EntityTable,
   W extends keyof T['$inferInsert'] & string,

@@ -1,10 +1,9 @@
 import { type SQL, sql } from 'drizzle-orm';
 
 /**
- * The version that a row begins with under an id that its client has named: 1, or the one after the
- * deletion of a row that had the id, as long as its history is kept. So no ETag of that one is an ETag
- * of this one (RFC 9110 8.8.1). The snapshot of the statement may be older than a write that the
- * statement waits for; then the trigger of the history raises a conflict
+ * Returns the initial version of a row whose id the client has chosen: 1, or the version after the deletion of an
+ * earlier row with this id, if its history is still stored. So the two rows never share an ETag (RFC 9110 8.8.1). If
+ * the statement's snapshot is older than a write that it waits for, the trigger of the history raises a conflict
  * (functions/changes_may_follow.sql), and a retry succeeds.
  */
 export function firstVersion(entity: string, id: SQL): SQL<number> {
@@ -14,5 +13,5 @@ export function firstVersion(entity: string, id: SQL): SQL<number> {
     ), 0))`;
 }
 
-/** For the RETURNING of an INSERT … ON CONFLICT: nobody has locked or updated a new row, so its xmax is 0. */
+/** For RETURNING of INSERT … ON CONFLICT: true for an inserted row, whose xmax is 0 because nothing has locked or updated it. */
 export const WAS_INSERTED = sql<boolean>`xmax = 0`;

@@ -8,26 +8,26 @@ import type { Entity, EntityRow } from './entity.js';
 import type { FilterValues } from './filters.js';
 import { type ExportOptions, exportRows } from './row-export.js';
 
-/** Where a page ends: the sort key and the id of its last row. */
+/** The end of a page: the sort key and the id of its last row. */
 export interface Position {
   key: string;
   id: string;
 }
 
 export interface ListQuery {
-  /** The most rows of a page, which holds fewer where they are large; default 50. */
+  /** The maximum number of rows in a page; a page of large rows has fewer. Default 50. */
   limit?: number;
-  /** The end of the page before, from its `next`. */
+  /** The end of the previous page, from its `next`. */
   after?: Position;
-  /** One of the entity's sorts, with `-` in front for descending; default `-createdAt`. */
+  /** One of the entity's sorts; a leading `-` sorts descending. Default `-createdAt`. */
   sort?: string;
-  /** The values of the entity's filters; every filter given must hold. */
+  /** The values of the entity's filters. A row must match all given filters. */
   filters?: FilterValues;
 }
 
 export interface ListPage<Row> {
   rows: Row[];
-  /** Where the next page begins; undefined on the last. */
+  /** The position after which the next page begins; undefined on the last page. */
   next?: Position;
 }
 
@@ -36,17 +36,17 @@ interface Order {
   descending: boolean;
 }
 
-/** Statements kept for queries of different shapes: filters given, order, first page or a later one. */
+/** The number of cached statements, one for each shape of a query: its filters, sort, and first or later page. */
 const MAX_SHAPES = 200;
 export const DEFAULT_LIMIT = 50;
 export const DEFAULT_SORT = '-createdAt';
 
 /**
- * Lists of one entity, paged by key (keyset pagination). Walking page after page while others write
- * meets every row once that exists all along; a row whose sort key changes meanwhile moves.
+ * Lists of one entity with keyset pagination. A reader that follows the pages while others write gets each row that
+ * exists all the time exactly once. A row whose sort key changes meanwhile may move.
  *
- * The SQL, the key of the kept statement and the values are all derived from the entity's table of
- * filters, so that a filter is one line there.
+ * The SQL, the cache key of the statement and the values are derived from the entity's table of filters, so that a new
+ * filter is one line there.
  */
 export function createKeysetList<Row extends EntityRow, Values extends object>(
   db: Db,
@@ -74,7 +74,7 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
     );
     const rows = (await statement.execute({
       ...values,
-      limit: limit + 1, // one more tells whether there is a next page
+      limit: limit + 1, // one more row, to detect a next page
       afterKey: after?.key,
       afterId: after?.id,
     })) as Row[];
@@ -104,8 +104,8 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
   }
 
   /**
-   * Writes all rows that the filters let through to a file, as they stand at one moment, and resolves
-   * with their number. Throws `invalid_value` as `list` does.
+   * Writes all rows that match the filters to a file, in the state of one moment, and resolves with their number.
+   * Throws `invalid_value` as `list` does.
    */
   async function exportTo(
     { sort, filters = {} }: Pick<ListQuery, 'sort' | 'filters'>,
@@ -123,7 +123,7 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
     });
   }
 
-  /** The same for a long page. The row behind the last that fits has no id. */
+  /** Measures the rows of a long page. The id of the first row that does not fit is null. */
   function measured(found: SQLWrapper) {
     const { table, columns } = entity;
     const sized = Object.values(columns).filter(isLarge);
@@ -138,12 +138,12 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
   return { list, exportTo };
 }
 
-/** Whether the values of a column may be long. */
+/** True if the values of a column may be long. */
 function isLarge(column: PgColumn): boolean {
   return /char|text|json|bytea|\[/.test(column.getSQLType());
 }
 
-/** How many of the rows are in the page: up to the limit, and fewer where they are large. */
+/** Returns the number of rows in the page: up to the limit, and fewer if they are large. */
 function countOfPage(rows: EntityRow[], limit: number): number {
   const isSmall = sum(rows.map(mostBytesOf)) <= MAX_PAGE_BYTES;
   if (isSmall && rows.at(-1)?.id !== null) return Math.min(rows.length, limit);
@@ -154,7 +154,7 @@ function countOfPage(rows: EntityRow[], limit: number): number {
   return end === -1 ? rows.length : end;
 }
 
-/** No JSON of the row has more bytes: six for each character, and room for names, numbers and dates. */
+/** Returns an upper bound for the bytes of the row's JSON: six for each character, and room for names, numbers and dates. */
 function mostBytesOf(row: EntityRow): number {
   const sizes = Object.values(row).map((value: unknown) => {
     if (typeof value === 'string') return 6 * value.length;
@@ -179,7 +179,7 @@ function orderOf({ sorts }: Entity, sort = DEFAULT_SORT): Order {
   throw new DataError('invalid_value', `The list cannot be sorted by ${by}.`);
 }
 
-/** The filters given, in one order whatever the order of the request. */
+/** Returns the names of the given filters, sorted, so that the order of the request does not matter. */
 function namesOf({ filters }: Entity, values: FilterValues): string[] {
   const names = Object.keys(values).filter((name) => values[name] !== undefined);
   const unknown = names.find((name) => !Object.hasOwn(filters, name));

@@ -15,7 +15,7 @@ export function nfc(text: string): string {
   return typeof text === 'string' && !hasTooManyMarks(text) ? text.normalize('NFC') : text;
 }
 
-/** The same values with every text in form C. */
+/** Returns the values with every text in Unicode NFC. */
 export function normalizeTexts<T extends object>(values: T): T {
   const entries = Object.entries(values).map(([name, value]) => [name, nfc(value as string)]);
   return Object.fromEntries(entries) as T;

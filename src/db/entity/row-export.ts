@@ -9,33 +9,33 @@ import { writtenKinds } from './written-columns.js';
 export const EXPORT_FORMATS = ['ndjson', 'csv'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
-/** Which rows a file holds, and in which order. */
+/** The rows of a file and their order. */
 export interface Selection {
   where: SQL | undefined;
   orderBy: SQL;
 }
 
-/** What a file is, and where it goes. */
+/** The format of a file, and the function that writes it. */
 export interface ExportOptions {
   format: ExportFormat;
-  /** Begins with a byte order mark; for CSV. */
+  /** Begin with a byte order mark, for CSV. */
   bom?: boolean;
   /**
-   * Takes the next part of the file, and how many rows there are with it, and resolves when it can
-   * take another; to reject ends the export.
+   * Receives the next part of the file and the number of rows so far, and resolves when it can take another part. If it
+   * rejects, the export ends.
    */
   write: (part: Buffer, rows: number) => Promise<void>;
 }
 
-/** U+FEFF in UTF-8, as a string of one character a byte. */
+/** U+FEFF in UTF-8, as a string with one character per byte. */
 const BOM = '\xef\xbb\xbf';
-/** About as much as is written at once; a row may be longer. */
+/** The approximate size of a part; a row may be longer. */
 const PART_BYTES = 64 * 1024;
 
 /**
- * Writes all rows that are selected, as they stand at one moment, and resolves with their
- * number. `db` is a pool, of which one connection is used for as long as `write` takes. Nothing is
- * written before the first part is whole, so that what fails at once can still be told.
+ * Writes all selected rows, in the state of one moment, and resolves with their number. `db` is a pool; one of its
+ * connections is in use until the last `write` resolves. Nothing is written before the first part is complete, so that
+ * an early failure can still be answered as an error.
  */
 export async function exportRows(
   db: Db,
@@ -70,23 +70,23 @@ export async function exportRows(
 }
 
 /*
- * A row as COPY sends it: the number of columns (two bytes), and of each its length (four) and its value.
- * The first is the text of all but the last three, which are numbers of eight, eight and four bytes:
- * the database would take longer to write them than it takes here.
+ * The format of a row in a binary COPY: the number of columns (two bytes), then for each column its length (four
+ * bytes) and its value. The first column is the text of all fields but the last three. These are numbers of eight,
+ * eight and four bytes, because formatting them here is faster than in the database.
  */
 const TEXT_AT = 6;
 const NUMBERS_BYTES = 3 * 4 + 8 + 8 + 4;
-/** At the most, of what is written for the three. */
+/** The maximum length of the text for these three fields. */
 const TAIL_BYTES = 128;
 
-/** Where the row ends that begins at `at`; 0 if these bytes do not hold it, or there is none. */
+/** Returns the end of the row that begins at `at`; 0 if the bytes do not contain a complete row. */
 function rowEnd(bytes: Buffer, at: number): number {
   if (bytes.length < at + TEXT_AT) return 0;
   const end = at + TEXT_AT + bytes.readInt32BE(at + 2) + NUMBERS_BYTES;
   return bytes.length < end ? 0 : end;
 }
 
-/** What is written next, in memory of its own. */
+/** A buffer for the next part of the file. */
 class Part {
   #bytes = Buffer.allocUnsafe(PART_BYTES);
   #length: number;
@@ -118,15 +118,15 @@ class Part {
   }
 }
 
-/** How a format writes a row. */
+/** The text format of a row in a file. */
 interface Layout {
   header: string;
-  /** All but the last three columns. */
+  /** The text of all fields but the last three. */
   head: SQL<string>;
   tailOf: (createdAt: string, updatedAt: string, version: number) => string;
 }
 
-/** The id, and behind it each written column in the form of its kind. */
+/** Returns the id, followed by each written column in the format of its kind. */
 function headOf(
   entity: Entity,
   id: SQL,

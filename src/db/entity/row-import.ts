@@ -5,13 +5,13 @@ import type { Entity, EntityRow } from './entity.js';
 import { WAS_INSERTED } from './first-version.js';
 import { columnOf, writtenKinds } from './written-columns.js';
 
-/** One row of an import: with an id it replaces the row, or is created under that id. */
+/** One row of an import. With an id it replaces the row, or creates it with that id. */
 export type ImportRow<Values extends object = object> = Values & {
   id?: string;
   /**
-   * What a row that is created begins with: by default now, now and the first version after its
-   * history. A version that the history has already is raised in the same way, unless this brings
-   * back a deleted row exactly as it was. A row that exists keeps its own.
+   * The initial values of a created row: by default the current time, and the first version after its history. If the
+   * history already has the given version, the next one is used, unless this restores a deleted row exactly as it was.
+   * An existing row keeps its own values.
    */
   createdAt?: string;
   updatedAt?: string;
@@ -21,13 +21,13 @@ export type ImportRow<Values extends object = object> = Values & {
 export interface ImportCounts {
   created: number;
   replaced: number;
-  /** Those that stood already as the row has them: not written, their version is the same. */
+  /** Rows that are equal to what is stored. They are not written, and the version does not change. */
   unchanged: number;
 }
 
 /**
- * Writes the rows in one statement, no two of them with the same id. Throws `invalid_value`,
- * `already_exists`, `conflict`, `statement_timeout`.
+ * Writes the rows in one statement. No two rows may have the same id. Throws `invalid_value`, `already_exists`,
+ * `conflict`, `statement_timeout`.
  */
 export async function importRows<Row extends EntityRow, Values extends object>(
   db: Db,
@@ -58,8 +58,8 @@ export async function importRows<Row extends EntityRow, Values extends object>(
 }
 
 /**
- * Waits for whoever writes these rows now, so that the next statement sees what they did to the
- * history. In the order of the ids, so that two imports do not deadlock.
+ * Waits for transactions that write these rows, so that the next statement sees their changes in the history. Rows are
+ * locked in the order of the ids, so that two imports do not deadlock.
  */
 async function lockRows(db: Db, { table }: Entity, rows: ImportRow[]): Promise<void> {
   const ids = rows.flatMap(({ id }) => id ?? []);
@@ -69,7 +69,7 @@ async function lockRows(db: Db, { table }: Entity, rows: ImportRow[]): Promise<v
   );
 }
 
-/** Of a row of `given`, where `last` is the last change under its id. */
+/** Returns the initial version of a row of `given`; `last` is the last change with its id. */
 function firstVersionOf({ name, table }: Entity): SQL {
   return sql`case
     when last.version is null then coalesce(given.version, 1)
@@ -83,7 +83,7 @@ function quoted(name: string): string {
   return `'${name.replaceAll("'", "''")}'`;
 }
 
-/** What `importRows` would count if each id came once; writes nothing and locks nothing. */
+/** Returns the counts of `importRows` for distinct ids, without writing or locking anything. */
 export async function compareRows<Row extends EntityRow, Values extends object>(
   db: Db,
   entity: Entity<Row, Values>,
@@ -107,7 +107,7 @@ function differs(entity: Entity, row: SQL): SQL {
   return sql`(${values(sql`known`)}) is distinct from (${values(row)})`;
 }
 
-/** The rows as a table, a parameter for each column however many they are. */
+/** Returns the rows as an SQL table, with one array parameter per column for any number of rows. */
 function given(entity: Entity, rows: ImportRow[]): SQL {
   const array = (type: string, valueOf: (row: ImportRow) => unknown) =>
     sql`${sql.param(rows.map((row) => valueOf(row) ?? null))}::${sql.raw(type)}[]`;
@@ -122,12 +122,12 @@ function given(entity: Entity, rows: ImportRow[]): SQL {
     ) as given (id, ${eachWritten(entity, (column) => column)}, created_at, updated_at, version)`;
 }
 
-/** Without a length: what is too long is refused when it is stored, and not cut by the cast. */
+/** Returns the type without a length: a cast would truncate a long text, but an insert refuses it. */
 function arrayTypeOf(column: PgColumn): string {
   return column.getSQLType().replace(/^varchar.*/, 'text');
 }
 
-/** The written columns, each in the same form, with commas between them. */
+/** Returns an SQL list of the written columns, each formatted by `form`. */
 function eachWritten(entity: Entity, form: (column: SQL) => SQL): SQL {
   return sql.join(
     entity.written.map((name) => form(columnOf(entity, name))),

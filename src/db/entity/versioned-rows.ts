@@ -12,31 +12,31 @@ import { checkedId } from './checked-id.js';
 import type { Entity, EntityRow } from './entity.js';
 import { firstVersion, WAS_INSERTED } from './first-version.js';
 
-/** What must hold of the row for a write to happen. */
+/** The conditions of a write. */
 export interface WriteCondition {
-  /** It is at one of these versions; 'any': it exists. */
+  /** The row must have one of these versions; 'any' means that it must exist. */
   versions?: number[] | 'any';
-  /** It is at none of these versions; 'any': it does not exist. */
+  /** The row must have none of these versions; 'any' means that it must not exist. */
   notVersions?: number[] | 'any';
 }
 
 export interface WriteOptions extends WriteCondition {
-  /** For the history; default nobody. */
+  /** The author, for the history; default: none. */
   by?: Author;
 }
 
-/** The most rows that are read by their ids in one call. */
+/** The maximum number of rows that one call reads by their ids. */
 const MAX_IDS = 1000;
 
-/** Statements kept for writes of different shapes: columns written and conditions. */
+/** The number of cached statements, one for each shape of a write: its columns and conditions. */
 const MAX_SHAPES = 100;
 
 /**
- * Reads and writes of single rows of an entity, on the pool or on an open transaction. Each write is
- * one statement, so it holds or fails as a whole without a transaction of its own.
+ * Reads and writes of single rows of an entity, on the pool or on an open transaction. Each write is one statement, so
+ * that it is atomic without a transaction.
  *
- * Each may throw a DataError: those named below, and `invalid_value`, `conflict`,
- * `statement_timeout`, `pool_exhausted` and `database_unavailable`, found by `asDataError`.
+ * Each may throw an error that `asDataError` recognizes: the codes below, and `invalid_value`, `conflict`,
+ * `statement_timeout`, `pool_exhausted` and `database_unavailable`.
  */
 export function createVersionedRows<Row extends EntityRow, Values extends object>(
   db: Db,
@@ -52,7 +52,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
       .prepare(`${entity.name} ids`),
   );
 
-  /** The rows of these ids that exist, in the order of the ids. Throws `invalid_value` for more than 1000 ids. */
+  /** Returns the existing rows with these ids, in the order of the ids. Throws `invalid_value` for more than 1000 ids. */
   async function getMany(ids: string[]): Promise<Row[]> {
     if (ids.length > MAX_IDS)
       throw new DataError(
@@ -93,14 +93,14 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
       ? createInBatches(db, entity, createOne)
       : createOne;
 
-  /** Throws `already_exists` where a unique column has the value already. */
+  /** Creates a row. Throws `already_exists` if a unique column has the value already. */
   async function create(values: Values, by: Author = {}): Promise<Row> {
     return await createAny({ values: normalize(values), by });
   }
 
   /**
-   * Replaces the row, or creates it under this id; `created` tells which. With `versions` it only
-   * replaces. Throws `version_mismatch` when the condition does not hold.
+   * Replaces the row, or creates it with this id; `created` is true in the second case. With `versions` it only
+   * replaces. Throws `version_mismatch` if the condition is not met.
    */
   async function put(
     id: string,
@@ -133,7 +133,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     return { row: row as unknown as Row, created: created as boolean };
   }
 
-  /** Changes the columns given, at least one. Throws `not_found`, `version_mismatch`. */
+  /** Changes the given columns, at least one. Throws `not_found`, `version_mismatch`. */
   async function update(
     id: string,
     values: Partial<Values>,
@@ -162,7 +162,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     return row as unknown as Row | undefined;
   }
 
-  /** Removes the row and resolves with what it was. Throws `not_found`, `version_mismatch`. */
+  /** Removes the row and resolves with its last state. Throws `not_found`, `version_mismatch`. */
   async function remove(id: string, options: WriteOptions = {}): Promise<Row> {
     const statement = cached(`delete ${shapeOf(options)}`, () =>
       withPlainRows(
@@ -177,7 +177,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     return (row as unknown as Row | undefined) ?? (await notMatching(id, options));
   }
 
-  /** Throws why a write found no row: it does not exist, or its condition does not hold. */
+  /** Throws the reason why a write matched no row: the row does not exist, or its condition is not met. */
   async function notMatching(id: string, { versions, notVersions }: WriteCondition) {
     if (!versions && !notVersions) return notFound(entity);
     await get(id);
@@ -187,7 +187,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
   return { get, getMany, create, put, update, remove };
 }
 
-/** Writes of one shape are one statement. */
+/** Returns the part of the cache key for the conditions of a write. */
 function shapeOf({ versions, notVersions }: WriteCondition): string {
   return [versions, notVersions].map((named) => (Array.isArray(named) ? 'some' : named)).join();
 }

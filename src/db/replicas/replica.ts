@@ -5,13 +5,13 @@ import { DatabaseUrlError } from '../driver/url-error.js';
 import { DataError } from '../errors.js';
 import { positionOf, type ServerPosition, type WalPosition } from './wal-position.js';
 
-/** A replica that is slower than this, to a question that costs nothing, is left out. */
+/** A replica that answers a trivial query more slowly than this is not used. */
 export const LOOK_TIMEOUT_MS = 1000;
 const LONGEST_PAUSE_MS = 5000;
 
 /**
- * The timeline of the replay is told by the WAL receiver, to a role with pg_read_all_stats, and by the
- * control file, which follows at the next restart point.
+ * The query for the state of a replica. The timeline of the replay comes from the WAL receiver, for a role with
+ * pg_read_all_stats, and from the control file, which is updated at the next restart point.
  */
 const LOOK = sql`
   select pg_is_in_recovery() as standby, pg_last_wal_replay_lsn()::text as lsn,
@@ -23,11 +23,11 @@ const LOOK = sql`
 
 type Seen = { standby: boolean; cluster: string } & ServerPosition;
 
-/** One read replica: its pool, and what was seen of it last. */
+/** One read replica: its pool and its last known state. */
 export class Replica {
   readonly name: string;
   readonly db: Db;
-  /** What it has replayed at least. Undefined while it is not to be used. */
+  /** The position that it has at least replayed. Undefined while it must not be used. */
   position: WalPosition | undefined;
   /** The identifier that a primary shares with its replicas. */
   cluster: string | undefined;
@@ -54,12 +54,12 @@ export class Replica {
     });
   }
 
-  /** How many reads are under way. */
+  /** The number of running reads. */
   get load(): number {
     return this.#running.size;
   }
 
-  /** Runs a read. It is rejected as soon as the replica is known not to answer. */
+  /** Runs a read. It rejects as soon as it is known that the replica does not answer. */
   run<T>(read: (db: Db) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#running.add(reject);
@@ -69,7 +69,7 @@ export class Replica {
     });
   }
 
-  /** Looks where the replica is, unless it is early for that after a failure. Never rejects. */
+  /** Updates the state of the replica, unless it must pause after a failure. Never rejects. */
   async look(): Promise<void> {
     if (this.#looking || performance.now() < this.#nextLookAt) return;
     this.#looking = true;
@@ -93,7 +93,7 @@ export class Replica {
     for (const reject of this.#running) reject(reason);
   }
 
-  /** Uses it no more until it has been looked at. */
+  /** Stops using the replica until its state has been updated. */
   leaveOut(): void {
     this.position = undefined;
   }
@@ -103,7 +103,7 @@ export class Replica {
   }
 }
 
-/** Throws DatabaseUrlError for a URL of several hosts: what one has replayed says nothing about another. */
+/** Returns host and port. Throws DatabaseUrlError for several hosts, because each replays at its own pace. */
 function nameOf(url: string): string {
   const { targets } = parseDatabaseUrl(url);
   if (targets.length > 1) {

@@ -18,44 +18,43 @@ import {
 } from './wal-position.js';
 
 export interface ReplicaOptions {
-  /** The oldest answer without a token, in milliseconds; default 1000, 0 is no bound. */
+  /** The maximum age of the data for a read without a token; default 1000, 0 means no limit. */
   maxLagMs?: number;
 }
 
 export interface ReplicaStats {
-  /** Its host and port. */
+  /** The host and port. */
   name: string;
-  /** Whether it takes reads, if their token lets it. */
+  /** True if it serves reads whose token it has replayed. */
   healthy: boolean;
-  /** How old its data may be, in milliseconds; Infinity if that is unknown. */
+  /** The maximum age of its data; Infinity if it is unknown. */
   lagMs: number;
-  /** Reads that it has answered. */
+  /** The number of reads that it has answered. */
   reads: number;
   pool: PoolStats | undefined;
 }
 
 export interface Replicas {
   /**
-   * Runs a read on a replica that has everything up to the token, and is not older than the bound;
-   * where there is none, on the primary. A read that a replica fails is run again, on another one or
-   * on the primary, so it must have no effects. Throws `invalid_value` for a text that is no token.
+   * Runs a read on a replica that has replayed the token and is not too old; if there is none, on the primary. If a
+   * replica fails, the read runs again on another one or on the primary, so it must have no side effects. Throws
+   * `invalid_value` if the text is not a token.
    */
   read<T>(token: string | undefined, work: (db: Db) => Promise<T>): Promise<T>;
   /**
-   * A token of all that has been committed by now. Whoever asks at the same time shares one
-   * statement. Never rejects: where the position cannot be read, reads with the token go to the
-   * primary.
+   * Returns a token of everything that has been committed. Concurrent calls share one statement. Never rejects: if the
+   * position cannot be read, reads with the token run on the primary.
    */
   written(): Promise<string>;
   stats(): ReplicaStats[];
-  /** Reads that the primary has answered because no replica could. */
+  /** The number of reads that ran on the primary because no replica could serve them. */
   readonly readsOnPrimary: number;
   close(): Promise<void>;
 }
 
-/** Longest pause between two looks; shorter under a bound that needs it. */
+/** The maximum pause between two checks of the replicas; shorter if `maxLagMs` requires it. */
 const LOOK_EVERY_MS = 250;
-/** Shortest pause, for reads whose token was not seen on any replica yet. */
+/** The minimum pause, for reads whose token no replica is known to have replayed. */
 const LOOK_AGAIN_MS = 25;
 const DEFAULT_MAX_LAG_MS = 1000;
 
@@ -64,7 +63,7 @@ const POSITION = sql`
   from pg_current_wal_insert_lsn() as lsn`;
 const CLUSTER = sql`select system_identifier::text as cluster from pg_control_system()`;
 
-/** What another server may answer. A standby cancels reads that its replay conflicts with (40001). */
+/** The errors after which another server is tried. A standby cancels reads that conflict with its replay (40001). */
 const ANOTHER_MAY_ANSWER = new Set<DataErrorCode | undefined>([
   'database_unavailable',
   'pool_exhausted',
@@ -73,21 +72,22 @@ const ANOTHER_MAY_ANSWER = new Set<DataErrorCode | undefined>([
 
 const known = new WeakMap<Db, Replicas>();
 
-/** The replicas of a primary, which `createReplicas` has made; undefined where there are none. */
+/** Returns the replicas of a primary that `createReplicas` has created; undefined if there are none. */
 export function replicasOf(primary: Db): Replicas | undefined {
   return known.get(primary);
 }
 
-/** Whether a text has the form of a token. */
+/** True if a text has the format of a token. */
 export function isConsistencyToken(text: string): boolean {
   return parsePosition(text) !== undefined;
 }
 
 /**
- * The read replicas of a primary, each with a pool of its own. Throws DatabaseUrlError for a URL of
- * several hosts: what one server has replayed says nothing about another.
+ * Creates the read replicas of a primary, each with its own pool. Throws DatabaseUrlError for a URL with several hosts,
+ * because each server replays at its own pace.
  *
- * Two more connections watch: one to the primary, and one to each replica. Nothing waits for them.
+ * It opens additional connections to check the positions: one to the primary and one to each replica. No read waits for
+ * them.
  */
 export function createReplicas(
   primary: Db,
@@ -172,7 +172,7 @@ class ReplicaSet implements Replicas {
     await Promise.all([...closing, this.#watcher?.close(0)]);
   }
 
-  /** The least busy of those that are fit. */
+  /** Returns the least busy replica that may serve the read. */
   #choose(token: WalPosition | undefined, tried: ReadonlySet<Replica>) {
     const now = performance.now();
     return this.#replicas
@@ -188,7 +188,7 @@ class ReplicaSet implements Replicas {
     return !this.#log.last || position.timeline === this.#log.last.timeline;
   }
 
-  /** A replica may have replayed a token since it was looked at; the next read with it shall know. */
+  /** Schedules a check, because a replica may have replayed the token meanwhile and can then serve the next read. */
   #lookSoon(): void {
     const now = performance.now();
     if (now < this.#lookedAt + LOOK_AGAIN_MS) return;
@@ -215,7 +215,7 @@ class ReplicaSet implements Replicas {
     return position;
   }
 
-  /** Looks at the primary first: what it had written then, a replica has soon replayed. */
+  /** Checks the primary before the replicas, so that these have probably replayed its position. */
   async #watch(): Promise<void> {
     const { signal } = this.#watching;
     const pauseMs = Math.min(LOOK_EVERY_MS, this.#maxLagMs > 0 ? this.#maxLagMs / 4 : Infinity);

@@ -6,15 +6,15 @@ import type { Type } from '@nestjs/common';
  * access to them. test/canaries/swagger.spec.ts says when one has changed.
  */
 export const SWAGGER = {
-  /** Of a handler: its media types, by @ApiConsumes and @ApiProduces. */
+  /** On a handler: its media types, from @ApiConsumes and @ApiProduces. */
   consumes: 'swagger/apiConsumes',
   produces: 'swagger/apiProduces',
-  /** Of a handler: its parameters that are documented explicitly, and its responses by status. */
+  /** On a handler: its explicitly documented parameters, and its responses by status. */
   parameters: 'swagger/apiParameters',
   responses: 'swagger/apiResponse',
-  /** Of a prototype: the names of its documented properties, each with a colon in front. */
+  /** On a prototype: the names of its documented properties, each after a colon. */
   properties: 'swagger/apiModelPropertiesArray',
-  /** Of a property. */
+  /** On a property: its documentation. */
   property: 'swagger/apiModelProperties',
 } as const;
 

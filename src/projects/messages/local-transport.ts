@@ -8,8 +8,8 @@ import { toProblem } from '../../http/problems/to-problem.js';
 import { createProjectOperations } from './project-operations.js';
 
 /**
- * Does the operations in this process, on a connection of its own choice. Requests are copied as JSON,
- * as on any other way, so that no value is shared with the caller.
+ * Executes the operations in this process, on the given database. Requests are copied as JSON, as with any other
+ * transport, so that no value is shared with the caller.
  */
 export function localTransport(db: Db, { actor }: Pick<Author, 'actor'> = {}): Transport {
   const operations = createProjectOperations(db);

@@ -10,9 +10,8 @@ import type { ProjectOperations } from './project-operations.js';
 import { PROJECT_OPERATIONS } from './project-operations.token.js';
 
 /**
- * The message patterns: every operation but files and streams. A message is `{ id, query, body,
- * meta }`, as far as its operation takes them. The answer is a Reply, and a failure is the same
- * problem as over HTTP.
+ * The message patterns: every operation except files and streams. A message has those of `id`, `query`, `body` and
+ * `meta` that its operation accepts. The answer is a Reply; a failure is the same problem as over HTTP.
  */
 @Controller()
 @UseGuards(MessageAuthGuard)

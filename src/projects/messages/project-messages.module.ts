@@ -7,12 +7,12 @@ import { createProjectOperations } from './project-operations.js';
 import { PROJECT_OPERATIONS } from './project-operations.token.js';
 
 /**
- * The operations on projects as message patterns, for an application that serves messages by
- * `@nestjs/microservices`. Connect with `inheritAppConfig: true`, or global guards are not asked.
+ * Serves the operations on projects as message patterns, for an application with `@nestjs/microservices`. Connect the
+ * microservice with `inheritAppConfig: true`, otherwise Nest does not run global guards.
  */
 @Module({})
 export class ProjectMessagesModule {
-  /** On the default database, or a named one. Rejects where `@nestjs/microservices` is not installed. */
+  /** Returns the module on the default or a named database. Rejects if `@nestjs/microservices` is not installed. */
   static async register(database?: string): Promise<DynamicModule> {
     const { ProjectMessages } = await optionalPackage(
       '@nestjs/microservices',

@@ -38,7 +38,7 @@ import {
 
 const ENTITY = 'project';
 
-/** What each operation takes. */
+/** The parts of a message that each operation accepts. */
 const TAKES: Record<Operation, readonly Part[]> = {
   list: ['query'],
   get: ['id'],
@@ -54,15 +54,15 @@ const TAKES: Record<Operation, readonly Part[]> = {
 
 export interface ProjectOperations {
   /**
-   * Does the operation that a message asks for: validated, and answered with the same documents as over
-   * HTTP. Where the database has replicas, reads use them and writes answer a consistency token.
+   * Validates a message and executes its operation. The answer has the same documents as over HTTP. If the database has
+   * replicas, reads use them and writes answer a consistency token.
    */
   run(operation: Operation, message: unknown, by: Author): Promise<Reply>;
 }
 
 type Work = (parts: RequestParts, by: Author) => Promise<Reply>;
 
-/** Every operation but files and streams, for callers that do not come over HTTP. */
+/** Creates all operations except files and streams, for callers that do not use HTTP. */
 export function createProjectOperations(db: Db): ProjectOperations {
   const reading = reads(db);
   const works: Record<Operation, Work> = { ...reading, ...writes(db), ...keyedWrites(db) };

@@ -9,7 +9,7 @@ import { notValid, Problem } from '../../http/problems/problem.js';
 
 export type Part = 'id' | 'query' | 'body';
 
-/** The parts of a message that an operation takes, not validated yet. */
+/** The parts of a message that an operation accepts. They are not validated yet. */
 export interface RequestParts {
   id?: unknown;
   query?: unknown;
@@ -18,7 +18,7 @@ export interface RequestParts {
 }
 
 /**
- * The parts of a message. Throws `validation_failed` for a part that the operation does not take, and
+ * Returns the parts of a message. Throws `validation_failed` for a part that the operation does not accept, and
  * `invalid_encoding` for text that cannot be stored, as over HTTP.
  */
 export function partsOf(message: unknown, takes: readonly Part[]): RequestParts {
@@ -41,19 +41,19 @@ export function partsOf(message: unknown, takes: readonly Part[]): RequestParts 
   return { ...message, meta: metaOf(message) };
 }
 
-/** In lower case, as the database answers it. Throws `invalid_id`. */
+/** Returns the id in lower case, as the database returns it. Throws `invalid_id`. */
 export function idOf({ id }: RequestParts): string {
   if (!isUuid(id)) throw new Problem('invalid_id', 'The id must be a UUID.');
   return id.toLowerCase();
 }
 
-/** The body as an instance of its class. Throws `validation_failed`. */
+/** Converts the body to an instance of its class. Throws `validation_failed`. */
 export async function bodyOf<T extends object>(type: Type<T>, { body }: RequestParts): Promise<T> {
   requireObject(body, 'body');
   return await validated(type, body);
 }
 
-/** The query as an instance of its class; numbers and booleans count as the texts of a URL. */
+/** Converts the query to an instance of its class. Numbers and booleans count as the texts of a URL. */
 export async function queryOf<T extends object>(
   type: Type<T>,
   { query = {} }: RequestParts,
@@ -67,12 +67,12 @@ function textOf(value: unknown): unknown {
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : value;
 }
 
-/** Throws `invalid_header`, as the headers of these names do. */
+/** Parses the conditions of a message. Throws `invalid_header`, as for the HTTP headers. */
 export function conditionsOf({ meta }: RequestParts): Preconditions {
   return preconditionsOf({ 'if-match': meta.ifMatch, 'if-none-match': meta.ifNoneMatch });
 }
 
-/** Throws `invalid_header` for a text that is no token. */
+/** Returns the consistency token. Throws `invalid_header` if the text is not a token. */
 export function consistencyTokenOf({ meta }: RequestParts): string | undefined {
   return checkedToken(meta.consistencyToken, 'meta.consistencyToken');
 }

@@ -3,8 +3,8 @@ import { getDatabaseToken } from '../../db/database.module.js';
 import type { Transport } from '../../client/transport.js';
 import { localTransport } from './local-transport.js';
 
-/** What ProjectsClientModule injects for a client in this process, and what it makes of it. */
-export function localWay({ actor, database }: { actor?: string; database?: string }) {
+/** The token that ProjectsClientModule injects for a client in this process, and the function that creates its transport. */
+export function localConnection({ actor, database }: { actor?: string; database?: string }) {
   return {
     inject: [getDatabaseToken(database)],
     connect: (db: unknown): Transport => localTransport(db as Db, { actor }),
