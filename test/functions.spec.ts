@@ -107,7 +107,7 @@ describe('after a change to src/db/functions', () => {
 
     writeFileSync(added, bodyOf('second'));
     appendFileSync(functionFile('before-tables/search_grams.sql'), '-- a comment\n');
-    expect(check().stderr.match(/\S+\.sql is not/g)).toHaveLength(2);
+    expect(check().stderr.match(/\S+\.sql differs/g)).toHaveLength(2);
     generate('second');
     const client = await migratedDatabase(copy);
     const migrated = await definitionsOf(client);
