@@ -45,7 +45,7 @@ it('lists, technologies and writes are answered while a migration waits for a ta
   }
   expect(times.length).toBeGreaterThan(10);
   expect(Math.max(...times)).toBeLessThan(1000);
-  expect(waits[0]).toContain('tries again');
+  expect(waits[0]).toContain('retries every');
   expect(await columnsOf(url)).not.toContain('extra');
 
   await reader.end();
