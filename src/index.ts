@@ -97,7 +97,7 @@ export {
   type LeanExpressAdapterOptions,
 } from './http/server/express-adapter.js';
 export { completeOpenApiDocument } from './http/contract/openapi-components.js';
-export { EnumField, IntegerField, TextField } from './http/contract/fields.js';
+export { BooleanField, EnumField, IntegerField, TextField } from './http/contract/fields.js';
 export { Endpoint, type EndpointOptions } from './http/contract/endpoint.js';
 export { consistencyTokenOf } from './http/answers/consistency-token.js';
 export type { Success } from './http/answers/envelope.js';

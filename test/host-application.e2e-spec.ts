@@ -183,6 +183,7 @@ it('exports what a host may import and nothing more, and does nothing when it is
   expect(open.filter((name: string) => !/^(Pipe|TTY|FSReq|Close)/.test(name))).toEqual([]);
   expect(exported).toEqual([
     'AuthModule',
+    'BooleanField',
     'CHANGES_FACTORY',
     'ChangesController',
     'DATABASE',

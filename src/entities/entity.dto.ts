@@ -4,6 +4,7 @@ import {
   ApiPropertyOptional,
   ApiSchema,
   type ApiSchemaOptions,
+  IntersectionType,
   PartialType,
   PickType,
 } from '@nestjs/swagger';
@@ -53,7 +54,7 @@ export function bodyDtosOf<Row extends EntityRow, Values extends object>(
   dto: Type<Row>,
 ): BodyDtos<Values> {
   const name = dto.name.replace(/Dto$/, '');
-  class Input extends PickType(dto as Type<object>, entity.written as readonly never[]) {}
+  class Input extends writtenFields(entity, dto) {}
   ApiSchema({
     name: `${name}Input`,
     description: `The fields of a ${entity.name} that clients write.`,
@@ -65,6 +66,21 @@ export function bodyDtosOf<Row extends EntityRow, Values extends object>(
     minProperties: 1,
   } as ApiSchemaOptions)(Patch);
   return { input: Input as Type<Values>, patch: Patch };
+}
+
+/** The fields of a class that clients write. Those with a default may be left out. */
+export function writtenFields(
+  { written, defaults }: Pick<Entity, 'written' | 'defaults'>,
+  dto: Type<object>,
+): Type<object> {
+  const pick = (names: readonly string[]) => PickType(dto, names as readonly never[]);
+  const optional = written.filter((name) => Object.hasOwn(defaults, name));
+  if (optional.length === 0) return pick(written);
+  const required = written.filter((name) => !optional.includes(name));
+  return IntersectionType(
+    pick(required),
+    PartialType(pick(optional), { skipNullProperties: false }),
+  );
 }
 
 /** Creates the DTO class for the query of a list, with a parameter for each filter. */

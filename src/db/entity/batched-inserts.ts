@@ -7,7 +7,7 @@ import { batched } from '../query/batched.js';
 import { statementCache, withPlainRows } from '../query/prepared.js';
 import { type Author, WRITE_AUTHORS } from './author.js';
 import type { Entity, EntityRow } from './entity.js';
-import { placeholders } from './placeholders.js';
+import { rowPlaceholders } from './placeholders.js';
 
 export interface NewRow<Values> {
   /** As they are stored. */
@@ -94,7 +94,7 @@ function outcomesOf<Row extends EntityRow>(
 function prepareInsert(db: Db, entity: Entity, size: number) {
   const rows = Array.from({ length: size }, (_, at) => ({
     id: sql.placeholder(`id${at}`),
-    ...placeholders(entity, entity.written, String(at)),
+    ...rowPlaceholders(entity, entity.written, String(at)),
   }));
   const insert = db
     .insert(entity.table)

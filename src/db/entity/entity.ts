@@ -1,6 +1,7 @@
 import { getTableColumns } from 'drizzle-orm';
 import { getTableConfig, type PgColumn, type PgTable } from 'drizzle-orm/pg-core';
 import { type ColumnKind, kindOfColumn } from './column-kinds.js';
+import { defaultsOf } from './defaults.js';
 import { before, type FilterTable, from } from './filters.js';
 import { normalizeTexts } from './normalize-texts.js';
 
@@ -32,6 +33,8 @@ export interface Entity<Row extends EntityRow = EntityRow, Values extends object
   /** The columns that a list can be sorted by; each needs an index on (column, id). */
   readonly sorts: readonly string[];
   readonly filters: FilterTable;
+  /** What the written columns hold that a client left out; a column that is not here must be given. */
+  readonly defaults: Readonly<Record<string, unknown>>;
   /** True if the table has a unique constraint or index besides its id. */
   readonly hasUniqueValues: boolean;
   /** Triggers of its own on INSERT; undefined: each row is inserted by a statement of its own (batched-inserts.ts). */
@@ -74,7 +77,7 @@ export function defineEntity<
   H extends keyof T['$inferSelect'] & string = never,
 >(
   options: EntityOptions<T, W, H>,
-): Entity<Omit<T['$inferSelect'], H> & EntityRow, Required<Pick<T['$inferInsert'], W>>> {
+): Entity<Omit<T['$inferSelect'], H> & EntityRow, Pick<T['$inferInsert'], W>> {
   const { name, table, written, hidden = [], sorts = [], filters = {} } = options;
   const { kinds = {}, normalize = normalizeTexts, insertTriggers } = options;
   const columns = Object.entries(getTableColumns(table)).filter(
@@ -91,6 +94,7 @@ export function defineEntity<
       ),
       ...(kinds as Record<string, ColumnKind<unknown>>),
     },
+    defaults: defaultsOf(Object.fromEntries(written.map((name) => [name, table[name as never]]))),
     normalize,
     hasUniqueValues: hasUniqueValues(table),
     insertTriggers,

@@ -1,6 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Db } from '../connection.js';
+import { withDefaults } from './defaults.js';
 import type { Entity, EntityRow } from './entity.js';
 import { WAS_INSERTED } from './first-version.js';
 import { columnOf, writtenKinds } from './written-columns.js';
@@ -108,7 +109,8 @@ function differs(entity: Entity, row: SQL): SQL {
 }
 
 /** Returns the rows as an SQL table, with one array parameter per column for any number of rows. */
-function given(entity: Entity, rows: ImportRow[]): SQL {
+function given(entity: Entity, incomplete: ImportRow[]): SQL {
+  const rows = incomplete.map((row) => withDefaults(entity, row));
   const array = (type: string, valueOf: (row: ImportRow) => unknown) =>
     sql`${sql.param(rows.map((row) => valueOf(row) ?? null))}::${sql.raw(type)}[]`;
   const written = writtenKinds(entity).map(([name, kind]) =>

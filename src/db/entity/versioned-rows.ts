@@ -6,9 +6,10 @@ import { type Author, authorValues, WRITE_AUTHOR } from './author.js';
 import { batched } from '../query/batched.js';
 import { statementCache, prepareOnce, withPlainRows } from '../query/prepared.js';
 import { retryStatement } from '../transaction.js';
-import { placeholders } from './placeholders.js';
+import { placeholders, rowPlaceholders } from './placeholders.js';
 import { createInBatches, type NewRow } from './batched-inserts.js';
 import { checkedId } from './checked-id.js';
+import { withDefaults } from './defaults.js';
 import type { Entity, EntityRow } from './entity.js';
 import { firstVersion, WAS_INSERTED } from './first-version.js';
 
@@ -78,7 +79,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
   const insert = prepareOnce(() =>
     db
       .insert(table)
-      .values(placeholders(entity, written) as never)
+      .values(rowPlaceholders(entity, written) as never)
       .returning({ ...columns, ...WRITE_AUTHOR })
       .prepare(`${entity.name} insert`),
   );
@@ -93,9 +94,12 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
       ? createInBatches(db, entity, createOne)
       : createOne;
 
-  /** Creates a row. Throws `already_exists` if a unique column has the value already. */
+  /**
+   * Creates a row. Values that are left out have the default of their column. Throws `already_exists` if a
+   * unique column has the value already.
+   */
   async function create(values: Values, by: Author = {}): Promise<Row> {
-    return await createAny({ values: normalize(values), by });
+    return await createAny({ values: withDefaults(entity, normalize(values)), by });
   }
 
   /**
@@ -109,11 +113,11 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
   ): Promise<{ row: Row; created: boolean }> {
     const { versions, notVersions } = options;
     if (versions) {
-      const row = await updateRow(id, values, options);
+      const row = await updateRow(id, withDefaults(entity, values), options, rowPlaceholders);
       return { row: row ?? versionMismatch(entity), created: false };
     }
     const statement = cached(`put ${shapeOf(options)}`, () => {
-      const set = placeholders(entity, written);
+      const set = rowPlaceholders(entity, written);
       const version = firstVersion(entity.name, sql`${sql.placeholder('id')}`);
       const upsert = db
         .insert(table)
@@ -126,7 +130,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
         .returning({ ...columns, ...WRITE_AUTHOR, created: WAS_INSERTED });
       return withPlainRows(upsert.prepare(`${entity.name} put`), ['created']);
     });
-    const given = { ...normalize(values), ...valuesOf(id, options) };
+    const given = { ...withDefaults(entity, normalize(values)), ...valuesOf(id, options) };
     const [found] = await retryStatement(db, () => statement.execute(given));
     if (!found) return versionMismatch(entity);
     const { created, ...row } = found as Record<string, unknown>;
@@ -146,13 +150,14 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     id: string,
     values: Partial<Values>,
     options: WriteOptions,
+    form: typeof placeholders = placeholders,
   ): Promise<Row | undefined> {
     const names = written.filter((name) => values[name as keyof Values] !== undefined);
-    const statement = cached(`update ${names.join()} ${shapeOf(options)}`, () =>
+    const statement = cached(`${form.name} ${names.join()} ${shapeOf(options)}`, () =>
       withPlainRows(
         db
           .update(table)
-          .set(placeholders(entity, names) as never)
+          .set(form(entity, names) as never)
           .where(matching(entity, options))
           .returning({ ...columns, ...WRITE_AUTHOR })
           .prepare(`${entity.name} update`),

@@ -141,6 +141,9 @@ class Collected {
     this.lines[1] = line;
     this.rows.push(row);
     if (row.id) this.#ids.add(row.id);
-    for (const [name, kind] of this.#kinds) this.#characters += kind.lengthOf(row[name as never]);
+    for (const [name, kind] of this.#kinds) {
+      const value: unknown = row[name as never];
+      if (value !== undefined) this.#characters += kind.lengthOf(value);
+    }
   }
 }

@@ -76,19 +76,24 @@ function columnsOf(file: EntityFile, { bytes, fault }: FileRecord, delimiter: De
   return names;
 }
 
-function missingOf({ kinds }: EntityFile): Fault[] {
-  return [...kinds.keys()].map((path) => ({ path, message: 'is missing' }));
+function missingOf(file: EntityFile): Fault[] {
+  return requiredOf(file).map((path) => ({ path, message: 'is missing' }));
+}
+
+/** The columns that every row has. */
+function requiredOf({ kinds, optional }: EntityFile): string[] {
+  return [...kinds.keys()].filter((column) => !optional.includes(column));
 }
 
 function isKnown({ kinds, optional }: EntityFile, column: string): boolean {
   return kinds.has(column) || optional.includes(column);
 }
 
-function wrongColumns({ kinds, optional }: EntityFile, faults: Fault[]): Problem {
+function wrongColumns(file: EntityFile, faults: Fault[]): Problem {
   const errors = faults.map((fault) => ({ line: 1, ...answerable(fault) }));
   return new Problem(
     'validation_failed',
-    `The first row of the file must name its columns: ${[...kinds.keys()].join(', ')}, and optionally ${optional.join(', ')}. Separate them by commas, semicolons or tabs, and save the file as UTF-8 ("CSV UTF-8" in Excel). See errors.`,
+    `The first row of the file must name its columns: ${requiredOf(file).join(', ')}, and optionally ${file.optional.join(', ')}. Separate them by commas, semicolons or tabs, and save the file as UTF-8 ("CSV UTF-8" in Excel). See errors.`,
     { errors },
   );
 }
@@ -120,7 +125,7 @@ function valuesOf(line: number, cells: string[], { file, columns }: Header): Fil
   const value: Record<string, unknown> = {};
   for (const [i, cell] of cells.entries()) {
     const column = columns[i]!;
-    if (cell === '' && file.optional.includes(column)) continue; // an empty optional cell counts as absent
+    if (cell === '' && !file.kinds.has(column)) continue; // an empty cell of these counts as absent
     value[column] = valueOf(file, column, cell);
     if (value[column] === undefined)
       return refused(line, column, file.kinds.get(column)?.cellRule ?? 'holds no value');

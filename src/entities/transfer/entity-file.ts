@@ -1,10 +1,10 @@
 import type { Type } from '@nestjs/common';
-import { PickType } from '@nestjs/swagger';
 import { IsOptional } from 'class-validator';
 import type { ColumnKind } from '../../db/entity/column-kinds.js';
 import type { Entity, EntityRow } from '../../db/entity/entity.js';
 import type { ImportRow } from '../../db/entity/row-import.js';
 import { writtenKinds } from '../../db/entity/written-columns.js';
+import { writtenFields } from '../entity.dto.js';
 import { Moment, Uuid, WholeNumber } from '../../http/contract/validators.js';
 
 /** Half of the highest version, so that later writes cannot reach the highest one. */
@@ -15,18 +15,20 @@ export interface EntityFile<Values extends object = object> {
   entity: Entity<EntityRow, Values>;
   /** The DTO class that validates the rows. */
   rowDto: Type<ImportRow<Values>>;
-  /** The columns that every row has. */
+  /** The written columns. */
   kinds: ReadonlyMap<string, ColumnKind<unknown>>;
   /** The columns that a row may have. */
   optional: readonly string[];
 }
+
+const KEPT = ['id', 'createdAt', 'updatedAt', 'version'];
 
 /** Derives the rules of a file from the class of the entity. Throws TypeError for a column without a kind. */
 export function entityFile<Row extends EntityRow, Values extends object>(
   entity: Entity<Row, Values>,
   dto: Type<Row>,
 ): EntityFile<Values> {
-  class ImportRowDto extends PickType(dto as Type<object>, entity.written as readonly never[]) {
+  class ImportRowDto extends writtenFields(entity, dto) {
     @IsOptional()
     @Uuid()
     id?: string;
@@ -47,6 +49,6 @@ export function entityFile<Row extends EntityRow, Values extends object>(
     entity: entity,
     rowDto: ImportRowDto as unknown as Type<ImportRow<Values>>,
     kinds: new Map(writtenKinds(entity)),
-    optional: ['id', 'createdAt', 'updatedAt', 'version'],
+    optional: [...KEPT, ...Object.keys(entity.defaults)],
   };
 }

@@ -14,7 +14,8 @@ export function importText<Row extends EntityRow, Values extends object>(
   { name, path }: Resource<Row, Values>,
   { kinds, optional }: EntityFile<Values>,
 ): string {
-  const written = quotedList([...kinds.keys()]);
+  const written = quotedList([...kinds.keys()].filter((column) => !optional.includes(column)));
+  const absent = optional.filter((column) => !kinds.has(column));
   return `
 Imports NDJSON (one ${name} per line) or CSV of any length, in UTF-8. The body is processed as a stream and may be compressed (\`Content-Encoding: gzip\`). A file that the export has written can be imported unchanged.
 
@@ -22,7 +23,7 @@ CSV follows RFC 4180. The first row has the names of the columns, in any order${
 
 A row has ${written}, and may have ${quotedList(optional)}. A row with the \`id\` of an existing ${name} replaces it and adds one to its version; if the ${name} already has the same values, it does not change. Any other row creates a ${name}, with the id, times and version of the row. If the history of that id already has this version or a higher one, the ${name} gets the next version instead, unless the row restores a deleted ${name} exactly as it was. Rows take effect in the order of the file.
 
-All rows are written in one transaction, or none. If the connection breaks before the answer arrives, the import may have happened or not: with an \`Idempotency-Key\` you can send the same file again, and it is not written twice. The error of a refused row has the number of the line where the row begins. In a CSV file, the import removes an apostrophe before \`=\`, \`+\`, \`-\`, \`@\`, a tab or a line break at the beginning of a text, because the export of ${path} puts it there. An empty ${quotedList(optional, 'or')} in CSV counts as absent. A row may have at most 1 MiB.
+All rows are written in one transaction, or none. If the connection breaks before the answer arrives, the import may have happened or not: with an \`Idempotency-Key\` you can send the same file again, and it is not written twice. The error of a refused row has the number of the line where the row begins. In a CSV file, the import removes an apostrophe before \`=\`, \`+\`, \`-\`, \`@\`, a tab or a line break at the beginning of a text, because the export of ${path} puts it there. An empty ${quotedList(absent, 'or')} in CSV counts as absent. A row may have at most 1 MiB.
 
 A client that sends nothing for 30 seconds gets 408. An import may take up to an hour.`.trim();
 }
@@ -43,10 +44,9 @@ If the export fails after it has begun, the connection is closed, so that an inc
 /** Returns the formats of an exported file, by media type, for the documentation. */
 export function fileTypes<Row extends EntityRow, Values extends object>(
   { name, exampleId, dto }: Resource<Row, Values>,
-  { kinds, optional }: EntityFile<Values>,
+  { kinds }: EntityFile<Values>,
 ): Record<string, { description: string; example: string }> {
-  const [id, ...times] = optional;
-  const columns = [id!, ...kinds.keys(), ...times];
+  const columns = ['id', ...kinds.keys(), 'createdAt', 'updatedAt', 'version'];
   const row = columns.map((column) => [column, documentedProperty(dto, column).example]);
   const ndjson = {
     description: `A ${name} on each line.`,

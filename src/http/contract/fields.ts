@@ -43,3 +43,11 @@ export function IntegerField({ min, max, ...words }: { min: number; max: number 
     WholeNumber(min, max),
   );
 }
+
+/** True or false. */
+export function BooleanField(words: Words = {}) {
+  return applyDecorators(
+    ApiProperty({ type: Boolean, ...words }),
+    IsIn([true, false], { message: 'must be true or false' }),
+  );
+}

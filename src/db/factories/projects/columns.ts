@@ -3,8 +3,8 @@ import { type ColumnKind, distinctTexts, TEXT } from '../../entity/column-kinds.
 import { defineEntity, type EntityRow } from '../../entity/entity.js';
 import { type NewProject, projects } from '../../schema.js';
 
-/** The fields of a project that clients write. The database sets the others. */
-export type ProjectValues = Required<Omit<NewProject, keyof EntityRow>>;
+/** The fields of a project that clients write; one with a default may be left out. The database sets the others. */
+export type ProjectValues = Omit<NewProject, keyof EntityRow>;
 
 /**
  * The columns that clients write, in the order of the answers. Reads, writes, lists, batches, import,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { getTableColumns, type SQL, sql, Subquery } from 'drizzle-orm';
 import { type Author, setWriteAuthor } from '../../entity/author.js';
+import { withDefaults } from '../../entity/defaults.js';
 import { checkedId } from '../../entity/checked-id.js';
 import type { Db } from '../../connection.js';
 import { DataError } from '../../errors.js';
@@ -126,7 +127,10 @@ function refusalOf(
 async function put(tx: Db, rows: { id: string; project: Values }[]): Promise<Map<string, Written>> {
   if (rows.length === 0) return new Map();
   const given = JSON.stringify(
-    rows.map(({ id, project }) => ({ id, ...byColumn(normalized(project)) })),
+    rows.map(({ id, project }) => ({
+      id,
+      ...byColumn(withDefaults(PROJECT, normalized(project))),
+    })),
   );
   const statement = tx
     .insert(projects)
