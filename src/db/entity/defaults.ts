@@ -1,6 +1,5 @@
 import { is, type SQL, SQL as SqlClass, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
-import type { Entity } from './entity.js';
 
 /**
  * The values of columns that a client may leave out: the constant default, or null where null is
@@ -15,11 +14,13 @@ function mayBeLeftOut(column: PgColumn): boolean {
   return column.hasDefault ? !isSql(column.default) : !column.notNull;
 }
 
+interface WithDefaults {
+  written: readonly string[];
+  defaults: Readonly<Record<string, unknown>>;
+}
+
 /** The written values of a row, those that were left out included. */
-export function withDefaults<T extends object>(
-  { written, defaults }: Pick<Entity, 'written' | 'defaults'>,
-  values: T,
-): T {
+export function withDefaults<T extends object>({ written, defaults }: WithDefaults, values: T): T {
   const missing = written.filter((name) => values[name as keyof T] === undefined);
   if (missing.length === 0) return values;
   return {
