@@ -27,7 +27,7 @@ export function explainError(error: unknown): Explanation | undefined {
 
 /** Describes an error for a log or a terminal: the message of the server, its code, and the remedy. */
 export function describeError(error: unknown): string {
-  if (error instanceof ExplainedError) return error.message;
+  if (isExplained(error)) return error.message;
   const explanation = explainError(error);
   if (explanation)
     return sentenceOf({ ...explanation, summary: explanation.reason ?? explanation.summary });
@@ -49,6 +49,12 @@ function isOfDatabase(code: string, error: unknown): boolean {
 /** True for five characters with a digit, unlike EPERM. No SQLSTATE begins with E, unlike E2BIG. */
 function isSqlState(code: string): boolean {
   return /^(?!E)(?=.*\d)[0-9A-Z]{5}$/.test(code);
+}
+
+/** Also by name, because the embedded PostgreSQL imports nothing from outside its folder. */
+function isExplained(error: unknown): error is Error {
+  if (error instanceof ExplainedError) return true;
+  return error instanceof Error && error.name === 'ExplainedError';
 }
 
 function sentenceOf({ summary, code, remedy }: Explanation): string {

@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ExplainedError } from '../explain-error.js';
 
 const REFUSALS = ['EACCES', 'EPERM', 'EROFS'];
 
@@ -13,10 +12,9 @@ export async function explained(error: Error, directory: string): Promise<Error>
     'set EMBEDDED_POSTGRES_DIR to a directory that you may write to',
     'or set DATABASE_URL',
   ];
-  return new ExplainedError(
-    `The embedded PostgreSQL cannot use ${directory} (${error.message}): ${remedies.join(', ')}`,
-    { cause: error },
-  );
+  const message = `The embedded PostgreSQL cannot use ${directory} (${error.message}): ${remedies.join(', ')}`;
+  // By its name: this folder imports nothing of the service, so that it works alone.
+  return Object.assign(new Error(message, { cause: error }), { name: 'ExplainedError' });
 }
 
 /** Returns advice for a directory that another user, such as root, has created. */
