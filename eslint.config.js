@@ -33,7 +33,7 @@ export default defineConfig(
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
     },
   },
-  // The order of the folders, for editors; test/architecture.spec.ts knows it whole, with cycles.
+  // The order of the folders, for editors; test/repository/architecture.spec.ts knows it whole, with cycles.
   ban(
     'src/db/**/*.ts',
     ['@nestjs/*', 'express', '**/http/**', '**/config/*'],

@@ -2,10 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** What tests of programs import: they start processes, servers of their own or a browser. */
-const PROGRAMS = /'\.\/support\/(built|process|cluster|pgbouncer|needs)\.js'/;
+const PROGRAMS = /\/support\/(built|process|cluster|pgbouncer|needs)\.js'/;
 
 const folder = path.join(import.meta.dirname, 'test');
-const files = readdirSync(folder).filter((file) => /\.(e2e-)?spec\.ts$/.test(file));
+const files = readdirSync(folder, { recursive: true }).filter(
+  (file) => /\.(e2e-)?spec\.ts$/.test(file) && !file.startsWith('canaries'),
+);
 const isSlow = (file) => PROGRAMS.test(readFileSync(path.join(folder, file), 'utf8'));
 const isApi = (file) => file.endsWith('.e2e-spec.ts');
 

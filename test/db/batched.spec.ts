@@ -1,0 +1,89 @@
+import { batched } from '../../src/db/query/batched.js';
+
+/** A read that notes each statement and ends it when told to. */
+function aRead() {
+  const statements: { keys: string[]; end(): void; fail(error: Error): void }[] = [];
+  const read = batched<string, string>((keys) => {
+    return new Promise((resolve, reject) => {
+      const found = new Map(
+        keys.filter((key) => key !== 'missing').map((key) => [key, `of ${key}`]),
+      );
+      statements.push({ keys, end: () => resolve(found), fail: reject });
+    });
+  });
+  return { read, statements };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('batched', () => {
+  it('reads what is asked for in one turn of the event loop by one statement, each key once', async () => {
+    const { read, statements } = aRead();
+    const reading = Promise.all(['a', 'b', 'a', 'missing'].map(read));
+    await turn();
+    expect(statements.map(({ keys }) => keys)).toEqual([['a', 'b', 'missing']]);
+    statements[0]!.end();
+    expect(await reading).toEqual(['of a', 'of b', 'of a', undefined]);
+  });
+
+  it('never answers from a statement that began before it was asked', async () => {
+    const { read, statements } = aRead();
+    const first = read('a');
+    await turn();
+    const second = read('a');
+    await turn();
+    expect(statements.map(({ keys }) => keys)).toEqual([['a'], ['a']]);
+    statements[0]!.end();
+    statements[1]!.end();
+    expect([await first, await second]).toEqual(['of a', 'of a']);
+  });
+
+  it('has two statements under way at most; the rest goes together with the next', async () => {
+    const { read, statements } = aRead();
+    const reading = [];
+    for (const key of ['a', 'b', 'c', 'd', 'e']) {
+      reading.push(read(key));
+      await turn();
+    }
+    expect(statements.map(({ keys }) => keys)).toEqual([['a'], ['b']]);
+    statements[0]!.end();
+    await turn();
+    await turn();
+    expect(statements.map(({ keys }) => keys)).toEqual([['a'], ['b'], ['c', 'd', 'e']]);
+    for (const statement of statements) statement.end();
+    expect(await Promise.all(reading)).toEqual(['of a', 'of b', 'of c', 'of d', 'of e']);
+  });
+
+  it('asks for a hundred keys at a time, and never for none', async () => {
+    const { read, statements } = aRead();
+    const reading = Array.from({ length: 350 }, (_, n) => read(String(n)));
+    const sizes = () => statements.map(({ keys }) => keys.length);
+    await turn();
+    expect(sizes()).toEqual([100, 100]);
+    for (let at = 0; at < 4; at++) {
+      statements[at]!.end();
+      await turn();
+      await turn();
+      expect(sizes().length).toBeLessThanOrEqual(at + 3); // one ended for each that begins
+    }
+    expect((await Promise.all(reading)).length).toBe(350);
+    await turn();
+    expect(sizes()).toEqual([100, 100, 100, 50]);
+  });
+
+  it('tells a failure to those who asked for its keys, and goes on', async () => {
+    const { read, statements } = aRead();
+    const failing = Promise.allSettled([read('a'), read('b')]);
+    await turn();
+    const other = read('c');
+    await turn();
+    statements[0]!.fail(new Error('lost'));
+    statements[1]!.end();
+    expect((await failing).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(await other).toBe('of c');
+    const later = read('a');
+    await turn();
+    statements[2]!.end();
+    expect(await later).toBe('of a');
+  });
+});

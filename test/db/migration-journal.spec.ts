@@ -1,0 +1,167 @@
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { drizzle } from 'drizzle-orm/postgres-js';
+import { migrate as migrateByDrizzle } from 'drizzle-orm/postgres-js/migrator';
+import request from 'supertest';
+import { createApplication } from '../../src/application.js';
+import { validateEnvironment } from '../../src/config/environment.js';
+import { migrate } from '../../src/db/migrate.js';
+import { MigrationError, migrationStatus } from '../../src/db/migration-status.js';
+import { atEnd, connect, connectPlainly, endEachTest } from '../support/connections.js';
+import { copyOfMigrations, emptyDatabase } from '../support/migrations.js';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+const ALL_WELL = { pending: [], edited: [], missing: [], late: [], absent: [], unrecorded: [] };
+
+endEachTest();
+
+/** The migrations of a host application, stamped before or after all of ours. */
+async function migrateHost(url: string, when: number): Promise<void> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'host-migrations-'));
+  atEnd(() => rm(folder, { recursive: true }));
+  await mkdir(path.join(folder, 'meta'));
+  const entries = [{ idx: 0, version: '7', when, tag: '0000_host', breakpoints: true }];
+  await writeFile(path.join(folder, 'meta/_journal.json'), JSON.stringify({ entries }));
+  await writeFile(path.join(folder, '0000_host.sql'), 'create table host_orders (id int);');
+  await migrateByDrizzle(drizzle(connectPlainly(url)), { migrationsFolder: folder });
+}
+
+async function schemasOf(url: string, table: string): Promise<string[]> {
+  const rows = await connectPlainly(url)`
+    select table_schema as name from information_schema.tables where table_name = ${table} order by 1`;
+  return rows.map((row) => row.name as string);
+}
+
+async function createSchemas(url: string, ...names: string[]): Promise<void> {
+  const client = connectPlainly(url);
+  for (const name of names) await client.unsafe(`create schema "${name}"`);
+}
+
+function onPath(url: string, searchPath: string): string {
+  return `${url}?search_path=${encodeURIComponent(searchPath)}`; // where libpq takes + for itself
+}
+
+async function startOn(url: string) {
+  const app = await createApplication(
+    validateEnvironment({ DATABASE_URL: url, MIGRATIONS: 'verify', LOG_LEVEL: 'fatal' }),
+  );
+  atEnd(() => app.close());
+  await app.listen(0, '127.0.0.1');
+  return request(await app.getUrl());
+}
+
+describe.each([
+  ['older', 1],
+  ['newer', 4_000_000_000_000],
+])('beside a host whose drizzle migrations are %s than ours', (_age, when) => {
+  it.each([
+    ['the host comes first', [migrateHost, migrateOurs]],
+    ['the host comes second', [migrateOurs, migrateHost]],
+  ])('both are applied in full when %s', async (_order, steps) => {
+    const url = await emptyDatabase();
+    for (const step of steps) await step(url, when);
+    expect(await schemasOf(url, 'host_orders')).toEqual(['public']);
+    expect(await schemasOf(url, 'projects')).toEqual(['public']);
+    expect(await migrationStatus(connect({ url }).db)).toMatchObject(ALL_WELL);
+    expect(await migrate({ url })).toEqual([]);
+  });
+
+  async function migrateOurs(url: string): Promise<void> {
+    await migrate({ url });
+  }
+});
+
+it('drizzle-kit and this code agree on what is applied', async () => {
+  const kit = (url: string) =>
+    execFileSync(process.execPath, ['node_modules/drizzle-kit/bin.cjs', 'migrate'], {
+      cwd: ROOT,
+      env: { PATH: process.env.PATH, DATABASE_URL: url },
+      stdio: 'pipe',
+    });
+  const byKit = await emptyDatabase();
+  kit(byKit);
+  expect(await migrate({ url: byKit })).toEqual([]);
+
+  const byUs = await emptyDatabase();
+  const applied = await migrate({ url: byUs });
+  kit(byUs);
+  const rows = await connectPlainly(byUs)`select from projects_service_migrations`;
+  expect(rows).toHaveLength(applied.length);
+  expect(await schemasOf(byUs, '__drizzle_migrations')).toEqual([]);
+});
+
+it('two schemas of one database are migrated and judged each by itself', async () => {
+  const url = await emptyDatabase();
+  await createSchemas(url, 's1', 's 2');
+  const [first, second] = [onPath(url, 's1, public'), onPath(url, '"s 2", public')];
+  await migrate({ url: first });
+
+  const api = await startOn(second);
+  const { body } = await api.get('/health/ready').expect(503);
+  expect(body.errors).toMatchObject([{ path: 'migrations', message: /^pending: / }]);
+  await api.get('/api/projects').expect(503);
+
+  await migrate({ url: second });
+  await api.get('/health/ready').expect(200);
+  const project = { name: 'The second database', description: '', technologies: ['C'] };
+  await api.post('/api/projects').send(project).expect(201);
+  for (const q of ['second', 'databse']) {
+    expect((await api.get(`/api/projects?q=${q}`).expect(200)).body.data).toHaveLength(1);
+  }
+  expect((await api.get('/api/technologies').expect(200)).body.data).toHaveLength(1);
+
+  const other = await startOn(first);
+  await other.get('/health/ready').expect(200);
+  expect((await other.get('/api/projects').expect(200)).body.data).toEqual([]);
+  for (const table of ['projects', 'projects_service_migrations']) {
+    expect(await schemasOf(url, table)).toEqual(['s 2', 's1']);
+  }
+});
+
+it('later migrations go to the schema of the tables, wherever it is in the search path', async () => {
+  const url = await emptyDatabase();
+  await migrate({ url });
+  await createSchemas(url, 'before');
+  const { folder, add } = await copyOfMigrations();
+  await add('9001_later', 'create table later (n int);', 1);
+  expect(await migrate({ url: onPath(url, 'before, public') }, { folder })).toEqual(['9001_later']);
+  expect(await schemasOf(url, 'later')).toEqual(['public']);
+  expect(await migrationStatus(connect({ url }).db, { folder })).toMatchObject(ALL_WELL);
+});
+
+describe('tables that the session does not find', () => {
+  it('are told by name, and nothing is applied', async () => {
+    const url = await emptyDatabase();
+    await createSchemas(url, 'empty', 'foreign');
+    const journal = { schema: 'journals', table: 'ours' };
+    await migrate({ url }, { journal });
+    const elsewhere = onPath(url, 'empty');
+    const { absent } = await migrationStatus(connect({ url: elsewhere }).db, { journal });
+    expect(absent).toContain('projects');
+    const refused = await migrate({ url: elsewhere }, { journal }).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(MigrationError);
+    expect((refused as Error).message).toMatch(/absent tables: .*projects.*search_path/);
+  });
+
+  it('are those of another application that come first in the search path', async () => {
+    const url = await emptyDatabase();
+    await createSchemas(url, 'foreign');
+    await migrate({ url });
+    await connectPlainly(url)`create table "foreign".projects (id int)`;
+    const status = await migrationStatus(connect({ url: onPath(url, 'foreign,public') }).db);
+    expect(status).toMatchObject({ ...ALL_WELL, absent: ['projects'] });
+  });
+});
+
+it('the journal can be named, and is created with its schema', async () => {
+  const url = await emptyDatabase();
+  const journal = { schema: 'a journal', table: 'of "ours"' };
+  const applied = await migrate({ url }, { journal });
+  expect(await schemasOf(url, 'of "ours"')).toEqual(['a journal']);
+  const { db } = connect({ url });
+  expect(await migrationStatus(db, { journal })).toEqual({ ...ALL_WELL, applied });
+  expect(await migrate({ url }, { journal })).toEqual([]);
+  expect(await schemasOf(url, 'projects_service_migrations')).toEqual([]);
+});

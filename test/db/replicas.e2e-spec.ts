@@ -1,0 +1,357 @@
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { sql } from 'drizzle-orm';
+import { integer, pgTable, text, uuid } from 'drizzle-orm/pg-core';
+import { createApplication } from '../../src/application.js';
+import { type Environment, validateEnvironment } from '../../src/config/environment.js';
+import type { Db } from '../../src/db/connection.js';
+import {
+  createTimestamps,
+  DATABASE,
+  DatabaseModule,
+  defineEntity,
+  EntityDto,
+  entityModule,
+  entityResource,
+  migrate,
+  type Replicas,
+  replicasOf,
+  TextField,
+} from '../../src/index.js';
+import { type Cluster, startCluster } from '../support/cluster.js';
+import { atEnd, connectPlainly, endEachTest, sleep, until } from '../support/connections.js';
+
+const LONG = 60_000;
+const TOKEN = 'x-consistency-token';
+let cluster: Cluster;
+endEachTest();
+
+beforeAll(async () => {
+  cluster = await startCluster({ max_standby_streaming_delay: '0' }, { standbys: 2 });
+  await migrate({ url: cluster.primary });
+  await cluster.replayed();
+});
+afterAll(() => cluster.stop());
+
+type Variables = Partial<Record<keyof Environment, string>>;
+
+interface Service {
+  app: NestExpressApplication;
+  replicas: Replicas;
+  send: (method: string, path: string, options?: Options) => Promise<Answer>;
+}
+interface Options {
+  body?: object;
+  headers?: Record<string, string>;
+}
+interface Answer {
+  status: number;
+  token: string | null;
+  body: { code?: string; data: { id: string; version: number; name: string } };
+}
+
+/** The service on the cluster, when both replicas take reads. */
+async function startOnReplicas(variables: Variables = {}): Promise<Service> {
+  const service = await startHere({
+    DATABASE_REPLICA_URLS: `${cluster.standby},${cluster.second}`,
+    DATABASE_REPLICA_MAX_LAG_MS: '2000',
+    ...variables,
+  });
+  const replicas = replicasOf(service.app.get<Db>(DATABASE))!;
+  await until(() => healthyOf(replicas) === 2, LONG);
+  return { ...service, replicas };
+}
+
+async function startHere(variables: Variables): Promise<Omit<Service, 'replicas'>> {
+  const app = await createApplication(
+    validateEnvironment({
+      DATABASE_URL: cluster.primary,
+      NODE_ENV: 'test',
+      LOG_LEVEL: 'fatal',
+      MIGRATIONS: 'off',
+      ...variables,
+    }),
+  );
+  atEnd(() => app.close());
+  await app.listen(0, '127.0.0.1');
+  const url = await app.getUrl();
+  return {
+    app,
+    send: async (method, path, { body, headers } = {}) => {
+      const response = await fetch(`${url}/api/${path}`, {
+        method,
+        headers: { ...(body && { 'Content-Type': 'application/json' }), ...headers },
+        body: body && JSON.stringify(body),
+      });
+      const answer = (await response.json()) as Answer['body'];
+      return { status: response.status, token: response.headers.get(TOKEN), body: answer };
+    },
+  };
+}
+
+const healthyOf = (replicas: Replicas) => replicas.stats().filter(({ healthy }) => healthy).length;
+const readsOf = (replicas: Replicas) => replicas.stats().reduce((sum, { reads }) => sum + reads, 0);
+const project = (name: string) => ({ name, description: '', technologies: ['SQL'] });
+const withToken = ({ token }: Answer) => ({ headers: { [TOKEN]: token! } });
+
+describe('reads over two replicas', () => {
+  it('a read sees the write whose token it sends, on a replica as soon as one has it', async () => {
+    const { send, replicas } = await startOnReplicas();
+    for (let n = 0; n < 200; n++) {
+      const created = await send('POST', 'projects', { body: project(`own write ${n}`) });
+      const path = `projects/${created.body.data.id}`;
+      expect(created.token).toMatch(/^[0-9A-F]+-[0-9A-F]+\/[0-9A-F]+$/);
+      expect((await send('GET', path, withToken(created))).status).toBe(200);
+    }
+    expect(readsOf(replicas) + replicas.readsOnPrimary).toBe(200);
+    const written = await send('POST', 'projects', { body: project('replayed') });
+    const path = `projects/${written.body.data.id}`;
+    await until(async () => {
+      const before = readsOf(replicas);
+      expect((await send('GET', path, withToken(written))).status).toBe(200);
+      return readsOf(replicas) > before;
+    }, LONG);
+  });
+
+  it('every kind of write answers a token, and no failed one', async () => {
+    const { send } = await startOnReplicas();
+    const created = await send('POST', 'projects', {
+      body: project('all kinds'),
+      headers: { 'Idempotency-Key': 'all-kinds' },
+    });
+    const path = `projects/${created.body.data.id}`;
+    const writes = [
+      created,
+      await send('POST', 'projects', {
+        body: project('all kinds'),
+        headers: { 'Idempotency-Key': 'all-kinds' },
+      }),
+      await send('PUT', path, { body: project('replaced') }),
+      await send('PATCH', path, { body: { name: 'patched' } }),
+      await send('DELETE', path),
+      await send('POST', 'projects/batch', {
+        body: { operations: [{ op: 'create', project: project('of a batch') }] },
+      }),
+    ];
+    expect(writes.map(({ status }) => status)).toEqual([201, 201, 200, 200, 200, 200]);
+    for (const { token } of writes) expect(token).toMatch(/^1-/);
+    expect(await send('DELETE', path)).toMatchObject({ status: 404, token: null });
+    expect(await send('GET', 'projects')).toMatchObject({ status: 200, token: null });
+  });
+
+  it('get, lists, technologies and history read on replicas; feed and export on the primary', async () => {
+    const { send, replicas } = await startOnReplicas();
+    const { id } = (await send('POST', 'projects', { body: project('where') })).body.data;
+    await cluster.replayed();
+    await until(() => healthyOf(replicas) === 2, LONG);
+    for (const path of [
+      'projects',
+      `projects/${id}`,
+      `projects?id=${id}`,
+      'projects?q=where',
+      'technologies',
+      `projects/${id}/history`,
+    ]) {
+      await until(async () => {
+        const before = readsOf(replicas);
+        expect((await send('GET', path)).status).toBe(200);
+        return readsOf(replicas) === before + 1;
+      }, LONG);
+    }
+    const before = [readsOf(replicas), replicas.readsOnPrimary];
+    expect((await send('GET', 'projects/changes')).status).toBe(200);
+    expect([readsOf(replicas), replicas.readsOnPrimary]).toEqual(before);
+  });
+
+  it('what is no token is refused on every read, and a token of the future is answered by the primary', async () => {
+    const { send, replicas } = await startOnReplicas();
+    const paths = ['projects', 'technologies', 'projects/changes', 'projects/export'];
+    const forged = ['1', 'x', '1-', '16/B374D848', '1-16/B374D848x', '-1-0/0', '1-0/123456789'];
+    for (const path of paths) {
+      for (const token of [...forged, '1-0/1, 1-0/1']) {
+        const answer = await send('GET', path, { headers: { [TOKEN]: token } });
+        expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_header' } });
+      }
+    }
+    const before = replicas.readsOnPrimary;
+    for (const token of ['1-FFFFFFFF/FFFFFFFF', 'FFFFFFFF-0/1', 'FFFFFFFF-FFFFFFFF/FFFFFFFF']) {
+      expect((await send('GET', 'projects', { headers: { [TOKEN]: token } })).status).toBe(200);
+    }
+    expect(replicas.readsOnPrimary).toBe(before + 3);
+  });
+
+  it('while replay is paused, reads with the token are right and those without within the bound', async () => {
+    const { send, replicas } = await startOnReplicas();
+    const pausers = [cluster.standby, cluster.second].map((url) => connectPlainly(url));
+    await Promise.all(pausers.map((replica) => replica`select pg_wal_replay_pause()`));
+    try {
+      await until(async () => {
+        const states = pausers.map((replica) => replica`select pg_get_wal_replay_pause_state() s`);
+        return (await Promise.all(states)).every(([row]) => row!.s === 'paused');
+      }, LONG);
+      const written = await send('POST', 'projects', { body: project('paused') });
+      const path = `projects/${written.body.data.id}`;
+      expect((await send('GET', path, withToken(written))).status).toBe(200);
+      const writtenAt = performance.now();
+      for (;;) {
+        const askedAt = performance.now();
+        const { status } = await send('GET', path);
+        // The bound is a promise about the moment of the question.
+        if (askedAt - writtenAt > 2000) expect(status).toBe(200);
+        if (askedAt - writtenAt > 3000) break;
+      }
+      expect(healthyOf(replicas)).toBe(0);
+      expect(replicas.stats().every(({ lagMs }) => lagMs > 2000)).toBe(true);
+    } finally {
+      await Promise.all(pausers.map((replica) => replica`select pg_wal_replay_resume()`));
+    }
+    await until(() => healthyOf(replicas) === 2, LONG);
+  });
+
+  it('a read that recovery cancels is answered by the primary', async () => {
+    const { replicas } = await startOnReplicas();
+    const asked: Db[] = [];
+    const reading = replicas.read(undefined, async (db) => {
+      asked.push(db);
+      if (asked.length > 1) return await db.execute(sql`select pg_is_in_recovery() as standby`);
+      return await db.execute(sql`select count(*), pg_sleep(30) from projects`);
+    });
+    const primary = connectPlainly(cluster.primary);
+    const watchers = [cluster.standby, cluster.second].map((url) => connectPlainly(url));
+    await until(async () => {
+      const active = await Promise.all(
+        watchers.map((w) => w`select from pg_stat_activity where query like '%pg_sleep(30)%'`),
+      );
+      return active.some((rows) => rows.length > 1); // the watcher's own is one
+    }, LONG);
+    await primary.begin((tx) => tx`lock table projects in access exclusive mode`);
+    expect(await reading).toMatchObject([{ standby: expect.any(Boolean) as boolean }]);
+    expect(asked).toHaveLength(2);
+  });
+
+  it('a replica that dies fails no read, and is used again when it is back', async () => {
+    const { send, replicas } = await startOnReplicas();
+    const statuses = new Map<number, number>();
+    let reading = true;
+    const reader = async () => {
+      while (reading) {
+        const { status } = await send('GET', 'projects');
+        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+      }
+    };
+    const readers = Array.from({ length: 16 }, reader);
+    try {
+      await until(() => readsOf(replicas) > 100, LONG);
+      await cluster.kill('second');
+      await until(() => healthyOf(replicas) === 1, LONG);
+      await cluster.kill('standby');
+      await until(() => healthyOf(replicas) === 0, LONG);
+      const before = replicas.readsOnPrimary;
+      await until(() => replicas.readsOnPrimary > before + 100, LONG);
+      await cluster.start('standby');
+      await cluster.start('second');
+      await until(() => healthyOf(replicas) === 2, LONG);
+    } finally {
+      reading = false;
+      await Promise.all(readers);
+    }
+    expect([...statuses.keys()]).toEqual([200]);
+  });
+
+  it('no read is older than its token while writers write', async () => {
+    const { send, replicas } = await startOnReplicas();
+    const stale: string[] = [];
+    let reads = 0;
+    const isEnough = () => reads >= 2000 && readsOf(replicas) >= 300;
+    const writer = async (n: number) => {
+      let last = await send('POST', 'projects', { body: project(`writer ${n}`) });
+      const path = `projects/${last.body.data.id}`;
+      const reader = async () => {
+        while (!isEnough()) {
+          const { token, body } = last;
+          const seen = await send('GET', path, { headers: { [TOKEN]: token! } });
+          const [found, written] = [seen.body.data.version, body.data.version];
+          if (found < written) stale.push(`${found} for ${written}`);
+          reads++;
+        }
+      };
+      const readers = [reader(), reader()];
+      while (!isEnough()) {
+        last = await send('PATCH', path, { body: { name: `write ${last.body.data.version}` } });
+        await sleep(Math.random() * 100);
+      }
+      await Promise.all(readers);
+    };
+    await Promise.all(Array.from({ length: 8 }, (_, n) => writer(n)));
+    expect(stale).toEqual([]);
+  });
+});
+
+describe('an entity of a host', () => {
+  const table = pgTable('notes', {
+    id: uuid('id').primaryKey().defaultRandom(),
+    name: text('name').notNull(),
+    ...createTimestamps(),
+    version: integer('version').notNull().default(1),
+  });
+  const entity = defineEntity({ name: 'note', table, written: ['name'], sorts: [], filters: {} });
+  class NoteDto extends EntityDto {
+    @TextField({ min: 1, max: 100 })
+    name!: string;
+  }
+  const NOTES = entityResource(entity, { path: 'notes', dto: NoteDto });
+
+  @Module(entityModule(NOTES))
+  class NotesModule {}
+
+  it('answers tokens, and is read where they have been replayed', async () => {
+    await connectPlainly(cluster.primary).unsafe(`
+      create table notes (
+        id uuid primary key default gen_random_uuid(), name text not null,
+        created_at timestamptz(3) not null default now(),
+        updated_at timestamptz(3) not null default now(), version integer not null default 1);
+      select track_changes('notes', 'note')`);
+    const configs = [{ url: cluster.standby }, { url: cluster.second }];
+    @Module({
+      imports: [
+        DatabaseModule.forRoot({ url: cluster.primary, replicas: { configs } }),
+        NotesModule,
+      ],
+    })
+    class HostModule {}
+    const app = await NestFactory.create<NestExpressApplication>(HostModule, { logger: false });
+    atEnd(() => app.close());
+    await app.listen(0, '127.0.0.1');
+    const base = `${await app.getUrl()}/notes`;
+    const replicas = replicasOf(app.get<Db>(DATABASE))!;
+    await until(() => healthyOf(replicas) === 2, LONG);
+
+    const created = await fetch(base, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ name: 'first' }),
+    });
+    const { data } = (await created.json()) as { data: { id: string } };
+    const headers = { [TOKEN]: created.headers.get(TOKEN)! };
+    for (const path of [`${base}/${data.id}`, base, `${base}/${data.id}/history`]) {
+      await until(async () => {
+        const before = readsOf(replicas);
+        const seen = await fetch(path, { headers });
+        expect(await seen.text()).toContain(data.id);
+        return readsOf(replicas) > before;
+      }, LONG);
+    }
+    const removed = await fetch(`${base}/${data.id}`, { method: 'DELETE' });
+    expect(removed.headers.get(TOKEN)).toMatch(/^1-/);
+  });
+});
+
+it('without replicas a write answers no token, and a read may send one', async () => {
+  const { send } = await startHere({});
+  const created = await send('POST', 'projects', { body: project('plain') });
+  expect(created).toMatchObject({ status: 201, token: null });
+  const read = (token: string) => send('GET', 'projects', { headers: { [TOKEN]: token } });
+  expect((await read('1-0/1')).status).toBe(200);
+  expect(await read('forged')).toMatchObject({ status: 400, body: { code: 'invalid_header' } });
+});

@@ -1,0 +1,151 @@
+import { sql as drizzle } from 'drizzle-orm';
+import { createProjectsFactory } from '../../src/db/factories/projects/projects.factory.js';
+import { importRows } from '../../src/db/entity/row-import.js';
+import { PROJECT } from '../../src/db/factories/projects/columns.js';
+import { createTechnologiesFactory } from '../../src/db/factories/technologies.factory.js';
+import { inTransaction } from '../../src/db/transaction.js';
+import { connect, connectPlainly, endEachTest } from '../support/connections.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+
+let database: TestDatabase;
+beforeAll(async () => (database = await createTestDatabase()));
+afterAll(() => database.drop());
+beforeEach(async () => await connectPlainly(database.url)`truncate projects`);
+
+endEachTest();
+
+const PROJECTS = 12_000;
+const DISTINCT = 10_000;
+
+it('an import of very many technologies leaves few notes, and the counts are right', async () => {
+  const { db } = connect({ url: database.url });
+  const rows = Array.from({ length: PROJECTS }, (_, i) => ({
+    name: `n${i}`,
+    description: '',
+    technologies: ['Common', `T${i % DISTINCT}`],
+  }));
+  await inTransaction(db, async (tx) => {
+    for (let from = 0; from < rows.length; from += 1000)
+      await importRows(tx, PROJECT, rows.slice(from, from + 1000));
+  });
+  const sql = connectPlainly(database.url);
+  const [{ notes }] = await sql<[{ notes: number }]>`
+    select coalesce(sum(cardinality(technologies)), 0)::integer as notes from technology_changes`;
+  expect(notes).toBeLessThanOrEqual(1000);
+  const technologies = createTechnologiesFactory(db);
+  expect(await technologies.getTechnologies('', 3)).toEqual([
+    { name: 'Common', projects: PROJECTS },
+    { name: 'T0', projects: 2 },
+    { name: 'T1', projects: 2 },
+  ]);
+  expect(await technologies.getTechnologies('t999', 2)).toEqual([
+    { name: 'T999', projects: 2 },
+    { name: 'T9990', projects: 1 },
+  ]);
+});
+
+describe('a page of technologies', () => {
+  /** Half of the names begin with `T`, and none of these is among the most used ones. */
+  const NAMES = `
+    select 'T' || i as name, 1 as uses from generate_series(1, 20000) as i
+    union all select 't' || i || 'Ä', 1 + i % 9 from generate_series(1, 1000) as i
+    union all select 'm%_' || i, 100 + i % 50 from generate_series(1, 2000) as i
+    union all select 'Used' || i, 1000 + i from generate_series(1, 20000) as i`;
+
+  let sql: ReturnType<typeof connectPlainly>;
+  beforeEach(async () => {
+    sql = connectPlainly(database.url);
+    await sql.unsafe(`insert into technology_counts ${NAMES}`);
+  });
+
+  const BEGINNINGS = [
+    '',
+    't',
+    'T1',
+    't4',
+    'm%',
+    'M%_19',
+    'm_',
+    'used',
+    'Used19',
+    't77ä',
+    'none',
+    '\\',
+  ];
+
+  it.each(BEGINNINGS)('that begin with %j has the right ones in order', async (beginning) => {
+    const expected = await sql`
+      select technology as name, projects::integer from technology_counts
+      where starts_with(lower(technology), lower(${beginning}))
+      order by projects desc, lower(technology) collate "C", technology limit 200`;
+    const { getTechnologies } = createTechnologiesFactory(connect({ url: database.url }).db);
+    for (const limit of [1, 20, 200])
+      expect(await getTechnologies(beginning, limit)).toEqual(expected.slice(0, limit));
+  });
+
+  it.each(['never', 'before'])(
+    'reads a small part of the counts, analyzed %s',
+    async (analyzed) => {
+      if (analyzed === 'before') await sql`analyze technology_counts`;
+      await sql`
+      insert into technology_changes (technologies, changes) values (array['T1', 'used1', 'New'], array[5, -1001, 1])`;
+      for (const beginning of BEGINNINGS) expect(await rowsReadFor(beginning)).toBeLessThan(1000);
+      // The counter counts: these are 20 of a single count, behind up to 201 of as many digits.
+      expect(await rowsReadFor('t4')).toBeGreaterThanOrEqual(20);
+    },
+  );
+
+  async function rowsReadFor(beginning: string): Promise<number> {
+    const { db } = connect({ url: database.url });
+    return await inTransaction(db, async (tx) => {
+      const read = async () => {
+        const [row] = await tx.execute<{ read: number }>(drizzle`
+          select (coalesce(sum(seq_tup_read), 0) + coalesce(sum(idx_tup_fetch), 0))::integer as read
+          from pg_stat_xact_user_tables where relname = 'technology_counts'`);
+        return row!.read;
+      };
+      // The server adds what the session has read before, until it has reported that.
+      const before = await read();
+      await createTechnologiesFactory(tx).getTechnologies(beginning, 20);
+      return (await read()) - before;
+    });
+  }
+});
+
+it('writes of many technologies fold as often as their number asks for', async () => {
+  const { db } = connect({ url: database.url });
+  const projects = createProjectsFactory(db);
+  for (let i = 0; i < 199; i++) {
+    const technologies = Array.from({ length: 100 }, (_, n) => `W${i}-${n}`);
+    await projects.createProject({ name: `n${i}`, description: '', technologies });
+  }
+  const [{ noted }] = await connectPlainly(database.url)<[{ noted: number }]>`
+    select coalesce(sum(cardinality(technologies)), 0)::integer as noted from technology_changes`;
+  expect(noted).toBeLessThanOrEqual(1000);
+  const { getTechnologies } = createTechnologiesFactory(db);
+  expect(await getTechnologies('w198-', 200)).toHaveLength(100);
+});
+
+it('single writes fold after a number of them, and a fold never fails a write in another isolation level', async () => {
+  const { db } = connect({ url: database.url });
+  const sql = connectPlainly(database.url);
+  const projects = createProjectsFactory(db);
+  for (let i = 0; i < 210; i++)
+    await projects.createProject({ name: `n${i}`, description: '', technologies: ['A', `B${i}`] });
+  expect((await sql`select from technology_changes`).length).toBeLessThan(200);
+
+  for (const level of ['repeatable read', 'serializable']) {
+    await sql.begin(`isolation level ${level}`, async (tx) => {
+      await tx`select count(*) from technology_changes`;
+      await connectPlainly(database.url)`select fold_technology_changes()`;
+      await tx`
+        insert into projects (name, description, technologies)
+        select 'm' || i, '', jsonb_build_array('A', i::text) from generate_series(1, 300) as i`;
+    });
+  }
+  const technologies = createTechnologiesFactory(db);
+  expect(await technologies.getTechnologies('a')).toEqual([{ name: 'A', projects: 810 }]);
+  while ((await technologies.foldChanges()) > 0);
+  expect(await technologies.getTechnologies('a')).toEqual([{ name: 'A', projects: 810 }]);
+  expect(await sql`select from technology_changes`).toHaveLength(0);
+});

@@ -1,0 +1,142 @@
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import { sql as SQL } from 'drizzle-orm';
+import { boolean, integer, pgTable, text, uuid } from 'drizzle-orm/pg-core';
+import postgres from 'postgres';
+import request from 'supertest';
+import {
+  asDataError,
+  BooleanField,
+  createDatabaseConnection,
+  createEntityFactory,
+  createTimestamps,
+  type DatabaseConnection,
+  DatabaseModule,
+  defineEntity,
+  EntityDto,
+  entityModule,
+  entityResource,
+  IntegerField,
+  TextField,
+} from '../../src/index.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+
+/** A table whose columns may be left out, for each reason that there is. */
+const tasks = pgTable('tasks', {
+  id: uuid('id').primaryKey().defaultRandom(),
+  title: text('title').notNull(),
+  priority: integer('priority').notNull().default(3),
+  done: boolean('done').notNull().default(false),
+  owner: text('owner')
+    .notNull()
+    .default(SQL`upper('nobody')`),
+  ...createTimestamps(),
+  version: integer('version').notNull().default(1),
+});
+
+const MIGRATION = `
+  create table tasks (
+    id uuid primary key default gen_random_uuid(), title text not null, priority integer not null,
+    done boolean not null, owner text not null, created_at timestamptz(3) not null default now(),
+    updated_at timestamptz(3) not null default now(), version integer not null default 1);
+  select track_changes('tasks', 'task');`;
+
+const TASK = defineEntity({
+  name: 'task',
+  table: tasks,
+  written: ['title', 'priority', 'done', 'owner'],
+});
+
+class TaskDto extends EntityDto {
+  @TextField({ min: 1, max: 100 })
+  title!: string;
+
+  @IntegerField({ min: 1, max: 5 })
+  priority!: number;
+
+  @BooleanField()
+  done!: boolean;
+
+  @TextField({ min: 1, max: 100 })
+  owner!: string;
+}
+
+@Module(entityModule(entityResource(TASK, { path: 'tasks', dto: TaskDto }), { transfer: true }))
+class TasksModule {}
+
+let database: TestDatabase;
+let connection: DatabaseConnection;
+let app: NestExpressApplication;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  const sql = postgres(database.url, { max: 1, onnotice: () => {} });
+  await sql.unsafe(MIGRATION);
+  await sql.end();
+  connection = createDatabaseConnection({ url: database.url });
+  @Module({ imports: [DatabaseModule.forRoot({ db: connection.db }), TasksModule] })
+  class HostModule {}
+  app = await NestFactory.create<NestExpressApplication>(HostModule, { logger: false });
+  await app.listen(0, '127.0.0.1');
+});
+afterAll(async () => {
+  await app.close();
+  await connection.close();
+  await database.drop();
+});
+
+const api = async () => request(await app.getUrl());
+const DEFAULTS = { priority: 3, done: false, owner: 'NOBODY' };
+
+it('lets code leave out what has a default, and nothing else', async () => {
+  const rows = createEntityFactory(connection.db, TASK);
+  const created = await rows.create({ title: 'a' });
+  expect(created).toMatchObject({ title: 'a', ...DEFAULTS });
+  const changed = await rows.create({ title: 'b', done: true, owner: 'me' });
+  expect(changed).toMatchObject({ title: 'b', priority: 3, done: true, owner: 'me' });
+  // A row is replaced whole, whether it is asked for a version or not.
+  const id = changed.id;
+  const replaced = await rows.put(id, { title: 'c', priority: undefined }, { versions: [1] });
+  expect(replaced.row).toMatchObject({ title: 'c', ...DEFAULTS });
+  await rows.update(id, { done: true });
+  expect((await rows.put(id, { title: 'd' })).row).toMatchObject({ title: 'd', ...DEFAULTS });
+  // @ts-expect-error the title has no default
+  const refused = await rows.create({ done: true }).catch(asDataError);
+  expect(refused).toMatchObject({ code: 'invalid_value' });
+});
+
+it('lets clients leave out what has a constant default, and says so', async () => {
+  const post = async (body: object) => (await api()).post('/tasks').send(body);
+  const { status, body } = await post({ title: 'a', owner: 'me' });
+  expect([status, body.data]).toEqual([
+    201,
+    expect.objectContaining({ priority: 3, done: false, owner: 'me' }),
+  ]);
+  const refused = await post({ priority: null, done: 'yes', owner: 'me' });
+  expect(refused.status).toBe(400);
+  expect(refused.body.errors.map(({ path }: { path: string }) => path).sort()).toEqual([
+    'done',
+    'priority',
+    'title',
+  ]);
+  const { components } = SwaggerModule.createDocument(app, new DocumentBuilder().build());
+  expect(components!.schemas!.TaskInput).toMatchObject({ required: ['title', 'owner'] });
+  expect(components!.schemas!.TaskDto).toMatchObject({
+    required: expect.arrayContaining(['title', 'priority', 'done', 'owner', 'id']),
+  });
+});
+
+it('lets files leave it out, as a field or as a column', async () => {
+  const send = async (type: string, file: string) =>
+    (await api()).post('/tasks/import').set('Content-Type', type).send(file);
+  const ndjson = await send('application/x-ndjson', '{"title":"n","owner":"me"}\n');
+  expect(ndjson.body.data).toMatchObject({ created: 1, refused: 0 });
+  const csv = await send('text/csv', 'title,owner,done\r\nc,me,true\r\n');
+  expect(csv.body.data).toMatchObject({ created: 1, refused: 0 });
+  const { rows } = await createEntityFactory(connection.db, TASK).list({ sort: '-createdAt' });
+  expect(rows.find(({ title }) => title === 'n')).toMatchObject({ priority: 3, done: false });
+  expect(rows.find(({ title }) => title === 'c')).toMatchObject({ priority: 3, done: true });
+  const missing = await send('text/csv', 'title,done\r\n');
+  expect(missing.body.errors).toEqual([{ line: 1, path: 'owner', message: 'is missing' }]);
+});

@@ -1,0 +1,117 @@
+import { hash } from 'node:crypto';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { withProgram } from '../support/needs.js';
+import { startService, type TestService } from '../support/service.js';
+
+const browserProgram = withProgram('chromium');
+
+browserProgram.describe('the Swagger UI', () => {
+  let service: TestService;
+  let browser: Browser;
+  /** What the browser complained of: blocked by the content-security policy, errors, failed requests. */
+  let complaints: string[];
+  let page: Page;
+
+  beforeAll(async () => {
+    service = await startService();
+    browser = await chromium.launch({ executablePath: browserProgram.file, args: QUIET });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await service?.close();
+  });
+
+  beforeEach(async () => {
+    complaints = [];
+    page = await browser.newPage();
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(error.message));
+    page.on('requestfailed', (request) => complaints.push(`${request.url()} failed`));
+    page.on('request', (request) => {
+      const { protocol, port } = new URL(request.url());
+      const isOwn = protocol === 'data:' || port === new URL(service.url).port;
+      if (!isOwn) complaints.push(`asked ${request.url()}`);
+    });
+  });
+  afterEach(() => page.close());
+
+  it('creates a project with what it proposes, and reads it by its id', async () => {
+    const answer = await page.goto(`${service.url}/docs`);
+    expect(answer!.headers()['content-security-policy']).toContain("script-src 'self'");
+
+    const created = await tryOut('createProject');
+    expect(created.status).toBe('201');
+    const { success, data } = JSON.parse(created.body);
+    expect({ success, name: data.name }).toEqual({ success: true, name: 'PostgreSQL' });
+
+    const read = await tryOut('getProject', { id: data.id });
+    expect(read).toEqual({ status: '200', body: created.body });
+    expect(complaints).toEqual([]);
+  });
+
+  it('succeeds with each example as it stands, from putting a project to removing it', async () => {
+    await page.goto(`${service.url}/docs`);
+    const statuses: Record<string, string> = {};
+    for (const operation of ['listProjects', 'replaceProject', 'patchProject', 'deleteProject'])
+      statuses[operation] = (await tryOut(operation)).status;
+    expect(statuses).toEqual({
+      listProjects: '200',
+      replaceProject: '201',
+      patchProject: '200',
+      deleteProject: '200',
+    });
+    expect(complaints).toEqual([]);
+  });
+
+  it('asks no one else, whatever the name it is served under', async () => {
+    await page.goto(service.url.replace('127.0.0.1', 'projects.example') + '/docs');
+    await page.locator('#operations-projects-listProjects').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('sends the key that was given to Authorize', async () => {
+    const AUTH_API_KEYS = `visitor:read:${hash('sha256', 'the-key')}`;
+    const guarded = await startService({ AUTH_MODE: 'api-key', AUTH_API_KEYS });
+    try {
+      await page.goto(`${guarded.url}/docs`);
+      expect((await tryOut('listProjects')).status).toBe('401');
+      await page.getByRole('button', { name: 'Authorize' }).first().click();
+      const dialog = page.locator('.dialog-ux');
+      await dialog.locator('input').fill('the-key');
+      await dialog.locator('button[type=submit]').click();
+      await dialog.getByRole('button', { name: 'Close' }).click();
+      expect((await tryOut('listProjects')).status).toBe('200');
+      expect((await tryOut('createProject')).status).toBe('403');
+    } finally {
+      await guarded.close();
+    }
+  });
+
+  /** Opens an operation, fills in its parameters, sends it and reads the answer off the page. */
+  async function tryOut(operationId: string, parameters: Record<string, string> = {}) {
+    const block = page.locator(`#operations-projects-${operationId}`);
+    await block.locator('.opblock-summary-control').click();
+    for (const [name, value] of Object.entries(parameters)) {
+      await block.locator(`tr[data-param-name="${name}"] input`).fill(value);
+    }
+    await block.getByRole('button', { name: 'Execute' }).click();
+    const live = block.locator('.live-responses-table .response');
+    const body = await live.locator('.response-col_description code').first().textContent();
+    const status = await live.locator('.response-col_status').first().textContent();
+    await block.locator('.opblock-summary-control').click();
+    return { status: status!.trim(), body: body! };
+  }
+});
+
+const QUIET = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--host-resolver-rules=MAP projects.example 127.0.0.1',
+];

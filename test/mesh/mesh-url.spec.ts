@@ -1,0 +1,45 @@
+import { validateEnvironment } from '../../src/config/environment.js';
+import { parseMeshUrl } from '../../src/config/mesh-url.js';
+
+it.each([
+  ['tcp', 'tcp://127.0.0.1:4000', { transport: 'tcp', host: '127.0.0.1', port: 4000 }],
+  ['tcp', 'tcp://[::1]:4000', { transport: 'tcp', host: '::1', port: 4000 }],
+  ['nats', 'nats://broker', { transport: 'nats', servers: ['broker:4222'], tls: false }],
+  [
+    'nats',
+    'tls://me:p%40ss@a:1, tls://b:2',
+    { transport: 'nats', servers: ['a:1', 'b:2'], tls: true, user: 'me', pass: 'p@ss' },
+  ],
+] as const)('reads %s %s', (transport, text, address) => {
+  expect(parseMeshUrl(transport, text)).toEqual(address);
+});
+
+it.each([
+  ['tcp', '127.0.0.1:4000', /^must be tcp:\/\/host:port/],
+  ['tcp', 'tcp://127.0.0.1', /^must be tcp:\/\/host:port/],
+  ['tcp', 'tcp://me@127.0.0.1:1', /^must be tcp:\/\/host:port/],
+  ['tcp', 'nats://127.0.0.1:1', /^must be tcp:\/\/host:port/],
+  ['nats', 'http://broker:4222', /^must be nats:\/\/host:port/],
+  ['nats', 'nats://a, b', /^must be nats:\/\/host:port/],
+  ['nats', 'nats://a,tls://b', /^must have one scheme/],
+  ['nats', 'nats://me:x@a,nats://you:y@b', /^must have one scheme/],
+] as const)('refuses %s %s', (transport, text, fault) => {
+  expect(parseMeshUrl(transport, text)).toMatch(fault);
+});
+
+it.each([
+  [{ MESH_TRANSPORT: 'nats' }, 'MESH_URL must be set with MESH_TRANSPORT=nats'],
+  [{ MESH_URL: 'nats://a' }, 'MESH_TRANSPORT must be set when MESH_URL is, to tcp or nats'],
+  [
+    { MESH_TRANSPORT: 'tcp', MESH_URL: 'nats://secret@a' },
+    'MESH_URL must be tcp://host:port with MESH_TRANSPORT=tcp, the address to listen on',
+  ],
+  [
+    { MESH_TRANSPORT: 'tcp', MESH_URL: 'tcp://0.0.0.0:4000' },
+    'AUTH_MODE must be set when MESH_URL is not a loopback address, to none if that is what you want',
+  ],
+])('tells what is wrong with %j', (variables, fault) => {
+  expect(() => validateEnvironment(variables)).toThrow(
+    `The configuration is not valid:\n  - ${fault}`,
+  );
+});

@@ -1,0 +1,80 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { aProject } from '../support/builders.js';
+import { until } from '../support/connections.js';
+import { built, ROOT } from '../support/built.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { createFolder, killServices } from '../support/process.js';
+import { ndjson, onDatabase } from '../support/transfer.js';
+
+let database: TestDatabase;
+let children: ChildProcess[] = [];
+beforeAll(async () => {
+  await built();
+  database = await createTestDatabase();
+});
+afterEach(() => {
+  for (const { pid } of children) kill(-pid!);
+  children = [];
+});
+afterAll(async () => {
+  await killServices();
+  await database.drop();
+});
+
+it('kill -TERM of `npm start` ends the service too, and the PostgreSQL that it started', async () => {
+  const folder = await createFolder();
+  const { npm, output } = start(['start'], { EMBEDDED_POSTGRES_DIR: folder });
+  await until(() => output().includes('listens on'));
+  const pid = Number(/"pid":(\d+)/.exec(output())![1]);
+  expect(isAlive(pid)).toBe(true);
+  expect(existsSync(path.join(folder, 'data/postmaster.pid'))).toBe(true);
+
+  npm.kill('SIGTERM');
+  await until(() => !isAlive(pid));
+  expect(existsSync(path.join(folder, 'data/postmaster.pid'))).toBe(false);
+});
+
+it('kill -TERM of `npm run cli` ends its work too, which leaves nothing half done', async () => {
+  const { npm, output } = start(['run', '-s', 'cli', '--', 'import', '-'], {
+    DATABASE_URL: database.url,
+  });
+  // Enough for the import to begin; the rest of the file does not come.
+  npm.stdin.write(ndjson(...Array.from({ length: 5000 }, () => aProject())));
+  await until(async () => (await transactions()) > 0);
+  npm.kill('SIGTERM');
+  await until(async () => (await transactions()) === 0);
+  await until(() => output().includes('Interrupted.'));
+});
+
+function start(words: string[], variables: Record<string, string>) {
+  const { PATH, HOME } = process.env;
+  const env = { PATH, HOME, PORT: '0', ...variables };
+  const npm = spawn('npm', words, { cwd: ROOT, env, detached: true });
+  children.push(npm);
+  let output = '';
+  for (const stream of [npm.stdout, npm.stderr])
+    stream.on('data', (part) => (output += String(part)));
+  return { npm, output: () => output };
+}
+
+function transactions(): Promise<number> {
+  return onDatabase(database.url, async (sql) => {
+    const others = await sql`select from pg_stat_activity where datname = current_database()
+      and pid <> pg_backend_pid() and backend_type = 'client backend' and xact_start is not null`;
+    return others.length;
+  });
+}
+
+function isAlive(pid: number): boolean {
+  return kill(pid, 0);
+}
+
+function kill(pid: number, signal: NodeJS.Signals | 0 = 'SIGKILL'): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    return false;
+  }
+}

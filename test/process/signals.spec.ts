@@ -1,0 +1,37 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { built } from '../support/built.js';
+
+beforeAll(() => built());
+
+const SIGNALS = new URL('../../dist/process/signals.js', import.meta.url).href;
+
+/** Does something for half a second at the first signal, without looking up, and ends long after. */
+const PROGRAM = `
+  const { onSignal } = await import(${JSON.stringify(SIGNALS)});
+  const wait = new Int32Array(new SharedArrayBuffer(4));
+  onSignal(() => {
+    console.log('heard');
+    Atomics.wait(wait, 0, 0, 500);
+    setTimeout(() => process.exit(0), 2500);
+  });
+  setInterval(() => {}, 1000);
+  console.log('ready');`;
+
+it.each([
+  [50, 'heard late, is taken for the first', [0, null]],
+  [1000, 'ends the process', [null, 'SIGINT']],
+])(
+  'a second signal %i ms after the first %s',
+  async (ms, _what, outcome) => {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', PROGRAM]);
+    await once(child.stdout, 'data');
+    child.kill('SIGINT');
+    await once(child.stdout, 'data');
+    await sleep(ms);
+    child.kill('SIGINT');
+    expect(await once(child, 'exit')).toEqual(outcome);
+  },
+  20_000,
+);

@@ -1,0 +1,154 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { ROOT } from '../support/built.js';
+
+/** A copy of what the build is made of, with sources of a few lines. */
+let copy: string;
+beforeEach(() => {
+  mkdirSync(path.join(ROOT, '.data'), { recursive: true });
+  copy = mkdtempSync(path.join(ROOT, '.data/build-'));
+  for (const part of ['scripts', '.swcrc', 'package.json', 'tsconfig.json', 'tsconfig.build.json'])
+    cpSync(path.join(ROOT, part), path.join(copy, part), { recursive: true });
+  symlinkSync(path.join(ROOT, 'node_modules'), path.join(copy, 'node_modules'));
+  source('one.ts', 'export const one: number = 1;\n');
+  source('two.ts', `export { one } from './one.js';\nexport const size = ${LARGE}.length;\n`);
+  source('db/0000.sql', 'select 1;\n');
+  source('main.ts', "import { one } from './one.js';\nconsole.log(one);\n");
+  source('cli/main.ts', "import { one } from '../one.js';\nconsole.log(one + 1);\n");
+  source('cli/openapi.ts', 'export {};\n');
+});
+afterEach(() => rmSync(copy, { recursive: true, force: true }));
+
+/** A string that takes more than one write to the disk. */
+const LARGE = `'${'x'.repeat(300_000)}'`;
+
+it('compiles sources and copies the rest, and does nothing when nothing has changed', async () => {
+  await build();
+  expect(dist('one.js')).toContain('export const one = 1;');
+  expect(JSON.parse(dist('one.js.map'))).toMatchObject({ mappings: expect.stringMatching(/./) });
+  expect(dist('db/0000.sql')).toBe('select 1;\n');
+  expect(existsSync(path.join(copy, 'dist/one.d.ts'))).toBe(false);
+
+  const before = statSync(path.join(copy, 'dist/one.js')).mtimeMs;
+  source('one.ts', 'export const one: number = 1;\n');
+  await build();
+  expect(statSync(path.join(copy, 'dist/one.js')).mtimeMs).toBe(before);
+  rmSync(path.join(copy, 'dist/one.js'));
+  await build();
+  expect(dist('one.js')).toContain('export const one = 1;');
+});
+
+it('bundles the programs; they know the places of their modules, and stack traces those of their sources', async () => {
+  source('db/here.ts', 'export const here: string = import.meta.url;\n');
+  source('fail.ts', 'interface Unused {}\n\nexport function fail() {\n  throw new Error();\n}\n');
+  source(
+    'cli/main.ts',
+    `import { here } from '../db/here.js';\nimport { fail } from '../fail.js';\nconsole.log(here);\nfail();\n`,
+  );
+  await build();
+  for (const module of ['one.js', 'fail.js', 'db/here.js']) rmSync(path.join(copy, 'dist', module));
+  expect((await run('dist/main.js')).stdout).toBe('1\n');
+
+  const failed = await run('dist/cli/main.js').catch(
+    (error: { stdout: string; stderr: string }) => error,
+  );
+  expect(failed.stdout).toBe(`${pathToFileURL(path.join(copy, 'dist/db/here.js')).href}\n`);
+  expect(failed.stderr).toContain(`at fail (${path.join(copy, 'src/fail.ts')}:4:`);
+});
+
+it('writes type declarations when asked for, and refuses types that do not hold', async () => {
+  await build('--declarations');
+  expect(dist('one.d.ts')).toBe('export declare const one: number;\n');
+
+  source('one.ts', "export const one: number = 'text';\n");
+  const failed = await failure('--declarations');
+  expect(failed).toMatchObject({ code: 1, stdout: expect.stringContaining('TS2322') });
+  expect(dist('one.js')).toContain('export const one = 1;');
+});
+
+it('tells where a source is broken, and leaves what is built as it was', async () => {
+  await build();
+  source('one.ts', 'export const one = = 1;\n');
+  const failed = await failure();
+  expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining('one.ts') });
+  expect(failed.stderr).not.toContain('    at ');
+  expect(dist('one.js')).toContain('export const one = 1;');
+});
+
+it('never takes a file away from a process that runs what is built', async () => {
+  await build();
+  const paths = ['one.js', 'two.js', 'db/0000.sql'];
+  const whole = (file: string) => dist(file).trimEnd().split('\n').at(-1);
+  const ends = paths.map(whole);
+  rmSync(path.join(copy, 'src/one.ts'));
+  for (const program of ['main.ts', 'cli/main.ts']) source(program, 'console.log(2);\n');
+  source('two.ts', `export const size = ${LARGE}.length + 1;\n`);
+  source('db/0000.sql', 'select 1;\n');
+  const child = spawn(process.execPath, ['scripts/build.js'], { cwd: copy });
+  const ended = once(child, 'exit');
+  let looks = 0;
+  while (child.exitCode === null) {
+    expect(paths.map(whole)).toEqual(ends);
+    looks++;
+    await new Promise(setImmediate);
+  }
+  expect(await ended).toEqual([0, null]);
+  expect(looks).toBeGreaterThan(10);
+  expect(dist('two.js')).toContain('length + 1');
+
+  source('db/0000.sql', 'select 2;\n');
+  await build();
+  expect(existsSync(path.join(copy, 'dist/one.js'))).toBe(false);
+});
+
+it('is done once by processes that need it at the same time, whatever one that was killed left', async () => {
+  const killed = spawn(process.execPath, ['-e', '']);
+  await once(killed, 'exit');
+  mkdirSync(path.join(copy, '.build'));
+  writeFileSync(path.join(copy, '.build/lock'), String(killed.pid));
+  mkdirSync(path.join(copy, 'dist'));
+  writeFileSync(path.join(copy, 'dist/one.js.99999'), 'half');
+  await Promise.all([build(), build(), build()]);
+  expect(dist('one.js')).toContain('export const one = 1;');
+  expect(existsSync(path.join(copy, 'dist/one.js.99999'))).toBe(false);
+  expect(existsSync(path.join(copy, '.build/lock'))).toBe(false);
+});
+
+function source(file: string, content: string): void {
+  const full = path.join(copy, 'src', file);
+  mkdirSync(path.dirname(full), { recursive: true });
+  writeFileSync(full, content);
+}
+
+function dist(file: string): string {
+  return readFileSync(path.join(copy, 'dist', file), 'utf8');
+}
+
+function build(...options: string[]) {
+  return run('scripts/build.js', ...options);
+}
+
+function run(program: string, ...options: string[]) {
+  return promisify(execFile)(process.execPath, [program, ...options], { cwd: copy });
+}
+
+async function failure(...options: string[]) {
+  return await build(...options).then(
+    () => ({ code: 0, stdout: '', stderr: '' }),
+    (error: { code: number; stdout: string; stderr: string }) => error,
+  );
+}

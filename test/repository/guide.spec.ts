@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { type Copy, copyRepository, ROOT } from '../support/copy.js';
+
+const GUIDE = path.join(ROOT, 'docs/database/overview.md');
+
+/** One step of the guide: what its comment says to do with the code block behind it. */
+interface Step {
+  action: string;
+  target: string;
+  code: string;
+}
+
+let copy: Copy;
+beforeAll(() => {
+  copy = copyRepository();
+});
+afterAll(() => copy.remove());
+
+const steps = readSteps(readFileSync(GUIDE, 'utf8'));
+
+it('adds an entity by what the guide says, and its test passes', () => {
+  for (const step of steps) perform(step);
+  copy.run('npm run -s typecheck');
+  const output = copy.run('npm run -s test:built -- --json test/skills/skills.e2e-spec.ts');
+  expect(JSON.parse(output.slice(output.indexOf('{')))).toMatchObject({
+    numPassedTests: 2,
+    numFailedTests: 0,
+  });
+}, 180_000);
+
+it('needs at most 6 new files, 300 lines and 2 edits', () => {
+  const written = steps.filter(({ action }) => action === 'write');
+  const edited = steps.filter(({ action }) => action === 'append' || action === 'add');
+  const lines = [...written, ...edited].flatMap(({ code }) => code.split('\n'));
+  expect(written.length).toBeLessThanOrEqual(6);
+  expect(edited.length).toBeLessThanOrEqual(2);
+  expect(lines.length).toBeLessThanOrEqual(300);
+});
+
+/** What a comment of the guide says to do, with the code block that follows it, if any. */
+function readSteps(guide: string): Step[] {
+  const step = /^<!-- (append|write|run|add) ?(.*?) -->\n(?:\n+```\w+\n([\s\S]*?)^```$)?/gm;
+  return [...guide.matchAll(step)].map(([, action, target, code = '']) => ({
+    action: action!,
+    target: target!,
+    code,
+  }));
+}
+
+/** Does a step, unless it was done already: by a developer who has followed the guide for real. */
+function perform({ action, target, code }: Step): void {
+  if (action === 'run') for (const command of code.trim().split('\n')) copy.run(command);
+  else if (action === 'add') addToList(target);
+  else if (action === 'write') copy.write(target, code);
+  else copy.write(target, (text) => (text.includes(code.trim()) ? text : `${text}\n${code}`));
+}
+
+/** `FILE `LIST` NAME from 'MODULE'`: puts a name into a list of the file and imports it. */
+function addToList(target: string): void {
+  const [, file, list, name, module] = /^(\S+) `(\w+)` (\w+) from '(.+)'$/.exec(target)!;
+  copy.write(file!, (text) => {
+    if (text.includes(name!)) return text;
+    const declaration = new RegExp(`(const ${list} = \\[[^\\]]*?),?\\s*\\]`);
+    expect(text).toMatch(declaration);
+    const added = text.replace(declaration, `$1, ${name}]`);
+    return `import { ${name} } from '${module}';\n${added}`;
+  });
+}
