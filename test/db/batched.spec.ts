@@ -1,16 +1,20 @@
 import { batched } from '../../src/db/query/batched.js';
+import { until } from '../support/connections.js';
 
 /** A read that notes each statement and ends it when told to. */
-function aRead() {
+function aRead(patienceMs = 60_000) {
   const statements: { keys: string[]; end(): void; fail(error: Error): void }[] = [];
-  const read = batched<string, string>((keys) => {
-    return new Promise((resolve, reject) => {
-      const found = new Map(
-        keys.filter((key) => key !== 'missing').map((key) => [key, `of ${key}`]),
-      );
-      statements.push({ keys, end: () => resolve(found), fail: reject });
-    });
-  });
+  const read = batched<string, string>(
+    (keys) => {
+      return new Promise((resolve, reject) => {
+        const found = new Map(
+          keys.filter((key) => key !== 'missing').map((key) => [key, `of ${key}`]),
+        );
+        statements.push({ keys, end: () => resolve(found), fail: reject });
+      });
+    },
+    { patienceMs },
+  );
   return { read, statements };
 }
 
@@ -69,6 +73,27 @@ describe('batched', () => {
     expect((await Promise.all(reading)).length).toBe(350);
     await turn();
     expect(sizes()).toEqual([100, 100, 100, 50]);
+  });
+
+  it('starts one more statement while those that run hang, for as many keys as wait', async () => {
+    const { read, statements } = aRead(10);
+    const reading = [];
+    for (const key of ['a', 'b', 'c', 'd']) {
+      reading.push(read(key));
+      await turn();
+    }
+    const more = ['e', 'f'].map((key) => read(key));
+    await until(() => statements.flatMap(({ keys }) => keys).length === 6);
+    for (const statement of statements.slice(2)) statement.end();
+    expect(await Promise.all([...reading.slice(2), ...more])).toEqual([
+      'of c',
+      'of d',
+      'of e',
+      'of f',
+    ]);
+    statements[0]!.end();
+    statements[1]!.end();
+    await Promise.all(reading);
   });
 
   it('tells a failure to those who asked for its keys, and goes on', async () => {

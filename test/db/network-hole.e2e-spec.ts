@@ -1,5 +1,6 @@
 import { createApplication } from '../../src/application.js';
 import { validateEnvironment } from '../../src/config/environment.js';
+import { aProject } from '../support/builders.js';
 import { createTestDatabase } from '../support/database.js';
 import { atEnd, endEachTest, until } from '../support/connections.js';
 import { startProxy } from '../support/proxy.js';
@@ -31,7 +32,19 @@ it('a hole in the network is answered 503 within the statement timeout and a sec
     await response.text();
     return response.status;
   };
-  expect(await Promise.all(Array.from({ length: 20 }, statusOf))).toEqual(Array(20).fill(200));
+  const create = async () => {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(aProject()),
+    });
+    await response.text();
+    return response.status;
+  };
+  const reads = () => Promise.all(Array.from({ length: 20 }, statusOf));
+  const writes = () => Promise.all(Array.from({ length: 20 }, create));
+  expect(await reads()).toEqual(Array(20).fill(200));
+  expect(await writes()).toEqual(Array(20).fill(201));
 
   // Each round must end in 503s and recover. The bound is the product's and not the machine's, so one of the
   // rounds has to keep it: without it all of them take longer.
@@ -40,7 +53,8 @@ it('a hole in the network is answered 503 within the statement timeout and a sec
   while (times.length < 10 && !times.some((ms) => ms <= LONGEST_MS)) {
     proxy.freeze();
     const began = performance.now();
-    expect(await Promise.all(Array.from({ length: 20 }, statusOf))).toEqual(Array(20).fill(503));
+    const answers = await Promise.all([reads(), writes()]);
+    expect(answers.flat()).toEqual(Array(40).fill(503));
     times.push(performance.now() - began);
     proxy.thaw();
     await until(async () => (await statusOf()) === 200, 60_000);

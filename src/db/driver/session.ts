@@ -230,10 +230,10 @@ export class Session {
   }
 
   /**
-   * What a `copy … to stdout` sends: no more is taken from the server than is asked for here. Throws as
-   * `query` does. A server that is silent for the deadline is given up unless it is found at work, by
-   * another connection, within a second. A COPY that is not read to its end ends the session: the
-   * driver does not find out of it.
+   * Yields what a `copy … to stdout` sends, and reads no more from the server than the caller takes. Throws
+   * the errors of `query`. Gives up a server that is silent for the deadline, unless another connection
+   * finds within a second that it is at work. A COPY that is not read to its end ends the session, because
+   * the driver cannot leave it.
    */
   async *copyOut(text: string): AsyncGenerator<Buffer> {
     if (this.lost) throw this.lost;

@@ -2,7 +2,7 @@
 export const MAX_MARKS = 100;
 const TOO_MANY_MARKS = new RegExp(`(?<!\\p{M})\\p{M}{${MAX_MARKS + 1}}`, 'u');
 
-/** Whether a text has too many combining marks in a row. To put them in order takes time by the square of their number. */
+/** Returns true for too many combining marks in a row: the time to sort them grows with the square of their number. */
 export function hasTooManyMarks(text: string): boolean {
   return text.length > MAX_MARKS && TOO_MANY_MARKS.test(text);
 }

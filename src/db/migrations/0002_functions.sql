@@ -25,9 +25,9 @@ CREATE OR REPLACE FUNCTION changes_known_set(setting text) RETURNS bigint LANGUA
 $$;
 --> statement-breakpoint
 -- functions/changes_may_follow.sql
--- Whether a row may be created at a version when its id has a history already. It goes on from the last
--- version, or one ETag would name two rows. A deleted row may come back exactly as it was, for then its
--- ETag names the same content. The version after another is written out as in next_version: this function
+-- Returns true if a row may be created at a version when its id has a history already. It continues from the
+-- last version, otherwise one ETag would name two rows. A deleted row may come back exactly as it was, because
+-- its ETag then names the same content. The version after another is written out as in next_version: this function
 -- sets no search path, so that it is inlined.
 CREATE OR REPLACE FUNCTION changes_may_follow(last_version integer, last_action text, last_before json, version integer, after json)
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -155,8 +155,8 @@ CREATE OR REPLACE FUNCTION day_of(moment timestamptz) RETURNS integer LANGUAGE s
 $$;
 --> statement-breakpoint
 -- functions/fold_is_due.sql
--- Whether the transaction of a note with so many technologies and names folds at its commit: on average
--- once for each 1000 of them and at least once for each 200 notes, so that a reader never has many to add up.
+-- Returns true if the transaction of a note with this many technologies and names folds at its commit: on
+-- average once for 1,000 of them, and at least once for 200 notes, so that a reader never has many to add up.
 CREATE OR REPLACE FUNCTION fold_is_due(noted bigint) RETURNS boolean LANGUAGE sql VOLATILE AS $$
   SELECT noted > 100 OR coalesce(pg_sequence_last_value('technology_changes_id_seq'), 1)
     % greatest(1, least(200, 1000 / greatest(1, noted))) = 0

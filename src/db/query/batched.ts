@@ -8,6 +8,8 @@ interface BatchOptions {
   maxRunning?: number;
   /** The number of keys in the next statement, of those that wait. */
   sizeOf?: (waiting: number) => number;
+  /** After this time without a free place, one more statement starts: those that run may wait for a lock. */
+  patienceMs?: number;
 }
 
 /**
@@ -17,23 +19,40 @@ interface BatchOptions {
  *
  * Guarantees: the statement begins after the work was requested, so a read sees everything that was
  * committed before; the first request of a quiet moment starts in the same turn of the event loop; if a
- * statement fails, only the callers of its keys get the error.
+ * statement fails, only the callers of its keys get the error; statements that hang do not hold up the keys
+ * behind them, which have the time limits of the pool.
  */
 export function batched<K, V>(
   work: (keys: K[]) => Promise<ReadonlyMap<K, V>>,
-  { maxRunning = 2, sizeOf = (waiting) => Math.min(waiting, 100) }: BatchOptions = {},
+  {
+    maxRunning = 2,
+    sizeOf = (waiting) => Math.min(waiting, 100),
+    patienceMs = 100,
+  }: BatchOptions = {},
 ): (key: K) => Promise<V | undefined> {
   const waiting = new Map<K, Waiting<V>[]>();
   let running = 0;
   let scheduled = false;
+  let patience: NodeJS.Timeout | undefined;
 
   function schedule(): void {
-    if (scheduled || running === maxRunning || waiting.size === 0) return;
+    if (scheduled || waiting.size === 0) return;
+    if (running >= maxRunning) {
+      patience ??= setTimeout(startOneMore, patienceMs).unref();
+      return;
+    }
     scheduled = true;
     setImmediate(() => {
       scheduled = false;
       while (running < maxRunning && waiting.size > 0) void run(takeFirst());
+      schedule();
     });
+  }
+
+  function startOneMore(): void {
+    patience = undefined;
+    if (waiting.size > 0) void run(takeFirst());
+    schedule();
   }
 
   function takeFirst(): [key: K, callers: Waiting<V>[]][] {
@@ -44,6 +63,8 @@ export function batched<K, V>(
 
   async function run(batch: [key: K, callers: Waiting<V>[]][]): Promise<void> {
     running++;
+    clearTimeout(patience);
+    patience = undefined;
     try {
       const found = await work(batch.map(([key]) => key));
       for (const [key, callers] of batch) {
