@@ -259,11 +259,11 @@ describe('files', () => {
   it('are named behind options that may be repeated, and keep the permissions that they had', async () => {
     await cliWith(lines(...rows), 'import', '-');
     const target = await file('out.ndjson', 'before');
-    await chmod(target, 0o600);
+    await chmod(target, 0o640);
     const exported = await cli('export', '--technology', 'TypeScript', target);
     expect(exported).toEqual({ status: 0, stdout: '', stderr: '1 projects exported\n' });
     expect(await readFile(target, 'utf8')).toMatch(/^\{"id":"[^"]+","name":"One"[^\n]*\n$/);
-    expect((await stat(target)).mode & 0o777).toBe(0o600);
+    expect((await stat(target)).mode & 0o777).toBe(0o640);
     const any = await cli(
       'export',
       '--any-technology',
