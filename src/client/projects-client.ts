@@ -166,14 +166,14 @@ function storedProject({ data, etag }: { data?: unknown; etag?: string }): Store
   return { project, etag: etag ?? `"${project.version}"` };
 }
 
-interface Walkable<Item> {
+interface ListPage<Item> {
   items: Item[];
   meta: { nextCursor: string | null; hasMore: boolean };
 }
 
 /** Iterates over the items of all pages. A page is read when the previous one is consumed. */
 async function* itemsOfPages<Item>(
-  read: (after: { after?: string }) => Promise<Walkable<Item>>,
+  read: (after: { after?: string }) => Promise<ListPage<Item>>,
 ): AsyncGenerator<Item> {
   let page = await read({});
   for (;;) {

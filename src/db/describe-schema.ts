@@ -136,7 +136,7 @@ function namesOf(columns: PgColumn[]): string[] {
   return columns.map((column) => column.name);
 }
 
-// Matches a string literal, which is kept, or a qualified column, of which only the name is kept.
+// Matches a string literal or a qualified column. The literal is kept; the column loses its qualifier.
 const LITERAL_OR_COLUMN = /('(?:[^']|'')*')|(?:"[^"]+"\.)*"([a-z_][a-z0-9_]*)"/g;
 
 /** Renders SQL without parameters, and without quotes and table names, which are redundant inside one table. */

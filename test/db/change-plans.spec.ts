@@ -1,14 +1,7 @@
-import { drizzle } from 'drizzle-orm/postgres-js';
-import type { Sql } from 'postgres';
-import {
-  createDatabaseConnection,
-  type DatabaseConnection,
-  type Db,
-} from '../../src/db/connection.js';
 import { removeExpiredChanges } from '../../src/db/entity/change-expiry.js';
 import { type ChangesFactory, createChangesFactory } from '../../src/db/entity/changes.factory.js';
-import * as schema from '../../src/db/schema.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { connectRecorded, type RecordedConnection } from '../support/recorded.js';
 
 /** Commits of another entity, which come first. */
 const OTHERS = 200_000;
@@ -16,23 +9,15 @@ const SINGLE = 100_000;
 const IN_ONE = 100_000;
 const LIMIT = 50;
 
-/** What the factory sent to the database, statement by statement. */
-const sent: { text: string; params: unknown[] }[] = [];
-
 let database: TestDatabase;
-let connection: DatabaseConnection;
-let client: Sql;
-let db: Db;
+let { connection, client, sent, db } = {} as RecordedConnection;
 let changes: ChangesFactory;
 let others: ChangesFactory;
 /** Of every commit. */
 let commitTime: number;
 beforeAll(async () => {
   database = await createTestDatabase();
-  connection = createDatabaseConnection({ url: database.url, statement_timeout_ms: 60_000 });
-  client = (connection.db as unknown as { $client: Sql }).$client;
-  const logger = { logQuery: (text: string, params: unknown[]) => sent.push({ text, params }) };
-  db = drizzle(client, { schema, logger });
+  ({ connection, client, sent, db } = connectRecorded(database.url));
   changes = createChangesFactory(db, 'project');
   others = createChangesFactory(db, 'skill');
   // Many small transactions, one that is as large as all of them, and many small ones again.

@@ -1,29 +1,14 @@
-import { drizzle } from 'drizzle-orm/postgres-js';
-import type { Sql } from 'postgres';
-import {
-  createDatabaseConnection,
-  type DatabaseConnection,
-  type Db,
-} from '../../src/db/connection.js';
 import type { ProjectListQuery } from '../../src/db/factories/projects/project-list-query.js';
 import { createProjectLists } from '../../src/db/factories/projects/project-list.js';
 import { createProjectsFactory } from '../../src/db/factories/projects/projects.factory.js';
-import * as schema from '../../src/db/schema.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
-
-/** What the list sent to the database, statement by statement. */
-const sent: { text: string; params: unknown[] }[] = [];
+import { connectRecorded, type RecordedConnection } from '../support/recorded.js';
 
 let database: TestDatabase;
-let connection: DatabaseConnection;
-let client: Sql;
-let db: Db;
+let { connection, client, sent, db } = {} as RecordedConnection;
 beforeAll(async () => {
   database = await createTestDatabase();
-  connection = createDatabaseConnection({ url: database.url, statement_timeout_ms: 60_000 });
-  client = (connection.db as unknown as { $client: Sql }).$client;
-  const logger = { logQuery: (text: string, params: unknown[]) => sent.push({ text, params }) };
-  db = drizzle(client, { schema, logger });
+  ({ connection, client, sent, db } = connectRecorded(database.url));
   await connection.db.execute(`
     insert into projects (name, description, technologies, created_at, updated_at)
     select 'Name' || i % 1000 || ' word' || i % 97, 'text' || i % 5 || ' rare' || i / 10,

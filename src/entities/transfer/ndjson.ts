@@ -23,7 +23,7 @@ function rowOf({ line, bytes, fault }: FileRecord): FileRow {
 }
 
 /** Parses a value of a file, or returns the fault of its text. */
-export function parseJson(json: Buffer | string): { value: unknown } | { fault: Fault } {
+function parseJson(json: Buffer | string): { value: unknown } | { fault: Fault } {
   const fault = json.length > LARGE_BYTES ? sizeFault(json) : undefined;
   if (fault) return { fault };
   try {

@@ -32,7 +32,7 @@ const IfMatch = () =>
       type: String,
       example: '"7"',
       description:
-        'Has the meaning of the header If-Match: ETags, of which the project must have one, or `*`.',
+        'Works as the header If-Match: a list of ETags that must include the ETag of the project, or `*`.',
     }),
     EntityTags(),
   );

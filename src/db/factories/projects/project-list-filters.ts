@@ -70,7 +70,7 @@ const WORDS = {
  * Builds one tsquery from the words, with typos resolved, and the technologies. It is a separate statement,
  * so that the planner knows the value when it plans the search.
  */
-export const SEARCH_QUERY = sql<string>`search_query(${sql.param(sql.placeholder('q'), WORDS)}, ${PLACEHOLDERS.technology}::text[], ${PLACEHOLDERS.anyTechnology}::text[])::text`;
+const SEARCH_QUERY = sql<string>`search_query(${sql.param(sql.placeholder('q'), WORDS)}, ${PLACEHOLDERS.technology}::text[], ${PLACEHOLDERS.anyTechnology}::text[])::text`;
 
 /** Prepares the statement that builds the tsquery from the values of `searchedBy`. */
 export function prepareSearch(db: Db) {
