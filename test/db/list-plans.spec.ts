@@ -71,11 +71,12 @@ it.each(Object.entries(cases))('%s: the SQL is the one in review', async (_name,
   sent.length = 0;
   await createProjectLists(db).listProjects(query);
   // How often a statement is tried, and for an estimate with which values, depends on the statistics.
+  // The page and its count are sent at the same time, in no fixed order.
   const statements = sent
     .splice(0)
     .map(({ text }) => text)
     .filter((text) => !text.startsWith('explain'));
-  expect([...new Set(statements)].join(';\n\n')).toMatchSnapshot();
+  expect([...new Set(statements)].sort().join(';\n\n')).toMatchSnapshot();
 });
 
 it('projects by their ids: no sequential scan', async () => {

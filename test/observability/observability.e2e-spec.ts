@@ -84,13 +84,14 @@ describe('/metrics', () => {
       const all = Array.from({ length: 5 }, (_, i) =>
         fetch(`${service.url}/api/projects?limit=${i + 1}`, { headers }),
       );
-      await until(async () => (await sample('db_pool_waiting')) === 3);
+      // Housekeeping may be waiting beside the five requests.
+      await until(async () => (await sample('db_pool_waiting')) >= 3);
       expect(await sample('db_pool_sessions{state="open"}')).toBe(2);
       expect(await sample('db_pool_sessions{state="idle"}')).toBe(0);
       return { all };
     });
     for (const answer of answers.all) await (await answer).text();
-    expect(await sample('db_pool_waiting')).toBe(0);
+    await until(async () => (await sample('db_pool_waiting')) === 0);
     expect(await sample('db_acquire_seconds_count')).toBeGreaterThanOrEqual(waits + 3);
     await sql.end();
   });
