@@ -69,7 +69,7 @@ const OPTIONS = {
   logLevel: 'error',
 };
 
-/** Sets the name of a function each time that one is made, in every request, though few have another one. */
+/** A line of esbuild@0.25.12. It sets the name of a function each time that one is made, in every request, though few have another one. */
 const NAMER = 'var __name = (target, value) => __defProp(target,';
 const CHEAP_NAMER =
   'var __name = (target, value) => target.name === value ? target : __defProp(target,';

@@ -7,6 +7,7 @@ import { type Environment, listOf, meshAddressOf } from './config/environment.js
 import { allowOrigins } from './http/server/cors.js';
 import { overloadProtection } from './http/server/overload.js';
 import { serveDocs } from './openapi.js';
+import { leaveConditionsToRoutes } from './http/internals/express.js';
 import { LeanExpressAdapter } from './http/server/express-adapter.js';
 import { attachMessages } from './mesh/message-server.js';
 import { Metrics } from './observability/metrics.js';
@@ -119,8 +120,7 @@ function createExpress({ TRUST_PROXY }: Environment): Express {
     .set('etag', false)
     .set('trust proxy', trustedProxies(TRUST_PROXY))
     .disable('x-powered-by');
-  // The routes decide about 304. Express would answer it for `If-None-Match: *` on any route.
-  Object.defineProperty(app.request, 'fresh', { value: false });
+  leaveConditionsToRoutes(app);
   allowJsonText(app);
   return app;
 }

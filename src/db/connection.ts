@@ -3,7 +3,7 @@ import { drizzle, type PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js'
 import type { PgDatabase } from 'drizzle-orm/pg-core';
 import type { Sql } from 'postgres';
 import { PooledDriver, type TransactionLimits } from './driver/driver.js';
-import type { DrizzleOptions } from './driver/pending-query.js';
+import { asDrizzleClient, clientOf, type DrizzleOptions } from './query/drizzle-internals.js';
 import { Pool, type PoolStats } from './driver/pool.js';
 import * as schema from './schema.js';
 import { parseDatabaseUrl } from './driver/database-url.js';
@@ -95,7 +95,7 @@ export function poolStats(db: Db): PoolStats | undefined {
 export function mostConnections(db: Db): number {
   const config = configs.get(db);
   if (config) return config.max || DEFAULT_MAX;
-  const { $client: client } = db as { $client?: Partial<Sql> };
+  const client = clientOf(db) as Partial<Sql> | undefined;
   return client?.options?.max ?? DEFAULT_MAX;
 }
 
@@ -155,7 +155,7 @@ function open(config: TDatabaseConfig, listen?: Listen): DatabaseConnection {
   });
   const driver = new PooledDriver(pool, { prepare, transactionTimeoutMs }, options);
   return {
-    db: drizzle(driver as unknown as Sql, { schema }),
+    db: drizzle(asDrizzleClient(driver), { schema }),
     stats: () => pool.stats,
     isListening: (timeoutMs) => pool.isListening(timeoutMs),
     close: (timeoutMs = CLOSE_TIMEOUT_MS) => pool.close(timeoutMs),
@@ -175,7 +175,7 @@ function checkNumbers(config: TDatabaseConfig): void {
  * request. An open transaction keeps its own limits.
  */
 export function withTransactionLimits(db: Db, limits: TransactionLimits): Db {
-  const { $client: driver } = db as { $client?: unknown };
+  const driver = clientOf(db);
   if (!(driver instanceof PooledDriver)) return db;
-  return drizzle(driver.withLimits(limits) as unknown as Sql, { schema });
+  return drizzle(asDrizzleClient(driver.withLimits(limits)), { schema });
 }

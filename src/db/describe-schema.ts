@@ -5,9 +5,9 @@ import {
   type Index,
   IndexedColumn,
   type PgColumn,
-  PgDialect,
   PgTable,
 } from 'drizzle-orm/pg-core';
+import { toQuery } from './query/drizzle-internals.js';
 
 export interface DescribedColumn {
   name: string;
@@ -46,8 +46,6 @@ export interface DescribedDerivation {
   to: string;
   by: string[];
 }
-
-const dialect = new PgDialect();
 
 /** Describes every table that a schema module exports, sorted by name. It does not connect to a database. */
 export function describeSchema(schema: object): DescribedTable[] {
@@ -141,8 +139,7 @@ const LITERAL_OR_COLUMN = /('(?:[^']|'')*')|(?:"[^"]+"\.)*"([a-z_][a-z0-9_]*)"/g
 
 /** Renders SQL without parameters, and without quotes and table names, which are redundant inside one table. */
 function read(expression: unknown): string {
-  return dialect
-    .sqlToQuery(sql`${expression}`.inlineParams())
+  return toQuery(sql`${expression}`.inlineParams())
     .sql.replace(/\s+/g, ' ')
     .replace(LITERAL_OR_COLUMN, (_, literal?: string, column?: string) => literal ?? column ?? '');
 }

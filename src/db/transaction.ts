@@ -1,7 +1,6 @@
-import { is } from 'drizzle-orm';
-import { PgTransaction } from 'drizzle-orm/pg-core';
 import type { Db } from './connection.js';
 import { asDataError } from './errors.js';
+import { isTransaction } from './query/drizzle-internals.js';
 
 const MAX_ATTEMPTS = 5;
 
@@ -20,7 +19,7 @@ export async function inTransaction<T>(db: Db, work: (tx: Db) => Promise<T>): Pr
  * once: a failed statement aborts that transaction, and its owner must retry the whole transaction.
  */
 export async function retryStatement<T>(db: Db, statement: () => Promise<T>): Promise<T> {
-  return is(db, PgTransaction) ? await statement() : await retryOnConflict(statement);
+  return isTransaction(db) ? await statement() : await retryOnConflict(statement);
 }
 
 async function retryOnConflict<T>(attempt: () => Promise<T>): Promise<T> {

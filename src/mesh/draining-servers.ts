@@ -6,6 +6,16 @@ import {
   type OnAnsweredMessage,
 } from '../http/messages/message-request.js';
 
+/*
+ * Everything that this service uses inside @nestjs/microservices@12.1.1 and that its documentation does not
+ * promise. No other file uses it (test/repository/dependencies.spec.ts).
+ *
+ * 1. A server awaits the work that it passes to the hook for the start of a message.
+ * 2. `server` of ServerTCP is its listening socket, and `close` resets the connections.
+ * 3. `bindEvents` of ServerNats subscribes to every pattern with the client that it is given.
+ * 4. `unwrap` throws before the connection is open.
+ */
+
 const LONGEST_DRAIN_MS = 5000;
 const STEP_MS = 10;
 
@@ -20,7 +30,7 @@ class InFlight {
     server: ServerTCP | ServerNats,
     private readonly onAnswered: OnAnsweredMessage,
   ) {
-    // The server awaits the work, although the type of the hook does not show it.
+    // The type of the hook does not show that its result is awaited.
     const onStart = (_transport: unknown, context: object, work: () => Promise<unknown>) => {
       this.#count++;
       this.#startedAt.set(context, performance.now());

@@ -1,18 +1,15 @@
 import type { INestApplication, Type } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';
-import {
-  EXCEPTION_FILTERS_METADATA,
-  GUARDS_METADATA,
-  METHOD_METADATA,
-  PARAMTYPES_METADATA,
-  PIPES_METADATA,
-  ROUTE_ARGS_METADATA,
-} from '@nestjs/common/constants.js';
-import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
-import { ModulesContainer } from '@nestjs/core';
-import { getMetadataStorage } from 'class-validator';
 import { ResourceController } from '../http/contract/resource-controller.js';
 import { validatedParts } from '../http/contract/validated-parts.js';
+import { hasRules } from '../http/internals/class-validator.js';
+import {
+  controllersOf,
+  enhancersOf,
+  isRoute,
+  parameterTypes,
+  routeParameters,
+} from '../http/internals/nest.js';
 import { PROBLEM_MEDIA_TYPE } from '../http/problems/problem.js';
 import {
   type Answer,
@@ -87,12 +84,6 @@ function documentFaults(operation: Operation): AuditFault[] {
   return faults.map((fault) => ({ name: routeName(operation), fault }));
 }
 
-function controllersOf(app: INestApplication): Type[] {
-  return [...app.get(ModulesContainer).values()]
-    .flatMap(({ controllers }) => [...controllers.values()])
-    .map(({ metatype }) => metatype as Type);
-}
-
 interface Handler {
   controller: Type;
   method: string;
@@ -107,41 +98,21 @@ function handlersOf(app: INestApplication): Handler[] {
 /** Returns the names of the methods that handle routes. */
 function methodsOf(controller: Type): string[] {
   const prototype = controller.prototype as Record<string, object>;
-  return Object.getOwnPropertyNames(prototype).filter((name) =>
-    Reflect.hasMetadata(METHOD_METADATA, prototype[name]!),
-  );
+  return Object.getOwnPropertyNames(prototype).filter((name) => isRoute(prototype[name]));
 }
 
 /** A body or a query must be one parameter of a DTO class: single fields, and types that do not exist at run time, are not validated. */
 function parameterFaults({ controller, method }: Handler): AuditFault[] {
-  const parameters = (Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, method) ?? {}) as Record<
-    string,
-    { index: number; data?: unknown }
-  >;
   const prototype = controller.prototype as Record<string, () => void>;
-  const types = (Reflect.getMetadata(PARAMTYPES_METADATA, prototype, method) ?? []) as Type[];
+  const types = parameterTypes(prototype, method);
   const validated = validatedParts(prototype[method]!).filter(({ metatype }) => hasRules(metatype));
-  return Object.entries(parameters).flatMap(([key, { index, data }]) => {
-    const kind = KINDS[key.split(':', 1)[0]!];
-    const isValidated = validated.some(({ type }) => type === kind) || hasRules(types[index]);
-    if (!kind || (data === undefined && isValidated)) return [];
-    return [
-      {
-        name: `${controller.name}.${method}`,
-        fault: `takes a ${kind} that no DTO class validates`,
-      },
-    ];
+  return (routeParameters(controller, method) ?? []).flatMap(({ kind, index, field }) => {
+    const isValidated =
+      validated.some(({ type }) => type === kind) || hasRules(types[index] as Type);
+    if (!kind || (field === undefined && isValidated)) return [];
+    const fault = `takes a ${kind} that no DTO class validates`;
+    return [{ name: `${controller.name}.${method}`, fault }];
   });
-}
-
-const KINDS: Record<string, 'body' | 'query'> = {
-  [RouteParamtypes.BODY]: 'body',
-  [RouteParamtypes.QUERY]: 'query',
-};
-
-function hasRules(type: Type | undefined): boolean {
-  if (!type) return false;
-  return getMetadataStorage().getTargetValidationMetadatas(type, '', false, false).length > 0;
 }
 
 function guardFaults(controller: Type, wanted: readonly unknown[]): AuditFault[] {
@@ -155,12 +126,6 @@ function guardFaults(controller: Type, wanted: readonly unknown[]): AuditFault[]
 
 function isInAll(lists: unknown[][], value: unknown): boolean {
   return lists.length > 0 && lists.every((list) => list.includes(value));
-}
-
-function enhancersOf(target: object): unknown[] {
-  return [GUARDS_METADATA, PIPES_METADATA, EXCEPTION_FILTERS_METADATA].flatMap(
-    (key) => (Reflect.getMetadata(key, target) ?? []) as unknown[],
-  );
 }
 
 /** Checks that an answer is a success or a problem in its envelope. */

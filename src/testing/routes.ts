@@ -1,22 +1,18 @@
 import type { INestApplication } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';
+import { routesInOrder } from '../http/internals/express.js';
 import { type Answer, type Operation, operationsOf, routeName } from './operations.js';
-
-interface Layer {
-  route?: { path: string | string[]; methods: Record<string, boolean> };
-}
 
 /**
  * Returns all routes of an initialized application on Express, such as `GET /api/projects/{id}`, also those that no
  * controller declares.
  */
 export function routesOf(app: INestApplication): string[] {
-  const { router } = app.getHttpAdapter().getInstance() as { router?: { stack: Layer[] } };
-  if (!router) throw new TypeError('The routes can be read of an application on Express 5 only.');
-  return router.stack
-    .flatMap(({ route }) => route ?? [])
-    .flatMap(({ path, methods }) =>
-      [path]
+  const routes = routesInOrder(app.getHttpAdapter().getInstance());
+  if (!routes) throw new TypeError('The routes can be read of an application on Express 5 only.');
+  return routes
+    .flatMap(({ route: { path, methods } }) =>
+      [path as string | string[]]
         .flat()
         .flatMap((each) => Object.keys(methods).map((method) => ({ method, path: each }))),
     )

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { ApiConsumes, ApiProduces, ApiProperty, ApiQuery, ApiResponse } from '@nestjs/swagger';
-import { documentedProperty, SWAGGER } from '../../src/http/contract/swagger-metadata.js';
+import { documentedProperty, SWAGGER } from '../../src/http/internals/swagger.js';
 
 // A failure here says that @nestjs/swagger keeps its metadata elsewhere, not that the product is wrong.
 

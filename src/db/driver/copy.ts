@@ -1,8 +1,8 @@
 import { finished } from 'node:stream/promises';
 import type { SQL } from 'drizzle-orm';
-import { PgDialect } from 'drizzle-orm/pg-core';
 import type { ReservedSql, Sql } from 'postgres';
 import type { Db } from '../connection.js';
+import { clientOf, toQuery } from '../query/drizzle-internals.js';
 import { beginCopy, copyText, PooledDriver } from './driver.js';
 import { hearStream, readBehind } from './postgres-js.js';
 import { toText } from './text-format.js';
@@ -19,7 +19,7 @@ const HEADER_BYTES = 19;
  * recognizes.
  */
 export async function* copyOut(db: Db, query: SQL): AsyncGenerator<Buffer> {
-  const { $client: client } = db as unknown as { $client: PooledDriver | Sql };
+  const client = clientOf(db) as PooledDriver | Sql;
   const text = textOf(query);
   const sent = client instanceof PooledDriver ? client.copyOut(text) : plainCopyOut(client, text);
   let left = HEADER_BYTES;
@@ -31,7 +31,7 @@ export async function* copyOut(db: Db, query: SQL): AsyncGenerator<Buffer> {
 
 /** Returns the statement with its values in the text, because COPY takes no parameters. */
 function textOf(statement: SQL): string {
-  const { sql: text, params } = new PgDialect().sqlToQuery(statement);
+  const { sql: text, params } = toQuery(statement);
   return text.replace(/\$(\d+)/g, (_, number: string) => literalOf(params[Number(number) - 1]));
 }
 

@@ -1,7 +1,8 @@
 import { sql } from 'drizzle-orm';
 import type { Sql } from 'postgres';
 import { DataError } from '../errors.js';
-import { type DrizzleOptions, PendingQuery, type Run } from './pending-query.js';
+import type { DrizzleClient, DrizzleOptions } from '../query/drizzle-internals.js';
+import { PendingQuery, type Run } from './pending-query.js';
 import { observeStatement } from '../observed.js';
 import type { Pool } from './pool.js';
 import type { Rows } from './postgres-js.js';
@@ -50,11 +51,10 @@ export const beginCopy = (query: string) => `
 export const copyText = (query: string) => `copy (${query}) to stdout (format binary)`;
 
 /**
- * Implements the part of a postgres.js client that drizzle needs (drizzle-orm 0.45.4, postgres-js/session.js):
- * `options`, `unsafe(text, params).values()`, `begin` and `savepoint`. Statements run on sessions of the pool
- * and are prepared on the server, so that each takes one round trip.
+ * Implements the part of a postgres.js client that drizzle needs. Statements run on sessions of the pool and
+ * are prepared on the server, so that each takes one round trip.
  */
-export class PooledDriver {
+export class PooledDriver implements DrizzleClient {
   readonly #pool: Pool;
   readonly #settings: DriverSettings;
   #prepared = new Set<string>();

@@ -1,11 +1,5 @@
 import type { Rows } from './postgres-js.js';
 
-/** The options into which drizzle writes its parsers and serializers. */
-export interface DrizzleOptions {
-  parsers: Record<number, (text: string) => unknown>;
-  serializers: object;
-}
-
 /** Runs a statement. With `values` each row is a list of its columns. */
 export type Run = (text: string, params: unknown[], values: boolean) => Promise<Rows>;
 

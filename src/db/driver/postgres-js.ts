@@ -5,8 +5,8 @@ import type { DatabaseUrl } from './database-url.js';
 import type { Target } from './socket.js';
 
 /**
- * Everything that this library leans on inside postgres.js 3.4.9, beyond what its README promises. Each
- * point is watched by test/canaries/postgres-js.spec.ts, to be read before another version is taken.
+ * Everything that this service uses inside postgres@3.4.9 (postgres.js) and that its README does not promise. Each
+ * point is watched by test/canaries/postgres-js.spec.ts. Read this file before an upgrade.
  *
  * 1. `max: 1` and one statement at a time: no queue of the driver is ever used, and nothing is cancelled.
  * 2. `socket` is called for each connect, and what it gives is used as it is when `ssl` is off. It
@@ -62,6 +62,11 @@ export function createClient(settings: ClientSettings): postgres.Sql {
   Object.assign(client.options.parsers, settings.parsers);
   client.options.serializers = {}; // all parameters are text
   return client;
+}
+
+/** The parsers of a client by type OID. Those that are added are used for the next rows. */
+export function parsersOf({ options }: postgres.Sql): Record<number, (text: string) => unknown> {
+  return options.parsers;
 }
 
 export type Rows = postgres.RowList<postgres.Row[]>;

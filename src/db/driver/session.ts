@@ -8,6 +8,7 @@ import {
   hearStream,
   isAnswer,
   isWhole,
+  parsersOf,
   readBehind,
   type Rows,
 } from './postgres-js.js';
@@ -138,7 +139,7 @@ export class Session {
 
   /** Resolves when the server answers; rejects with `database_unavailable`, at the deadline at latest. */
   async connect(deadlineMs: number): Promise<void> {
-    const { parsers } = this.#client.options;
+    const parsers = parsersOf(this.#client);
     const connecting = setTimeout(() => this.destroy(noAnswer(deadlineMs)), deadlineMs);
     try {
       const types = await this.query(FIRST_QUERY, []);

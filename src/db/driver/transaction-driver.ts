@@ -1,6 +1,11 @@
 import type { Sql } from 'postgres';
 import { DataError, errorCodeOf } from '../errors.js';
-import { type DrizzleOptions, PendingQuery, type Run } from './pending-query.js';
+import {
+  asDrizzleClient,
+  type DrizzleClient,
+  type DrizzleOptions,
+} from '../query/drizzle-internals.js';
+import { PendingQuery, type Run } from './pending-query.js';
 import type { Rows } from './postgres-js.js';
 import type { Session } from './session.js';
 import { controlsTransaction } from './transaction-control.js';
@@ -9,8 +14,8 @@ const IN_FAILED_TRANSACTION = '25P02';
 
 export type Execute = (session: Session, ...statement: Parameters<Run>) => Promise<Rows>;
 
-/** Implements the part of a postgres.js transaction that drizzle needs (see PooledDriver), on one session. */
-export class TransactionDriver {
+/** Implements the part of a postgres.js transaction that drizzle needs, on one session. */
+export class TransactionDriver implements DrizzleClient {
   #tail: Promise<unknown> = Promise.resolve();
   #savepoints = 0;
   #failure: Error | undefined;
@@ -29,7 +34,7 @@ export class TransactionDriver {
   async run<T>(work: (transaction: Sql) => Promise<T>, begin: string): Promise<T> {
     await this.#control(begin);
     try {
-      const result = await this.#orLost(work(this as unknown as Sql));
+      const result = await this.#orLost(work(asDrizzleClient(this)));
       const { command } = await this.#last('commit');
       // The server turns the COMMIT of a failed transaction into a ROLLBACK, without an error.
       if (command !== 'COMMIT') throw this.#failure ?? rolledBack();
@@ -49,7 +54,7 @@ export class TransactionDriver {
     const name = `s${this.#savepoints++}`;
     await this.#control(`savepoint ${name}`);
     try {
-      const result = await work(this as unknown as Sql);
+      const result = await work(asDrizzleClient(this));
       await this.#control(`release savepoint ${name}`);
       return result;
     } catch (error) {

@@ -1,7 +1,8 @@
-import { and, getTableName, type SQL, sql, type SQLWrapper, Subquery } from 'drizzle-orm';
+import { and, getTableName, type SQL, sql, type SQLWrapper } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
+import { subquery } from '../query/drizzle-internals.js';
 import { FITS, isMeasured, MAX_PAGE_BYTES, measuredRows, PageBytes } from '../query/page-bytes.js';
 import { statementCache, withPlainRows } from '../query/prepared.js';
 import type { Entity, EntityRow } from './entity.js';
@@ -132,7 +133,7 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
       sized.map(({ name }) => name),
     );
     const id = sql`case when ${FITS} then ${sql.identifier(table.id.name)} end`;
-    return db.select({ ...columns, id }).from(new Subquery(rows, columns, getTableName(table)));
+    return db.select({ ...columns, id }).from(subquery(rows, columns, getTableName(table)));
   }
 
   return { list, exportTo };

@@ -1,9 +1,9 @@
-import { and, eq, is, not, type SQL, sql } from 'drizzle-orm';
-import { PgTransaction } from 'drizzle-orm/pg-core';
+import { and, eq, not, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 import { DataError } from '../errors.js';
 import { type Author, authorValues, WRITE_AUTHOR } from './author.js';
 import { batched } from '../query/batched.js';
+import { isTransaction } from '../query/drizzle-internals.js';
 import { statementCache, prepareOnce, withPlainRows } from '../query/prepared.js';
 import { retryStatement } from '../transaction.js';
 import { placeholders, rowPlaceholders } from './placeholders.js';
@@ -90,7 +90,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
   }
 
   const createAny =
-    entity.insertTriggers && !is(db, PgTransaction)
+    entity.insertTriggers && !isTransaction(db)
       ? createInBatches(db, entity, createOne)
       : createOne;
 

@@ -1,15 +1,4 @@
-import { Column, is } from 'drizzle-orm';
-import type { PgPreparedQuery, PreparedQueryConfig } from 'drizzle-orm/pg-core';
-
-/** The internal fields of a prepared query of one table in drizzle-orm 0.45.4 (postgres-js/session.js). */
-interface Prepared {
-  fields: { path: string[]; field: unknown }[];
-  customResultMapper?: (rows: unknown[][]) => unknown[];
-}
-
-type Query = PgPreparedQuery<PreparedQueryConfig>;
-
-const IDENTITY = { mapFromDriverValue: (value: unknown) => value };
+import { mapRowsBy, type Query, selectedFields } from './drizzle-internals.js';
 
 /**
  * Returns a function that prepares the query at its first call, so that a factory of a transaction
@@ -26,24 +15,19 @@ export function prepareOnce<Q extends Query>(prepare: () => Q): () => Q {
  * as usual. Selected expressions that are not columns are dropped unless `extra` names them.
  */
 export function withPlainRows<Q extends Query>(query: Q, extra: string[] = []): Q {
-  const prepared = query as unknown as Prepared;
-  const columns = prepared.fields.flatMap(({ path, field }, at) =>
-    is(field, Column) || extra.includes(path[0]!)
-      ? [{ at, name: path[0]!, field: is(field, Column) ? field : IDENTITY }]
-      : [],
-  );
-  prepared.customResultMapper = (rows) => {
+  const fields = selectedFields(query).filter(({ name, column }) => column || extra.includes(name));
+  mapRowsBy(query, (rows) => {
     const mapped = rows.map((values) => {
       const row: Record<string, unknown> = {};
-      for (const { at, name, field } of columns) {
+      for (const { at, name, column } of fields) {
         const value = values[at];
-        row[name] = value === null ? null : field.mapFromDriverValue(value);
+        row[name] = value === null || !column ? value : column.mapFromDriverValue(value);
       }
       return row;
     });
     emptyRows(rows);
     return mapped;
-  };
+  });
   return query;
 }
 
@@ -63,7 +47,7 @@ export function emptyRows(rows: unknown[]): void {
 export function withTexts<Row extends (string | null)[]>(
   query: Query,
 ): { execute(values: Record<string, unknown>): Promise<Row[]> } {
-  (query as unknown as Prepared).customResultMapper = (rows) => rows;
+  mapRowsBy(query, (rows) => rows);
   return query as unknown as ReturnType<typeof withTexts<Row>>;
 }
 

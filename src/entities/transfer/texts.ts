@@ -1,5 +1,5 @@
 import type { EntityRow } from '../../db/entity/entity.js';
-import { documentedProperty } from '../../http/contract/swagger-metadata.js';
+import { documentedProperty } from '../../http/internals/swagger.js';
 import type { EntityResource } from '../entity-resource.js';
 import type { EntityFile } from './entity-file.js';
 import { MEDIA_TYPES } from './media-types.js';

@@ -1,4 +1,5 @@
 import type { Response } from 'express';
+import { settingsOf } from '../internals/express.js';
 import type { Success } from './envelope.js';
 
 /** The `data` of an answer that is already serialized as JSON. */
@@ -22,8 +23,7 @@ export function allowJsonText(app: { set(name: string, value: unknown): unknown 
  * interceptor of a host application expects values.
  */
 export function jsonData<T>(res: Response, json: string, value: () => T): T {
-  const { settings } = res.app as unknown as { settings: Record<string, unknown> };
-  return settings[SETTING] ? (new JsonText(json) as T) : value();
+  return settingsOf(res.app)[SETTING] ? (new JsonText(json) as T) : value();
 }
 
 /** Serializes the body of an answer; a `data` that is JSON already is not parsed again. */

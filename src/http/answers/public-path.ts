@@ -1,4 +1,5 @@
 import type { Request } from 'express';
+import { trustsProxy } from '../internals/express.js';
 
 /** Returns the path and the query of a request, also if its target is an absolute URL (RFC 9112 3.2.2). */
 export function targetOf({ originalUrl }: Request): string {
@@ -22,8 +23,7 @@ const PREFIX = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~%-]+)+$/;
 export function forwardedPrefixOf(req: Request): string {
   const header = req.headers['x-forwarded-prefix'];
   if (typeof header !== 'string') return '';
-  const isTrusted = req.app.get('trust proxy fn') as (address: string, hop: number) => boolean;
-  if (!isTrusted(req.socket.remoteAddress ?? '', 0)) return '';
+  if (!trustsProxy(req.app, req.socket.remoteAddress ?? '')) return '';
   const prefix = header.split(',', 1)[0]!.trim().replace(/\/+$/, '');
   return PREFIX.test(prefix) ? prefix : '';
 }

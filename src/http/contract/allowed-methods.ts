@@ -1,15 +1,12 @@
 import type { Request } from 'express';
-
-interface Route {
-  path: unknown;
-  methods: Record<string, boolean>;
-}
-
-/** An entry in the stack of Express's router (package `router` 2). */
-interface Layer {
-  route?: Route;
-  match(path: string): boolean;
-}
+import {
+  accepts,
+  matchedRoute,
+  methodsOf,
+  type Route,
+  type RoutedLayer,
+  routesInOrder,
+} from '../internals/express.js';
 
 /**
  * Returns the methods that the routes of the request's path accept, for the Allow header; empty for an
@@ -22,9 +19,7 @@ export function allowedMethods(req: Request): string[] {
   const methods = new Set<string>();
   for (const { route } of matching) {
     if (wildness(route.path) !== closest) continue;
-    for (const method of Object.keys(route.methods)) {
-      if (method !== '_all') methods.add(method.toUpperCase());
-    }
+    for (const method of methodsOf(route)) methods.add(method);
   }
   if (methods.has('GET')) methods.add('HEAD');
   if (methods.size > 0) methods.add('OPTIONS');
@@ -33,9 +28,8 @@ export function allowedMethods(req: Request): string[] {
 
 /** True if the router found a route for the request, so a 404 comes from that route. */
 export function isRouted(req: Request): boolean {
-  const { methods } = (req.route ?? { methods: {} }) as Route;
-  const method = req.method.toLowerCase();
-  return Boolean(methods[method] || methods._all || (method === 'head' && methods.get));
+  const route = matchedRoute(req);
+  return route !== undefined && accepts(route, req.method);
 }
 
 const rivals = new WeakMap<Route, RoutedLayer[]>();
@@ -45,7 +39,7 @@ const rivals = new WeakMap<Route, RoutedLayer[]>();
  * more specific routes own (`DELETE …/export` matched `DELETE …/:id`); otherwise undefined.
  */
 export function methodsOfNamedPath(req: Request): string[] | undefined {
-  const route = req.route as Route | undefined;
+  const route = matchedRoute(req);
   if (!route) return undefined;
   let others = rivals.get(route);
   if (!others) rivals.set(route, (others = rivalsOf(route, req)));
@@ -62,11 +56,8 @@ function rivalsOf(route: Route, req: Request): RoutedLayer[] {
   return layersOf(req).filter((layer) => wildness(layer.route.path) < wild);
 }
 
-type RoutedLayer = Layer & { route: Route };
-
 function layersOf(req: Request): RoutedLayer[] {
-  const { stack } = (req.app as unknown as { router: { stack: Layer[] } }).router;
-  return stack.filter((layer): layer is RoutedLayer => layer.route !== undefined);
+  return routesInOrder(req.app) ?? [];
 }
 
 const WILD = '1';

@@ -4,11 +4,9 @@ import {
   type ExecutionContext,
   Injectable,
   type NestInterceptor,
-  RequestMethod,
   SetMetadata,
   UseInterceptors,
 } from '@nestjs/common';
-import { METHOD_METADATA } from '@nestjs/common/constants.js';
 import { ModuleRef } from '@nestjs/core';
 import { ApiHeader } from '@nestjs/swagger';
 import type { Response } from 'express';
@@ -16,7 +14,8 @@ import { mergeMap, type Observable } from 'rxjs';
 import type { Db } from '../../db/connection.js';
 import { replicasOf } from '../../db/replicas/replicas.js';
 import { CONSISTENCY_TOKEN } from '../answers/consistency-token.js';
-import { SWAGGER } from './swagger-metadata.js';
+import { type ControllerClass, isGet, isRoute } from '../internals/nest.js';
+import { documentedResponses } from '../internals/swagger.js';
 
 const DATABASE = 'http/database';
 const DECORATED = 'http/consistency';
@@ -65,7 +64,7 @@ export function Consistency(): MethodDecorator {
     const handler = descriptor.value as object;
     if (Reflect.hasMetadata(DECORATED, handler)) return;
     Reflect.defineMetadata(DECORATED, true, handler);
-    if (Reflect.getMetadata(METHOD_METADATA, handler) === RequestMethod.GET) {
+    if (isGet(handler)) {
       TAKES_TOKEN(target, key, descriptor);
     } else {
       UseInterceptors(ConsistencyTokenInterceptor)(target, key, descriptor);
@@ -83,27 +82,19 @@ const TAKES_TOKEN = ApiHeader({
 
 /** Adds the header to each success that the route documents. */
 function documentToken(handler: object): void {
-  const responses = Reflect.getMetadata(SWAGGER.responses, handler) as Record<string, Documented>;
   const reference = { $ref: `#/components/headers/${CONSISTENCY_TOKEN}` };
-  for (const [status, response] of Object.entries(responses ?? {})) {
+  for (const [status, response] of Object.entries(documentedResponses(handler))) {
     if (status.startsWith('2')) {
       response.headers = { ...response.headers, [CONSISTENCY_TOKEN]: reference };
     }
   }
 }
 
-interface Documented {
-  headers?: object;
-}
-
 /** Applies `Consistency` to every route of a controller. */
-export function consistent(controller: { readonly prototype: unknown }): void {
+export function consistent(controller: ControllerClass): void {
   const routes = controller.prototype as object;
   for (const name of Object.getOwnPropertyNames(routes)) {
     const descriptor = Object.getOwnPropertyDescriptor(routes, name)!;
-    const handler: unknown = descriptor.value;
-    if (typeof handler === 'function' && Reflect.hasMetadata(METHOD_METADATA, handler)) {
-      Consistency()(routes, name, descriptor);
-    }
+    if (isRoute(descriptor.value)) Consistency()(routes, name, descriptor);
   }
 }

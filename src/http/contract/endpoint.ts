@@ -1,4 +1,3 @@
-import 'reflect-metadata';
 import {
   applyDecorators,
   HttpCode,
@@ -6,10 +5,14 @@ import {
   RequestMethod,
   type Type,
 } from '@nestjs/common';
-import { PARAMTYPES_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
-import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
 import { ApiConsumes, ApiHeader, ApiOperation, ApiParam } from '@nestjs/swagger';
 import { ApiIdempotencyKey, KEY_PROBLEMS } from '../answers/idempotency.js';
+import {
+  parameterTypes,
+  type PartKind,
+  routeParameters,
+  setParameterTypes,
+} from '../internals/nest.js';
 import { Consistency } from './consistency.js';
 import type { ProblemCode } from '../problems/problem.js';
 import {
@@ -69,7 +72,7 @@ export function Endpoint(options: EndpointOptions): MethodDecorator {
     Consistency(),
   ];
   return (target, key, descriptor) => {
-    setTypes(target, key, { [RouteParamtypes.QUERY]: query, [RouteParamtypes.BODY]: body });
+    setTypes(target, key, { query, body });
     applyDecorators(...decorators)(target, key, descriptor);
   };
 }
@@ -88,21 +91,21 @@ function problemsOf(options: EndpointOptions, readsBody: boolean): ProblemCode[]
 
 /** The class of the query of a handler whose parameter has a type that is not known to the compiler. */
 export function QueryClass(query: Type): MethodDecorator {
-  return (target, key) => setTypes(target, key, { [RouteParamtypes.QUERY]: query });
+  return (target, key) => setTypes(target, key, { query });
 }
 
 /** Writes the metadata that TypeScript would emit for parameters of these classes. */
-function setTypes(target: object, key: string | symbol, types: Record<string, Type | undefined>) {
-  const args = (Reflect.getMetadata(ROUTE_ARGS_METADATA, target.constructor, key) ?? {}) as Record<
-    string,
-    { index: number }
-  >;
-  const known = (Reflect.getMetadata(PARAMTYPES_METADATA, target, key) ?? []) as unknown[];
-  const paramTypes = [...known];
-  for (const [name, { index }] of Object.entries(args)) {
-    paramTypes[index] = types[name.split(':', 1)[0]!] ?? paramTypes[index];
+function setTypes(
+  target: object,
+  key: string | symbol,
+  classes: Partial<Record<PartKind, Type<object>>>,
+): void {
+  const types = [...parameterTypes(target, key)];
+  for (const { kind, index } of routeParameters(target.constructor, key) ?? []) {
+    const type = kind && classes[kind];
+    if (type) types[index] = type;
   }
-  Reflect.defineMetadata(PARAMTYPES_METADATA, paramTypes, target, key);
+  setParameterTypes(target, key, types);
 }
 
 function ApiEntityId({ noun, example }: { noun: string; example: string }): MethodDecorator {

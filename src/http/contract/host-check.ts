@@ -1,5 +1,6 @@
 import type { OnModuleInit, Provider, Type } from '@nestjs/common';
-import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { HttpAdapterHost } from '@nestjs/core';
+import { countImports, ModulesContainer } from '../internals/nest.js';
 
 /** Stops the start of an application that cannot serve the routes of a module: no Express, or imported twice. */
 class HostCheck implements OnModuleInit {
@@ -20,10 +21,10 @@ class HostCheck implements OnModuleInit {
         `${name} needs Express, and this application runs on ${platform}. Create it with @nestjs/platform-express.`,
       );
     }
-    const imports = [...this.modules.values()].filter(({ metatype }) => metatype === this.module);
-    if (imports.length > 1) {
+    const imports = countImports(this.modules, this.module);
+    if (imports > 1) {
       throw new Error(
-        `${name} is imported ${imports.length} times with different options, and all would serve the same paths. Import it once, with one set of options. For other databases use the functional factories.`,
+        `${name} is imported ${imports} times with different options, and all would serve the same paths. Import it once, with one set of options. For other databases use the functional factories.`,
       );
     }
   }

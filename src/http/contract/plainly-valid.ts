@@ -1,7 +1,6 @@
 import type { Type } from '@nestjs/common';
-import { TransformationType, type TransformFnParams } from 'class-transformer';
-import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
-import { getMetadataStorage, ValidationTypes } from 'class-validator';
+import { type Transform, transformsOf } from '../internals/class-transformer.js';
+import { declaredRules } from '../internals/class-validator.js';
 
 /** The validation rules of a property, taken from class-validator. */
 interface Rules {
@@ -9,10 +8,8 @@ interface Rules {
   applies: ((object: object, value: unknown) => boolean)[];
   holds: ((value: unknown, object: object) => unknown)[];
   /** The transforms that its decorators apply before the check. */
-  changes: ((params: TransformFnParams) => unknown)[];
+  changes: Transform[];
 }
-
-const PLAIN_TO_CLASS = TransformationType.PLAIN_TO_CLASS;
 
 const rulesOfClasses = new WeakMap<Type, Map<string, Rules> | 'unknown'>();
 
@@ -50,8 +47,7 @@ export function plainFieldsOf<T extends object>(type: Type<T>, value: object): T
     const known = rules.get(key);
     if (!known) return undefined;
     let field = (value as Record<string, unknown>)[key];
-    for (const change of known.changes)
-      field = change({ value: field, key, obj: value, type: PLAIN_TO_CLASS, options: {} });
+    for (const change of known.changes) field = change(field, key, value);
     fields[key] = field;
   }
   return holdAll(rules, fields) ? (fields as T) : undefined;
@@ -65,31 +61,15 @@ function knownRules(type: Type): Map<string, Rules> | 'unknown' {
 
 /** Collects the rules of a class; 'unknown' if one of them does not check just one value. */
 function rulesOf(type: Type): Map<string, Rules> | 'unknown' {
-  const storage = getMetadataStorage();
   const rules = new Map<string, Rules>();
-  for (const rule of storage.getTargetValidationMetadatas(type, '', false, false)) {
-    const { propertyName: property, constraints } = rule;
+  for (const rule of declaredRules(type)) {
+    if (rule.kind === 'other') return 'unknown';
+    const { property } = rule;
     if (!rules.has(property)) {
-      rules.set(property, { applies: [], holds: [], changes: changesOf(type, property) });
+      rules.set(property, { applies: [], holds: [], changes: transformsOf(type, property) });
     }
-    const { applies, holds } = rules.get(property)!;
-    if (rule.type === ValidationTypes.CONDITIONAL_VALIDATION) {
-      applies.push(constraints[0] as Rules['applies'][number]);
-    } else if (rule.type === ValidationTypes.CUSTOM_VALIDATION && !rule.each && !rule.validateIf) {
-      for (const { instance } of storage.getTargetValidatorConstraints(rule.constraintCls)) {
-        holds.push((value, object) =>
-          instance.validate(value, { targetName: type.name, property, object, value, constraints }),
-        );
-      }
-    } else if (rule.type !== ValidationTypes.WHITELIST) {
-      return 'unknown';
-    }
+    if (rule.kind === 'condition') rules.get(property)!.applies.push(rule.applies);
+    if (rule.kind === 'check') rules.get(property)!.holds.push(rule.holds);
   }
   return rules;
-}
-
-function changesOf(type: Type, property: string): Rules['changes'] {
-  return defaultMetadataStorage
-    .findTransformMetadatas(type, property, PLAIN_TO_CLASS)
-    .map(({ transformFn }) => transformFn);
 }

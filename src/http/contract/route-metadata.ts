@@ -1,22 +1,21 @@
 import 'reflect-metadata';
 import { type ExecutionContext, SetMetadata } from '@nestjs/common';
-import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
-import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
-import { SWAGGER } from './swagger-metadata.js';
+import { routeParameters } from '../internals/nest.js';
+import { consumedTypes, producedTypes } from '../internals/swagger.js';
 
 /** A controller's method, as Nest's ExecutionContext returns it. */
 export type Handler = ReturnType<ExecutionContext['getHandler']>;
 
 /** Returns the media types that a handler reads, from its @ApiConsumes; empty if it reads no body. */
 export function mediaTypesOf(handler: Handler): readonly string[] {
-  return (Reflect.getMetadata(SWAGGER.consumes, handler) as string[] | undefined) ?? [];
+  return consumedTypes(handler) ?? [];
 }
 
 const JSON_ALONE = ['application/json'];
 
 /** Returns the media types that a handler may answer, from its @ApiProduces; the default is JSON. */
 export function answerTypesOf(handler: Handler): readonly string[] {
-  return (Reflect.getMetadata(SWAGGER.produces, handler) as string[] | undefined) ?? JSON_ALONE;
+  return producedTypes(handler) ?? JSON_ALONE;
 }
 
 const STREAMED_BODY = 'http/streamedBody';
@@ -36,9 +35,8 @@ const queryTaken = new WeakMap<Handler, boolean>();
 export function acceptsQuery(controller: object, handler: Handler): boolean {
   let taken = queryTaken.get(handler);
   if (taken === undefined) {
-    const args = (Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, handler.name) ??
-      {}) as object;
-    taken = Object.keys(args).some((key) => key.startsWith(`${RouteParamtypes.QUERY}:`));
+    const parameters = routeParameters(controller, handler.name) ?? [];
+    taken = parameters.some(({ kind }) => kind === 'query');
     queryTaken.set(handler, taken);
   }
   return taken;

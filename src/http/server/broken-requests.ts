@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { API_HEADERS } from '../answers/api-headers.js';
+import { currentResponse, leaveHostUnchecked } from '../internals/node.js';
 import { isStreamed } from '../streams/body-stream.js';
 import { Problem, PROBLEM_MEDIA_TYPE, problemBody, type ProblemCode } from '../problems/problem.js';
 import { linger } from './linger.js';
@@ -33,8 +34,7 @@ export function answerBrokenRequests(server: Server): void {
     if (!hasHost(req)) return refuse(req, res, 'bad_request', 'There must be one Host header.');
     handle(req, res, () => refuse(req, res, 'bad_request', 'The request target has no path.'));
   });
-  // Node's own check of Host would answer without a body.
-  Object.assign(server, { requireHostHeader: false });
+  leaveHostUnchecked(server);
 }
 
 /** True if the request has exactly one Host header, or none in HTTP/1.0 (RFC 9112 3.2). */
@@ -74,13 +74,10 @@ const BY_ERROR: Record<string, readonly [ProblemCode, string]> = {
   [REQUEST_TIMEOUT]: ['request_timeout', 'The request did not arrive in time.'],
 };
 
-function answerBrokenBytes(
-  error: NodeJS.ErrnoException,
-  socket: Socket & { _httpMessage?: ServerResponse | null },
-): void {
+function answerBrokenBytes(error: NodeJS.ErrnoException, socket: Socket): void {
   if (socket.writableEnded) return;
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
-  const underWay = socket._httpMessage; // Node's own handler uses this field too
+  const underWay = currentResponse(socket);
   if (error.code === REQUEST_TIMEOUT && underWay && isStreamed(underWay.req)) return;
   // If a complete request arrived before the broken bytes, it is answered first.
   if (underWay?.req.complete) {

@@ -4,9 +4,9 @@ import type {
   Server as HttpServer,
   ServerResponse,
 } from 'node:http';
-import { Server as NetServer } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import { setImmediate, setTimeout } from 'node:timers/promises';
-import type { Connection } from './connections.js';
+import { currentResponse } from '../internals/node.js';
 
 const SWEEP_MS = 50;
 /** Long enough to accept hundreds of clients on a busy machine; each takes one turn of the event loop. */
@@ -21,11 +21,12 @@ const LONGEST_HOLD_MS = 5000;
  */
 export function drainable(
   server: HttpServer,
-  connections: Set<Connection>,
+  connections: Set<Socket>,
 ): (options: { graceMs: number }) => Promise<void> {
   return async ({ graceMs }) => {
     server.prependListener('request', (_req, res) => res.setHeader('Connection', 'close'));
-    for (const { _httpMessage: answer } of connections) {
+    for (const connection of connections) {
+      const answer = currentResponse(connection);
       if (answer && !answer.headersSent) answer.setHeader('Connection', 'close');
     }
     await setTimeout(graceMs);
@@ -69,13 +70,13 @@ async function emptyQueue(server: HttpServer, close: () => void): Promise<void> 
  * Node's closeIdleConnections() ignores connections that never sent a complete request, such as the
  * spare connections of a browser.
  */
-function sweeper(connections: Set<Connection>): () => void {
-  const received = new WeakMap<Connection, number>();
+function sweeper(connections: Set<Socket>): () => void {
+  const received = new WeakMap<Socket, number>();
   return () => {
     for (const connection of connections) {
       const quiet = received.get(connection) === connection.bytesRead;
       received.set(connection, connection.bytesRead);
-      if (quiet && !connection._httpMessage) connection.destroy();
+      if (quiet && !currentResponse(connection)) connection.destroy();
     }
   };
 }

@@ -1,11 +1,14 @@
 import http from 'node:http';
 import https from 'node:https';
+import type { Socket } from 'node:net';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express, { type Express, type Response } from 'express';
 import { jsonOf } from '../answers/json-text.js';
+import { isPlainAnswer, messageClasses, type MessageClasses } from '../internals/express.js';
+import { cutConnectionsAtClose } from '../internals/nest.js';
 import { answerBrokenRequests } from './broken-requests.js';
-import { type Connection, connectionsOf } from './connections.js';
+import { connectionsOf } from './connections.js';
 import { drainable } from './drain.js';
 import { keepConnections } from './keep-alive.js';
 import { handlePipelinedInTurn } from './pipelining.js';
@@ -43,14 +46,14 @@ const SHUTDOWN_SEND_TIMEOUT_MS = 2000;
  * Pass the Express application before anything is mounted on it.
  */
 export class LeanExpressAdapter extends ExpressAdapter {
-  readonly #classes: ReturnType<typeof classesOf>;
+  readonly #classes: MessageClasses;
   readonly #options: LeanExpressAdapterOptions;
   #drain?: ReturnType<typeof drainable>;
   #unread?: UnreadAnswers;
 
   constructor(app: Express = express(), options: LeanExpressAdapterOptions = {}) {
     super(app);
-    this.#classes = classesOf(app);
+    this.#classes = messageClasses(app);
     this.#options = options;
   }
 
@@ -62,11 +65,11 @@ export class LeanExpressAdapter extends ExpressAdapter {
       ? https.createServer({ ...httpsOptions, ...this.#classes }, app)
       : http.createServer(this.#classes, app);
     const connections = this.#guard(this.httpServer);
-    if (forceCloseConnections) (this as unknown as Tracking).trackOpenConnections();
+    if (forceCloseConnections) cutConnectionsAtClose(this);
     else this.#drain = drainable(this.httpServer, connections);
   }
 
-  #guard(server: http.Server): Set<Connection> {
+  #guard(server: http.Server): Set<Socket> {
     const {
       keepAliveTimeoutMs = 65_000,
       sendTimeoutMs = 30_000,
@@ -107,49 +110,8 @@ export class LeanExpressAdapter extends ExpressAdapter {
 
 const LONG = 4096;
 
-/** A private method of Nest's adapter. */
-interface Tracking {
-  trackOpenConnections(): void;
-}
-
-/** Creates the classes of requests and responses for Node's server, so that Express has nothing to change. */
-function classesOf(app: Express) {
-  class IncomingMessage extends http.IncomingMessage {}
-  class ServerResponse extends http.ServerResponse {}
-  app.request = become(IncomingMessage.prototype, app.request);
-  app.response = become(ServerResponse.prototype, app.response);
-  return { IncomingMessage, ServerResponse };
-}
-
-/** Copies the properties and the prototype of `original` to `prototype`. */
-function become<T extends object>(prototype: object, original: T): T {
-  Object.setPrototypeOf(prototype, Object.getPrototypeOf(original) as object);
-  return Object.defineProperties(prototype, Object.getOwnPropertyDescriptors(original)) as T;
-}
-
 function isPlainObject(body: unknown): body is object {
   return (
     typeof body === 'object' && body !== null && Object.getPrototypeOf(body) === Object.prototype
-  );
-}
-
-/** True if `res.json` would send only the text and its length. */
-function isPlainAnswer(res: Response): boolean {
-  const { statusCode, req, app } = res;
-  const settings = app.settings as Record<string, unknown>;
-  return (
-    res.json === express.response.json &&
-    res.send === express.response.send &&
-    statusCode >= 200 &&
-    statusCode !== 204 &&
-    statusCode !== 205 &&
-    statusCode !== 304 &&
-    !settings['etag fn'] &&
-    !settings['json replacer'] &&
-    !settings['json spaces'] &&
-    !settings['json escape'] &&
-    !req.fresh &&
-    !res.hasHeader('Content-Type') &&
-    !res.hasHeader('Transfer-Encoding')
   );
 }

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
-import type { Connection } from './connections.js';
+import type { Socket } from 'node:net';
+import { currentResponse } from '../internals/node.js';
 
 /**
  * Keeps idle connections open for `idleMs`. This must be longer than the timeout of gateways, which
@@ -11,11 +12,11 @@ export function keepConnections(server: Server, idleMs: number): void {
   server.headersTimeout = Math.max(server.headersTimeout, idleMs + 1000);
   server.requestTimeout = Math.max(server.requestTimeout, server.headersTimeout);
   // If there is a listener, Node does not close the connection itself.
-  server.on('timeout', (connection: Connection) => {
+  server.on('timeout', (connection: Socket) => {
     const { bytesRead } = connection;
     // Timers run before the poll phase of the event loop, which reads the bytes that have arrived.
     setImmediate(() => {
-      const isIdle = connection.bytesRead === bytesRead && !connection._httpMessage;
+      const isIdle = connection.bytesRead === bytesRead && !currentResponse(connection);
       if (isIdle) connection.destroy();
     });
   });

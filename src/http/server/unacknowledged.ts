@@ -1,6 +1,7 @@
 import { readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import type { Connection } from './connections.js';
+import type { Socket } from 'node:net';
+import { descriptorOf } from '../internals/node.js';
 
 /** Linux's tables of TCP sockets: proc(5). */
 const TABLES = ['/proc/self/net/tcp', '/proc/self/net/tcp6'];
@@ -12,10 +13,10 @@ const INODE = 9;
  * of which Node does not know. Only on Linux; elsewhere, and where the tables cannot be read, nothing.
  */
 export async function unacknowledgedBytes(
-  connections: Iterable<Connection>,
-): Promise<Map<Connection, number>> {
-  const byInode = new Map<string, Connection>();
-  const found = new Map<Connection, number>();
+  connections: Iterable<Socket>,
+): Promise<Map<Socket, number>> {
+  const byInode = new Map<string, Socket>();
+  const found = new Map<Socket, number>();
   if (process.platform !== 'linux') return found;
   for (const connection of connections) {
     const inode = inodeOf(connection);
@@ -31,10 +32,9 @@ export async function unacknowledgedBytes(
   return found;
 }
 
-function inodeOf(connection: Connection): string | undefined {
-  const { _handle: handle } = connection as unknown as { _handle?: { fd?: number } | null };
+function inodeOf(connection: Socket): string | undefined {
   try {
-    return /\d+/.exec(readlinkSync(`/proc/self/fd/${handle?.fd}`))?.[0];
+    return /\d+/.exec(readlinkSync(`/proc/self/fd/${descriptorOf(connection)}`))?.[0];
   } catch {
     return undefined;
   }

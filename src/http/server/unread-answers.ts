@@ -1,4 +1,5 @@
-import type { Connection } from './connections.js';
+import type { Socket } from 'node:net';
+import { bytesTaken } from '../internals/node.js';
 import { unacknowledgedBytes } from './unacknowledged.js';
 
 export interface UnreadLimits {
@@ -21,12 +22,6 @@ interface Progress {
   unacknowledged?: number;
 }
 
-/** Node's internal counters of a socket: bytes written, and those of them that the system has not taken. */
-interface Handle {
-  bytesWritten?: number;
-  writeQueueSize?: number;
-}
-
 /**
  * Closes the connections of clients that do not read their answers: clients that read nothing for
  * `silenceMs`, and, while more than `maxBytes` are unsent in total, the slowest clients first. Otherwise
@@ -38,13 +33,13 @@ interface Handle {
  * reports it (unacknowledged.ts).
  */
 export class UnreadAnswers {
-  readonly #progress = new WeakMap<Connection, Progress>();
+  readonly #progress = new WeakMap<Socket, Progress>();
   readonly #timer: NodeJS.Timeout;
   #sweptAt = performance.now();
   #askedAt = -Infinity;
 
   constructor(
-    private readonly connections: ReadonlySet<Connection>,
+    private readonly connections: ReadonlySet<Socket>,
     private readonly limits: UnreadLimits,
   ) {
     this.#timer = setInterval(() => this.#sweep(), Math.min(SWEEP_MS, limits.silenceMs)).unref();
@@ -74,8 +69,8 @@ export class UnreadAnswers {
     if (unsent > this.limits.maxBytes) this.#cutSlowest(unsent, now);
   }
 
-  #isSilent(connection: Connection, now: number, elapsedMs: number): boolean {
-    const taken = takenBy(connection);
+  #isSilent(connection: Socket, now: number, elapsedMs: number): boolean {
+    const taken = bytesTaken(connection);
     const known = this.#progress.get(connection);
     if (known?.taken === taken) {
       known.silentMs += elapsedMs;
@@ -122,7 +117,7 @@ export class UnreadAnswers {
 }
 
 /** Resets the connection, so that the system also drops the bytes that it holds. TLS has no reset. */
-function cut(connection: Connection): void {
+function cut(connection: Socket): void {
   if ('encrypted' in connection) connection.destroy();
   else connection.resetAndDestroy();
 }
@@ -130,10 +125,4 @@ function cut(connection: Connection): void {
 /** Returns the rate in bytes per millisecond. */
 function rateOf({ since, takenAtFirst, taken }: Progress, now: number): number {
   return (taken - takenAtFirst) / (now - since);
-}
-
-/** Returns the bytes that the system has taken for the client, even from a single large write. */
-function takenBy(connection: Connection): number {
-  const { _handle: handle } = connection as unknown as { _handle?: Handle | null };
-  return (handle?.bytesWritten ?? 0) - (handle?.writeQueueSize ?? 0);
 }

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { getTableColumns, type SQL, sql, Subquery } from 'drizzle-orm';
+import { getTableColumns, type SQL, sql } from 'drizzle-orm';
 import { type Author, setWriteAuthor } from '../../entity/author.js';
 import { withDefaults } from '../../entity/defaults.js';
 import { checkedId } from '../../entity/checked-id.js';
 import type { Db } from '../../connection.js';
 import { DataError } from '../../errors.js';
+import { subquery } from '../../query/drizzle-internals.js';
 import { FITS, measuredRows, PageBytes } from '../../query/page-bytes.js';
 import { withPlainRows } from '../../query/prepared.js';
 import { type Project, projects } from '../../schema.js';
@@ -186,7 +187,7 @@ async function remove(tx: Db, rows: { id: string }[]): Promise<Map<string, Proje
   const found = await tx
     .with(removed)
     .select(PROJECT.columns)
-    .from(new Subquery(measured, getTableColumns(projects), 'projects'))
+    .from(subquery(measured, getTableColumns(projects), 'projects'))
     .where(FITS);
   const bytes = new PageBytes();
   const fitting = (found as unknown as Project[]).filter((project) =>
