@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { validateEnvironment } from '../config/environment.js';
+import { validateEnvironment } from '../config/validate-environment.js';
 import { createApplication } from '../application.js';
 import { createOpenApiDocument, openApiYaml } from '../openapi.js';
 

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parse } from 'dotenv';
-import { type Environment, validateEnvironment } from './environment.js';
+import type { Environment } from './environment.js';
+import { validateEnvironment } from './validate-environment.js';
 
 /**
  * Returns the same as `readEnvironment`, but without loading Nest, for the commands. @nestjs/config parses `.env` with

@@ -1,6 +1,7 @@
 import type { TDatabaseConfig } from '../db/connection.js';
 import type { JournalName } from '../db/migration-journal.js';
-import { type Environment, replicaUrlsOf } from './environment.js';
+import type { Environment } from './environment.js';
+import { replicaUrlsOf } from './derived-settings.js';
 
 /** Returns the settings of the database connection from the environment. */
 export function databaseConfig(environment: Environment): TDatabaseConfig {

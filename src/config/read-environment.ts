@@ -1,5 +1,6 @@
 import { ConfigModule } from '@nestjs/config';
-import { type Environment, validateEnvironment } from './environment.js';
+import type { Environment } from './environment.js';
+import { validateEnvironment } from './validate-environment.js';
 
 /** Reads `.env` and the environment of the process, which takes precedence. Throws ConfigurationError with every fault. */
 export async function readEnvironment(): Promise<Environment> {

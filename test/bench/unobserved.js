@@ -1,6 +1,6 @@
 // The service without metrics: bench.js compares it with the service as it runs in production.
 import { createApplication } from '../../dist/application.js';
-import { readEnvironment } from '../../dist/config/environment.js';
+import { readEnvironment } from '../../dist/config/read-environment.js';
 import { Metrics } from '../../dist/observability/metrics.js';
 
 Metrics.prototype.observe = () => {};

@@ -6,7 +6,8 @@ import {
   ProjectsClientModule,
   type ProjectsClientOptions,
 } from '../../src/client/projects-client.module.js';
-import { type Environment, validateEnvironment } from '../../src/config/environment.js';
+import type { Environment } from '../../src/config/environment.js';
+import { validateEnvironment } from '../../src/config/validate-environment.js';
 import type { Db } from '../../src/db/connection.js';
 import { DATABASE, DatabaseModule } from '../../src/db/database.module.js';
 import { migrate } from '../../src/db/migrate.js';

@@ -3,11 +3,8 @@ import path from 'node:path';
 import { parseApiKeys } from '../../src/config/api-keys.js';
 import { readCommandEnvironment } from '../../src/config/command-environment.js';
 import { databaseConfig } from '../../src/config/database-config.js';
-import {
-  ConfigurationError,
-  Environment,
-  validateEnvironment,
-} from '../../src/config/environment.js';
+import { ConfigurationError, validateEnvironment } from '../../src/config/validate-environment.js';
+import { Environment } from '../../src/config/environment.js';
 import { readEnvironment } from '../../src/config/read-environment.js';
 import { createFolder, killServices, startProcess } from '../support/process.js';
 

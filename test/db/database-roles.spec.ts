@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import request from 'supertest';
 import { createApplication } from '../../src/application.js';
-import { validateEnvironment } from '../../src/config/environment.js';
+import { validateEnvironment } from '../../src/config/validate-environment.js';
 import { migrate } from '../../src/db/migrate.js';
 import { atEnd, connectPlainly, endEachTest } from '../support/connections.js';
 import { copyOfMigrations, emptyDatabase } from '../support/migrations.js';

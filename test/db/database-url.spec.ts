@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Test } from '@nestjs/testing';
 import { sql } from 'drizzle-orm';
-import { validateEnvironment } from '../../src/config/environment.js';
+import { validateEnvironment } from '../../src/config/validate-environment.js';
 import { createDatabaseConnection } from '../../src/db/connection.js';
 import { DatabaseModule } from '../../src/db/database.module.js';
 import { parseDatabaseUrl } from '../../src/db/driver/database-url.js';

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { sql } from 'drizzle-orm';
 import request from 'supertest';
 import { createApplication } from '../../src/application.js';
-import { validateEnvironment } from '../../src/config/environment.js';
+import { validateEnvironment } from '../../src/config/validate-environment.js';
 import { asDataError, DataError } from '../../src/db/errors.js';
 import { explained } from '../../src/db/embedded/refused-access.js';
 import { migrate } from '../../src/db/migrate.js';

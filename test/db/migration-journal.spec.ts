@@ -6,7 +6,7 @@ import { drizzle } from 'drizzle-orm/postgres-js';
 import { migrate as migrateByDrizzle } from 'drizzle-orm/postgres-js/migrator';
 import request from 'supertest';
 import { createApplication } from '../../src/application.js';
-import { validateEnvironment } from '../../src/config/environment.js';
+import { validateEnvironment } from '../../src/config/validate-environment.js';
 import { migrate } from '../../src/db/migrate.js';
 import { MigrationError, migrationStatus } from '../../src/db/migration-status.js';
 import { atEnd, connect, connectPlainly, endEachTest } from '../support/connections.js';

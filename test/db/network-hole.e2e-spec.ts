@@ -1,5 +1,5 @@
 import { createApplication } from '../../src/application.js';
-import { validateEnvironment } from '../../src/config/environment.js';
+import { validateEnvironment } from '../../src/config/validate-environment.js';
 import { aProject } from '../support/builders.js';
 import { createTestDatabase } from '../support/database.js';
 import { atEnd, endEachTest, until } from '../support/connections.js';

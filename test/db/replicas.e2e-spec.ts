@@ -4,7 +4,8 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { sql } from 'drizzle-orm';
 import { integer, pgTable, text, uuid } from 'drizzle-orm/pg-core';
 import { createApplication } from '../../src/application.js';
-import { type Environment, validateEnvironment } from '../../src/config/environment.js';
+import type { Environment } from '../../src/config/environment.js';
+import { validateEnvironment } from '../../src/config/validate-environment.js';
 import type { Db } from '../../src/db/connection.js';
 import {
   createTimestamps,

@@ -1,5 +1,5 @@
 import { createApplication } from '../../src/application.js';
-import { validateEnvironment } from '../../src/config/environment.js';
+import { validateEnvironment } from '../../src/config/validate-environment.js';
 import type { Db } from '../../src/db/connection.js';
 import { DATABASE } from '../../src/db/database.module.js';
 import { migrate } from '../../src/db/migrate.js';

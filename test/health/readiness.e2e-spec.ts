@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { jest } from '@jest/globals';
 import request from 'supertest';
 import { createApplication } from '../../src/application.js';
-import { validateEnvironment } from '../../src/config/environment.js';
+import { validateEnvironment } from '../../src/config/validate-environment.js';
 import { atEnd, connectPlainly, endEachTest, until } from '../support/connections.js';
 import { createTestDatabase } from '../support/database.js';
 import { killServices, startProcess } from '../support/process.js';

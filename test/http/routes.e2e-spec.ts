@@ -9,7 +9,7 @@ import {
 import { ApiConsumes, ApiExcludeEndpoint, ApiProperty } from '@nestjs/swagger';
 import { Test } from '@nestjs/testing';
 import { AppModule } from '../../src/app.module.js';
-import { validateEnvironment } from '../../src/config/environment.js';
+import { validateEnvironment } from '../../src/config/validate-environment.js';
 import { createOpenApiDocument } from '../../src/openapi.js';
 import { ResourceController } from '../../src/http/contract/resource-controller.js';
 import { ApiResourceProblems, ApiSuccess } from '../../src/http/contract/api-answers.js';

@@ -1,4 +1,4 @@
-import { validateEnvironment } from '../../src/config/environment.js';
+import { validateEnvironment } from '../../src/config/validate-environment.js';
 import { parseMeshUrl } from '../../src/config/mesh-url.js';
 
 it.each([

@@ -7,7 +7,7 @@ import postgres from 'postgres';
 import { createApplication } from '../../src/application.js';
 import { createProjectsClient, type ProjectsClient } from '../../src/client/projects-client.js';
 import { messageTransport } from '../../src/client/message-transport.js';
-import { validateEnvironment } from '../../src/config/environment.js';
+import { validateEnvironment } from '../../src/config/validate-environment.js';
 import { ProjectMessages } from '../../src/projects/messages/project-messages.controller.js';
 import { PROJECT_OPERATIONS } from '../../src/projects/messages/project-operations.token.js';
 import { apiKey } from '../support/api-key.js';

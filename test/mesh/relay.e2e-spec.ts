@@ -5,7 +5,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import postgres from 'postgres';
 import { createApplication } from '../../src/application.js';
 import { feedCursor, toChangeDto } from '../../src/changes/feed.js';
-import { validateEnvironment } from '../../src/config/environment.js';
+import { validateEnvironment } from '../../src/config/validate-environment.js';
 import { parseMeshUrl } from '../../src/config/mesh-url.js';
 import type { FeedChange, FeedPosition } from '../../src/db/entity/change-feed.js';
 import { createChangesFactory } from '../../src/db/entity/changes.factory.js';

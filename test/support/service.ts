@@ -1,5 +1,6 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { type Environment, validateEnvironment } from '../../src/config/environment.js';
+import type { Environment } from '../../src/config/environment.js';
+import { validateEnvironment } from '../../src/config/validate-environment.js';
 import { createApplication } from '../../src/application.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
 
