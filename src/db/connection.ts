@@ -7,7 +7,7 @@ import { asDrizzleClient, clientOf, type DrizzleOptions } from './query/drizzle-
 import { Pool, type PoolStats } from './driver/pool.js';
 import * as schema from './schema.js';
 import { parseDatabaseUrl } from './driver/database-url.js';
-import type { Listen } from './driver/session.js';
+import type { Listen } from './driver/session-settings.js';
 import { timerMs } from './driver/timer.js';
 
 /** Only `url` is required. Times are in seconds, as in postgres.js, unless the name ends in `_ms`. */

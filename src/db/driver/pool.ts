@@ -1,8 +1,11 @@
 import net from 'node:net';
 import { DataError, errorCodeOf } from '../errors.js';
 import { observeAcquire } from '../observed.js';
-import { Session, type SessionSettings, TOO_MANY_CONNECTIONS } from './session.js';
+import { Session, TOO_MANY_CONNECTIONS } from './session.js';
+import { closedError, stillOpen } from './session-errors.js';
+import type { SessionSettings } from './session-settings.js';
 import { isListening, type Target } from './socket.js';
+import { WaitingBorrowers } from './waiting-borrowers.js';
 
 export interface PoolSettings extends SessionSettings {
   max: number;
@@ -22,13 +25,6 @@ export interface PoolStats {
   waiting: number;
   /** The number of waits that failed since the pool was created: too long, or too many at once. */
   timeouts: number;
-}
-
-interface Waiter {
-  resolve(session: Session): void;
-  reject(error: Error): void;
-  /** By performance.now(). */
-  since: number;
 }
 
 /** A server that has been replaced, behind a balancer or by a failover, is not kept for ever. */
@@ -54,7 +50,7 @@ export class Pool {
   readonly #sessions = new Set<Session>();
   /** A stack: the busiest stay warm, the others reach the idle timeout at the bottom. */
   readonly #idle: Session[] = [];
-  readonly #waiting: Waiter[] = [];
+  readonly #waiting: WaitingBorrowers;
   readonly #opening = new Set<Session>();
   readonly #retiring = new Set<Promise<void>>();
   /** The index of the target that answered last. */
@@ -66,12 +62,11 @@ export class Pool {
   #retry: NodeJS.Timeout | undefined;
   #timeouts = 0;
   #reaper: NodeJS.Timeout | undefined;
-  /** Runs while any wait. */
-  #waitLimit: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(settings: PoolSettings) {
     this.#settings = settings;
+    this.#waiting = new WaitingBorrowers(settings.acquireTimeoutMs, () => this.#givenUp());
   }
 
   get stats(): PoolStats {
@@ -79,7 +74,7 @@ export class Pool {
       open: this.#sessions.size,
       idle: this.#idle.length,
       opening: this.#opening.size,
-      waiting: this.#waiting.length,
+      waiting: this.#waiting.count,
       timeouts: this.#timeouts,
     };
   }
@@ -94,12 +89,9 @@ export class Pool {
     if (this.#closed) return Promise.reject(closedError());
     const session = this.takeIdle();
     if (session) return Promise.resolve(session);
-    if (this.#waiting.length >= this.#settings.maxWaiting) return Promise.reject(this.#givenUp());
-    const waiting = new Promise<Session>((resolve, reject) => {
-      this.#waiting.push({ resolve, reject, since: performance.now() });
-      if (this.#waiting.length === 1) this.#limitWaiting();
-      this.#openIfWanted();
-    });
+    if (this.#waiting.count >= this.#settings.maxWaiting) return Promise.reject(this.#givenUp());
+    const waiting = this.#waiting.add();
+    this.#openIfWanted();
     return observeAcquire(waiting);
   }
 
@@ -113,11 +105,7 @@ export class Pool {
     if (session.isUnsettled) return void session.settle().then(() => this.release(session));
     const now = performance.now();
     if (this.#closed || now - session.openedAt > MAX_LIFETIME_MS) return this.#retire(session);
-    const waiter = this.#waiting.shift();
-    if (waiter) {
-      if (this.#waiting.length === 0) clearTimeout(this.#waitLimit);
-      return waiter.resolve(session);
-    }
+    if (this.#waiting.serve(session)) return;
     session.idleSince = now;
     this.#idle.push(session);
   }
@@ -140,7 +128,7 @@ export class Pool {
     await Promise.resolve(); // from here on `#closed` is set, and release() retires
     clearInterval(this.#reaper);
     clearTimeout(this.#retry);
-    this.#rejectWaiting(closedError(), this.#waiting.length);
+    this.#waiting.reject(closedError());
     for (const session of this.#opening) session.destroy(closedError());
     for (const session of [...this.#idle]) this.#retire(session);
     const deadline = performance.now() + timeoutMs;
@@ -155,11 +143,11 @@ export class Pool {
   }
 
   #openIfWanted(): void {
-    if (this.#waiting.length === 0) return;
+    if (this.#waiting.count === 0) return;
     const pauseMs = this.#pausedUntil - performance.now();
     if (this.#sessions.size > 0 && pauseMs > 0) return this.#openIn(pauseMs);
     const wanted = Math.min(
-      this.#waiting.length - this.#opening.size,
+      this.#waiting.count - this.#opening.size,
       this.#settings.max - this.#sessions.size - this.#opening.size,
     );
     for (let i = 0; i < wanted; i++) void this.#open();
@@ -225,7 +213,7 @@ export class Pool {
     if (this.#sessions.size > 0) return this.#openIfWanted();
     if (full && this.#opening.size > 0) return;
     // Each attempt that is still under way may serve one; it tells that one if it fails too.
-    this.#rejectWaiting(error, Math.max(1, this.#waiting.length - this.#opening.size));
+    this.#waiting.reject(error, Math.max(1, this.#waiting.count - this.#opening.size));
   }
 
   #forget(session: Session): void {
@@ -262,40 +250,12 @@ export class Pool {
     }
   }
 
-  /** All wait equally long, so the first to time out is the first in the queue, and one timer serves all. */
-  #limitWaiting(): void {
-    const { acquireTimeoutMs } = this.#settings;
-    if (acquireTimeoutMs === 0) return;
-    clearTimeout(this.#waitLimit);
-    const now = performance.now();
-    while (this.#waiting[0] && now - this.#waiting[0].since >= acquireTimeoutMs) {
-      this.#waiting.shift()!.reject(this.#givenUp());
-    }
-    const [first] = this.#waiting;
-    if (!first) return;
-    const leftMs = Math.ceil(first.since + acquireTimeoutMs - now);
-    this.#waitLimit = setTimeout(() => this.#limitWaiting(), leftMs);
-  }
-
-  #rejectWaiting(error: Error, count: number): void {
-    for (const waiter of this.#waiting.splice(0, count)) waiter.reject(error);
-    if (this.#waiting.length === 0) clearTimeout(this.#waitLimit);
-  }
-
   #givenUp(): DataError {
     this.#timeouts++;
     return this.#sessions.size > 0
       ? new DataError('pool_exhausted', 'All database connections are busy.')
       : new DataError('database_unavailable', 'The database did not answer in time.');
   }
-}
-
-function stillOpen(): DataError {
-  return new DataError('conflict', 'The transaction was rolled back: it was never ended.');
-}
-
-function closedError(): DataError {
-  return new DataError('database_unavailable', 'The connection pool is closed.');
 }
 
 function sleep(ms: number): Promise<void> {

@@ -1,7 +1,6 @@
 import type net from 'node:net';
 import type postgres from 'postgres';
-import { asDataError, DataError, errorCodeOf, NoAnswerError } from '../errors.js';
-import type { DatabaseUrl } from './database-url.js';
+import { asDataError, type DataError, errorCodeOf } from '../errors.js';
 import {
   createClient,
   freeParameters,
@@ -13,40 +12,11 @@ import {
   type Rows,
 } from './postgres-js.js';
 import { ProtocolState } from './protocol-state.js';
+import { connectionLost, isStandby, miscounted, noAnswer } from './session-errors.js';
+import { type QueryOptions, type SessionSettings, startupParameters } from './session-settings.js';
+import { SilenceLimit } from './silence-limit.js';
 import { notPostgresql, openSocket, type Target } from './socket.js';
 import { parseArray, toText } from './text-format.js';
-
-/** The settings of every session of a pool. Times are in milliseconds; 0 means no limit. */
-export interface SessionSettings {
-  url: DatabaseUrl;
-  applicationName: string;
-  /** Ends a statement at the server. */
-  statementTimeoutMs: number;
-  /** Gives up a server that does not answer at all; longer than the statement timeout. */
-  deadlineMs: number;
-  /** Ends a transaction that its client has left open, at the server. */
-  idleInTransactionTimeoutMs: number;
-  /** Takes a server in recovery too: for connections that only read. */
-  acceptStandby: boolean;
-  /** Server-side prepared statements; off behind a transaction pooler, as are startup parameters. */
-  prepare: boolean;
-  /** drizzle's parsers by type OID: it takes dates as text and maps them itself. */
-  parsers: Record<number, (text: string) => unknown>;
-  /** The channel that the session listens to. */
-  listen?: Listen;
-}
-
-export interface Listen {
-  channel: string;
-  /** Called for every notification, and once when the session begins to hear them. */
-  onNotify: () => void;
-}
-
-export interface QueryOptions {
-  /** Rows as arrays. */
-  values?: boolean;
-  prepare?: boolean;
-}
 
 const READ_ONLY_TRANSACTION = '25006';
 export const TOO_MANY_CONNECTIONS = '53300';
@@ -96,9 +66,7 @@ export class Session {
   #socket: net.Socket | undefined;
   #rejectRunning: ((reason: Error) => void) | undefined;
   #backend = 0;
-  /** One timer for all statements: each of them restarts it. */
-  #deadline: NodeJS.Timeout | undefined;
-  #deadlineMs = 0;
+  readonly #silence = new SilenceLimit(() => void this.#giveUp());
   /** A COPY may compute for as long as it takes before it sends something. */
   #isCopying = false;
   #hasOwnTimeout = false;
@@ -155,7 +123,7 @@ export class Session {
       const { listen, deadlineMs } = this.#settings;
       if (listen) await this.query(`listen ${listen.channel}`, []);
       listen?.onNotify();
-      this.#limitSilence(deadlineMs);
+      this.#silence.set(deadlineMs);
     } catch (error) {
       this.destroy(connectionLost(error));
       throw asDataError(error) ?? connectionLost(error);
@@ -176,7 +144,7 @@ export class Session {
       const query = this.#client.unsafe(text, params.map(toText) as never[], { prepare });
       if (params.length === 0) void hearStream(query);
       this.#rejectRunning = reject;
-      this.#deadline?.refresh();
+      this.#silence.restart();
       (values ? query.values() : query).then(
         (rows) => {
           if (!Array.isArray(rows)) return this.#refuseCopy();
@@ -204,17 +172,17 @@ export class Session {
   async followTimeout<T>(run: () => Promise<T>): Promise<T> {
     const { deadlineMs, statementTimeoutMs } = this.#settings;
     if (deadlineMs === 0) return await run();
-    const before = this.#deadlineMs;
-    this.#limitSilence(0);
+    const before = this.#silence.limitMs;
+    this.#silence.set(0);
     try {
       const result = await run();
       const [row] = await this.query(TIMEOUT_QUERY, []);
       const timeoutMs = Number(row!.ms);
       this.#hasOwnTimeout = true;
-      this.#limitSilence(timeoutMs > 0 ? timeoutMs + deadlineMs - statementTimeoutMs : 0);
+      this.#silence.set(timeoutMs > 0 ? timeoutMs + deadlineMs - statementTimeoutMs : 0);
       return result;
     } catch (error) {
-      this.#limitSilence(before);
+      this.#silence.set(before);
       throw error;
     }
   }
@@ -226,7 +194,7 @@ export class Session {
    */
   async settle(): Promise<void> {
     this.#hasOwnTimeout = false;
-    this.#limitSilence(this.#settings.deadlineMs);
+    this.#silence.set(this.#settings.deadlineMs);
     await this.query('reset statement_timeout', []).catch((error: Error) => this.destroy(error));
   }
 
@@ -260,7 +228,7 @@ export class Session {
   #answered<T>(coming: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#rejectRunning = reject;
-      this.#deadline?.refresh();
+      this.#silence.restart();
       coming.then(resolve, reject);
     }).finally(() => (this.#rejectRunning = undefined));
   }
@@ -278,22 +246,13 @@ export class Session {
     this.#socket?.destroy();
   }
 
-  /** Sets how long the server may be silent; 0 is no limit. */
-  #limitSilence(deadlineMs: number): void {
-    if (this.lost || this.#deadlineMs === deadlineMs) return;
-    this.#deadlineMs = deadlineMs;
-    clearTimeout(this.#deadline);
-    this.#deadline =
-      deadlineMs > 0 ? setTimeout(() => void this.#giveUp(), deadlineMs).unref() : undefined;
-  }
-
   async #giveUp(): Promise<void> {
     const running = this.#rejectRunning;
     if (!running) return;
-    if (this.#isCopying && (await this.#isAtWork())) return void this.#deadline?.refresh();
+    if (this.#isCopying && (await this.#isAtWork())) return void this.#silence.restart();
     if (this.#rejectRunning !== running) return; // it has answered meanwhile
     this.isSilent = true;
-    this.destroy(noAnswer(this.#deadlineMs));
+    this.destroy(noAnswer(this.#silence.limitMs));
   }
 
   /** Asks by another connection; a server that has none to give is there too. */
@@ -318,7 +277,7 @@ export class Session {
   #end(reason: Error): void {
     if (this.lost) return;
     this.lost = reason;
-    clearTimeout(this.#deadline);
+    this.#silence.end();
     this.#rejectRunning?.(reason);
     this.#rejectRunning = undefined;
     this.onInterrupt?.(reason);
@@ -350,37 +309,4 @@ export class Session {
       throw error;
     }
   }
-}
-
-function startupParameters(settings: SessionSettings): Record<string, string> {
-  const { applicationName, prepare, statementTimeoutMs, idleInTransactionTimeoutMs } = settings;
-  return {
-    application_name: applicationName,
-    // A role or a database may have other settings, which the parsers could not read.
-    DateStyle: 'ISO',
-    TimeZone: 'UTC',
-    ...(prepare && {
-      statement_timeout: String(statementTimeoutMs),
-      idle_in_transaction_session_timeout: String(idleInTransactionTimeoutMs),
-    }),
-    ...settings.url.settings,
-  };
-}
-
-function connectionLost(cause?: unknown): DataError {
-  const message = 'The connection to the database was lost.';
-  return new DataError('database_unavailable', message, { cause });
-}
-
-function isStandby(): DataError {
-  const message = 'The database server is a standby, which takes no writes.';
-  return new DataError('database_unavailable', message);
-}
-
-function noAnswer(deadlineMs: number): DataError {
-  return new NoAnswerError(`The database did not answer within ${deadlineMs} ms.`);
-}
-
-function miscounted(): DataError {
-  return new DataError('database_unavailable', 'The answer of the database was not complete.');
 }

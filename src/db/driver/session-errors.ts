@@ -1,0 +1,27 @@
+import { DataError, NoAnswerError } from '../errors.js';
+
+export function connectionLost(cause?: unknown): DataError {
+  const message = 'The connection to the database was lost.';
+  return new DataError('database_unavailable', message, { cause });
+}
+
+export function isStandby(): DataError {
+  const message = 'The database server is a standby, which takes no writes.';
+  return new DataError('database_unavailable', message);
+}
+
+export function noAnswer(deadlineMs: number): DataError {
+  return new NoAnswerError(`The database did not answer within ${deadlineMs} ms.`);
+}
+
+export function miscounted(): DataError {
+  return new DataError('database_unavailable', 'The answer of the database was not complete.');
+}
+
+export function stillOpen(): DataError {
+  return new DataError('conflict', 'The transaction was rolled back: it was never ended.');
+}
+
+export function closedError(): DataError {
+  return new DataError('database_unavailable', 'The connection pool is closed.');
+}
