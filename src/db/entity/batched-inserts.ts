@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'drizzle-orm';
-import { getTableConfig } from 'drizzle-orm/pg-core';
 import type { Db } from '../connection.js';
 import { errorCodeOf } from '../errors.js';
 import { batched } from '../query/batched.js';
 import { statementCache, withPlainRows } from '../query/prepared.js';
 import { type Author, WRITE_AUTHORS } from './author.js';
 import type { Entity, EntityRow } from './entity.js';
+import { hasKnownTriggersOnly } from './known-triggers.js';
 import { rowPlaceholders } from './placeholders.js';
 
 export interface NewRow<Values> {
@@ -21,7 +21,7 @@ const MAX_RUNNING = 2;
 const sizeOf = (waiting: number) => Math.min(MAX_ROWS, 2 ** Math.floor(Math.log2(waiting)));
 
 /** Errors by which PostgreSQL refuses a row: SQLSTATE classes of data, constraints, conflicts, and RAISE of a trigger. */
-const REFUSAL = /^(22|23|40|44|P0)/;
+export const REFUSAL = /^(22|23|40|44|P0)/;
 
 /**
  * Inserts rows, those of the same moment by one statement, so by one transaction: under load a row costs
@@ -41,7 +41,7 @@ export function createInBatches<Row extends EntityRow, Values extends object>(
   let isFree: boolean | undefined;
 
   async function insertAll(rows: NewRow<Values>[]): Promise<Outcome[]> {
-    if (rows.length > 1) isFree ??= await hasKnownTriggersOnly(db, entity);
+    if (rows.length > 1) isFree ??= await hasKnownTriggersOnly(db, entity, 'insert');
     if (rows.length === 1 || !isFree) return await Promise.allSettled(rows.map(insertOne));
     const statement = cached(String(rows.length), () => prepareInsert(db, entity, rows.length));
     const ids = rows.map(() => randomUUID() as string);
@@ -67,16 +67,6 @@ export function createInBatches<Row extends EntityRow, Values extends object>(
     if (outcome.status === 'rejected') throw outcome.reason;
     return outcome.value;
   };
-}
-
-async function hasKnownTriggersOnly(db: Db, { table, insertTriggers = [] }: Entity) {
-  const { schema, name } = getTableConfig(table);
-  const qualified = [schema, name].flatMap((part) => (part ? `"${part}"` : [])).join('.');
-  const known = [...insertTriggers, `${name}_changes_created`];
-  const others = await db.execute(sql`
-    select from pg_trigger where tgrelid = ${qualified}::regclass and not tgisinternal
-      and tgtype & 4 > 0 and tgname <> all (${sql.param(known)}::text[])`);
-  return others.length === 0;
 }
 
 function outcomesOf<Row extends EntityRow>(

@@ -39,6 +39,8 @@ export interface Entity<Row extends EntityRow = EntityRow, Values extends object
   readonly hasUniqueValues: boolean;
   /** Triggers of its own on INSERT; undefined: each row is inserted by a statement of its own (batched-inserts.ts). */
   readonly insertTriggers?: readonly string[];
+  /** The same for UPDATE (batched-updates.ts). */
+  readonly updateTriggers?: readonly string[];
   /** Converts values to their stored form. Throws `invalid_value` for values that cannot be stored. */
   readonly normalize: <T extends Partial<Values>>(values: T) => T;
   /** For the compiler only: the types of a row and of the values that clients write. */
@@ -64,6 +66,8 @@ interface EntityOptions<T extends EntityTable, W extends string, H extends strin
    * `gen_random_uuid()`, without unique values. Default: each row by a statement of its own.
    */
   insertTriggers?: readonly string[];
+  /** The same for rows that are updated or replaced at the same moment, and triggers on UPDATE. */
+  updateTriggers?: readonly string[];
   /** How values are stored; default: texts in Unicode normalization form C. */
   normalize?: <V extends Partial<Pick<T['$inferInsert'], W & keyof T['$inferInsert']>>>(
     values: V,
@@ -79,7 +83,7 @@ export function defineEntity<
   options: EntityOptions<T, W, H>,
 ): Entity<Omit<T['$inferSelect'], H> & EntityRow, Pick<T['$inferInsert'], W>> {
   const { name, table, written, hidden = [], sorts = [], filters = {} } = options;
-  const { kinds = {}, normalize = normalizeTexts, insertTriggers } = options;
+  const { kinds = {}, normalize = normalizeTexts, insertTriggers, updateTriggers } = options;
   const columns = Object.entries(getTableColumns(table)).filter(
     ([column]) => !(hidden as readonly string[]).includes(column),
   );
@@ -98,6 +102,7 @@ export function defineEntity<
     normalize,
     hasUniqueValues: hasUniqueValues(table),
     insertTriggers,
+    updateTriggers,
     sorts: ['createdAt', 'updatedAt', ...sorts],
     filters: {
       ...filters,

@@ -1,10 +1,9 @@
 import { type SQL, sql } from 'drizzle-orm';
-import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Db } from '../connection.js';
 import { withDefaults } from './defaults.js';
 import type { Entity, EntityRow } from './entity.js';
 import { WAS_INSERTED } from './first-version.js';
-import { columnOf, writtenKinds } from './written-columns.js';
+import { arrayTypeOf, columnOf, writtenKinds } from './written-columns.js';
 
 /** One row of an import. With an id it replaces the row, or creates it with that id. */
 export type ImportRow<Values extends object = object> = Values & {
@@ -122,11 +121,6 @@ function given(entity: Entity, incomplete: ImportRow[]): SQL {
       ${array('timestamptz', ({ updatedAt }) => updatedAt)},
       ${array('integer', ({ version }) => version)}
     ) as given (id, ${eachWritten(entity, (column) => column)}, created_at, updated_at, version)`;
-}
-
-/** Returns the type without a length: a cast would truncate a long text, but an insert refuses it. */
-function arrayTypeOf(column: PgColumn): string {
-  return column.getSQLType().replace(/^varchar.*/, 'text');
 }
 
 /** Returns an SQL list of the written columns, each formatted by `form`. */

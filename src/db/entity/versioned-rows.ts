@@ -8,6 +8,7 @@ import { statementCache, prepareOnce, withPlainRows } from '../query/prepared.js
 import { retryStatement } from '../transaction.js';
 import { placeholders, rowPlaceholders } from './placeholders.js';
 import { createInBatches, type NewRow } from './batched-inserts.js';
+import { type RowUpdate, updateInBatches } from './batched-updates.js';
 import { checkedId } from './checked-id.js';
 import { withDefaults } from './defaults.js';
 import type { Entity, EntityRow } from './entity.js';
@@ -111,30 +112,51 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     values: Values,
     options: WriteOptions = {},
   ): Promise<{ row: Row; created: boolean }> {
-    const { versions, notVersions } = options;
+    const { versions } = options;
     if (versions) {
       const row = await updateRow(id, withDefaults(entity, values), options, rowPlaceholders);
       return { row: row ?? versionMismatch(entity), created: false };
     }
-    const statement = cached(`put ${shapeOf(options)}`, () => {
-      const set = rowPlaceholders(entity, written);
-      const version = firstVersion(entity.name, sql`${sql.placeholder('id')}`);
-      const upsert = db
-        .insert(table)
-        .values({ id: sql.placeholder('id'), ...set, version } as never)
-        .onConflictDoUpdate({
-          target: table.id,
-          set: set as never,
-          setWhere: notVersions && not(isAt(entity, notVersions, 'notVersions')),
-        })
-        .returning({ ...columns, ...WRITE_AUTHOR, created: WAS_INSERTED });
-      return withPlainRows(upsert.prepare(`${entity.name} put`), ['created']);
-    });
-    const given = { ...withDefaults(entity, normalize(values)), ...valuesOf(id, options) };
-    const [found] = await retryStatement(db, () => statement.execute(given));
-    if (!found) return versionMismatch(entity);
-    const { created, ...row } = found as Record<string, unknown>;
-    return { row: row as unknown as Row, created: created as boolean };
+    const putAny = cached(`put ${shapeOf(options)}`, () =>
+      together(written, options, upsertOne(options), (row) => ({ row, created: false })),
+    );
+    const found = await putAny(updateOf(id, withDefaults(entity, normalize(values)), options));
+    return found ?? versionMismatch(entity);
+  }
+
+  function upsertOne({ notVersions }: WriteCondition) {
+    const set = rowPlaceholders(entity, written);
+    const version = firstVersion(entity.name, sql`${sql.placeholder('id')}`);
+    const upsert = db
+      .insert(table)
+      .values({ id: sql.placeholder('id'), ...set, version } as never)
+      .onConflictDoUpdate({
+        target: table.id,
+        set: set as never,
+        setWhere: notVersions && not(isAt(entity, notVersions, NOT_VERSIONS)),
+      })
+      .returning({ ...columns, ...WRITE_AUTHOR, created: WAS_INSERTED });
+    const statement = withPlainRows(upsert.prepare(`${entity.name} put`), ['created']);
+    return async (update: RowUpdate): Promise<{ row: Row; created: boolean } | undefined> => {
+      const [found] = await retryStatement(db, () => statement.execute(parametersOf(update)));
+      if (!found) return undefined;
+      const { created, ...row } = found as Record<string, unknown>;
+      return { row: row as unknown as Row, created: created as boolean };
+    };
+  }
+
+  /** Runs updates of one shape together where the entity and the connection allow it. */
+  function together<Result>(
+    names: readonly string[],
+    conditions: WriteCondition,
+    updateOne: (update: RowUpdate) => Promise<Result>,
+    resultOf: (row: Row) => Result,
+  ): (update: RowUpdate) => Promise<Result> {
+    const isTogether = entity.updateTriggers && names.every((name) => entity.kinds[name]);
+    const isCreation = conditions.notVersions === 'any';
+    if (!isTogether || isCreation || isTransaction(db)) return updateOne;
+    const condition = meets(entity, conditions, sql`given.versions`, sql`given."notVersions"`);
+    return updateInBatches(db, entity, { names, condition }, updateOne, resultOf);
   }
 
   /** Changes the given columns, at least one. Throws `not_found`, `version_mismatch`. */
@@ -153,18 +175,22 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     form: typeof placeholders = placeholders,
   ): Promise<Row | undefined> {
     const names = written.filter((name) => values[name as keyof Values] !== undefined);
-    const statement = cached(`${form.name} ${names.join()} ${shapeOf(options)}`, () =>
-      withPlainRows(
+    const updateAny = cached(`${form.name} ${names.join()} ${shapeOf(options)}`, () => {
+      const statement = withPlainRows(
         db
           .update(table)
           .set(form(entity, names) as never)
           .where(matching(entity, options))
           .returning({ ...columns, ...WRITE_AUTHOR })
           .prepare(`${entity.name} update`),
-      ),
-    );
-    const [row] = await statement.execute({ ...normalize(values), ...valuesOf(id, options) });
-    return row as unknown as Row | undefined;
+      );
+      const updateOne = async (update: RowUpdate) => {
+        const [row] = await statement.execute(parametersOf(update));
+        return row as unknown as Row | undefined;
+      };
+      return together(names, options, updateOne, (row): Row | undefined => row);
+    });
+    return await updateAny(updateOf(id, normalize(values), options));
   }
 
   /** Removes the row and resolves with its last state. Throws `not_found`, `version_mismatch`. */
@@ -178,7 +204,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
           .prepare(`${entity.name} delete`),
       ),
     );
-    const [row] = await statement.execute(valuesOf(id, options));
+    const [row] = await statement.execute(parametersOf(updateOf(id, {}, options)));
     return (row as unknown as Row | undefined) ?? (await notMatching(id, options));
   }
 
@@ -197,31 +223,49 @@ function shapeOf({ versions, notVersions }: WriteCondition): string {
   return [versions, notVersions].map((named) => (Array.isArray(named) ? 'some' : named)).join();
 }
 
-function valuesOf(id: string, { versions, notVersions, by = {} }: WriteOptions) {
+function updateOf(
+  id: string,
+  values: object,
+  { versions, notVersions, by = {} }: WriteOptions,
+): RowUpdate {
   return {
     id: checkedId(id),
+    values,
     versions: `{${String(versions)}}`,
     notVersions: `{${String(notVersions)}}`,
-    ...authorValues(by),
+    by,
   };
 }
 
-function matching(entity: Entity, { versions, notVersions }: WriteCondition): SQL | undefined {
+function parametersOf({ values, by, ...row }: RowUpdate): Record<string, unknown> {
+  return { ...values, ...row, ...authorValues(by) };
+}
+
+const VERSIONS = sql`${sql.placeholder('versions')}`;
+const NOT_VERSIONS = sql`${sql.placeholder('notVersions')}`;
+
+function matching(entity: Entity, conditions: WriteCondition): SQL | undefined {
   return and(
     eq(entity.table.id, sql.placeholder('id')),
-    versions && isAt(entity, versions, 'versions'),
-    notVersions && not(isAt(entity, notVersions, 'notVersions')),
+    meets(entity, conditions, VERSIONS, NOT_VERSIONS),
   );
 }
 
-function isAt(
-  { table }: Entity,
-  versions: number[] | 'any',
-  name: 'versions' | 'notVersions',
-): SQL {
-  return versions === 'any'
-    ? sql`true`
-    : sql`${table.version} = any(${sql.placeholder(name)}::integer[])`;
+/** Returns the conditions on the row; `some` and `none` are the array literals of its versions. */
+function meets(
+  entity: Entity,
+  { versions, notVersions }: WriteCondition,
+  some: SQL,
+  none: SQL,
+): SQL | undefined {
+  return and(
+    versions && isAt(entity, versions, some),
+    notVersions && not(isAt(entity, notVersions, none)),
+  );
+}
+
+function isAt({ table }: Entity, versions: number[] | 'any', some: SQL): SQL {
+  return versions === 'any' ? sql`true` : sql`${table.version} = any(${some}::integer[])`;
 }
 
 function notFound({ name }: Entity): never {

@@ -71,11 +71,14 @@ DECLARE
     DECLARE
       old_document json := [own].[document](OLD);
       new_document json := [own].[document](NEW);
+      -- The author of this row, where a statement updates rows of several authors.
+      author json := nullif(current_setting('audit.write_authors', true), '')::json -> NEW.id::text;
     BEGIN
       IF NEW.id = OLD.id THEN
         INSERT INTO [own].changes (change_set, entity, entity_id, version, action, before, after, actor, request_id)
           VALUES (coalesce([own].changes_known_set('[setting]'), 0), [entity], NEW.id, NEW.version, 'updated', old_document, new_document,
-            [own].changes_author('actor'), [own].changes_author('request_id'));
+            coalesce(author ->> 'actor', [own].changes_author('actor')),
+            coalesce(author ->> 'requestId', [own].changes_author('request_id')));
       ELSE
         INSERT INTO [own].changes (entity, entity_id, version, action, before, after)
           VALUES ([entity], OLD.id, [own].next_version(OLD.version), 'deleted', old_document, NULL),

@@ -1,0 +1,156 @@
+import { createChangesFactory } from '../../src/db/entity/changes.factory.js';
+import { createProjectsFactory } from '../../src/db/factories/projects/projects.factory.js';
+import type { Project } from '../../src/db/schema.js';
+import { aProject } from '../support/builders.js';
+import { codeOf, connect, connectPlainly, endEachTest } from '../support/connections.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+
+let database: TestDatabase;
+beforeEach(async () => (database = await createTestDatabase()));
+afterEach(() => database.drop());
+
+endEachTest();
+
+const COUNT = 60;
+const NUMBERS = Array.from({ length: COUNT }, (_, n) => n);
+const authorOf = (n: number) => ({ actor: `actor ${n}`, requestId: `request ${n}` });
+
+/** A factory, its plain client, and projects that exist. */
+async function makeProjects({ prepare = true } = {}) {
+  const { db } = connect({ url: database.url, prepare });
+  const projects = createProjectsFactory(db);
+  const existing = await Promise.all(
+    NUMBERS.map((n) => projects.createProject(aProject({ name: `P${n}`, technologies: ['C'] }))),
+  );
+  return { db, projects, existing, sql: connectPlainly(database.url) };
+}
+
+async function commitsOf(sql: ReturnType<typeof connectPlainly>): Promise<number> {
+  return (await sql`select from change_commits`).length;
+}
+
+describe('projects that are changed at the same moment', () => {
+  it.each([
+    ['update', true],
+    ['put', true],
+    ['put', false],
+  ] as const)(
+    'are written by few transactions, each with its own values, version and author: %s, prepared %s',
+    async (write, prepare) => {
+      const { db, projects, existing, sql } = await makeProjects({ prepare });
+      const before = await commitsOf(sql);
+      const valuesOf = (n: number) => ({
+        name: `"{N,${n}}"\\`,
+        description: n === 0 ? '' : `D${n}`,
+        technologies: [`T${n}`, 'a "b", {c}'],
+      });
+      const written = await Promise.all(
+        existing.map(async ({ id }, n) => {
+          if (write === 'update')
+            return await projects.updateProject(id, valuesOf(n), { by: authorOf(n) });
+          const put = await projects.putProject(id, valuesOf(n), { by: authorOf(n) });
+          expect(put.created).toBe(false);
+          return put.project;
+        }),
+      );
+      for (const [n, row] of written.entries())
+        expect(row).toMatchObject({ id: existing[n]!.id, version: 2, ...valuesOf(n) });
+      expect((await commitsOf(sql)) - before).toBeLessThan(COUNT / 2);
+      const feed = await createChangesFactory(db, 'project').getFeedPage({ limit: 200 });
+      const updates = feed.changes.filter(({ action }) => action === 'updated');
+      const byId = new Map(updates.map((change) => [change.entityId, change]));
+      expect(updates).toHaveLength(COUNT);
+      for (const [n, row] of written.entries())
+        expect(byId.get(row.id)).toMatchObject({ ...authorOf(n), before: existing[n], after: row });
+    },
+  );
+
+  it('meet their own conditions: one at another version and one that is missing are told so', async () => {
+    const { projects, existing } = await makeProjects();
+    const missing = '00000000-0000-4000-8000-000000000000';
+    const outcomes = await Promise.all(
+      existing.map(({ id }, n) =>
+        codeOf(
+          projects.updateProject(
+            n === 7 ? missing : id,
+            { description: `D${n}` },
+            { versions: [n % 2 ? 1 : 5] },
+          ),
+        ),
+      ),
+    );
+    const expected: string[] = NUMBERS.map((n) => (n % 2 ? 'none' : 'version_mismatch'));
+    expected[7] = 'not_found';
+    expect(outcomes).toEqual(expected);
+  });
+
+  it('are written one after the other if they are the same project', async () => {
+    const { projects, existing } = await makeProjects();
+    const [{ id }] = existing as [Project];
+    const written = await Promise.all(
+      NUMBERS.map((n) => projects.updateProject(id, { description: `D${n}` })),
+    );
+    expect(written.map(({ version }) => version).sort((a, b) => a - b)).toEqual(
+      NUMBERS.map((n) => n + 2),
+    );
+    expect(new Set(written.map(({ description }) => description)).size).toBe(COUNT);
+  });
+
+  it('are created if a put finds none, each once', async () => {
+    const { projects, existing } = await makeProjects();
+    const idOf = (n: number) =>
+      n % 2 ? existing[n]!.id : `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+    const written = await Promise.all(
+      NUMBERS.map((n) => projects.putProject(idOf(n), aProject({ name: `N${n}` }))),
+    );
+    expect(written.map(({ created }) => created)).toEqual(NUMBERS.map((n) => n % 2 === 0));
+    expect(written.map(({ project }) => [project.id, project.name, project.version])).toEqual(
+      NUMBERS.map((n) => [idOf(n), `N${n}`, n % 2 ? 2 : 1]),
+    );
+  });
+
+  it('do not wait for one of them that another transaction has locked', async () => {
+    const { projects, existing, sql } = await makeProjects();
+    await sql.unsafe('begin');
+    await sql`select from projects where id = ${existing[3]!.id} for update`;
+    let lockedIsWritten = false;
+    const writes = existing.map(({ id }, n) =>
+      projects.updateProject(id, { description: `D${n}` }).then(({ version }) => {
+        if (n === 3) lockedIsWritten = true;
+        return version;
+      }),
+    );
+    await Promise.all(writes.filter((_, n) => n !== 3));
+    expect(lockedIsWritten).toBe(false);
+    await sql.unsafe('commit');
+    expect(await writes[3]).toBe(2);
+  });
+
+  it('fail alone when the database refuses one of them', async () => {
+    const { projects, existing, sql } = await makeProjects();
+    await sql`alter table projects add constraint not_odd check (description !~ '[13579]$')`;
+    const outcomes = await Promise.all(
+      existing.map(({ id }, n) => codeOf(projects.updateProject(id, { description: `D${n}` }))),
+    );
+    expect(outcomes).toEqual(NUMBERS.map((n) => (n % 2 ? 'invalid_value' : 'none')));
+  });
+
+  it('are written one by one where a trigger of a host on UPDATE asks for the author', async () => {
+    const { projects, existing, sql } = await makeProjects();
+    await sql.unsafe(`
+      create function note() returns trigger language plpgsql as $$ begin
+        insert into changes (entity, entity_id, version, action, after)
+          values ('note', gen_random_uuid(), 1, 'created', to_json(new.description));
+        return null; end $$;
+      create trigger note after update on projects for each row execute function note()`);
+    await Promise.all(
+      existing.map(({ id }, n) =>
+        projects.updateProject(id, { description: `${n}` }, { by: { actor: `${n}` } }),
+      ),
+    );
+    const notes =
+      await sql`select after #>> '{}' as text, actor from changes where entity = 'note'`;
+    expect(notes).toHaveLength(COUNT);
+    expect(notes.filter(({ text, actor }) => text !== actor)).toEqual([]);
+  });
+});
