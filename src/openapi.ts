@@ -33,7 +33,7 @@ export function createOpenApiDocument(app: NestExpressApplication): OpenAPIObjec
     .addServer('/', 'The service that serves this document')
     .addTag('projects', 'The projects of the catalogue')
     .addTag('technologies', 'What the projects are made with')
-    .addTag('changes', 'What was done to the projects, when and by whom')
+    .addTag('changes', 'What was changed, when and by whom')
     .addTag('health', 'For the platform that runs the service')
     .build();
   const document = SwaggerModule.createDocument(app, config);

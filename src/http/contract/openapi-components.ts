@@ -10,13 +10,13 @@ export const HEADERS = {
     example: '0b6f3c9e-6d0f-4c8e-8f0c-3a1d5b7e9f21',
   },
   ETag: {
-    description: 'The version of the project, in quotes.',
+    description: 'The version of the row, in quotes.',
     required: true,
     schema: { type: 'string', pattern: '^"[1-9][0-9]*"$' },
     example: '"1"',
   },
   Location: {
-    description: 'The path of the project.',
+    description: 'The path of the created row.',
     required: true,
     schema: { type: 'string', format: 'uri-reference' },
     example: '/api/projects/0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10',
