@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { migrate } from '../../dist/db/migrate.js';
 import { startEmbeddedPostgres } from '../../dist/db/embedded/embedded-postgres.js';
 import sqlTo from 'postgres';
-import { fillCatalogue, idOf } from './catalogue.js';
+import { fillCatalogue, fillPlainTable, idOf } from './catalogue.js';
 import { measureCallers } from './callers.js';
 import { load, requireWrk } from './load.js';
 import { nodeOf, versionOf } from './node.js';
@@ -76,6 +76,8 @@ async function main() {
     await migrate({ url: postgres.url });
     const sql = sqlTo(postgres.url, { max: 1, onnotice: () => {} });
     await fillCatalogue(sql, Number(options.rows));
+    await fillPlainTable(sql);
+    await sql.unsafe('vacuum analyze plain');
     await sql.end();
     const driver = correctedPostgresJs(path.join(directory, 'postgres-js'));
     const setting = { url: postgres.url, driver, directory };
@@ -114,6 +116,7 @@ async function measure(node, setting) {
 async function removeWritten(url) {
   const sql = sqlTo(url, { max: 1, onnotice: () => {} });
   await sql`delete from projects where id::text not like '00000000-%'`;
+  await sql`delete from plain where id::text not like '00000000-%'`;
   await sql.unsafe('vacuum analyze');
   await sql.end();
 }

@@ -27,6 +27,13 @@ export async function makePlainTable(sql) {
     create index on plain using gin (technologies)`);
 }
 
+/** Makes the plain table with the rows of `projects`. */
+export async function fillPlainTable(sql) {
+  await makePlainTable(sql);
+  await sql.unsafe(`insert into plain
+    select id, name, description, technologies, created_at, updated_at from projects`);
+}
+
 /** The id of the n-th project. */
 export function idOf(n) {
   return `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;

@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import postgres from 'postgres';
 import { startEmbeddedPostgres } from '../../dist/db/embedded/embedded-postgres.js';
 import { migrate } from '../../dist/db/migrate.js';
-import { fillCatalogue, idOf, makePlainTable } from './catalogue.js';
+import { fillCatalogue, idOf, fillPlainTable } from './catalogue.js';
 import { load, requireWrk } from './load.js';
 import { nodeOf, versionOf } from './node.js';
 import { writeReport } from './report.js';
@@ -75,9 +75,7 @@ async function fill() {
   await migrate({ url: server.url });
   const sql = postgres(server.url, { max: 1, onnotice: () => {} });
   await fillCatalogue(sql, Number(options.rows));
-  await makePlainTable(sql);
-  await sql.unsafe(`insert into plain
-    select id, name, description, technologies, created_at, updated_at from projects`);
+  await fillPlainTable(sql);
   await sql.unsafe('vacuum analyze');
   await sql.end();
 }

@@ -1,7 +1,9 @@
-// What is measured. The limit serves each with its SQL and nothing else; both must answer the same.
+// What is measured. The limit serves each with its SQL and nothing else, reads from `projects` and writes to the plain
+// table (catalogue.js), which a user would have instead. Both servers must answer the same.
 
 const COLUMNS =
   'id, name, description, technologies, created_at as "createdAt", updated_at as "updatedAt", version';
+const WRITTEN = COLUMNS.replace('version', '1 as version');
 const NEWEST = 'order by created_at desc, id desc limit 51';
 const ITEM = /^\/api\/projects\/([^?]+)/;
 const NEW = { name: 'Bench project', description: 'Lorem ipsum.', technologies: ['SQL', 'C'] };
@@ -67,7 +69,7 @@ export const SCENARIOS = [
     method: 'POST',
     target: () => '/api/projects',
     body: NEW,
-    sql: `insert into projects (name, description, technologies) values ($1, $2, $3) returning ${COLUMNS}`,
+    sql: `insert into plain (name, description, technologies) values ($1, $2, $3) returning ${WRITTEN}`,
     params: (_url, { name, description, technologies }) => [name, description, technologies],
     answer: item,
   },
@@ -76,8 +78,23 @@ export const SCENARIOS = [
     method: 'PATCH',
     target: (id) => `/api/projects/${id}`,
     body: { description: 'Dolor sit amet.' },
-    sql: `update projects set description = $2 where id = $1 returning ${COLUMNS}`,
+    sql: `update plain set description = $2, updated_at = now() where id = $1 returning ${WRITTEN}`,
     params: (url, { description }) => [idOf(url), description],
+    answer: item,
+  },
+  {
+    name: 'PUT',
+    method: 'PUT',
+    target: (id) => `/api/projects/${id}`,
+    body: NEW,
+    sql: `update plain set name = $2, description = $3, technologies = $4, updated_at = now()
+      where id = $1 returning ${WRITTEN}`,
+    params: (url, { name, description, technologies }) => [
+      idOf(url),
+      name,
+      description,
+      technologies,
+    ],
     answer: item,
   },
 ];

@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import postgres from 'postgres';
 import { startEmbeddedPostgres } from '../../dist/db/embedded/embedded-postgres.js';
 import { migrate } from '../../dist/db/migrate.js';
-import { fillCatalogue, makePlainTable } from './catalogue.js';
+import { fillCatalogue, fillPlainTable } from './catalogue.js';
 import { writeReport } from './report.js';
 
 const { values: options } = parseArgs({
@@ -53,9 +53,7 @@ try {
   await migrate({ url: server.url });
   const sql = postgres(server.url, { max: 1, onnotice: () => {} });
   await fillCatalogue(sql, Number(options.rows));
-  await makePlainTable(sql);
-  await sql.unsafe(`insert into plain
-    select id, name, description, technologies, created_at, updated_at from projects`);
+  await fillPlainTable(sql);
   const report = [heading(), '', ...tableOf(await measure(sql))].join('\n');
   await sql.end();
   console.log(report);
