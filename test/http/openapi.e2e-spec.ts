@@ -10,7 +10,6 @@ import postgres from 'postgres';
 import { parse } from 'yaml';
 import { writeOpenApi } from '../../src/cli/openapi.js';
 import { type ProblemBody, PROBLEMS } from '../../src/http/problems/problem.js';
-import { Transfers } from '../../src/entities/transfer/transfers.js';
 import { aProject } from '../support/builders.js';
 import {
   type Answer,
@@ -22,6 +21,7 @@ import {
 } from '../../src/testing/index.js';
 import { aToken, createSigningKey } from '../support/issuer.js';
 import { startService, type TestService } from '../support/service.js';
+import { transfersOf } from '../support/transfer.js';
 
 const document = JSON.parse(await readFile('docs/openapi.json', 'utf8')) as OpenAPIObject;
 const all = operationsOf(document);
@@ -317,7 +317,7 @@ function keyOfAnother(operation: Operation): string {
 
 /** Says that a file comes, and sends nothing of it. */
 async function askSilently(to: TestService): Promise<void> {
-  const { limits } = to.app.get(Transfers);
+  const { limits } = transfersOf(to);
   const { silenceMs } = limits;
   limits.silenceMs = 50;
   const operation = operationNamed('importProjects');

@@ -2,7 +2,6 @@ import http, { type IncomingMessage } from 'node:http';
 import net from 'node:net';
 import { parse } from 'csv-parse/sync';
 import request from 'supertest';
-import { Transfers } from '../../src/entities/transfer/transfers.js';
 import { aProject } from '../support/builders.js';
 import { sleep, until } from '../support/connections.js';
 import { exchangeOne, head } from '../support/raw-http.js';
@@ -17,6 +16,7 @@ import {
   ndjson,
   onDatabase,
   tableOf,
+  transfersOf,
 } from '../support/transfer.js';
 
 let service: TestService;
@@ -271,7 +271,7 @@ describe('an export', () => {
 
   it('is cut off when its reader takes nothing', async () => {
     await fillHeavily();
-    service.app.get(Transfers).limits.silenceMs = 300;
+    transfersOf(service).limits.silenceMs = 300;
     const socket = net.connect(Number(new URL(service.url).port), '127.0.0.1');
     socket.pause();
     socket.write(head(`GET ${EXPORT} HTTP/1.1`));

@@ -6,13 +6,12 @@ import { gzipSync } from 'node:zlib';
 import request from 'supertest';
 import type { ProjectValues } from '../../src/db/factories/projects/columns.js';
 import type { ImportRow } from '../../src/db/entity/row-import.js';
-import { Transfers } from '../../src/entities/transfer/transfers.js';
 import { aProject } from '../support/builders.js';
 import { sleep, until } from '../support/connections.js';
 import { killServices, startProcess } from '../support/process.js';
 import { exchange, exchangeOne, head } from '../support/raw-http.js';
 import { startService, type TestService } from '../support/service.js';
-import { CSV, IMPORT, NDJSON, ndjson, onDatabase } from '../support/transfer.js';
+import { CSV, IMPORT, NDJSON, ndjson, onDatabase, transfersOf } from '../support/transfer.js';
 
 const MOMENT = '2020-02-29T12:00:00.123Z';
 const NO_COUNTS = { created: 0, replaced: 0, unchanged: 0, refused: 0 };
@@ -416,7 +415,7 @@ describe('a sender', () => {
   });
 
   it('that falls silent is told so and leaves nothing', async () => {
-    const { limits } = service.app.get(Transfers);
+    const { limits } = transfersOf(service);
     const { silenceMs } = limits;
     limits.silenceMs = 300;
     try {
@@ -459,7 +458,7 @@ describe('a sender', () => {
   });
 
   it('is one of a few at once, so that exports and other requests find a connection', async () => {
-    const { limits } = service.app.get(Transfers);
+    const { limits } = transfersOf(service);
     for (let i = 0; i < limits.ofAKind; i++) send(service.url, ndjson(...rows(5000)));
     await until(async () => (await imports()) === limits.ofAKind);
     const { body } = await post(ndjson(aProject()));
@@ -475,7 +474,7 @@ describe('a sender', () => {
   });
 
   it('that trickles is given up, though it is never silent', async () => {
-    const { limits } = service.app.get(Transfers);
+    const { limits } = transfersOf(service);
     const { silenceMs, minBytesPerSecond } = limits;
     Object.assign(limits, { silenceMs: 500, minBytesPerSecond: 1000 });
     const sender = send(service.url, '{');
@@ -549,7 +548,7 @@ describe('a sender', () => {
   });
 
   it('that never ends is given up after all the time that an import may take', async () => {
-    const { limits } = service.app.get(Transfers);
+    const { limits } = transfersOf(service);
     const { durationMs } = limits;
     limits.durationMs = 700;
     const sender = send(service.url, '{');

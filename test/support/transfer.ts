@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import type { ProjectValues } from '../../src/db/factories/projects/columns.js';
 import type { ImportRow } from '../../src/db/entity/row-import.js';
+import { Transfers } from '../../src/entities/transfer/transfers.js';
+import { ProjectsModule } from '../../src/projects/projects.module.js';
 import { aProject } from './builders.js';
 import type { TestService } from './service.js';
 
@@ -9,6 +11,11 @@ export const IMPORT = '/api/projects/import';
 export const EXPORT = '/api/projects/export';
 export const NDJSON = 'application/x-ndjson';
 export const CSV = 'text/csv';
+
+/** The transfers of projects. Every entity with files has an instance of its own, with its own limits of time. */
+export function transfersOf({ app }: TestService): Transfers {
+  return app.select(ProjectsModule).get(Transfers, { strict: true });
+}
 
 /** Rows as NDJSON; text stands as it is. */
 export function ndjson(...rows: (string | object)[]): string {
