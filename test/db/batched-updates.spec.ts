@@ -17,7 +17,9 @@ const authorOf = (n: number) => ({ actor: `actor ${n}`, requestId: `request ${n}
 
 /** A factory, its plain client, and projects that exist. */
 async function makeProjects({ prepare = true } = {}) {
-  const { db } = connect({ url: database.url, prepare });
+  // Long limits: a slow machine must not turn a wait for a lock into an error.
+  const limits = { statement_timeout_ms: 60_000, acquire_timeout_ms: 60_000 };
+  const { db } = connect({ url: database.url, prepare, ...limits });
   const projects = createProjectsFactory(db);
   const existing = await Promise.all(
     NUMBERS.map((n) => projects.createProject(aProject({ name: `P${n}`, technologies: ['C'] }))),
