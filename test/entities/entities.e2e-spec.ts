@@ -47,7 +47,7 @@ afterAll(async () => {
   await sql.end();
   await database.drop();
 });
-beforeEach(() => sql`truncate host.skills`);
+beforeEach(() => sql`truncate host.team_skills`);
 
 const api = () => request(url);
 const PATH = '/company/skills';
@@ -170,7 +170,7 @@ describe('its list', () => {
   });
 
   it('is sorted by a number, ties by the id', async () => {
-    const rows = await sql`select name from host.skills order by proficiency desc, id desc`;
+    const rows = await sql`select name from host.team_skills order by proficiency desc, id desc`;
     expect(await walk('limit=2&sort=-proficiency')).toEqual(rows.map(({ name }) => name));
   });
 
@@ -205,32 +205,32 @@ describe('its history and feed', () => {
     await sql.begin(async (tx) => {
       await tx`create temporary table changes (like public.changes)`;
       await tx`set local search_path = ''`;
-      await tx`insert into host.skills (name, category, proficiency)
+      await tx`insert into host.team_skills (name, category, proficiency)
         values ('C', 'language', 1)`;
-      await tx`update host.skills set proficiency = 2`;
+      await tx`update host.team_skills set proficiency = 2`;
       await tx`drop table pg_temp.changes`;
     });
     const { data } = (await api().get(`${PATH}/changes?after=${nextCursor}`).expect(200)).body;
     expect(data).toMatchObject([
-      { action: 'created', skillId: expect.any(String), before: null, after: { proficiency: 1 } },
+      { action: 'created', talentId: expect.any(String), before: null, after: { proficiency: 1 } },
       { action: 'updated', version: 2, before: { proficiency: 1 }, after: { proficiency: 2 } },
     ]);
-    const history = await api().get(`${PATH}/${data[0].skillId}/history`).expect(200);
+    const history = await api().get(`${PATH}/${data[0].talentId}/history`).expect(200);
     expect(history.body.data[0]).toMatchObject({ action: 'updated', changed: ['proficiency'] });
     // A document is the row as the API answers it.
-    const row = await api().get(`${PATH}/${data[0].skillId}`).expect(200);
+    const row = await api().get(`${PATH}/${data[0].talentId}`).expect(200);
     expect(data[1].after).toEqual(row.body.data);
   });
 
   it('have an added column once track_changes was called again', async () => {
     await create('C').expect(201);
-    await sql`alter table host.skills add column last_used_at timestamptz(3) default '2026-01-31'`;
-    await sql`select track_changes('host.skills', 'skill')`;
-    await sql`update host.skills set proficiency = 1`;
+    await sql`alter table host.team_skills add column last_used_at timestamptz(3) default '2026-01-31'`;
+    await sql`select track_changes('host.team_skills', 'talent')`;
+    await sql`update host.team_skills set proficiency = 1`;
     const [change] = await sql`select after from changes order by sequence desc limit 1`;
     expect(change!.after).toMatchObject({ lastUsedAt: '2026-01-31T00:00:00.000Z' });
-    await sql`alter table host.skills drop column last_used_at`;
-    await sql`select track_changes('host.skills', 'skill')`;
+    await sql`alter table host.team_skills drop column last_used_at`;
+    await sql`select track_changes('host.team_skills', 'talent')`;
   });
 });
 
@@ -253,7 +253,7 @@ describe("import and export of a host's entity", () => {
     expect(headers['content-disposition']).toMatch(
       /^attachment; filename="skills-.*\.(ndjson|csv)"$/,
     );
-    await sql`truncate host.skills`;
+    await sql`truncate host.team_skills`;
     const { body } = await send(text, type).expect(200);
     expect(body.data).toEqual({ created: 2, replaced: 0, unchanged: 0, refused: 0, errors: [] });
     const after = await createEntityFactory(connection.db, SKILL).list();

@@ -21,7 +21,7 @@ import { openEvents } from '../support/event-client.js';
 
 /** A table of a host application, and what writes its history. */
 const SKILLS = `
-  create table skills (id uuid primary key, name text not null, version integer not null default 1);
+  create table team_skills (id uuid primary key, name text not null, version integer not null default 1);
   create function skills_changes() returns trigger language plpgsql as $$
   begin
     insert into changes (entity, entity_id, version, action, before, after) values ('skill',
@@ -31,7 +31,7 @@ const SKILLS = `
       case when new.id is null then null else json_build_object('id', new.id, 'name', new.name, 'version', new.version) end);
     return null;
   end $$;
-  create trigger skills_changes after insert or update or delete on skills
+  create trigger skills_changes after insert or update or delete on team_skills
     for each row execute function skills_changes()`;
 
 @ApiSchema({ name: 'Skill' })
@@ -69,7 +69,7 @@ const SKILL: TrackedEntity<Skills> = {
       useFactory: (db: Db): Skills => ({
         get: async (id) => {
           const [skill] = await db.execute(
-            `select id, name, version from skills where id = '${id}'`,
+            `select id, name, version from team_skills where id = '${id}'`,
           );
           if (!skill) throw new DataError('not_found', 'There is no skill with this id.');
           return skill as never;
@@ -111,8 +111,8 @@ describe("A host's entity", () => {
     const start = (await get('/skills/changes?after=now').expect(200)).body.meta.nextCursor;
     const id = randomUUID();
     await insertProject('not a skill');
-    await sql`insert into skills (id, name) values (${id}, 'SQL')`;
-    await sql`update skills set name = 'SQL:2023', version = 2 where id = ${id}`;
+    await sql`insert into team_skills (id, name) values (${id}, 'SQL')`;
+    await sql`update team_skills set name = 'SQL:2023', version = 2 where id = ${id}`;
     const { body } = await get(`/skills/changes?after=${start}`).expect(200);
     const recorded = { actor: '', requestId: '', at: expect.any(String) };
     const [first, second] = [
@@ -151,7 +151,7 @@ describe("A host's entity", () => {
     );
     for (const stream of [skills!, projects!]) await until(() => stream.lastEventId !== '');
     const id = randomUUID();
-    await sql`insert into skills (id, name) values (${id}, 'C')`;
+    await sql`insert into team_skills (id, name) values (${id}, 'C')`;
     await insertProject('a project');
     const [ofSkills] = await skills!.received(1);
     expect(ofSkills!.data).toMatchObject({ skillId: id, action: 'created', after: { name: 'C' } });

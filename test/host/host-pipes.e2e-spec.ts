@@ -234,7 +234,9 @@ describe("a host's ValidationPipe for all routes", () => {
 
   it('is tried with every parameter and every body of the document', async () => {
     const { paths } = JSON.parse(await readFile('docs/openapi.json', 'utf8')) as Document;
-    const known = Object.entries(paths).flatMap(([path, operations]) =>
+    // Not those of an entity that the guide adds: the host has its own.
+    const own = Object.entries(paths).filter(([path]) => !path.startsWith('/api/skills'));
+    const known = own.flatMap(([path, operations]) =>
       Object.entries(operations).flatMap(([method, { parameters = [], requestBody }]) => [
         ...parameters
           .filter((one) => one.in === 'query')

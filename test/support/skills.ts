@@ -13,9 +13,9 @@ import {
   TextField,
 } from '../../src/index.js';
 
-/** A table of a host application, in a schema of its own. */
+/** A table of a host application, in a schema of its own. Its names are not those of the guide's table. */
 const CATEGORIES = ['language', 'tool'] as const;
-const skills = pgSchema('host').table('skills', {
+const skills = pgSchema('host').table('team_skills', {
   id: uuid('id').primaryKey().defaultRandom(),
   name: varchar('name', { length: 100 }).notNull().unique(),
   category: text('category', { enum: CATEGORIES }).notNull(),
@@ -27,14 +27,14 @@ const skills = pgSchema('host').table('skills', {
 /** The host's own migration: its table, and the one call that attaches history and feed. */
 export const SKILLS_MIGRATION = `
   create schema host;
-  create table host.skills (
+  create table host.team_skills (
     id uuid primary key default gen_random_uuid(), name varchar(100) not null unique,
     category text not null, proficiency integer not null, created_at timestamptz(3) not null default now(),
     updated_at timestamptz(3) not null default now(), version integer not null default 1);
-  select track_changes('host.skills', 'skill');`;
+  select track_changes('host.team_skills', 'talent');`;
 
 export const SKILL = defineEntity({
-  name: 'skill',
+  name: 'talent',
   table: skills,
   written: ['name', 'category', 'proficiency'],
   sorts: ['name', 'proficiency'],
