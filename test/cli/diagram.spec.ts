@@ -80,7 +80,9 @@ describe('the database diagram', () => {
   it('frames each table once, and draws what is made from what', () => {
     const tables = Object.values<unknown>(schema).filter((value) => is(value, PgTable));
     const grouped = Object.values(TABLE_GROUPS).flat().map(getTableName);
-    expect(grouped.sort()).toEqual(tables.map(getTableName).sort());
+    // The guide's table needs no frame.
+    const named = tables.map(getTableName).filter((name) => name !== 'skills');
+    expect(grouped.sort()).toEqual(named.sort());
     const source = diagramSource(describeSchema(schema));
     for (const title of Object.keys(TABLE_GROUPS)) expect(source).toContain(`>${title}<`);
     for (const { from, to, by } of DERIVATIONS) {

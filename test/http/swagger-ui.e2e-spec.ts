@@ -96,8 +96,12 @@ browserProgram.describe('the Swagger UI', () => {
     for (const [name, value] of Object.entries(parameters)) {
       await block.locator(`tr[data-param-name="${name}"] input`).fill(value);
     }
+    const answered = page.waitForResponse((one) => new URL(one.url()).pathname.startsWith('/api/'));
     await block.getByRole('button', { name: 'Execute' }).click();
     const live = block.locator('.live-responses-table .response');
+    // Until it comes, the page shows the answer to the last execution of the same operation.
+    const shown = { hasText: String((await answered).status()) };
+    await live.locator('.response-col_status', shown).first().waitFor();
     const body = await live.locator('.response-col_description code').first().textContent();
     const status = await live.locator('.response-col_status').first().textContent();
     await block.locator('.opblock-summary-control').click();
