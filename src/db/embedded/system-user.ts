@@ -25,11 +25,12 @@ export async function systemUser(data: string): Promise<SystemUser> {
   if (existing) return existing;
   const failure = await createPostgresUser().catch((error: Error) => error);
   return postgresUser().catch(() => {
-    throw new Error(
+    const error = new Error(
       'PostgreSQL refuses to run as root, and the system user postgres could not be created ' +
         `(${failure?.message}): create it, work as an ordinary user, or set DATABASE_URL`,
       { cause: failure },
     );
+    throw Object.assign(error, { name: 'ExplainedError' });
   });
 }
 
