@@ -22,7 +22,7 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
 });
 const SIZES = positionals.map(Number);
-const RUNS = 40;
+const RUNS = 200;
 const LAST_ID = 'ffffffff-ffff-4fff-8fff-ffffffffffff';
 
 /** Each query, and what issue or contract asks of it: a ratio to the smallest size, or p95 in ms. */
@@ -61,16 +61,16 @@ if (SIZES.length === 0 || SIZES.some((size) => !(size >= 1000))) {
 const made = [];
 const server = options.url ? serverAt(options.url) : await startServer();
 try {
-  const urls = [];
-  for (const size of SIZES) urls.push(await makeCatalogue(size));
-  const results = [];
-  for (const [n, size] of SIZES.entries()) results.push(await measure(size, urls[n]));
+  const catalogues = [];
+  for (const size of SIZES) catalogues.push(open(size, await makeCatalogue(size)));
+  for (const name of Object.keys(cases(SIZES[0]))) await measure(name, catalogues);
+  for (const { close } of catalogues) await close();
   const report = [
     await heading(),
     '',
-    ...tableOf(results),
+    ...tableOf(catalogues),
     '',
-    ...planTableOf(results.at(-1)),
+    ...planTableOf(catalogues.at(-1)),
   ].join('\n');
   console.log(report);
   if (options.write) writeReport('growth', report);
@@ -120,35 +120,38 @@ async function onServer(work) {
   }
 }
 
-async function measure(size, url) {
+function open(size, url) {
   const { db, close } = createDatabaseConnection({ url, max: 1, statement_timeout_ms: 60_000 });
   const projects = createProjectsFactory(db);
   const technologies = createTechnologiesFactory(db);
-  const times = {};
-  const sent = [];
-  const logger = { logQuery: (text, params) => sent.push({ text, params }) };
-  const logged = createProjectsFactory(drizzle(db.$client, { logger }));
-  const plans = {};
-  for (const [name, [query]] of Object.entries(cases(size))) {
-    const run = () =>
-      query === 'technologies' ? technologies.getTechnologies() : projects.listProjects(query);
-    for (let i = 0; i < 5; i++) await run();
-    const taken = [];
-    for (let i = 0; i < RUNS; i++) {
+  const run = (query) =>
+    query === 'technologies' ? technologies.getTechnologies() : projects.listProjects(query);
+  return { size, db, close, run, times: {}, plans: {} };
+}
+
+/** One query at every size. The sizes take turns, so that a busy moment falls on all of them. */
+async function measure(name, catalogues) {
+  const queries = catalogues.map(({ size }) => cases(size)[name][0]);
+  const taken = catalogues.map(() => []);
+  for (let i = -5; i < RUNS; i++) {
+    for (const [n, { run }] of catalogues.entries()) {
       const startedAt = performance.now();
-      await run();
-      taken.push(performance.now() - startedAt);
-    }
-    taken.sort((a, b) => a - b);
-    times[name] = { median: taken[RUNS / 2], p95: taken[Math.floor(RUNS * 0.95)] };
-    if (query !== 'technologies') {
-      sent.length = 0;
-      await logged.listProjects(query);
-      plans[name] = await Promise.all(sent.splice(0).map((one) => planOf(db.$client, one)));
+      await run(queries[n]);
+      if (i >= 0) taken[n].push(performance.now() - startedAt); // those before only warm
     }
   }
-  await close();
-  return { size, times, plans };
+  for (const [n, { times, plans, db }] of catalogues.entries()) {
+    const sorted = taken[n].toSorted((a, b) => a - b);
+    times[name] = { median: sorted[RUNS / 2], p95: sorted[Math.floor(RUNS * 0.95)] };
+    if (queries[n] !== 'technologies') plans[name] = await plansOf(db.$client, queries[n]);
+  }
+}
+
+async function plansOf(client, query) {
+  const sent = [];
+  const logger = { logQuery: (text, params) => sent.push({ text, params }) };
+  await createProjectsFactory(drizzle(client, { logger })).listProjects(query);
+  return Promise.all(sent.map((one) => planOf(client, one)));
 }
 
 async function makeCatalogue(size) {
