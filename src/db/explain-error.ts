@@ -31,7 +31,7 @@ export function describeError(error: unknown): string {
   const explanation = explainError(error);
   if (explanation)
     return sentenceOf({ ...explanation, summary: explanation.reason ?? explanation.summary });
-  return asDataError(error)?.message ?? rootMessageOf(error);
+  return asDataError(error)?.message ?? messagesOf(error);
 }
 
 /** Describes an error for a public answer, without roles, hosts and databases. */
@@ -79,9 +79,20 @@ function withoutValues(message: string, code: string): string | undefined {
   return (quotesValues ? message.replace(/".*"/s, '"…"') : message) || undefined;
 }
 
-function rootMessageOf(error: unknown): string {
-  const root = [...causesOf(error)].at(-1);
-  return typeof root?.message === 'string' ? root.message : String(error);
+/**
+ * Joins the messages of an error and its causes, the outermost first. It leaves out drizzle's wrapper, which has the
+ * statement and its values, and every message that an outer one contains.
+ */
+function messagesOf(error: unknown): string {
+  const messages = [...causesOf(error)]
+    .map(({ message }) => (typeof message === 'string' ? message.trim() : ''))
+    .filter((message) => message !== '' && !message.startsWith('Failed query:'));
+  const told = messages.filter(
+    (one, n) => !messages.slice(0, n).some((outer) => outer.includes(one)),
+  );
+  const last = told.pop();
+  if (last === undefined) return String(error);
+  return [...told.map((message) => message.replace(/[.:]$/, '')), last].join(': ');
 }
 
 type Words = readonly [summary: string, remedy?: string];

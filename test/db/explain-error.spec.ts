@@ -177,3 +177,31 @@ it('what has no code of the database is told by its message', () => {
   expect(asDataError(missing)).toBeUndefined();
   expect(describeError('text')).toBe('text');
 });
+
+const error = (message: string, cause?: unknown) => new Error(message, { cause });
+it.each([
+  [
+    'a sentence and its cause',
+    error('initdb failed.', error('disk full')),
+    'initdb failed: disk full',
+  ],
+  [
+    'a cause that the sentence contains',
+    error('Cannot read x: gone', error('gone')),
+    'Cannot read x: gone',
+  ],
+  [
+    'three levels',
+    error('fetch failed', error('not sent', error('closed.'))),
+    'fetch failed: not sent: closed.',
+  ],
+  [
+    'a level without a message',
+    error('fetch failed', error('', error('closed'))),
+    'fetch failed: closed',
+  ],
+  ["drizzle's wrapper", error('Failed query: select 1\nparams: secret', error('closed')), 'closed'],
+  ['a cause that is a text', error('not sent', 'closed'), 'not sent'],
+])('an error and its causes are told in one sentence: %s', (_name, wrapped, told) => {
+  expect(describeError(wrapped)).toBe(told);
+});

@@ -13,6 +13,8 @@ export async function output(
     return stdout;
   } catch (cause) {
     const { stderr, message } = cause as Error & { stderr?: string };
-    throw new Error(`${basename(program)} failed: ${stderr?.trim() || message}`, { cause });
+    const text = `${basename(program)} failed: ${stderr?.trim() || message}`;
+    // By its name: this folder imports nothing of the service, so that it works alone.
+    throw Object.assign(new Error(text, { cause }), { name: 'ExplainedError' });
   }
 }

@@ -421,9 +421,22 @@ DECLARE
   part record;
   document regprocedure;
   note text;
+  other text;
 BEGIN
   SELECT format('%I.%I', nspname, relname), relname INTO tracked_name, prefix
   FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = tracked;
+  -- The functions are named after the entity and the table, so each name can serve one table only.
+  SELECT format('The entity %s is the table %s already', quote_ident(entity), proargtypes[0]::regtype) INTO other FROM pg_proc
+  WHERE pronamespace = own::regnamespace AND proname = (entity || '_document')::name
+    AND obj_description(oid, 'pg_proc') LIKE 'track_changes %' AND proargtypes[0] <> (SELECT reltype FROM pg_class WHERE oid = tracked);
+  IF other IS NULL THEN
+    SELECT format('A table of the same name in another schema, %s, is tracked already', tgrelid::regclass) INTO other FROM pg_trigger
+    WHERE tgfoid = to_regprocedure(format('%s.%I()', own, prefix || '_changes_created')) AND tgrelid <> tracked;
+  END IF;
+  IF other IS NOT NULL THEN
+    RAISE EXCEPTION '%, so track_changes(%, %) is refused.', other, quote_literal(tracked), quote_literal(entity)
+      USING ERRCODE = 'duplicate_object', HINT = 'Give the entity or the table a name of its own.';
+  END IF;
   SELECT string_agg(
     quote_literal(lower(left(attname, 1)) || substr(replace(initcap(replace(attname, '_', ' ')), ' ', ''), 2)) || ', '
       || format(CASE WHEN atttypid = 'timestamptz'::regtype THEN '%s.api_moment(tracked_row.%I)' ELSE 'tracked_row.%2$I' END, own, attname),
