@@ -5,6 +5,7 @@ import request from 'supertest';
 import { createIdempotencyFactory } from '../../src/db/factories/idempotency.factory.js';
 import { aProject } from '../support/builders.js';
 import { atEnd, connect, connectPlainly, endEachTest, until } from '../support/connections.js';
+import { createTestDatabase } from '../support/database.js';
 import { killServices, startProcess } from '../support/process.js';
 import { startProxy } from '../support/proxy.js';
 import { exchangeOne, head } from '../support/raw-http.js';
@@ -23,6 +24,13 @@ afterAll(async () => {
 endEachTest();
 
 const observe = () => connectPlainly(service.database.url);
+
+/** No housekeeping removes anything from it. */
+async function databaseWithoutService(): Promise<string> {
+  const { url, drop } = await createTestDatabase();
+  atEnd(drop);
+  return url;
+}
 
 function post(key: string, body: object | string, url = service.url, path = LIST): request.Test {
   return request(url).post(path).set('Idempotency-Key', key).type('application/json').send(body);
@@ -257,11 +265,11 @@ describe('a key', () => {
   });
 
   it('that has expired is removed, the oldest first and so many at once, and no other', async () => {
-    const sql = observe();
-    await sql`delete from idempotency_keys`;
+    const url = await databaseWithoutService();
+    const sql = connectPlainly(url);
     await sql`insert into idempotency_keys (caller, key, fingerprint, created_at)
       select 'c', n, '', now() - make_interval(hours => n) from generate_series(20, 30) as n`;
-    const keys = createIdempotencyFactory(connect({ url: service.database.url }).db);
+    const keys = createIdempotencyFactory(connect({ url }).db);
     const left = async () =>
       (await sql`select key from idempotency_keys order by created_at desc`).map(({ key }) => key);
     expect(await keys.removeExpired(3)).toBe(3);
@@ -272,11 +280,11 @@ describe('a key', () => {
   });
 
   it('that a request claims is passed over by the removal, which waits for nobody', async () => {
-    const sql = observe();
-    await sql`delete from idempotency_keys`;
+    const url = await databaseWithoutService();
+    const sql = connectPlainly(url);
     await sql`insert into idempotency_keys (caller, key, fingerprint, created_at)
       values ('', 'claimed', '', now() - interval '2 days'), ('', 'other', '', now() - interval '1 day')`;
-    const { db } = connect({ url: service.database.url });
+    const { db } = connect({ url });
     await db.transaction(async (tx) => {
       expect(await createIdempotencyFactory(tx).claim({ caller: '', key: 'claimed' })).toBe(
         undefined,

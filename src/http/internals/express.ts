@@ -1,10 +1,10 @@
 import http from 'node:http';
-import express, { type Express, type Request, type Response } from 'express';
+import type { Express, Request, Response } from 'express';
 
 /*
  * Everything that this service uses inside express@5.3.0 and its router@2.3.0 and that their documentation
  * does not promise. No other file uses it (test/repository/dependencies.spec.ts). Read this file before an
- * upgrade.
+ * upgrade. It does not load Express, since the command line imports it too.
  */
 
 /** 1. A route in the router's stack. The documentation shows `req.route` with these fields, but not the stack. */
@@ -86,13 +86,16 @@ export function leaveConditionsToRoutes(app: Express): void {
   Object.defineProperty(app.request, 'fresh', { value: false });
 }
 
-/** 4. All that `res.json` looks at. True if it would send only the text and its length. */
-export function isPlainAnswer(res: Response): boolean {
+/**
+ * 4. All that `res.json` looks at. True if it is the one of `original`, which is `express.response`, and would send
+ * only the text and its length.
+ */
+export function isPlainAnswer(res: Response, original: Response): boolean {
   const { statusCode, req, app } = res;
   const settings = settingsOf(app);
   return (
-    res.json === express.response.json &&
-    res.send === express.response.send &&
+    res.json === original.json &&
+    res.send === original.send &&
     statusCode >= 200 &&
     statusCode !== 204 &&
     statusCode !== 205 &&

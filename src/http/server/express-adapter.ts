@@ -95,7 +95,7 @@ export class LeanExpressAdapter extends ExpressAdapter {
 
   /** Sends the same bytes as Express. It takes a short cut for a JSON object that settings, headers and middleware do not affect. */
   override reply(res: Response, body: unknown, statusCode?: number): unknown {
-    if (statusCode !== undefined || !isPlainObject(body) || !isPlainAnswer(res)) {
+    if (statusCode !== undefined || !isPlainObject(body) || !isPlainAnswer(res, express.response)) {
       return super.reply(res, body, statusCode);
     }
     const text = jsonOf(body);
