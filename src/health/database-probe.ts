@@ -82,7 +82,7 @@ export class DatabaseProbe implements OnApplicationShutdown {
     await setTimeout(ANSWER_WITHIN_MS - LISTENING_WITHIN_MS, undefined, { signal });
     const known = await this.knownWhileBusy();
     if (known) return known;
-    await setTimeout(until - performance.now(), undefined, { signal });
+    await setTimeout(Math.max(0, until - performance.now()), undefined, { signal });
     return NO_ANSWER;
   }
 
