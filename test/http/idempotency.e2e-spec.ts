@@ -27,9 +27,9 @@ const observe = () => connectPlainly(service.database.url);
 
 /** No housekeeping removes anything from it. */
 async function databaseWithoutService(): Promise<string> {
-  const { url, drop } = await createTestDatabase();
-  atEnd(drop);
-  return url;
+  const database = await createTestDatabase();
+  atEnd(() => database.drop());
+  return database.url;
 }
 
 function post(key: string, body: object | string, url = service.url, path = LIST): request.Test {
