@@ -5,7 +5,14 @@ import postgres from 'postgres';
 import { CatchUp } from '../../src/changes/catch-up.js';
 import type { ChangesFactory } from '../../src/db/entity/changes.factory.js';
 import { createChangesFactory } from '../../src/db/entity/changes.factory.js';
-import { atEnd, connect, endEachTest, sleep, until } from '../support/connections.js';
+import {
+  atEnd,
+  connect,
+  endEachTest,
+  sleep,
+  until,
+  waitingForLocks,
+} from '../support/connections.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { openEvents } from '../support/event-client.js';
 import { killServices, startProcess } from '../support/process.js';
@@ -144,7 +151,7 @@ describe('an EventSource', () => {
     const held = await sql.begin(async (tx) => {
       await tx`lock table projects in access exclusive mode`;
       const list = fetch(`${service.url}/api/projects`);
-      await until(async () => (await tx`select from pg_locks where not granted`).length > 0, LONG);
+      await until(async () => (await waitingForLocks(tx)).length > 0, LONG);
       const client = follow(`${service.url}${FEED}`);
       await until(() => client.opened() > 1, LONG); // answered 200 and ended, more than once
       return { list, client };

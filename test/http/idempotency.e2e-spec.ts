@@ -89,6 +89,7 @@ async function hold(before: 'work' | 'answer'): Promise<Hold> {
   });
   const waiting = async () => {
     const rows = await sql`select pid from pg_locks where not granted
+      and database = (select oid from pg_database where datname = current_database())
       and (relation = 'projects'::regclass or locktype = 'advisory' and objid = 42)`;
     return rows.map(({ pid }) => pid as number);
   };

@@ -509,6 +509,7 @@ async function askWhenBusy(to: TestService): Promise<void> {
 
 async function untilSomeoneWaits(sql: postgres.TransactionSql): Promise<void> {
   const waiting = () =>
-    sql`select from pg_locks where not granted and relation in ('projects'::regclass, 'technology_counts'::regclass, 'changes'::regclass)`;
+    sql`select from pg_locks where not granted and relation in ('projects'::regclass, 'technology_counts'::regclass, 'changes'::regclass)
+      and database = (select oid from pg_database where datname = current_database())`;
   for (let looks = 0; looks < 200; looks++) if ((await waiting()).length > 0) return;
 }

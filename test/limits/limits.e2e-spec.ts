@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import postgres from 'postgres';
-import { sleep, until } from '../support/connections.js';
+import { sleep, until, waitingForLocks } from '../support/connections.js';
 import { openEvents } from '../support/event-client.js';
 import { startService, type TestService } from '../support/service.js';
 
@@ -112,8 +112,7 @@ describe('with more requests at once than MAX_CONCURRENT_REQUESTS', () => {
         await tx`lock table projects in access exclusive mode`;
         const both = [ask(service), ask(service)];
         await until(async () => {
-          const [row] = await tx`select count(*)::int as n from pg_locks where not granted`;
-          return row!.n === 2;
+          return (await waitingForLocks(tx)).length === 2;
         });
         await work();
         return { both };

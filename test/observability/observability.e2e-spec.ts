@@ -5,7 +5,7 @@ import postgres from 'postgres';
 import { Metrics } from '../../src/observability/metrics.js';
 import { serveMetrics } from '../../src/observability/metrics-endpoint.js';
 import { aProject } from '../support/builders.js';
-import { sleep, until } from '../support/connections.js';
+import { sleep, until, waitingForLocks } from '../support/connections.js';
 import { openEvents } from '../support/event-client.js';
 import { exchange } from '../support/raw-http.js';
 import { forgeRequest, MARKER } from '../support/hostile-requests.js';
@@ -185,9 +185,8 @@ describe('the log', () => {
     const answers = await sql.begin(async (tx) => {
       await tx`lock table projects in access exclusive mode`;
       const all = [1, 2].map(() => fetch(`${slow.url}/api/projects?technology=${MARKER}`));
-      const waiting = () => tx<{ pid: number }[]>`select pid from pg_locks where not granted`;
-      await until(async () => (await waiting()).length === 2);
-      const pids = (await waiting()).map(({ pid }) => pid);
+      await until(async () => (await waitingForLocks(tx)).length === 2);
+      const pids = await waitingForLocks(tx);
       await sleep(10); // more than DATABASE_SLOW_STATEMENT_MS
       return { all, pids };
     });

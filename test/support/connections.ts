@@ -36,6 +36,15 @@ export function connectPlainly(url: string, options: object = {}): postgres.Sql 
   return client;
 }
 
+/** The processes that wait for a lock of a table in this database. The server has the databases of other specs as well. */
+export async function waitingForLocks(
+  sql: postgres.Sql | postgres.TransactionSql,
+): Promise<number[]> {
+  const rows = await sql<{ pid: number }[]>`select pid from pg_locks where not granted
+    and database = (select oid from pg_database where datname = current_database())`;
+  return rows.map(({ pid }) => pid);
+}
+
 /** The code a call fails with, as callers of the product see it; `none` when it succeeds. */
 export async function codeOf(call: PromiseLike<unknown>): Promise<string> {
   try {
