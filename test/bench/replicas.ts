@@ -33,8 +33,9 @@ const NEW = { name: 'Bench project', description: 'Lorem ipsum.', technologies: 
 const WRITE = { method: 'POST', target: () => '/api/projects', body: NEW };
 const READ = { method: 'GET', target: (id: string) => `/api/projects/${id}` };
 const LIST = { method: 'GET', target: () => '/api/projects' };
-/** Each on services with so many replicas. */
+/** Each on services with so many replicas. Without any, two equal processes are compared: this is the noise. */
 const SCENARIOS = [
+  { name: 'a write on another service without replicas (noise)', replicas: 0, request: WRITE },
   { name: 'a write with its token', replicas: 2, request: WRITE },
   { name: 'a read by id on a replica', replicas: 1, request: READ },
   { name: 'a list of 50 on a replica', replicas: 1, request: LIST },
@@ -54,7 +55,7 @@ try {
   await fillCatalogue(sql, Number(options.rows));
   await sql.end();
   await cluster.replayed();
-  const ratios: Record<string, Ratios> = await ratiosOverHttp();
+  const ratios: Record<string, Compared> = await ratiosOverHttp();
   ratios['a read without replicas configured, in process'] = await ratioWithoutReplicas();
   const report = reportOf(ratios);
   console.log(report);
@@ -64,16 +65,17 @@ try {
   rmSync(directory, { recursive: true });
 }
 
-async function ratiosOverHttp(): Promise<Record<string, Ratios>> {
+async function ratiosOverHttp(): Promise<Record<string, Compared>> {
   const base = await startService([]);
   const others = [
+    await startService([]),
     await startService([cluster.standby]),
     await startService([cluster.standby, cluster.second]),
   ];
   try {
-    const ratios: Record<string, Ratios> = {};
+    const ratios: Record<string, Compared> = {};
     for (const { name, replicas, request } of SCENARIOS) {
-      const other = others[replicas - 1]!;
+      const other = others[replicas]!;
       await cluster.replayed();
       await until(async () => (await healthyOf(other.port)) === replicas, 60_000);
       const work = async ({ port, cpuMs }: Server) => {
@@ -116,7 +118,7 @@ async function healthyOf(port: number): Promise<number> {
 }
 
 /** What routing costs where there is nothing to route to. */
-async function ratioWithoutReplicas(): Promise<Ratios> {
+async function ratioWithoutReplicas(): Promise<Compared> {
   const { db, close } = createDatabaseConnection({ url: cluster.primary });
   const projects = createProjectsFactory(db);
   const reads = readsOn(db, projects, createProjectsFactory);
@@ -137,6 +139,11 @@ interface Ratios {
   perCpuMs: number;
 }
 
+interface Compared extends Ratios {
+  /** The lowest and the highest rate of a round. */
+  spread: [number, number];
+}
+
 async function workOf(work: () => Promise<unknown>): Promise<Ratios> {
   const [began, { user, system }] = [performance.now(), process.cpuUsage()];
   const until = began + LOAD.seconds * 1000;
@@ -150,7 +157,10 @@ async function workOf(work: () => Promise<unknown>): Promise<Ratios> {
 }
 
 /** The medians of what the other one has of `base`, in interleaved rounds. */
-async function medianRatios(base: () => Promise<Ratios>, other: () => Promise<Ratios>) {
+async function medianRatios(
+  base: () => Promise<Ratios>,
+  other: () => Promise<Ratios>,
+): Promise<Compared> {
   const found: Ratios[] = [];
   for (let round = 0; round <= Number(options.rounds); round++) {
     // One order in every other round, so that neither is always the first.
@@ -159,7 +169,12 @@ async function medianRatios(base: () => Promise<Ratios>, other: () => Promise<Ra
     const [of, to] = round % 2 === 0 ? [results[1]!, results[0]!] : [results[0]!, results[1]!];
     if (round > 0) found.push({ rate: of.rate / to.rate, perCpuMs: of.perCpuMs / to.perCpuMs });
   }
-  return { rate: medianOf(found, 'rate'), perCpuMs: medianOf(found, 'perCpuMs') };
+  const rates = found.map(({ rate }) => rate);
+  return {
+    rate: medianOf(found, 'rate'),
+    spread: [Math.min(...rates), Math.max(...rates)],
+    perCpuMs: medianOf(found, 'perCpuMs'),
+  };
 }
 
 function medianOf(found: Ratios[], name: keyof Ratios): number {
@@ -167,14 +182,15 @@ function medianOf(found: Ratios[], name: keyof Ratios): number {
   return sorted[Math.floor(sorted.length / 2)]!;
 }
 
-function reportOf(ratios: Record<string, Ratios>): string {
+function reportOf(ratios: Record<string, Compared>): string {
   return [
     `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${os.cpus().length} cores; medians of ${options.rounds} interleaved rounds of ${options.seconds} s, ${CONNECTIONS} connections.`,
     '',
-    '| | throughput, of the same without replicas | requests for the same processor time of the service |',
-    '| --- | ---: | ---: |',
+    '| | throughput, of the same without replicas | lowest and highest round | requests for the same processor time of the service |',
+    '| --- | ---: | ---: | ---: |',
     ...Object.entries(ratios).map(
-      ([name, { rate, perCpuMs }]) => `| ${name} | ${percent(rate)} | ${percent(perCpuMs)} |`,
+      ([name, { rate, spread, perCpuMs }]) =>
+        `| ${name} | ${percent(rate)} | ${spread.map(percent).join(' – ')} | ${percent(perCpuMs)} |`,
     ),
   ].join('\n');
 }
