@@ -1,4 +1,10 @@
+import { sql as SQL } from 'drizzle-orm';
+import { integer, pgTable, text, uuid } from 'drizzle-orm/pg-core';
+import { createTimestamps } from '../../src/db/schema.js';
+import { TEXT } from '../../src/db/entity/column-kinds.js';
 import { createChangesFactory } from '../../src/db/entity/changes.factory.js';
+import { createEntityFactory } from '../../src/db/entity/entity.factory.js';
+import { defineEntity } from '../../src/db/entity/entity.js';
 import { createProjectsFactory } from '../../src/db/factories/projects/projects.factory.js';
 import type { Project } from '../../src/db/schema.js';
 import { aProject } from '../support/builders.js';
@@ -10,6 +16,22 @@ beforeEach(async () => (database = await createTestDatabase()));
 afterEach(() => database.drop());
 
 endEachTest();
+
+/** A column may be null, and has a default in SQL. */
+const notes = pgTable('notes', {
+  id: uuid('id').primaryKey().defaultRandom(),
+  title: text('title').notNull(),
+  owner: text('owner').default(SQL`upper('nobody')`),
+  ...createTimestamps(),
+  version: integer('version').notNull().default(1),
+});
+const NOTE = defineEntity({
+  name: 'note',
+  table: notes,
+  written: ['title', 'owner'],
+  kinds: { owner: TEXT },
+  updateTriggers: [],
+});
 
 const COUNT = 60;
 const NUMBERS = Array.from({ length: COUNT }, (_, n) => n);
@@ -154,5 +176,33 @@ describe('projects that are changed at the same moment', () => {
       await sql`select after #>> '{}' as text, actor from changes where entity = 'note'`;
     expect(notes).toHaveLength(COUNT);
     expect(notes.filter(({ text, actor }) => text !== actor)).toEqual([]);
+  });
+});
+
+describe('of rows that are changed at the same moment, a column that may be null and has a default in SQL', () => {
+  it.each([
+    ['is null if an update sets it to null', 'update', null],
+    ['has its default if a put leaves it out', 'put', 'NOBODY'],
+  ] as const)('%s', async (_name, write, expected) => {
+    const plain = connectPlainly(database.url);
+    await plain.unsafe(`
+      create table notes (id uuid primary key default gen_random_uuid(), title text not null, owner text,
+        created_at timestamptz(3) not null default now(), updated_at timestamptz(3) not null default now(),
+        version integer not null default 1);
+      select track_changes('notes', 'note');`);
+    const rows = createEntityFactory(connect({ url: database.url }).db, NOTE);
+    const created = await Promise.all(
+      NUMBERS.map((n) => rows.create({ title: `T${n}`, owner: 'me' })),
+    );
+    const before = await commitsOf(plain);
+    const owners = await Promise.all(
+      created.map(async ({ id }) =>
+        write === 'update'
+          ? (await rows.update(id, { owner: null })).owner
+          : (await rows.put(id, { title: 'T' })).row.owner,
+      ),
+    );
+    expect(owners).toEqual(NUMBERS.map(() => expected));
+    expect((await commitsOf(plain)) - before).toBeLessThan(COUNT / 2);
   });
 });

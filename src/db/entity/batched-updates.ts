@@ -1,5 +1,4 @@
 import { and, type SQL, sql } from 'drizzle-orm';
-import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Db } from '../connection.js';
 import { errorCodeOf } from '../errors.js';
 import { batched } from '../query/batched.js';
@@ -21,9 +20,11 @@ export interface RowUpdate {
   by: Author;
 }
 
-/** What updates of one statement have in common. */
+/** Updates of the same shape can be written by the same statement. */
 export interface UpdateShape {
   names: readonly string[];
+  /** Null stands for a value that was left out, as in a PUT: a default in SQL replaces it. In a PATCH null is a value. */
+  nullIsDefault: boolean;
   /** The condition on a row; it may use `given.versions` and `given."notVersions"`. */
   condition: SQL | undefined;
 }
@@ -83,7 +84,8 @@ export function updateInBatches<Row extends EntityRow, Result>(
 }
 
 /** The statement takes arrays, so that one serves any number of rows. */
-function prepareUpdate(db: Db, entity: Entity, { names, condition }: UpdateShape) {
+function prepareUpdate(db: Db, entity: Entity, shape: UpdateShape) {
+  const { names, nullIsDefault, condition } = shape;
   const { table, columns } = entity;
   const array = (name: string, type: string) => sql`${sql.placeholder(name)}::${sql.raw(type)}[]`;
   const values = names.map((name) => array(name, arrayTypeOf(columns[name]!)));
@@ -98,7 +100,10 @@ function prepareUpdate(db: Db, entity: Entity, { names, condition }: UpdateShape
     with unlocked as materialized (
       select id from ${table} where id = any(${array('id', 'uuid')}) for no key update skip locked
     ) select given.* from unlocked join ${given} on given.id = unlocked.id) as given`;
-  const set = names.map((name) => [name, newValue(columns[name]!)]);
+  const set = names.map((name) => {
+    const value = sql`given.${columnOf(entity, name)}`;
+    return [name, nullIsDefault ? orDefault(columns[name]!, value) : value];
+  });
   return db
     .update(table)
     .set(Object.fromEntries(set) as never)
@@ -106,10 +111,6 @@ function prepareUpdate(db: Db, entity: Entity, { names, condition }: UpdateShape
     .where(and(sql`${table.id} = given.id`, condition))
     .returning({ ...columns, authors: WRITE_AUTHORS })
     .prepare(`${entity.name} updates`);
-}
-
-function newValue(column: PgColumn): SQL {
-  return orDefault(column, sql`given.${sql.identifier(column.name)}`);
 }
 
 function valuesOf(

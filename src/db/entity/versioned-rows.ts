@@ -118,7 +118,10 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
       return { row: row ?? versionMismatch(entity), created: false };
     }
     const putAny = cached(`put ${shapeOf(options)}`, () =>
-      together(written, options, upsertOne(options), (row) => ({ row, created: false })),
+      together(rowPlaceholders, written, options, upsertOne(options), (row) => ({
+        row,
+        created: false,
+      })),
     );
     const found = await putAny(updateOf(id, withDefaults(entity, normalize(values)), options));
     return found ?? versionMismatch(entity);
@@ -147,6 +150,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
 
   /** Runs updates of one shape together where the entity and the connection allow it. */
   function together<Result>(
+    form: typeof placeholders,
     names: readonly string[],
     conditions: WriteCondition,
     updateOne: (update: RowUpdate) => Promise<Result>,
@@ -156,7 +160,8 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     const isCreation = conditions.notVersions === 'any';
     if (!isTogether || isCreation || isTransaction(db)) return updateOne;
     const condition = meets(entity, conditions, sql`given.versions`, sql`given."notVersions"`);
-    return updateInBatches(db, entity, { names, condition }, updateOne, resultOf);
+    const shape = { names, nullIsDefault: form === rowPlaceholders, condition };
+    return updateInBatches(db, entity, shape, updateOne, resultOf);
   }
 
   /** Changes the given columns, at least one. Throws `not_found`, `version_mismatch`. */
@@ -188,7 +193,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
         const [row] = await statement.execute(parametersOf(update));
         return row as unknown as Row | undefined;
       };
-      return together(names, options, updateOne, (row): Row | undefined => row);
+      return together(form, names, options, updateOne, (row): Row | undefined => row);
     });
     return await updateAny(updateOf(id, normalize(values), options));
   }
