@@ -71,7 +71,7 @@ export class AuthGuard implements CanActivate {
         return this.refuse(
           entry,
           'bad_request',
-          'There must be one Authorization header.',
+          'The request must have exactly one Authorization header.',
           'error="invalid_request"',
         );
     }
@@ -82,7 +82,12 @@ export class AuthGuard implements CanActivate {
     if (!caller.scopes.has(entry.needed)) {
       const scope = `${this.options.realm}:${entry.needed}`;
       const parameters = `error="insufficient_scope", scope="${scope}"`;
-      return this.refuse(entry, 'insufficient_scope', `This needs the scope ${scope}.`, parameters);
+      return this.refuse(
+        entry,
+        'insufficient_scope',
+        `The caller needs the scope ${scope}.`,
+        parameters,
+      );
     }
     entry.admit(caller);
     return true;
@@ -96,7 +101,7 @@ export class AuthGuard implements CanActivate {
     }
     const problem = new Problem(
       'authentication_unavailable',
-      'The service cannot verify the caller at the moment.',
+      'The service cannot verify the caller at the moment. Try again later.',
     );
     throw asHttpException(Object.assign(problem, { cause: error }));
   }

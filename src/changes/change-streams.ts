@@ -104,7 +104,11 @@ export class ChangeStreams implements OnModuleDestroy, OnApplicationShutdown {
     this.#begin(stream);
     if (!this.#isAway) {
       const cause = errorCodeOf(error);
-      this.#logger.warn({ message: 'streams cannot read changes, and wait', code, cause });
+      this.#logger.warn({
+        message: 'the streams wait because the changes cannot be read',
+        code,
+        cause,
+      });
     }
     this.#isAway = true;
     await Promise.race([sleep(RETRY_MS), stream.closed]);

@@ -14,7 +14,7 @@ export function createKey(name: string, scopes: string): { key: string; entry: s
   });
   if (parseApiKeys(entry)) return { key, entry };
   throw new Error(
-    `${JSON.stringify(name)} cannot be the name of a key: 1 to 100 letters, digits and _ . @ - only.`,
+    `${JSON.stringify(name)} cannot be the name of a key: use 1 to 100 letters, digits and the characters _ . @ -`,
   );
 }
 
@@ -26,10 +26,10 @@ export function printNewKey(name: string, scopes: string, { output, errors }: St
     errors,
     ...[
       '',
-      'The key is shown only this time: give it to its user now. The user sends it as',
+      'The key is shown only once: give it to its user now. The user sends this header:',
       '  Authorization: Bearer <key>',
       '',
-      'Add these settings to the configuration of the service and restart it. The entry is a hash, not the',
+      'Add these settings to the configuration of the service and restart it. The entry contains a hash, not the',
       'key itself. Separate several entries with commas.',
       `  AUTH_MODE=api-key`,
       `  AUTH_API_KEYS=${entry}`,

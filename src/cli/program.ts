@@ -68,7 +68,7 @@ function addDatabaseCommands(program: Command, run: Run): void {
   program
     .command('status')
     .description(
-      'show which migrations are applied, pending, edited, missing or late; exit with 1 if there is a fault',
+      'show which migrations are applied, pending, edited, missing or late; exit with 1 if there is a problem',
     )
     .action(() =>
       onConnection(run.context, async (db, work) => run.failUnless(await printStatus(db, work))),
@@ -98,7 +98,10 @@ function addImport(program: Command, run: Run): void {
     .argument('<file>', 'NDJSON or CSV, compressed if it ends in .gz; - reads the standard input')
     .addOption(formatOption())
     .addOption(
-      new Option('--on-error <action>', 'when a row is refused: import nothing, or skip that row')
+      new Option(
+        '--on-error <action>',
+        'what to do when a row is refused: import nothing (abort), or skip that row',
+      )
         .choices(['abort', 'skip'])
         .default('abort'),
     )
@@ -125,14 +128,22 @@ function addExport(program: Command, run: Run): void {
     .argument('[file]', 'file to write; - is the standard output', '-')
     .addOption(formatOption())
     .option('--bom', 'begin a CSV file with a byte order mark, for Excel')
-    .option('--technology <name>', 'only projects that use all of these (repeatable)', repeated)
-    .option('--any-technology <name>', 'only projects that use one of these (repeatable)', repeated)
+    .option(
+      '--technology <name>',
+      'only projects that use all of these technologies (repeatable)',
+      repeated,
+    )
+    .option(
+      '--any-technology <name>',
+      'only projects that use one of these technologies (repeatable)',
+      repeated,
+    )
     .option('--q <words>', 'only projects that contain these words')
     .option('--created-from <time>', 'only projects created at or after this date or time')
     .option('--created-to <time>', 'only projects created before this date or time')
     .option('--updated-from <time>', 'only projects updated at or after this date or time')
     .option('--updated-to <time>', 'only projects updated before this date or time')
-    .option('--sort <key>', 'createdAt, updatedAt or name; a leading - sorts descending')
+    .option('--sort <key>', 'sort key: createdAt, updatedAt or name; a leading - sorts descending')
     .action((file: string, options: ExportFileOptions) =>
       onConnection(run.context, (db, { signal, streams }) =>
         exportFile(db, file, { ...options, signal, streams }),

@@ -53,7 +53,7 @@ export function failWhenOutputFails(): void {
 
 /** Returns the message for an output that could not be written. */
 export function outputFailure({ code, message }: NodeJS.ErrnoException): string {
-  return code === 'EPIPE' ? 'Nobody reads the output any more.' : message;
+  return code === 'EPIPE' ? 'The program that reads the output has ended.' : message;
 }
 
 /**

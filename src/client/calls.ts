@@ -107,7 +107,7 @@ function pauseOf(mostMs: number, error: unknown): number {
 }
 
 function timedOut(timeoutMs: number, cause: unknown): ProjectsClientError {
-  return new ProjectsClientError('timeout', `There was no answer within ${timeoutMs} ms.`, {
+  return new ProjectsClientError('timeout', `The service did not answer within ${timeoutMs} ms.`, {
     cause,
   });
 }

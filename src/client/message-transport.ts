@@ -54,7 +54,10 @@ const NO_HANDLER = 'There is no matching message handler defined in the remote s
 function failureOf(error: unknown): Error {
   if (error === ABORTED) return ABORTED;
   if (error === NO_HANDLER) {
-    return new ProjectsClientError('route_not_found', 'What answers has no such operation.');
+    return new ProjectsClientError(
+      'route_not_found',
+      'The service that answers does not have this operation.',
+    );
   }
   const { code, name, message, detail } = error as Record<string, unknown>;
   if (name === 'ProjectsClientError') return error as Error;

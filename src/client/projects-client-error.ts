@@ -48,7 +48,7 @@ export function errorOfProblem(body: unknown, options: FailureOptions = {}): Pro
     const answered = options.status === undefined ? '' : ` (status ${options.status})`;
     return new ProjectsClientError(
       'invalid_answer',
-      `The answer is not one of the Projects Service${answered}.`,
+      `The answer does not come from a Projects Service${answered}. Check the address of the service.`,
       options,
     );
   }

@@ -18,10 +18,10 @@ export function contradictions(given: Record<string, unknown>, environment: Envi
     );
   }
   if (given.AUTH_MODE === undefined && production) {
-    faults.push('AUTH_MODE must be set in production, to none if requests need no authentication');
+    faults.push('AUTH_MODE must be set in production (to none if requests need no authentication)');
   } else if (given.AUTH_MODE === undefined && !isLoopback(environment.HOST)) {
     faults.push(
-      'AUTH_MODE must be set when HOST is not a loopback address, to none if that is what you want',
+      'AUTH_MODE must be set when HOST is not a loopback address (to none if requests need no authentication)',
     );
   }
   return [...faults, ...meshFaults(given, environment), ...authFaults(given, environment)];
@@ -29,7 +29,8 @@ export function contradictions(given: Record<string, unknown>, environment: Envi
 
 function meshFaults(given: Record<string, unknown>, environment: Environment): string[] {
   const { MESH_TRANSPORT: transport, MESH_URL: url } = environment;
-  if (!transport) return url ? ['MESH_TRANSPORT must be set when MESH_URL is, to tcp or nats'] : [];
+  if (!transport)
+    return url ? ['MESH_TRANSPORT must be set to tcp or nats when MESH_URL is set'] : [];
   if (!MESH_TRANSPORTS.includes(transport)) return []; // told already
   if (!url) return [`MESH_URL must be set with MESH_TRANSPORT=${transport}`];
   const address = parseMeshUrl(transport, url);
@@ -37,7 +38,7 @@ function meshFaults(given: Record<string, unknown>, environment: Environment): s
   const isOpen = address.transport === 'tcp' && !isLoopback(address.host);
   return isOpen && given.AUTH_MODE === undefined && environment.NODE_ENV !== 'production'
     ? [
-        'AUTH_MODE must be set when MESH_URL is not a loopback address, to none if that is what you want',
+        'AUTH_MODE must be set when MESH_URL is not a loopback address (to none if requests need no authentication)',
       ]
     : [];
 }
@@ -51,7 +52,9 @@ function authFaults(given: Record<string, unknown>, { AUTH_MODE }: Environment):
         faults.push(`${name} must be set with AUTH_MODE=${mode}`);
       }
       if (given.AUTH_MODE === undefined && given[name] !== undefined) {
-        faults.push(`AUTH_MODE must be set when ${name} is, to ${mode}, or to none to ignore it`);
+        faults.push(
+          `AUTH_MODE must be set when ${name} is set: to ${mode} to use it, or to none to ignore it`,
+        );
       }
     }
   }

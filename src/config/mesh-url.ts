@@ -22,7 +22,7 @@ function tcpAddress(urls: (URL | undefined)[]): MeshAddress | string {
   const [url] = urls;
   const isPlain = url?.protocol === 'tcp:' && !/./.test(url.username + url.search + url.hash);
   if (urls.length > 1 || !isPlain || url.hostname === '' || url.port === '') {
-    return 'must be tcp://host:port with MESH_TRANSPORT=tcp, the address to listen on';
+    return 'must be the address to listen on, such as tcp://host:port, with MESH_TRANSPORT=tcp';
   }
   return { transport: 'tcp', host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) };
 }
@@ -32,13 +32,13 @@ function natsAddress(urls: (URL | undefined)[]): MeshAddress | string {
   const [first] = known;
   const isNats = (url: URL) => /^(nats|tls):$/.test(url.protocol) && url.hostname !== '';
   if (!first || known.length < urls.length || !known.every(isNats)) {
-    return 'must be nats://host:port or tls://host:port with MESH_TRANSPORT=nats, several separated by commas';
+    return 'must be one or more URLs such as nats://host:port or tls://host:port, separated by commas, with MESH_TRANSPORT=nats';
   }
   const isSame = (url: URL) =>
     (url.username === '' && url.password === '') ||
     (url.username === first.username && url.password === first.password);
   if (!known.every((url) => url.protocol === first.protocol && isSame(url))) {
-    return 'must have one scheme, and one user and password, for all its servers';
+    return 'must have the same scheme, user and password for all its servers';
   }
   return {
     transport: 'nats',

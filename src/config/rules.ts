@@ -40,7 +40,7 @@ export function ReplicaUrls(): PropertyDecorator {
   const faultIn = (value: unknown) => {
     const faults = splitUrls(value as string).map((url) => replicaFaultOf(url));
     const n = faults.findIndex((fault) => fault !== undefined);
-    return n < 0 ? undefined : `must be URLs separated by commas: number ${n + 1} ${faults[n]}`;
+    return n < 0 ? undefined : `must be URLs separated by commas: URL ${n + 1} ${faults[n]}`;
   };
   return ValidateBy({
     name: 'replicaUrls',
@@ -59,7 +59,7 @@ export function ApiKeys(): PropertyDecorator {
     },
     {
       message:
-        'must be entries such as name:read+write:<SHA-256 of the key, 64 hex digits>, separated by commas, each name and key once; npm run cli -- key create NAME makes one',
+        'must be entries such as name:read+write:<SHA-256 of the key, 64 hex digits>, separated by commas, without a duplicate name or key; npm run cli -- key create NAME creates an entry',
     },
   );
 }
@@ -96,7 +96,10 @@ export function KeySetUrl(): PropertyDecorator {
   };
   return ValidateBy(
     { name: 'keySetUrl', validator: { validate } },
-    { message: 'must be an https URL without a user name; http only of a loopback address' },
+    {
+      message:
+        'must be an https URL without a user name; http is accepted only for a loopback address',
+    },
   );
 }
 
@@ -113,7 +116,7 @@ function replicaFaultOf(url: string): string | undefined {
   const fault = faultOf(url);
   if (fault) return fault;
   const several = parseDatabaseUrl(url).targets.length > 1;
-  return several ? 'names several hosts; give each replica a URL of its own' : undefined;
+  return several ? 'names several hosts: write a separate URL for each replica' : undefined;
 }
 
 function faultOf(value: unknown): string | undefined {

@@ -165,7 +165,7 @@ function open(config: TDatabaseConfig, listen?: Listen): DatabaseConnection {
 function checkNumbers(config: TDatabaseConfig): void {
   for (const [name, value] of Object.entries(config)) {
     if (typeof value === 'number' && !(value >= 0)) {
-      throw new RangeError(`The database setting ${name} must be a number from 0.`);
+      throw new RangeError(`The database setting ${name} must be 0 or a positive number.`);
     }
   }
 }

@@ -99,11 +99,17 @@ const BY_CODE: Record<string, readonly [DataErrorCode, string]> = {
   '40001': CONFLICT,
   '40P01': CONFLICT,
   '55P03': CONFLICT,
-  '57014': ['statement_timeout', 'The database did not finish within the time limit.'],
+  '57014': [
+    'statement_timeout',
+    'The database did not finish the statement within the time limit.',
+  ],
   '25006': UNAVAILABLE, // a standby that has not been promoted yet
   '25P03': UNAVAILABLE, // idle in transaction for too long
   '3D000': UNAVAILABLE,
-  '42501': ['database_unavailable', 'The database refuses this to the role of the service.'],
+  '42501': [
+    'database_unavailable',
+    'The database role of the service lacks a privilege for this operation.',
+  ],
   '42P01': ['database_unavailable', 'The database is not migrated yet.'],
   '42703': ['database_unavailable', 'The database is not migrated yet.'],
   '42883': ['database_unavailable', 'The database is not migrated yet.'],

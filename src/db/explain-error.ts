@@ -102,11 +102,11 @@ const NOT_MIGRATED: Words = [
   'If migrations are pending, apply them (npm run db:migrate); otherwise check search_path in the database URL: the tables and the extensions must be in it.',
 ];
 const EXISTS: Words = [
-  'The database has something of the same name already.',
-  'If it belongs to another application, give this service a schema of its own: create schema catalogue, and ?search_path=catalogue,public in the database URL.',
+  'The database already contains an object with this name.',
+  'If it belongs to another application, give this service its own schema: create schema catalogue, and ?search_path=catalogue,public in the database URL.',
 ];
 const NOT_INSTALLED: Words = [
-  'The server lacks an extension or a feature.',
+  'The database server lacks an extension or a feature that the service needs.',
   'Install the extensions that come with PostgreSQL (the package postgresql-contrib), and use PostgreSQL 15 or later.',
 ];
 const NOT_REACHED: Words = [
@@ -114,7 +114,7 @@ const NOT_REACHED: Words = [
   'Check host and port in the database URL, and that the server runs and listens there.',
 ];
 const NO_SUCH_HOST: Words = [
-  'The host of the database is not known.',
+  'The host name of the database cannot be resolved.',
   'Check the host in the database URL.',
 ];
 const NOT_TRUSTED: Words = [
@@ -151,7 +151,7 @@ const BY_CODE: Record<string, Words> = {
     'Create a schema that search_path names, or correct search_path in the database URL.',
   ],
   '42501': [
-    'The role of the service lacks a right.',
+    'The database role of the service lacks a privilege.',
     'Grant it as docs/database/overview.md says under "Roles".',
   ],
   '42704': [
@@ -166,10 +166,13 @@ const BY_CODE: Record<string, Words> = {
   '42P06': EXISTS,
   '42P07': EXISTS,
   '53300': [
-    'The server has no connection left.',
+    'The database server has no free connection.',
     'Lower DATABASE_MAX_CONNECTIONS or the number of instances, or raise max_connections of the server.',
   ],
-  '57P03': ['The database is starting or stopping.', 'It is asked again until it answers.'],
+  '57P03': [
+    'The database is starting or stopping.',
+    'The service tries again until the database answers.',
+  ],
   '58P01': NOT_INSTALLED,
   ECONNREFUSED: NOT_REACHED,
   EHOSTUNREACH: NOT_REACHED,
@@ -180,7 +183,7 @@ const BY_CODE: Record<string, Words> = {
   EAI_AGAIN: NO_SUCH_HOST,
   NO_TLS: [
     'The server does not accept TLS.',
-    'Set it up at the server, or write sslmode=disable in the database URL.',
+    'Configure TLS on the server, or write sslmode=disable in the database URL.',
   ],
   NOT_POSTGRESQL: [
     'The server closes connections before it answers.',
@@ -197,7 +200,10 @@ const BY_CODE: Record<string, Words> = {
 /** The explanations by class of the SQLSTATE, its first two characters. */
 const BY_CLASS: Record<string, Words> = {
   '53': ['The server lacks resources.', 'Check its memory and disk.'],
-  '58': ['The server reports an error of its system.', 'Check its disk and its log.'],
+  '58': [
+    'The database server reports an error of its operating system.',
+    'Check its disk and its log.',
+  ],
 };
 
 function wordsOf(code: string, error: unknown): Words {

@@ -54,7 +54,7 @@ export interface MigrationStatus {
 const HINTS: Partial<Record<keyof MigrationStatus, string>> = {
   absent: 'check search_path in the database URL',
   unrecorded:
-    'if they belong to another application, give this service a schema of its own: create schema catalogue, and ?search_path=catalogue,public in the database URL; if they were made by a version from before the first release, export the projects with that version and import them into a new database',
+    'if they belong to another application, give this service its own schema: create schema catalogue, and ?search_path=catalogue,public in the database URL; if they were made by a version from before the first release, export the projects with that version and import them into a new database',
 };
 
 /** Thrown if the database and the migrations contradict each other. Nothing was applied. */

@@ -54,7 +54,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       operationId: `list${Plural}`,
       summary: `List ${path}`,
       description:
-        'Returns a page, by default the newest entries first. Follow `meta.nextCursor` or the `Link` header to the last page: you get each entry that exists all the time exactly once, even if others write meanwhile. A page ends early, with a cursor, at one mebibyte of JSON.',
+        'Returns a page, by default the newest entries first. Follow `meta.nextCursor` or the `Link` header to the last page: you get each entry that exists during all of this exactly once, even if others write at the same time. A page ends early, with a cursor, at one mebibyte of JSON.',
       query: listQueryDtoOf(entity),
       answers: { 200: { description: `The ${path}.`, data: [dto], meta: PageMetaDto, link: true } },
       problems: ['invalid_cursor'],
@@ -77,7 +77,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       operationId: `get${Name}`,
       summary: `Read a ${name}`,
       description:
-        'Use its `ETag` in `If-None-Match` for later reads and in `If-Match` for writes.',
+        'Send the `ETag` of the answer in `If-None-Match` with later reads and in `If-Match` with writes.',
       answers: { 200: { description: `The ${name}.`, data: dto, etag: true } },
       problems: ['not_found'],
       conditions: 'read',
@@ -133,7 +133,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       path: ':id',
       operationId: `replace${Name}`,
       summary: `Replace a ${name}, or create it under this id`,
-      description: `A repeated request gives the same ${name}. With \`If-Match\` the request only replaces, with \`If-None-Match: *\` it only creates. If a deleted ${name} is created again with the same id, its version continues after that of the deletion while the history still has it, so that an ETag never means both.`,
+      description: `A repeated request has the same result. With \`If-Match\` the request only replaces, with \`If-None-Match: *\` it only creates. If a deleted ${name} is created again with the same id while the history still has it, its version continues after the version of the deletion, so that no ETag identifies two different states.`,
       body: input,
       answers: {
         200: { description: `The replaced ${name}.`, data: dto, etag: true },

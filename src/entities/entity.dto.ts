@@ -25,17 +25,17 @@ export class EntityDto implements EntityRow {
   @ApiProperty({ format: 'uuid', example: '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10' })
   id!: string;
 
-  @ApiProperty({ ...MOMENT, description: 'The time of its creation; UTC, with milliseconds.' })
+  @ApiProperty({ ...MOMENT, description: 'The time of the creation, in UTC with milliseconds.' })
   createdAt!: string;
 
-  @ApiProperty({ ...MOMENT, description: 'The time of its last write; UTC, with milliseconds.' })
+  @ApiProperty({ ...MOMENT, description: 'The time of the last write, in UTC with milliseconds.' })
   updatedAt!: string;
 
   @ApiProperty({
     type: 'integer',
     minimum: 1,
     example: 1,
-    description: 'Counts the writes. The ETag is this number in quotes.',
+    description: 'The version, which every write increases. The ETag is this number in quotes.',
   })
   version!: number;
 }

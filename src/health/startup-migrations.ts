@@ -50,7 +50,9 @@ export class StartupMigrations implements OnApplicationBootstrap, OnApplicationS
           signal,
           onWait: (message) => this.logger.warn(message),
         });
-        this.logger.log(applied.length > 0 ? `applied ${applied.join(', ')}` : 'none pending');
+        this.logger.log(
+          applied.length > 0 ? `applied ${applied.join(', ')}` : 'no migrations are pending',
+        );
         return;
       } catch (error) {
         if (signal.aborted) return;

@@ -105,7 +105,7 @@ export class EventStream {
     const most = (this.#connection.info?.max_payload ?? Infinity) - HEADERS_BYTES;
     if (Buffer.byteLength(payload) <= most) return payload;
     this.#logger.error(
-      `the event ${event.id} is larger than max_payload of the broker, and is published without before and after`,
+      `the event ${event.id} is larger than max_payload of the broker, so it is published without before and after`,
     );
     event.headers['ce-truncated'] = 'true';
     return JSON.stringify({ ...event.data, before: null, after: null });

@@ -167,7 +167,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     try {
       return feedPosition(this.options.entity.name, id);
     } catch {
-      throw new Error(`the stream ends with a message that the relay has not published (${id})`);
+      throw new Error(`the last message of the stream was not published by the relay (${id})`);
     }
   }
 
@@ -199,10 +199,10 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     if (reason === this.#told) return;
     this.#told = reason;
     if (code === 'cursor_expired') this.#logger.error(reason);
-    else this.#logger.warn(`events wait: ${reason}`);
+    else this.#logger.warn(`events are not published at the moment: ${reason}`);
   }
 }
 
 const EXPIRED =
-  'events stop: changes behind the last published one are no longer kept, or the database was restored to a state before it. ' +
-  'Let consumers read everything anew: purge the stream, and delete the row of the table relays (docs/events.md).';
+  'events are no longer published: changes after the last published one have been removed, or the database was restored to a state before it. ' +
+  'Let consumers read everything again: purge the stream, and delete the row of the table relays (docs/events.md).';

@@ -183,7 +183,7 @@ export class Metrics implements OnApplicationShutdown {
     });
     new Counter({
       name: 'db_pool_timeouts_total',
-      help: 'Waits for a connection that timed out.',
+      help: 'Number of waits for a connection that ended with a timeout.',
       registers,
       collect() {
         this.reset();

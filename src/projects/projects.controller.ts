@@ -41,7 +41,7 @@ export class ProjectsController extends EntityController(PROJECTS) {
     operationId: 'listProjects',
     summary: 'List projects',
     description:
-      'Returns a page of the projects that match all filters, by default the newest first. Follow `meta.nextCursor` or the `Link` header to the last page: you get each project that exists all the time exactly once, even if others write meanwhile. A project whose sort key changes meanwhile may move. A page ends early, with a cursor, at one mebibyte of JSON.',
+      'Returns a page of the projects that match all filters, by default the newest first. Follow `meta.nextCursor` or the `Link` header to the last page: you get each project that exists during all of this exactly once, even if others write at the same time. A project whose sort key changes during this may move. A page ends early, with a cursor, at one mebibyte of JSON.',
     answers: {
       200: {
         description: 'The projects.',

@@ -42,7 +42,7 @@ export async function contractOf(document: OpenAPIObject): Promise<Contract> {
   function headerFaults(at: string[], header: Header, value: string | null): string[] {
     const pointer = '$ref' in header ? header.$ref.slice('#/'.length).split('/') : at;
     const { required, schema } = ('$ref' in header ? valueAt(document, pointer) : header) ?? {};
-    if (!schema) return [`the document has no schema of the header ${at.at(-1)}`];
+    if (!schema) return [`the document has no schema for the header ${at.at(-1)}`];
     if (value === null) return required ? [`has no ${at.at(-1)}`] : [];
     const isNumber = schema.type === 'integer' || schema.type === 'number';
     return invalid([...pointer, 'schema'], isNumber ? Number(value) : value);
@@ -53,7 +53,7 @@ export async function contractOf(document: OpenAPIObject): Promise<Contract> {
       encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1')),
     );
     const validate = ajv.getSchema(`openapi#/${escaped.join('/')}`) as ValidateFunction | undefined;
-    if (!validate) return ['the document has no schema of it'];
+    if (!validate) return ['the document has no schema for the body'];
     if (validate(value)) return [];
     return validate.errors!.map(
       ({ instancePath, message, params }) =>

@@ -9,7 +9,7 @@ import { type Answer, type Operation, operationsOf, routeName } from './operatio
  */
 export function routesOf(app: INestApplication): string[] {
   const routes = routesInOrder(app.getHttpAdapter().getInstance());
-  if (!routes) throw new TypeError('The routes can be read of an application on Express 5 only.');
+  if (!routes) throw new TypeError('The routes can be read only from an application on Express 5.');
   return routes
     .flatMap(({ route: { path, methods } }) =>
       [path as string | string[]]

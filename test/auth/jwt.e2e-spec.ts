@@ -218,7 +218,7 @@ const PAUSE_MS = 1100;
 const UNAVAILABLE = {
   status: 503,
   code: 'authentication_unavailable',
-  detail: 'The service cannot verify the caller at the moment.',
+  detail: 'The service cannot verify the caller at the moment. Try again later.',
   challenge: null,
 };
 

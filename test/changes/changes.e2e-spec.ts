@@ -36,7 +36,7 @@ const problemOf = ({ status, body }: request.Response) => [status, body.code];
 const invalidCursor = (path: string) => ({
   status: 400,
   code: 'invalid_cursor',
-  errors: [{ path, message: 'must be the nextCursor of a page of this same list' }],
+  errors: [{ path, message: 'must be the nextCursor of a page of the same list' }],
 });
 
 describe('GET /api/projects/changes', () => {

@@ -299,7 +299,7 @@ describe('files', () => {
   });
 
   it.each([
-    ['a pipe that nobody reads', '| true', 'Nobody reads the output any more.\n'],
+    ['a pipe that nobody reads', '| true', 'The program that reads the output has ended.\n'],
     ['nothing, for it is closed', '>&-', 'The standard output is closed.\n'],
     ['a full device', '>/dev/full', expect.stringContaining('ENOSPC')],
   ])('that go to %s are not called exported', (_what, redirection, said) => {
@@ -384,7 +384,7 @@ describe('files', () => {
     await once(exporting.stdout, 'data');
     exporting.stdout.destroy();
     expect(await once(exporting, 'exit')).toEqual([1, null]);
-    expect(await said).toBe('Nobody reads the output any more.\n');
+    expect(await said).toBe('The program that reads the output has ended.\n');
   });
 
   it('show off a terminal how far they are, in a line every five seconds', () => {

@@ -129,7 +129,8 @@ it.each([null, 'text', {}, { code: 7, detail: 'x' }, '<html>'])(
     expect(errorOfProblem(body, { status: 502 })).toMatchObject({
       code: 'invalid_answer',
       status: 502,
-      detail: 'The answer is not one of the Projects Service (status 502).',
+      detail:
+        'The answer does not come from a Projects Service (status 502). Check the address of the service.',
     });
   },
 );

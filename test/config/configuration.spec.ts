@@ -59,7 +59,7 @@ const ALL_WRONG = {
 const ALL_FAULTS = [
   'NODE_ENV must be development or test or production',
   'DATABASE_URL must be a URL such as postgres://user:password@host:5432/database',
-  'DATABASE_REPLICA_URLS must be URLs separated by commas: number 2 names several hosts; give each replica a URL of its own',
+  'DATABASE_REPLICA_URLS must be URLs separated by commas: URL 2 names several hosts: write a separate URL for each replica',
   'DATABASE_REPLICA_MAX_LAG_MS must be a whole number from 0 to 3600000',
   'DATABASE_MAX_CONNECTIONS must be a whole number from 1 to 1000',
   'DATABASE_IDLE_TIMEOUT must be a whole number from 0 to 86400',
@@ -72,8 +72,8 @@ const ALL_FAULTS = [
   'HISTORY_RETENTION_DAYS must be a whole number from 0 to 36500',
   'PORT must be a whole number from 0 to 65535',
   'AUTH_MODE must be none or api-key or jwt',
-  'AUTH_API_KEYS must be entries such as name:read+write:<SHA-256 of the key, 64 hex digits>, separated by commas, each name and key once; npm run cli -- key create NAME makes one',
-  'AUTH_JWKS_URL must be an https URL without a user name; http only of a loopback address',
+  'AUTH_API_KEYS must be entries such as name:read+write:<SHA-256 of the key, 64 hex digits>, separated by commas, without a duplicate name or key; npm run cli -- key create NAME creates an entry',
+  'AUTH_JWKS_URL must be an https URL without a user name; http is accepted only for a loopback address',
   'RATE_LIMIT must be requests/seconds, such as 100/60',
   'MAX_CONCURRENT_REQUESTS must be a whole number from 0 to 100000',
   'OVERLOAD_HOLD_MS must be a whole number from 0 to 60000',
@@ -224,7 +224,7 @@ describe('in production', () => {
   it('the database and the way to authenticate must be named', () => {
     expect(faultsOf({ NODE_ENV })).toEqual([
       'DATABASE_URL must be set in production; the embedded PostgreSQL is for development',
-      'AUTH_MODE must be set in production, to none if requests need no authentication',
+      'AUTH_MODE must be set in production (to none if requests need no authentication)',
     ]);
     expect(faultsOf({ NODE_ENV, DATABASE_URL, AUTH_MODE: 'none', HOST: '0.0.0.0' })).toEqual([]);
   });
@@ -238,7 +238,7 @@ describe('in production', () => {
 
 it('lets nobody else in without authentication by accident', () => {
   const fault =
-    'AUTH_MODE must be set when HOST is not a loopback address, to none if that is what you want';
+    'AUTH_MODE must be set when HOST is not a loopback address (to none if requests need no authentication)';
   for (const HOST of ['0.0.0.0', '::', '192.168.1.7', 'example.org', '127.example.org']) {
     expect(faultsOf({ HOST })).toEqual([fault]);
     expect(faultsOf({ HOST, AUTH_MODE: 'none' })).toEqual([]);
@@ -283,7 +283,7 @@ describe('API keys', () => {
     ]);
     const AUTH_API_KEYS = `ci:read:${digest('a')}`;
     expect(faultsOf({ AUTH_API_KEYS })).toEqual([
-      'AUTH_MODE must be set when AUTH_API_KEYS is, to api-key, or to none to ignore it',
+      'AUTH_MODE must be set when AUTH_API_KEYS is set: to api-key to use it, or to none to ignore it',
     ]);
     expect(faultsOf({ AUTH_API_KEYS, AUTH_MODE: 'none' })).toEqual([]);
   });
@@ -317,7 +317,7 @@ describe('an issuer of tokens', () => {
     'may not have its keys at %s',
     (AUTH_JWKS_URL) => {
       expect(faultsOf({ ...issuer, AUTH_JWKS_URL })).toEqual([
-        'AUTH_JWKS_URL must be an https URL without a user name; http only of a loopback address',
+        'AUTH_JWKS_URL must be an https URL without a user name; http is accepted only for a loopback address',
       ]);
     },
   );

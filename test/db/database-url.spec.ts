@@ -125,9 +125,9 @@ describe('a database URL', () => {
     ['localhost:5432/secret', 'must be a URL'],
     ['mysql://u:secret@h/db', 'must be a URL'],
     ['jdbc:postgresql://h/db?password=secret', 'must be a URL'],
-    ['postgres://', 'names no host'],
-    ['postgres://u:secret@/db', 'names no host'],
-    ['postgres://u:secret@h1,/db', 'names no host'],
+    ['postgres://', 'has no host'],
+    ['postgres://u:secret@/db', 'has no host'],
+    ['postgres://u:secret@h1,/db', 'has no host'],
     ['postgres://u:secret@h:port/db', 'has a port'],
     ['postgres://u:secret@h:70000/db', 'has a port'],
     ['postgres://u:secret@h:1/db?port=1,2', 'one port for all hosts'],
@@ -136,33 +136,30 @@ describe('a database URL', () => {
     ['postgres://u:1/secret?a=b@h/db', 'write @ as %40, / as %2F'],
     ['postgres://u:se%cret@h/db', 'write % as %25'],
     ['postgres://u:secret@::1/db', 'IPv6 addresses in brackets'],
-    ['postgres://u:secret@h/db?schema=public', '"schema" that cannot be kept: write search_path'],
+    ['postgres://u:secret@h/db?schema=public', '"schema" that is not supported: write search_path'],
     [
       'postgres://u:secret@h/db?pgbouncer=true',
-      '"pgbouncer" that cannot be kept: remove it and set',
+      '"pgbouncer" that is not supported: remove it and set',
     ],
     ['postgres://u:secret@h/db?channel_binding=require', 'a value of "channel_binding"'],
     ['postgres://u:secret@h/db?gssencmode=require', 'a value of "gssencmode"'],
     ['postgres://u:secret@h/db?target_session_attrs=any', 'a value of "target_session_attrs"'],
     ['postgres://u:secret@h/db?target_session_attrs=standby', 'accept_standby'],
-    ['postgres://u:secret@h/db?sslmode=secret', 'has an sslmode that is none of'],
-    ['postgres://u:secret@h/db?sslmod=require', '"sslmod" that cannot be kept'],
-    ['postgres://u:secret@h/db?constructor=1', '"constructor" that cannot be kept'],
+    ['postgres://u:secret@h/db?sslmode=secret', 'has an sslmode that is not one of'],
+    ['postgres://u:secret@h/db?sslmod=require', '"sslmod" that is not supported'],
+    ['postgres://u:secret@h/db?constructor=1', '"constructor" that is not supported'],
     ['postgres://u:secret@h/db?ssl=secret', 'neither true nor false'],
-    ['postgres://u:secret@h/db?sslmode=verify-ca', 'needs sslrootcert'],
+    ['postgres://u:secret@h/db?sslmode=verify-ca', 'needs a certificate file in sslrootcert'],
     ['postgres://u:secret@h/db?sslmode=require&sslrootcert=system', 'needs sslmode=verify-full'],
     [
       'postgres://h/db?sslmode=verify-full&sslrootcert=/secret',
-      'in sslrootcert a file that cannot',
+      'names a file in sslrootcert that cannot',
     ],
     ['postgres://u:secret@h/db secret', 'write a space as %20'],
     ['host=h password=secret dbname=db', 'must be a URL'],
-    [
-      'postgres://u:secret@h/db?sslrootcert=/secret',
-      '"sslrootcert" and no sslmode: write sslmode=',
-    ],
-    ['postgres://u:secret@h/db?ssl_min_protocol_version=TLSv1.2', 'cannot be kept: remove it.'],
-    ['postgres://u:secret@h/db?keepalives_idle=30', 'cannot be kept: remove it.'],
+    ['postgres://u:secret@h/db?sslrootcert=/secret', '"sslrootcert" and no sslmode: add sslmode='],
+    ['postgres://u:secret@h/db?ssl_min_protocol_version=TLSv1.2', 'is not supported: remove it.'],
+    ['postgres://u:secret@h/db?keepalives_idle=30', 'is not supported: remove it.'],
     ['postgres://u:secret@h/db?hostaddr=1.2.3.4', 'write the address as the host'],
     ['postgres://u:secret@h/db?service=secret', 'write its host, user and database'],
     ['postgres://u:secret@h/db?passfile=/secret', 'PGPASSWORD'],
@@ -173,9 +170,9 @@ describe('a database URL', () => {
       '-c%20jit=off%20--statement-timeout=7',
     ].map((options) => [
       `postgres://u:secret@h/db?options=${options}`,
-      'sets "statement_timeout" in its options, which cannot be kept: remove it and set',
+      'sets "statement_timeout" in its options, which is not supported: remove it and set',
     ]),
-    ['postgres://u:secret@h/db?connect_timeout=secret', 'no number of seconds'],
+    ['postgres://u:secret@h/db?connect_timeout=secret', 'not a number of seconds'],
     ['postgres://u:secret@h/db?statement_timeout=9', 'set DATABASE_STATEMENT_TIMEOUT_MS'],
   ])('%s is refused by name, and not repeated', (url, fault) => {
     const caught = (() => {
@@ -247,7 +244,7 @@ describe('times', () => {
   it('and numbers that are none are refused by name', () => {
     for (const max of [NaN, -1]) {
       expect(() => createDatabaseConnection({ url: database.url, max })).toThrow(
-        'The database setting max must be a number from 0.',
+        'The database setting max must be 0 or a positive number.',
       );
     }
   });

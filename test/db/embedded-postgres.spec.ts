@@ -246,7 +246,7 @@ describe('the reason is told', () => {
     await (await startEmbeddedPostgres({ directory, settings })).stop();
     await fs.chmod(closed, 0o700);
     await expect(startEmbeddedPostgres({ directory, settings })).rejects.toThrow(
-      `cannot enter ${closed} on the way to ${directory}: let it in (chmod o+x '${closed}')`,
+      `cannot enter ${closed} on the way to ${directory}: grant it access (chmod o+x '${closed}')`,
     );
   });
 
@@ -308,7 +308,7 @@ describe('installed', () => {
       process.umask(umask);
       const moved = join(shared, 'data', directory);
       expect(first.notice).toBe(
-        `PostgreSQL runs as user ${(await fs.stat(join(moved, 'data'))).uid}, who cannot reach everything of root: ` +
+        `PostgreSQL runs as user ${(await fs.stat(join(moved, 'data'))).uid}, which cannot enter all directories of root: ` +
           `the files of ${directory} are in ${moved}, the programs are in ${copyIn(shared)}.`,
       );
       await using(first.url, (sql) => sql`create table kept as select 42 as answer`);

@@ -130,8 +130,7 @@ describe('createProjectsFactory', () => {
     expect(await projects.getProjectsById([...unknown, id], ['id'])).toEqual([{ id }]);
     await expect(projects.getProjectsById([...unknown, id, id])).rejects.toMatchObject({
       code: 'invalid_value',
-      message:
-        '1001 ids are too many for one read. Give at most 1000, and the others in further calls.',
+      message: '1001 ids are too many for one read. Pass at most 1000 ids in one call.',
     });
   });
 

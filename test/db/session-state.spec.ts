@@ -156,7 +156,7 @@ describe('a statement inside a transaction', () => {
       await run(tx, text).catch(() => {});
       await mark(tx, 'after');
     });
-    expect(await codeOf(transaction)).toContain('Transactions begin and end with');
+    expect(await codeOf(transaction)).toContain('Use db.transaction() to begin and end');
     expect(await marks()).toEqual([]);
     expect(await codeOf(mark(db, 'next'))).toBe('none');
   });
@@ -174,7 +174,7 @@ describe('a statement inside a transaction', () => {
         await run(tx, hidden(last)).catch(() => {});
         await mark(tx, 'after');
       });
-      expect(await codeOf(transaction)).toContain('Transactions begin and end with');
+      expect(await codeOf(transaction)).toContain('Use db.transaction() to begin and end');
     }
     expect(await marks()).toEqual([]);
   });

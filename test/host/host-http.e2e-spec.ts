@@ -118,7 +118,7 @@ describe('a host that parses bodies itself', () => {
         const sent = agent.post('/projects/import').set('Content-Type', 'text/csv').send(csv);
         const { body } = await sent.expect(415);
         expect(body.code).toBe('unsupported_media_type');
-        expect(body.detail).toContain('A parser of the application has read the body');
+        expect(body.detail).toContain('A body parser of the application has read the body');
       },
     );
   });

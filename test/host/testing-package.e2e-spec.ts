@@ -143,13 +143,13 @@ describe('a test database', () => {
 
   it('says what is wrong with the name of a template, and when there is no server', async () => {
     await expect(createTestDatabase(url, 'never_made')).rejects.toThrow(
-      'There is no template never_made: give it to startTestServer.',
+      'There is no template never_made: pass it to startTestServer.',
     );
     await expect(createTestDatabase(url, 'Made; drop')).rejects.toThrow(
       'The name of the template Made; drop must match [a-z][a-z0-9_]{0,36}.',
     );
     await expect(createTestDatabase(undefined)).rejects.toThrow(
-      'createTestDatabase needs the url of the server that startTestServer gave.',
+      'createTestDatabase needs the url of the server that startTestServer returned.',
     );
   });
 

@@ -210,7 +210,7 @@ describe('what the service does not know', () => {
         ),
         body,
       );
-    expectProblem(await get('{"a":1}'), notValid(ITEM, 'a', 'this route takes no such field'));
+    expectProblem(await get('{"a":1}'), notValid(ITEM, 'a', 'there is no such field'));
     expect((await get('{}')).status).toBe(200);
   });
 
@@ -264,7 +264,7 @@ describe('a method', () => {
     const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND'];
     for (const method of methods.filter((name) => !allow.split(', ').includes(name))) {
       const answer = await exchangeOne(service.url, head(`${method} ${path} HTTP/1.1`));
-      expectProblem(answer, problem('method_not_allowed', `This path takes ${allow}.`, path));
+      expectProblem(answer, problem('method_not_allowed', `This path supports ${allow}.`, path));
       expect(answer.headers.allow).toBe(allow);
     }
     if (allow.includes('HEAD')) return;
@@ -274,7 +274,7 @@ describe('a method', () => {
 
   it('that a path does not take is answered before the body and the headers are judged', async () => {
     const sent = await api.put(`${LIST}/export`).set('Accept', 'text/html').send(aProject());
-    const detail = 'This path takes GET, HEAD, OPTIONS.';
+    const detail = 'This path supports GET, HEAD, OPTIONS.';
     expectProblem(sent, problem('method_not_allowed', detail, `${LIST}/export`));
     await api.patch(`${LIST}/import`).type('text').send('{').expect(405);
     await api.patch(`${LIST}/import`).type('json').send('{').expect(405);
@@ -571,7 +571,7 @@ describe('a body', () => {
     await api.post(LIST).type('application/json').send(ofSize(102_400)).expect(201);
     const tooLarge = problem(
       'payload_too_large',
-      'The body is larger than the service takes.',
+      'The body is larger than the service accepts.',
       LIST,
     );
     expectProblem(await api.post(LIST).type('application/json').send(ofSize(102_401)), tooLarge);
@@ -669,7 +669,10 @@ describe('what is not HTTP', () => {
     'is an HTTP/1.1 request without one Host: %j',
     async (hosts) => {
       const answer = await exchangeOne(service.url, `GET ${LIST}?limit=1 HTTP/1.1\r\n${hosts}\r\n`);
-      expectProblem(answer, problem('bad_request', 'There must be one Host header.', LIST));
+      expectProblem(
+        answer,
+        problem('bad_request', 'The request must have exactly one Host header.', LIST),
+      );
     },
   );
 
@@ -697,7 +700,7 @@ describe('what is not HTTP', () => {
     'headers that are too large are 431 (%#)',
     async (header) => {
       const answer = await exchangeOne(service.url, head(`GET ${LIST} HTTP/1.1`, header));
-      const detail = 'The request line and the headers are larger than the service takes.';
+      const detail = 'The request line and the headers are larger than the service accepts.';
       expectProblem(answer, problem('headers_too_large', detail, '/'));
     },
   );
@@ -744,7 +747,7 @@ describe('Expect', () => {
       service.url,
       head(`GET ${LIST}?limit=1 HTTP/1.1`, 'Expect: miracles', `X-Request-Id: ${id}`),
     );
-    const detail = 'The only expectation that is supported is 100-continue.';
+    const detail = 'The service supports only the expectation 100-continue.';
     expectProblem(answer, problem('expectation_failed', detail, LIST));
     expect(answer.headers['x-request-id']).toBe(id);
   });

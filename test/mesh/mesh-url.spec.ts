@@ -15,28 +15,28 @@ it.each([
 });
 
 it.each([
-  ['tcp', '127.0.0.1:4000', /^must be tcp:\/\/host:port/],
-  ['tcp', 'tcp://127.0.0.1', /^must be tcp:\/\/host:port/],
-  ['tcp', 'tcp://me@127.0.0.1:1', /^must be tcp:\/\/host:port/],
-  ['tcp', 'nats://127.0.0.1:1', /^must be tcp:\/\/host:port/],
-  ['nats', 'http://broker:4222', /^must be nats:\/\/host:port/],
-  ['nats', 'nats://a, b', /^must be nats:\/\/host:port/],
-  ['nats', 'nats://a,tls://b', /^must have one scheme/],
-  ['nats', 'nats://me:x@a,nats://you:y@b', /^must have one scheme/],
+  ['tcp', '127.0.0.1:4000', /^must be the address to listen on, such as tcp:\/\/host:port/],
+  ['tcp', 'tcp://127.0.0.1', /^must be the address to listen on, such as tcp:\/\/host:port/],
+  ['tcp', 'tcp://me@127.0.0.1:1', /^must be the address to listen on, such as tcp:\/\/host:port/],
+  ['tcp', 'nats://127.0.0.1:1', /^must be the address to listen on, such as tcp:\/\/host:port/],
+  ['nats', 'http://broker:4222', /^must be one or more URLs such as nats:\/\/host:port/],
+  ['nats', 'nats://a, b', /^must be one or more URLs such as nats:\/\/host:port/],
+  ['nats', 'nats://a,tls://b', /^must have the same scheme/],
+  ['nats', 'nats://me:x@a,nats://you:y@b', /^must have the same scheme/],
 ] as const)('refuses %s %s', (transport, text, fault) => {
   expect(parseMeshUrl(transport, text)).toMatch(fault);
 });
 
 it.each([
   [{ MESH_TRANSPORT: 'nats' }, 'MESH_URL must be set with MESH_TRANSPORT=nats'],
-  [{ MESH_URL: 'nats://a' }, 'MESH_TRANSPORT must be set when MESH_URL is, to tcp or nats'],
+  [{ MESH_URL: 'nats://a' }, 'MESH_TRANSPORT must be set to tcp or nats when MESH_URL is set'],
   [
     { MESH_TRANSPORT: 'tcp', MESH_URL: 'nats://secret@a' },
-    'MESH_URL must be tcp://host:port with MESH_TRANSPORT=tcp, the address to listen on',
+    'MESH_URL must be the address to listen on, such as tcp://host:port, with MESH_TRANSPORT=tcp',
   ],
   [
     { MESH_TRANSPORT: 'tcp', MESH_URL: 'tcp://0.0.0.0:4000' },
-    'AUTH_MODE must be set when MESH_URL is not a loopback address, to none if that is what you want',
+    'AUTH_MODE must be set when MESH_URL is not a loopback address (to none if requests need no authentication)',
   ],
 ])('tells what is wrong with %j', (variables, fault) => {
   expect(() => validateEnvironment(variables)).toThrow(

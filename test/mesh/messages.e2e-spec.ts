@@ -61,7 +61,7 @@ it('recognises callers by meta.token, checks their scope and puts them into the 
   expect(await failureOf(reader.create(aProject()))).toMatchObject({
     code: 'insufficient_scope',
     status: 403,
-    detail: 'This needs the scope projects:write.',
+    detail: 'The caller needs the scope projects:write.',
   });
   const { project } = await writer.create(aProject());
   expect((await reader.history(project.id)).items).toMatchObject([{ actor: 'writer' }]);

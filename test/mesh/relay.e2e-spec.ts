@@ -268,7 +268,10 @@ program.describe('the relay', () => {
       LOG_FORMAT: 'json',
     });
     const url = await child.url;
-    await until(() => /events stop: changes behind the last/.test(child.errors()), 60_000);
+    await until(
+      () => /events are no longer published: changes after the last/.test(child.errors()),
+      60_000,
+    );
     expect(await metricOf(url, 'relay_lag_seconds')).toBeGreaterThanOrEqual(0);
     const { jsm } = await manager(own.nats);
     expect(await count(jsm)).toBe(2);

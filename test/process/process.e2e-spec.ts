@@ -282,7 +282,7 @@ describe('on SIGTERM with transfers under way', () => {
     expect(JSON.parse(body)).toMatchObject({
       status: 503,
       code: 'not_ready',
-      detail: 'The service is shutting down. Nothing of the file was written: send it again.',
+      detail: 'The service is shutting down. No row of the file was written. Send the file again.',
     });
     expect(answer.headers.connection).toBe('close');
     expect(await service.ended).toBe(0);

@@ -325,13 +325,13 @@ describe('a batch that is not valid', () => {
       'an ifMatch that is none',
       { operations: [remove(randomUUID(), '7')] },
       'operations.0.ifMatch',
-      'must be * or a list of entity tags such as "7"',
+      'must be * or a list of ETags such as "7"',
     ],
     [
       'an ifMatch that is null',
       { operations: [{ op: 'delete', id: randomUUID(), ifMatch: null }] },
       'operations.0.ifMatch',
-      'must be * or a list of entity tags such as "7"',
+      'must be * or a list of ETags such as "7"',
     ],
     [
       'a project that is absent',

@@ -182,8 +182,8 @@ describe('rows that are refused', () => {
     { line: 5, path: 'version', message: 'must be a whole number from 1 to 1073741823' },
     { line: 6, path: 'constructor', message: 'there is no such field' },
     { line: 7, path: 'description', message: 'contains the character U+0000' },
-    { line: 8, path: 'name', message: 'contains half a surrogate pair' },
-    { line: 8, path: 'technologies', message: 'contains half a surrogate pair' },
+    { line: 8, path: 'name', message: 'contains an unpaired surrogate' },
+    { line: 8, path: 'technologies', message: 'contains an unpaired surrogate' },
     { line: 9, path: '', message: 'must be a JSON object' },
     { line: 10, path: '', message: 'is not valid JSON' },
     { line: 11, path: 'name', message: 'nested more than 32 levels deep' },
@@ -311,7 +311,7 @@ describe('a file', () => {
       ],
       [
         'name,name,description,technologies\n',
-        [{ line: 1, path: 'name', message: 'is there twice' }],
+        [{ line: 1, path: 'name', message: 'occurs twice' }],
       ],
     ] as const) {
       const { body } = await post(`${csv}${csv && 'a,b,[],c\n'}`, '', { 'Content-Type': CSV });
@@ -465,7 +465,7 @@ describe('a sender', () => {
     expect(body).toMatchObject({
       status: 503,
       code: 'pool_exhausted',
-      detail: 'Too many imports are under way. Try again later.',
+      detail: 'Too many imports are running. Try again later.',
     });
     await api.get('/api/projects/export').expect(200);
     await api.get('/api/projects').expect(200);

@@ -114,7 +114,7 @@ describe('POST /api/projects', () => {
     ['description', 7, 'must be text of 0 to 20000 characters'],
     ['technologies', 'C', 'must be a list'],
     ['technologies', { 0: 'C', length: 1 }, 'must be a list'],
-    ['technologies', Array.from({ length: 101 }, (_, i) => `${i}`), 'must hold at most 100'],
+    ['technologies', Array.from({ length: 101 }, (_, i) => `${i}`), 'must have at most 100'],
     ['technologies', ['C', ' '], 'each of them must be text of 1 to 100 characters'],
     ['technologies', ['x'.repeat(101)], 'each of them must be text of 1 to 100 characters'],
     ['technologies', ['C', null], 'each of them must be text of 1 to 100 characters'],

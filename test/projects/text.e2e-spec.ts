@@ -37,7 +37,7 @@ describe('combining marks in a row', () => {
 
   it('are refused beyond, in every field and list', async () => {
     const text = marks(102);
-    const message = 'must not hold more than 100 combining marks in a row';
+    const message = 'must not contain more than 100 combining marks in a row';
     for (const [path, value] of Object.entries({
       name: text,
       description: `b ${text}`,

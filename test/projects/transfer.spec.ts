@@ -164,9 +164,9 @@ describe('CSV', () => {
 
   it('has rows refused that are no CSV, too long, not UTF-8 or of other columns, and reads those around', async () => {
     const quotes =
-      'its quotes are not those of CSV (RFC 4180): a cell with a quote in it stands in quotes, and each quote in it is doubled';
+      'its quotes do not follow RFC 4180: write a cell that contains a quote in quotes, and write each quote in it twice';
     const cells = (count: number) =>
-      `has ${count} cells for the 3 columns: a cell with the delimiter in it stands in quotes`;
+      `has ${count} cells for the 3 columns: write a cell that contains the delimiter in quotes`;
     const noList = 'must be a JSON list such as ["C", "SQL"], which CSV writes "[""C"", ""SQL""]"';
     const rows: [Buffer | string, unknown][] = [
       ['good,1,[]', value('good', '1')],

@@ -54,7 +54,7 @@ async function countStatuses(sent: PromiseLike<request.Response>[]) {
 const mismatch = {
   success: false,
   type: 'urn:problem-type:version_mismatch',
-  title: 'The resource is not at the version that is required',
+  title: 'The resource does not have the required version',
   status: 412,
   detail: 'The project does not have the version that the request requires.',
   code: 'version_mismatch',
@@ -269,7 +269,7 @@ describe('If-Match', () => {
         const { body } = await write(path, 'x').set('If-Match', tags).expect(400);
         expect(body).toMatchObject({
           code: 'invalid_header',
-          detail: 'If-Match must be * or a list of entity tags such as "7".',
+          detail: 'If-Match must be * or a list of ETags such as "7".',
         });
       }
       await api.get(path).set('If-None-Match', tags).expect(400);

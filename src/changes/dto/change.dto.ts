@@ -61,7 +61,7 @@ class RecordedChangeDto {
   @ApiProperty({
     format: 'date-time',
     example: '2026-01-31T12:00:00.000Z',
-    description: 'The time when the transaction of the change began; UTC, with milliseconds.',
+    description: 'The time when the transaction of the change began, in UTC with milliseconds.',
   })
   at!: string;
 }

@@ -48,12 +48,12 @@ export function parseDatabaseUrl(url: unknown): DatabaseUrl {
 /** Splits the URL into user and password, hosts, path and query. */
 function partsOf(text: string): string[] {
   if (/\s/.test(text)) {
-    throw new DatabaseUrlError('has a space or a line break in it: write a space as %20');
+    throw new DatabaseUrlError('contains a space or a line break: write a space as %20');
   }
   const parts = /^(?:([^/@]*)@)?([^/?@]*)(?:\/([^?@]*))?(?:\?([^@]*))?$/s.exec(text);
   if (parts) return parts;
   throw new DatabaseUrlError(
-    'cannot be read: in user, password and values, write @ as %40, / as %2F, ? as %3F and % as %25',
+    'cannot be read: in the user, the password and the values, write @ as %40, / as %2F, ? as %3F and % as %25',
   );
 }
 
@@ -73,7 +73,7 @@ function targetsOf(authority: string, parameters: Record<string, string>): Targe
   const ports = parameters.port?.split(',') ?? named.map(({ port }) => port);
   if (hosts.some((host) => host === '')) {
     throw new DatabaseUrlError(
-      `names no host: write ${EXAMPLE}, or ?host=/var/run/postgresql for a Unix socket`,
+      `has no host: write ${EXAMPLE}, or ?host=/var/run/postgresql for a Unix socket`,
     );
   }
   if (ports.length > 1 && ports.length !== hosts.length) {
@@ -100,7 +100,7 @@ function portOf(text: string): number {
   const port = Number(text || DEFAULT_PORT);
   if (/^\d*$/.test(text) && port >= 1 && port <= 65_535) return port;
   throw new DatabaseUrlError(
-    'has a port that is no number from 1 to 65535: in a password, write / as %2F and @ as %40',
+    'has a port that is not a number from 1 to 65535: in a password, write / as %2F and @ as %40',
   );
 }
 
@@ -111,5 +111,7 @@ function decode(text: string, part: string): string {
   } catch {
     // The error below does not contain the text.
   }
-  throw new DatabaseUrlError(`has a % in its ${part} that begins no character: write % as %25`);
+  throw new DatabaseUrlError(
+    `has a % in its ${part} that does not begin an escape: write % as %25`,
+  );
 }

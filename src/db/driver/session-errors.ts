@@ -6,7 +6,7 @@ export function connectionLost(cause?: unknown): DataError {
 }
 
 export function isStandby(): DataError {
-  const message = 'The database server is a standby, which takes no writes.';
+  const message = 'The database server is a standby, which does not accept writes.';
   return new DataError('database_unavailable', message);
 }
 
@@ -19,7 +19,10 @@ export function miscounted(): DataError {
 }
 
 export function stillOpen(): DataError {
-  return new DataError('conflict', 'The transaction was rolled back: it was never ended.');
+  return new DataError(
+    'conflict',
+    'The transaction was rolled back because it was not ended. Use db.transaction().',
+  );
 }
 
 export function closedError(): DataError {

@@ -286,7 +286,7 @@ export class Session {
 
   /** The server waits for data, or for a reader: a session in that state would fail its next borrower. */
   #refuseCopy(): void {
-    this.destroy(new TypeError('COPY needs a connection of its own.'));
+    this.destroy(new TypeError('COPY needs its own connection.'));
   }
 
   /** Before its first answer a server that closes the connection is likely to be none. */

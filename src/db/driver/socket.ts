@@ -68,7 +68,7 @@ function lookupWithout(refused: ReadonlySet<string>): net.LookupFunction {
   return (name, options, onResult) =>
     dns.lookup(name, { ...options, all: true }, (error, all) => {
       const [first, ...others] = error ? [] : all.filter(({ address }) => !refused.has(address));
-      if (!first) return onResult(error ?? new Error('The name has no other address.'), []);
+      if (!first) return onResult(error ?? new Error('The host name has no other address.'), []);
       if (options.all) onResult(null, [first, ...others]);
       else onResult(null, first.address, first.family);
     });
@@ -124,7 +124,7 @@ function noTls(): Error {
 }
 
 export function notPostgresql(): Error {
-  const message = 'the server does not answer as PostgreSQL does';
+  const message = 'the server does not answer like a PostgreSQL server';
   return Object.assign(new Error(message), { code: 'NOT_POSTGRESQL' });
 }
 

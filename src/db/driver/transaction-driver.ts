@@ -128,7 +128,7 @@ export function ended(): DataError {
 }
 
 function notByStatement(): TypeError {
-  return new TypeError('Transactions begin and end with db.transaction() only.');
+  return new TypeError('Use db.transaction() to begin and end a transaction.');
 }
 
 function rolledBack(): DataError {

@@ -39,8 +39,8 @@ const SETTINGS = new Set(
 /** The alternatives for common parameters and values that are not supported. */
 const INSTEAD = new Map(
   Object.entries({
-    schema: 'write search_path in its place',
-    currentSchema: 'write search_path in its place',
+    schema: 'write search_path instead',
+    currentSchema: 'write search_path instead',
     pgbouncer: 'remove it and set DATABASE_PREPARE=false (prepare: false in code)',
     prepare: 'remove it and set DATABASE_PREPARE (prepare in code)',
     connection_limit: 'remove it and set DATABASE_MAX_CONNECTIONS (max in code)',
@@ -50,21 +50,21 @@ const INSTEAD = new Map(
     statement_timeout:
       'remove it and set DATABASE_STATEMENT_TIMEOUT_MS (statement_timeout_ms in code)',
     idle_in_transaction_session_timeout: 'remove it and set transaction_timeout_ms in code',
-    sslaccept: 'write sslmode=no-verify or sslmode=verify-full in its place',
-    channel_binding: 'remove it; sslmode=verify-full makes sure of the server',
+    sslaccept: 'write sslmode=no-verify or sslmode=verify-full instead',
+    channel_binding: 'remove it; sslmode=verify-full verifies the server',
     gssencmode: 'remove it and write sslmode=require',
     client_encoding: 'remove it: the encoding is always UTF8',
     target_session_attrs:
-      'remove it or write primary: only a server that takes writes is used (accept_standby in code)',
+      'remove it or write primary: only a server that accepts writes is used (accept_standby in code)',
     load_balance_hosts: 'remove it: the hosts are tried in their order',
     hostaddr: 'write the address as the host',
     passfile: 'write the password into the URL or into PGPASSWORD',
     service: 'write its host, user and database into the URL',
     servicefile: 'write host, user and database into the URL',
-    requiressl: 'write sslmode=require in its place',
+    requiressl: 'write sslmode=require instead',
     timezone: 'remove it: the service asks for times in UTC',
     datestyle: 'remove it: the service asks for dates as ISO 8601',
-    application_name: 'write application_name as a parameter of its own',
+    application_name: 'write application_name as a separate parameter',
   }),
 );
 
@@ -87,12 +87,12 @@ export function checkParameters(parameters: Parameters): void {
     if (WITHOUT_EFFECT.get(name)?.includes(value)) continue;
     if (READ.has(name) || SETTINGS.has(name) || name.includes('.')) continue;
     const what = WITHOUT_EFFECT.has(name) ? `a value of "${name}"` : `a parameter "${name}"`;
-    throw new DatabaseUrlError(`has ${what} that cannot be kept: ${insteadOf(name)}`);
+    throw new DatabaseUrlError(`has ${what} that is not supported: ${insteadOf(name)}`);
   }
   checkOptions(parameters.options ?? '');
   const { connect_timeout: timeout } = parameters;
   if (timeout !== undefined && !/^\d+$/.test(timeout)) {
-    throw new DatabaseUrlError('has a connect_timeout that is no number of seconds');
+    throw new DatabaseUrlError('has a connect_timeout that is not a number of seconds');
   }
 }
 
@@ -109,7 +109,7 @@ function checkOptions(options: string): void {
     const setting = name!.replaceAll('-', '_').toLowerCase();
     if (!SET_BY_SERVICE.has(setting)) continue;
     throw new DatabaseUrlError(
-      `sets "${setting}" in its options, which cannot be kept: ${insteadOf(setting)}`,
+      `sets "${setting}" in its options, which is not supported: ${insteadOf(setting)}`,
     );
   }
 }

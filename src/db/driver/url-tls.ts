@@ -26,7 +26,9 @@ export function tlsOf(parameters: Parameters): TlsSettings {
     return { mode: 'require', options: { ...files, rejectUnauthorized: true } };
   }
   if (!files.ca) {
-    throw new DatabaseUrlError('has sslmode=verify-ca, which needs sslrootcert, a file');
+    throw new DatabaseUrlError(
+      'has sslmode=verify-ca, which needs a certificate file in sslrootcert',
+    );
   }
   const checkServerIdentity = () => undefined; // only the authority is checked
   return { mode: 'require', options: { ...files, rejectUnauthorized: true, checkServerIdentity } };
@@ -37,12 +39,12 @@ function modeOf(parameters: Parameters): string {
   const fromSsl = ssl === undefined ? undefined : isOn(ssl) ? 'require' : 'disable';
   const mode = sslmode ?? fromSsl ?? (sslrootcert === 'system' ? 'verify-full' : 'disable');
   if (!MODES.includes(mode)) {
-    throw new DatabaseUrlError(`has an sslmode that is none of ${MODES.join(', ')}`);
+    throw new DatabaseUrlError(`has an sslmode that is not one of ${MODES.join(', ')}`);
   }
   const file = ['sslrootcert', 'sslcert', 'sslkey', 'sslcrl'].find((name) => parameters[name]);
   if (mode === 'disable' && !sslmode && file) {
     throw new DatabaseUrlError(
-      `has "${file}" and no sslmode: write sslmode=verify-full, or another`,
+      `has "${file}" and no sslmode: add sslmode=verify-full or another sslmode`,
     );
   }
   if (sslrootcert === 'system' && mode !== 'verify-full') {
@@ -54,7 +56,9 @@ function modeOf(parameters: Parameters): string {
 function isOn(ssl: string): boolean {
   if (['true', '1'].includes(ssl)) return true;
   if (['false', '0'].includes(ssl)) return false;
-  throw new DatabaseUrlError('has a parameter "ssl" that is neither true nor false: write sslmode');
+  throw new DatabaseUrlError(
+    'has a parameter "ssl" that is neither true nor false: write sslmode instead',
+  );
 }
 
 function filesOf(parameters: Parameters): tls.ConnectionOptions {
@@ -66,7 +70,7 @@ function filesOf(parameters: Parameters): tls.ConnectionOptions {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
 
-      throw new DatabaseUrlError(`names in ${name} a file that cannot be read (${code})`);
+      throw new DatabaseUrlError(`names a file in ${name} that cannot be read (${code})`);
     }
   };
   return {

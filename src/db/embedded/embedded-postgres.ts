@@ -94,7 +94,7 @@ function noticeOf(
     copiedTo !== undefined && `the programs are in ${copiedTo}`,
   ].filter(Boolean);
   if (moved.length === 0) return undefined;
-  return `PostgreSQL runs as user ${user.uid}, who cannot reach everything of root: ${moved.join(', ')}.`;
+  return `PostgreSQL runs as user ${user.uid}, which cannot enter all directories of root: ${moved.join(', ')}.`;
 }
 
 async function endUse(programs: PostgresPrograms, directory: string, use: string): Promise<void> {

@@ -35,7 +35,7 @@ export async function placeOf(path: string, shared = SHARED_DIRECTORY): Promise<
 function unreachable(wanted: string, closed: string, { uid }: SystemUser): Error {
   return new Error(
     `The embedded PostgreSQL runs as the system user with id ${uid}, since it may not run as root, and this user ` +
-      `cannot enter ${closed} on the way to ${wanted}: let it in (chmod o+x '${closed}'), work as an ordinary ` +
+      `cannot enter ${closed} on the way to ${wanted}: grant it access (chmod o+x '${closed}'), run as an ordinary ` +
       'user, set EMBEDDED_POSTGRES_DIR to another directory, or set DATABASE_URL',
   );
 }

@@ -28,7 +28,7 @@ export async function systemUser(data: string): Promise<SystemUser> {
   return postgresUser().catch(() => {
     throw explainedError(
       'PostgreSQL refuses to run as root, and the system user postgres could not be created ' +
-        `(${failure?.message}): create it, work as an ordinary user, or set DATABASE_URL`,
+        `(${failure?.message}): create this user, run as an ordinary user, or set DATABASE_URL`,
       failure,
     );
   });

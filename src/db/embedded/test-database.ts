@@ -18,7 +18,7 @@ export async function createTestDatabase(
 ): Promise<TestDatabase> {
   if (!serverUrl) {
     throw new TypeError(
-      'createTestDatabase needs the url of the server that startTestServer gave.',
+      'createTestDatabase needs the url of the server that startTestServer returned.',
     );
   }
   const name = `test_${randomUUID().replaceAll('-', '')}`;
@@ -27,7 +27,7 @@ export async function createTestDatabase(
     await onServer(serverUrl, [`create database ${name} template ${source} strategy file_copy`]);
   } catch (error) {
     if (!/^template database/.test((error as Error).message)) throw error;
-    const message = `There is no template ${template}: give it to startTestServer.`;
+    const message = `There is no template ${template}: pass it to startTestServer.`;
     throw new Error(message, { cause: error });
   }
   const url = new URL(serverUrl);

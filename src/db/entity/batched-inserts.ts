@@ -77,7 +77,10 @@ function outcomesOf<Row extends EntityRow>(
   return ids.map((id) => {
     const value = byId.get(id);
     if (value) return { status: 'fulfilled', value };
-    return { status: 'rejected', reason: new Error('A trigger of the table kept a row out.') };
+    return {
+      status: 'rejected',
+      reason: new Error('A trigger of the table prevented the insertion of a row.'),
+    };
   });
 }
 

@@ -77,7 +77,7 @@ export function distinctTexts(noun: string): ColumnKind<string[]> {
       if (!Array.isArray(value)) return value; // for the database to refuse
       const texts = value.map(nfc);
       if (new Set(texts).size === texts.length) return texts;
-      throw new DataError('invalid_value', `A ${noun} is named twice.`);
+      throw new DataError('invalid_value', `A ${noun} occurs twice.`);
     },
     toParameter: (value) => JSON.stringify(value.map(nfc)),
     lengthOf: (value) => value.reduce((sum, text) => sum + text.length, 0),

@@ -59,7 +59,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     if (ids.length > MAX_IDS)
       throw new DataError(
         'invalid_value',
-        `${ids.length} ids are too many for one read. Give at most ${MAX_IDS}, and the others in further calls.`,
+        `${ids.length} ids are too many for one read. Pass at most ${MAX_IDS} ids in one call.`,
       );
     const byId = await read(ids.map(checkedId));
     return ids.map((id) => byId.get(id.toLowerCase())).filter((row) => row !== undefined);

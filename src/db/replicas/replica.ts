@@ -107,7 +107,7 @@ export class Replica {
 function nameOf(url: string): string {
   const { targets } = parseDatabaseUrl(url);
   if (targets.length > 1) {
-    throw new DatabaseUrlError('names several hosts; give each replica a URL of its own');
+    throw new DatabaseUrlError('names several hosts: write a separate URL for each replica');
   }
   const [{ host, port, path }] = targets as [(typeof targets)[0]];
   return path ?? `${host}:${port}`;

@@ -127,7 +127,7 @@ class ReplicaSet implements Replicas {
   async read<T>(token: string | undefined, work: (db: Db) => Promise<T>): Promise<T> {
     const position = token === undefined ? undefined : parsePosition(token);
     if (token !== undefined && !position) {
-      throw new DataError('invalid_value', 'This is not a consistency token.');
+      throw new DataError('invalid_value', 'The value is not a consistency token.');
     }
     const tried = new Set<Replica>();
     for (;;) {

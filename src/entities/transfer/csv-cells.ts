@@ -32,7 +32,7 @@ export function cellsOf(row: string, delimiter: Delimiter): string[] | { fault: 
 }
 
 const WRONG_QUOTES =
-  'its quotes are not those of CSV (RFC 4180): a cell with a quote in it stands in quotes, and each quote in it is doubled';
+  'its quotes do not follow RFC 4180: write a cell that contains a quote in quotes, and write each quote in it twice';
 
 function endOf(row: string, delimiter: Delimiter, start: number): number {
   const end = row.indexOf(delimiter, start);

@@ -68,7 +68,7 @@ function columnsOf(file: EntityFile, { bytes, fault }: FileRecord, delimiter: De
   const faults = missingOf(file).filter(({ path }) => !names.includes(path));
   for (const path of names) {
     if (!isKnown(file, path)) faults.push({ path, message: 'there is no such column' });
-    else if (seen.has(path)) faults.push({ path, message: 'is there twice' });
+    else if (seen.has(path)) faults.push({ path, message: 'occurs twice' });
     seen.add(path);
     if (faults.length >= MAX_FAULTS) break;
   }
@@ -116,7 +116,7 @@ function rowOf({ line, bytes, fault }: FileRecord, header: Header): FileRow | un
   const left = columns.slice(cells.length);
   if (cells.length > columns.length || !left.every((column) => file.optional.includes(column))) {
     const counts = `has ${cells.length} cells for the ${columns.length} columns`;
-    return refused(line, '', `${counts}: a cell with the delimiter in it stands in quotes`);
+    return refused(line, '', `${counts}: write a cell that contains the delimiter in quotes`);
   }
   return valuesOf(line, cells, header);
 }
@@ -128,7 +128,7 @@ function valuesOf(line: number, cells: string[], { file, columns }: Header): Fil
     if (cell === '' && !file.kinds.has(column)) continue; // an empty cell of these counts as absent
     value[column] = valueOf(file, column, cell);
     if (value[column] === undefined)
-      return refused(line, column, file.kinds.get(column)?.cellRule ?? 'holds no value');
+      return refused(line, column, file.kinds.get(column)?.cellRule ?? 'contains no value');
   }
   return { line, value };
 }

@@ -81,7 +81,8 @@ function fileOf(req: Request, asked: ExportFormat | undefined) {
   const written = req.headers.accept?.toLowerCase() ?? '';
   const others = types.filter((name) => !usual.includes(name as never) && written.includes(name));
   const type = preferredType(req, [...usual, ...others]);
-  if (!type) throw new Problem('not_acceptable', `This format is ${types.join(' or ')}.`);
+  if (!type)
+    throw new Problem('not_acceptable', `The media type of this format is ${types.join(' or ')}.`);
   return { format: formatOf(type), type };
 }
 

@@ -49,7 +49,7 @@ export function ImportController<Row extends EntityRow, Values extends object>(
     @ApiConsumes(...MEDIA_TYPES.ndjson, ...MEDIA_TYPES.csv)
     @ApiBody({ schema: { type: 'string', format: 'binary' }, required: true })
     @ApiSuccess(200, {
-      description: 'What became of the rows.',
+      description: 'The result of the import.',
       data: ImportReportDto,
       replayed: true,
     })

@@ -20,7 +20,7 @@ export class ImportQuery {
   onError: (typeof ON_ERROR)[number] = 'abort';
 
   @BooleanParameter(
-    'Write nothing, and answer what would be written and refused. If an id occurs twice in the file, each row is counted as if it were the first.',
+    'Write nothing, and answer which rows would be written or refused. If an id occurs twice in the file, each row is counted as if it were the first.',
   )
   dryRun: boolean = false;
 

@@ -61,7 +61,7 @@ export class Transfers implements OnModuleDestroy {
     if (this.signal.aborted) throw shuttingDown();
     if (this.#underWay[what] >= most) {
       const kind = what === 'export' ? 'exports' : 'imports';
-      throw new DataError('pool_exhausted', `Too many ${kind} are under way. Try again later.`);
+      throw new DataError('pool_exhausted', `Too many ${kind} are running. Try again later.`);
     }
     this.#underWay[what]++;
     try {
@@ -80,7 +80,7 @@ export class Transfers implements OnModuleDestroy {
 function shuttingDown(): Problem {
   return new Problem(
     'not_ready',
-    'The service is shutting down. Nothing of the file was written: send it again.',
+    'The service is shutting down. No row of the file was written. Send the file again.',
     { headers: { Connection: 'close' } },
   );
 }

@@ -54,7 +54,7 @@ function keysIn(position: string): Key[] | undefined {
 
 function invalidCursor(from: string): Problem {
   return new Problem('invalid_cursor', 'The cursor does not belong to this filter and sort.', {
-    errors: [{ path: from, message: 'must be the nextCursor of a page of this same list' }],
+    errors: [{ path: from, message: 'must be the nextCursor of a page of the same list' }],
   });
 }
 

@@ -50,7 +50,7 @@ function versionsOf(name: string, header: string | undefined, tag: RegExp): Vers
   if (header === undefined) return undefined;
   const versions = versionsIn(header, tag);
   if (versions) return versions;
-  throw new Problem('invalid_header', `${name} must be * or a list of entity tags such as "7".`);
+  throw new Problem('invalid_header', `${name} must be * or a list of ETags such as "7".`);
 }
 
 function versionsIn(value: string, tag: RegExp): Versions | undefined {

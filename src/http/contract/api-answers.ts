@@ -96,7 +96,7 @@ export function ApiFile({ description, types }: FileOptions) {
 export function ApiNotModified() {
   return ApiResponse({
     status: 304,
-    description: 'The client has this version already (`If-None-Match`). No body.',
+    description: 'The client already has this version (`If-None-Match`). The answer has no body.',
     headers: headersOf('X-Request-Id', 'ETag'),
   });
 }

@@ -111,7 +111,7 @@ function isAllowed(req: Request, mediaTypes: readonly string[]): true {
   checkContent(body);
   const [name] = Object.keys(body);
   if (mediaTypes.length === 0 && name !== undefined) {
-    throw notValid([{ path: name, message: 'this route takes no such field' }]);
+    throw notValid([{ path: name, message: 'there is no such field' }]);
   }
   return true;
 }

@@ -17,7 +17,7 @@ export function checkContent(value: unknown, depth = 0): void {
   }
   const names = Object.keys(value);
   if (names.length > MAX_FIELDS) {
-    throw invalid('', `an object holds more than ${MAX_FIELDS} fields`);
+    throw invalid('', `an object contains more than ${MAX_FIELDS} fields`);
   }
   for (const name of names) {
     checkText(name);
@@ -30,7 +30,7 @@ function checkText(text: string): void {
   if (text.includes('\0'))
     throw new Problem('invalid_encoding', 'The request contains the character U+0000.');
   if (!text.isWellFormed())
-    throw new Problem('invalid_encoding', 'The request contains half a surrogate pair.');
+    throw new Problem('invalid_encoding', 'The request contains an unpaired surrogate.');
 }
 
 function invalid(path: string, message: string): Problem {

@@ -54,7 +54,7 @@ function checkQuery(req: Request, accepted: boolean): void {
   checkContent(query);
   const [name] = Object.keys(query);
   if (!accepted && name !== undefined) {
-    throw notValid([{ path: name, message: 'this route takes no such parameter' }]);
+    throw notValid([{ path: name, message: 'there is no such parameter' }]);
   }
   Object.defineProperty(req, 'query', { value: query, writable: true, configurable: true }); // Express would parse it again at each access
 }

@@ -13,9 +13,10 @@ export function sizeFault(object: object): Fault | undefined {
   let fields = 0;
   let left = MAX_VALUES;
   for (const path in object) {
-    if (++fields > MAX_FIELDS) return { path: '', message: `holds more than ${MAX_FIELDS} fields` };
+    if (++fields > MAX_FIELDS)
+      return { path: '', message: `contains more than ${MAX_FIELDS} fields` };
     left -= countOf((object as Record<string, unknown>)[path], left);
-    if (left < 0) return { path, message: `holds more than ${MAX_VALUES} values` };
+    if (left < 0) return { path, message: `contains more than ${MAX_VALUES} values` };
   }
   return undefined;
 }

@@ -55,7 +55,7 @@ export function EntityTags(): PropertyDecorator {
     validator: {
       validate: (value: unknown) =>
         value === undefined || (typeof value === 'string' && ifMatchOf(value) !== undefined),
-      defaultMessage: () => 'must be * or a list of entity tags such as "7"',
+      defaultMessage: () => 'must be * or a list of ETags such as "7"',
     },
   });
 }
@@ -81,7 +81,7 @@ export function DistinctTexts(limits: ListLimits): PropertyDecorator {
 
 function listFault(value: unknown, { maxItems, maxLength }: ListLimits): string | undefined {
   if (!Array.isArray(value)) return 'must be a list';
-  if (value.length > maxItems) return `must hold at most ${maxItems}`;
+  if (value.length > maxItems) return `must have at most ${maxItems}`;
   const wrong = value.findIndex((item) => !isText(item, 1, maxLength));
   if (wrong >= 0) {
     return marksFault(value[wrong]) ?? `each of them must be text of 1 to ${maxLength} characters`;
@@ -100,7 +100,7 @@ export function isText(text: unknown, min: number, max: number): boolean {
 
 function marksFault(value: unknown): string | undefined {
   return typeof value === 'string' && hasTooManyMarks(value)
-    ? `must not hold more than ${MAX_MARKS} combining marks in a row`
+    ? `must not contain more than ${MAX_MARKS} combining marks in a row`
     : undefined;
 }
 

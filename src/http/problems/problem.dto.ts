@@ -38,13 +38,13 @@ export class ProblemDto implements ProblemBody {
   @ApiProperty({
     format: 'uri',
     example: 'urn:problem-type:not_found',
-    description: 'Names the kind of problem; it ends in the code.',
+    description: 'Identifies the kind of problem. It ends with the code.',
   })
   type!: string;
 
   @ApiProperty({
     example: PROBLEMS.not_found.title,
-    description: 'The same for every problem of this code.',
+    description: 'The title, which is the same for every problem with this code.',
   })
   title!: string;
 
@@ -59,14 +59,14 @@ export class ProblemDto implements ProblemBody {
 
   @ApiProperty({
     example: 'There is no project with this id.',
-    description: 'What went wrong this time, for people to read.',
+    description: 'An explanation of this failure for people.',
   })
   detail!: string;
 
   @ApiProperty({
     format: 'uri-reference',
     example: ITEM,
-    description: 'The path that was asked for.',
+    description: 'The path of the request.',
   })
   instance!: string;
 
@@ -74,7 +74,7 @@ export class ProblemDto implements ProblemBody {
     enum: Object.keys(PROBLEMS),
     enumName: 'ProblemCode',
     enumSchema: { description: listOfCodes() },
-    description: 'The code of the problem. A client should decide by this field.',
+    description: 'The code of the problem. Clients should use this field to decide what to do.',
   })
   code!: ProblemCode;
 
@@ -106,11 +106,11 @@ function listOfCodes(): string {
   );
   const foreign = lines.splice(-Object.keys(STATUS_KINDS).length);
   return [
-    'Stable: a code never changes its meaning.',
+    'A code never changes its meaning.',
     '',
     ...lines,
     '',
-    'These are answered only by guards of an application that embeds this API:',
+    'Only the guards of an application that embeds this API answer these codes:',
     '',
     ...foreign,
   ].join('\n');
@@ -129,10 +129,10 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
   invalid_id: { detail: 'The id in the path must be a UUID.', instance: '/api/projects/42' },
   invalid_cursor: {
     detail: 'The cursor does not belong to this filter and sort.',
-    errors: [{ path: 'after', message: 'must be the nextCursor of a page of this same list' }],
+    errors: [{ path: 'after', message: 'must be the nextCursor of a page of the same list' }],
   },
   invalid_header: {
-    detail: 'If-Match must be * or a list of entity tags such as "7".',
+    detail: 'If-Match must be * or a list of ETags such as "7".',
     instance: ITEM,
   },
   invalid_value: { detail: 'The database refused a value.' },
@@ -148,10 +148,10 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
     counts: { created: 0, replaced: 0, unchanged: 0, refused: 1 },
   },
   unauthorized: { detail: 'The bearer token is not valid.' },
-  insufficient_scope: { detail: 'This needs the scope projects:write.', instance: ITEM },
+  insufficient_scope: { detail: 'The caller needs the scope projects:write.', instance: ITEM },
   not_found: { detail: 'There is no project with this id.', instance: ITEM },
   route_not_found: { detail: 'No route has this path.', instance: '/api/project' },
-  method_not_allowed: { detail: 'This path takes GET, HEAD, OPTIONS, POST.' },
+  method_not_allowed: { detail: 'This path supports GET, HEAD, OPTIONS, POST.' },
   not_acceptable: { detail: 'This route answers application/json.' },
   already_exists: { detail: 'An entry with this key exists already.' },
   conflict: {
@@ -167,28 +167,28 @@ const EXAMPLES: Partial<Record<ProblemCode, Example>> = {
     detail: 'The project does not have the version that the request requires.',
     instance: ITEM,
   },
-  payload_too_large: { detail: 'The body is larger than the service takes.' },
+  payload_too_large: { detail: 'The body is larger than the service accepts.' },
   request_timeout: {
-    detail: 'The body did not arrive in time, or arrived too slowly.',
+    detail: 'The body did not arrive in time, or it arrived too slowly.',
     instance: '/api/projects/import',
   },
   unsupported_media_type: { detail: 'This route reads application/json.' },
-  expectation_failed: { detail: 'The only expectation that is supported is 100-continue.' },
+  expectation_failed: { detail: 'The service supports only the expectation 100-continue.' },
   idempotency_key_reused: {
     detail: 'The Idempotency-Key was used before with a different request.',
   },
   headers_too_large: {
-    detail: 'The request line and the headers are larger than the service takes.',
+    detail: 'The request line and the headers are larger than the service accepts.',
     instance: '/',
   },
   internal_error: { detail: 'The service failed. Find the error in its log by the request id.' },
-  statement_timeout: { detail: 'The database did not finish within the time limit.' },
+  statement_timeout: { detail: 'The database did not finish the statement within the time limit.' },
   pool_exhausted: { detail: 'All database connections are busy.' },
   database_unavailable: { detail: 'The database cannot be reached at the moment.' },
   too_many_requests: { detail: 'This caller has sent too many requests.' },
   overloaded: { detail: 'The service is handling as many requests as it can.' },
   authentication_unavailable: {
-    detail: 'The service cannot verify the caller at the moment.',
+    detail: 'The service cannot verify the caller at the moment. Try again later.',
   },
   not_ready: {
     detail: 'The service is not ready for requests; see errors.',

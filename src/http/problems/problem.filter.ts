@@ -90,7 +90,7 @@ export class ProblemFilter implements ExceptionFilter {
 function rootOf(exception: unknown): Error {
   let root = exception;
   for (let depth = 0; root instanceof Error && root.cause && depth < 5; depth++) root = root.cause;
-  return root instanceof Error ? root : new Error('What was thrown is no Error.');
+  return root instanceof Error ? root : new Error('The thrown value is not an Error.');
 }
 
 /** Returns the stack frames without the message, which may itself look like a frame. */

@@ -18,7 +18,10 @@ export const STATUS_KINDS = {
   too_early: { status: 425, title: 'The request came too early' },
   upgrade_required: { status: 426, title: 'The client must upgrade the protocol' },
   precondition_required: { status: 428, title: 'The request must be conditional' },
-  unavailable_for_legal_reasons: { status: 451, title: 'Unavailable for legal reasons' },
+  unavailable_for_legal_reasons: {
+    status: 451,
+    title: 'The resource is unavailable for legal reasons',
+  },
   not_implemented: { status: 501, title: 'The service does not implement this' },
   bad_gateway: { status: 502, title: 'Another service gave an invalid answer' },
   service_unavailable: { status: 503, title: 'The service is unavailable' },

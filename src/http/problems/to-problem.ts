@@ -41,7 +41,7 @@ function ofMiddleware(exception: unknown): Problem | undefined {
 const DETAILS: Record<number, string> = {
   400: 'The request cannot be understood.',
   408: 'The request did not arrive in time.',
-  413: 'The body is larger than the service takes.',
+  413: 'The body is larger than the service accepts.',
   500: FAILED,
 };
 
@@ -76,5 +76,5 @@ function noRoute(req: Request): Problem {
 /** The problem of a path that accepts only other methods. */
 export function methodNotAllowed(allowed: string[]): Problem {
   const Allow = allowed.join(', ');
-  return new Problem('method_not_allowed', `This path takes ${Allow}.`, { headers: { Allow } });
+  return new Problem('method_not_allowed', `This path supports ${Allow}.`, { headers: { Allow } });
 }

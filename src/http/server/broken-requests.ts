@@ -25,13 +25,14 @@ export function answerBrokenRequests(server: Server): void {
       req,
       res,
       'expectation_failed',
-      'The only expectation that is supported is 100-continue.',
+      'The service supports only the expectation 100-continue.',
     );
   });
   const handle = server.listeners('request')[0] as Handle;
   server.removeAllListeners('request').on('request', (req, res) => {
     if (req.rawHeaders.length >= 2 * MAX_HEADERS) return refuse(req, res, ...TOO_MANY_HEADERS);
-    if (!hasHost(req)) return refuse(req, res, 'bad_request', 'There must be one Host header.');
+    if (!hasHost(req))
+      return refuse(req, res, 'bad_request', 'The request must have exactly one Host header.');
     handle(req, res, () => refuse(req, res, 'bad_request', 'The request target has no path.'));
   });
   leaveHostUnchecked(server);
@@ -59,7 +60,7 @@ function refuse(req: IncomingMessage, res: ServerResponse, code: ProblemCode, de
 
 /** Node silently drops headers beyond this number. An If-Match among them would be ignored. */
 const MAX_HEADERS = 1000;
-const TOO_MANY_HEADERS = ['headers_too_large', 'There are 1,000 headers or more.'] as const;
+const TOO_MANY_HEADERS = ['headers_too_large', 'The request has 1,000 or more headers.'] as const;
 
 const NOT_HTTP = ['bad_request', 'The request is not HTTP/1.1, or its method is unknown.'] as const;
 
@@ -69,7 +70,7 @@ const REQUEST_TIMEOUT = 'ERR_HTTP_REQUEST_TIMEOUT';
 const BY_ERROR: Record<string, readonly [ProblemCode, string]> = {
   HPE_HEADER_OVERFLOW: [
     'headers_too_large',
-    'The request line and the headers are larger than the service takes.',
+    'The request line and the headers are larger than the service accepts.',
   ],
   [REQUEST_TIMEOUT]: ['request_timeout', 'The request did not arrive in time.'],
 };

@@ -35,10 +35,10 @@ export function jsonSizeFault(json: Uint8Array, limits: JsonLimits): Fault | und
         break;
       case COLON:
         if (depth === limits.depth - 1) path = string;
-        if (--fields < 0) return fault(`holds more than ${limits.fields} fields`);
+        if (--fields < 0) return fault(`contains more than ${limits.fields} fields`);
         break;
       case COMMA:
-        if (--values <= 0) return fault(`holds more than ${limits.values} values`);
+        if (--values <= 0) return fault(`contains more than ${limits.values} values`);
         break;
       case LIST:
       case OBJECT:

@@ -74,7 +74,7 @@ function collected(body: Readable, maxBytes: number): Promise<Buffer> {
 }
 
 function tooLarge(): Problem {
-  return new Problem('payload_too_large', 'The body is larger than the service takes.');
+  return new Problem('payload_too_large', 'The body is larger than the service accepts.');
 }
 
 function cutShort(): Problem {

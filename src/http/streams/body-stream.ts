@@ -53,7 +53,7 @@ async function* alreadyRead(
   if (typeof body !== 'string' && !Buffer.isBuffer(body)) {
     throw new Problem(
       'unsupported_media_type',
-      'A parser of the application has read the body before the route, and left neither text nor bytes.',
+      'A body parser of the application has read the body before this route, and kept neither its text nor its bytes.',
     );
   }
   const bytes = Buffer.from(body as string);
@@ -159,9 +159,13 @@ function roomIn(gunzip: Gunzip): Promise<void> {
 }
 
 function tooSlow(): Problem {
-  return new Problem('request_timeout', 'The body did not arrive in time, or arrived too slowly.', {
-    headers: { Connection: 'close' },
-  });
+  return new Problem(
+    'request_timeout',
+    'The body did not arrive in time, or it arrived too slowly.',
+    {
+      headers: { Connection: 'close' },
+    },
+  );
 }
 
 function cutShort(): never {

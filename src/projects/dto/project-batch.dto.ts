@@ -32,7 +32,7 @@ const IfMatch = () =>
       type: String,
       example: '"7"',
       description:
-        'Works as the header If-Match: a list of ETags that must include the ETag of the project, or `*`.',
+        'Works like the header If-Match: a list of ETags that must include the ETag of the project, or `*`.',
     }),
     EntityTags(),
   );
@@ -93,7 +93,10 @@ const EXAMPLE_PROJECT = {
 
 /** The body of POST …/batch. */
 @ApiExtraModels(...Object.values(OPERATIONS))
-@ApiSchema({ name: 'ProjectBatch', description: 'Operations that are all executed, or none.' })
+@ApiSchema({
+  name: 'ProjectBatch',
+  description: 'The operations. The service executes all of them, or none.',
+})
 export class ProjectBatchDto {
   @ApiProperty({
     type: 'array',

@@ -60,14 +60,14 @@ export class ProjectDto implements Project {
   @ApiProperty({
     format: 'date-time',
     example: '2026-01-31T12:00:00.000Z',
-    description: 'The time of its creation; UTC, with milliseconds.',
+    description: 'The time of the creation, in UTC with milliseconds.',
   })
   createdAt!: string;
 
   @ApiProperty({
     format: 'date-time',
     example: '2026-01-31T12:00:00.000Z',
-    description: 'The time of its last write; UTC, with milliseconds.',
+    description: 'The time of the last write, in UTC with milliseconds.',
   })
   updatedAt!: string;
 
@@ -76,7 +76,7 @@ export class ProjectDto implements Project {
     minimum: 1,
     example: 1,
     description:
-      'Counts the writes to the project. The ETag of the project is this number in quotes.',
+      'The version, which every write to the project increases. The ETag of the project is this number in quotes.',
   })
   version!: number;
 }

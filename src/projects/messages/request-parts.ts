@@ -27,9 +27,7 @@ export function partsOf(message: unknown, takes: readonly Part[]): RequestParts 
   const known = [...takes, 'meta'];
   const unknown = Object.keys(message).filter((name) => !known.includes(name));
   if (unknown.length > 0) {
-    throw notValid(
-      unknown.map((path) => ({ path, message: 'this operation takes no such field' })),
-    );
+    throw notValid(unknown.map((path) => ({ path, message: 'there is no such field' })));
   }
   const { meta = {} } = message as { meta?: unknown };
   requireObject(meta, 'meta');

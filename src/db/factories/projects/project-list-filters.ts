@@ -61,7 +61,8 @@ export function shapeOf(query: ProjectListQuery): string {
 const WORDS = {
   mapToDriverValue(q: unknown): string {
     const text = q === '' ? '' : searchText(q as string);
-    if (text === undefined) throw new DataError('invalid_value', 'The search names no word.');
+    if (text === undefined)
+      throw new DataError('invalid_value', 'The search must contain at least one word.');
     return text;
   },
 };
