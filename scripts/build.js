@@ -26,9 +26,19 @@ const CONFIGURATION = [
 ];
 
 const kinds = process.argv.includes('--declarations') ? ['code', 'declarations'] : ['code'];
-if (!isCurrent()) {
-  await takeLock('.build/lock');
-  if (!isCurrent()) await build();
+try {
+  if (!isCurrent()) {
+    await takeLock('.build/lock');
+    if (!isCurrent()) await build();
+  }
+} catch (error) {
+  if (!error.syscall || !error.path) throw error;
+  // The usual cause: root has built once, and now an ordinary user builds.
+  console.error(
+    `The build cannot write its files (${error.message}). If another user has built here, make the directories ` +
+      'yours: sudo chown -R "$(id -u):$(id -g)" dist .build',
+  );
+  process.exit(1);
 }
 
 function isCurrent() {

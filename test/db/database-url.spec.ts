@@ -81,6 +81,20 @@ describe('a database URL', () => {
     ],
     ['postgres://h/db?options=endpoint%3Dx', { settings: { options: 'endpoint=x' } }],
     ['postgres://h/db?connect_timeout=3', { connectTimeoutMs: 3000 }],
+    ['postgres://h/db?connect_timeout=0', { connectTimeoutMs: 0 }],
+    [
+      'postgres://u:@h/?user=&password=&dbname=',
+      { user: undefined, password: undefined, database: undefined },
+    ],
+    [
+      'postgres:///db?host=::1,fe80::1%25eth0',
+      {
+        targets: [
+          { host: '::1', port: 5432, ...plain },
+          { host: 'fe80::1%eth0', port: 5432, ...plain },
+        ],
+      },
+    ],
   ])('%s means what libpq means by it', (url, expected) => {
     expect(parseDatabaseUrl(url)).toMatchObject(expected);
   });
@@ -160,6 +174,18 @@ describe('a database URL', () => {
     ['postgres://u:secret@h/db?sslrootcert=/secret', '"sslrootcert" and no sslmode: add sslmode='],
     ['postgres://u:secret@h/db?ssl_min_protocol_version=TLSv1.2', 'is not supported: remove it.'],
     ['postgres://u:secret@h/db?keepalives_idle=30', 'is not supported: remove it.'],
+    [
+      'postgres://u:secret@h/db?SSLMODE=secret',
+      '"SSLMODE" that is not supported: write sslmode, in',
+    ],
+    ['postgres://u:secret@h/db?Search_Path=secret', 'write search_path, in lower case'],
+    ['postgres://u:secret@h/db?PGBouncer=secret', 'remove it and set DATABASE_PREPARE=false'],
+    ['postgres://u:secret@h/db?SslSni=secret', '"SslSni" that is not supported: remove it.'],
+    ['postgres:///db?host=[::1]&password=secret', 'addresses without brackets'],
+    ['postgres:///db?host=a:1,b:2&password=secret', 'write ?host=a,b&port=1,2'],
+    ['"postgres://u:secret@h/db"', ', without quotes'],
+    ['postgres://u:secret@h/db?connect_timeout=-1', 'no number of seconds'],
+    ['postgres://u:secret@h/db?connect_timeout=1.5', 'no number of seconds'],
     ['postgres://u:secret@h/db?hostaddr=1.2.3.4', 'write the address as the host'],
     ['postgres://u:secret@h/db?service=secret', 'write its host, user and database'],
     ['postgres://u:secret@h/db?passfile=/secret', 'PGPASSWORD'],

@@ -260,6 +260,31 @@ describe('the reason is told', () => {
     );
     expect(refused).toContain('set EMBEDDED_POSTGRES_DIR to a directory that you may write to');
   });
+
+  itAsRoot(
+    'when an ordinary user names a directory of the system, which must keep its owner',
+    async () => {
+      const directory = join(base, 'of-root');
+      await fs.mkdir(directory);
+      const refused = await startInChild(directory, NOBODY, await installForAll()).catch(String);
+      expect(refused).toContain(`cannot use ${directory} (EACCES: permission denied`);
+      expect(refused).toContain('set EMBEDDED_POSTGRES_DIR to a directory that you may write to');
+      expect(refused).not.toContain('chown');
+    },
+  );
+
+  it('when the directory is a file, or below a file', async () => {
+    const file = join(base, 'file');
+    await fs.writeFile(file, '');
+    for (const directory of [file, join(file, 'pg')]) {
+      await expect(startEmbeddedPostgres({ directory, settings })).rejects.toMatchObject({
+        name: 'ExplainedError',
+        message: expect.stringMatching(
+          /cannot use .*\/file.* \(ENOTDIR: .*\): set EMBEDDED_POSTGRES_DIR to a directory/,
+        ),
+      });
+    }
+  });
 });
 
 describe('installed', () => {

@@ -89,6 +89,15 @@ it('tells where a source is broken, and leaves what is built as it was', async (
   expect(dist('one.js')).toContain('export const one = 1;');
 });
 
+it('says what to do if it cannot write its files, without a stack', async () => {
+  writeFileSync(path.join(copy, '.build'), '');
+  const failed = await failure();
+  expect(failed).toMatchObject({ code: 1 });
+  expect(failed.stderr).toMatch(
+    /^The build cannot write its files \(EEXIST: .*'\.build'\)\. If another user .* make the directories yours: sudo chown -R .* dist \.build\n$/,
+  );
+});
+
 it('never takes a file away from a process that runs what is built', async () => {
   await build();
   const paths = ['one.js', 'two.js', 'db/0000.sql'];

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { Target } from './socket.js';
 import { DatabaseUrlError } from './url-error.js';
 import { checkParameters, sessionSettings } from './url-parameters.js';
@@ -30,16 +31,19 @@ export function parseDatabaseUrl(url: unknown): DatabaseUrl {
     throw new DatabaseUrlError(`is missing: it must be a URL such as ${EXAMPLE}`);
   }
   const [, text] = /^postgres(?:ql)?:\/\/(.*)$/s.exec(url.trim()) ?? [];
-  if (text === undefined) throw new DatabaseUrlError(`must be a URL such as ${EXAMPLE}`);
+  if (text === undefined) {
+    const quotes = /^["']/.test(url.trim()) ? ', without quotes' : '';
+    throw new DatabaseUrlError(`must be a URL such as ${EXAMPLE}${quotes}`);
+  }
   const [, userInfo, hosts, path = '', query = ''] = partsOf(text);
   const [, user, password] = /^([^:]*):?(.*)$/s.exec(userInfo ?? '')!;
   const parameters = parametersOf(query);
   checkParameters(parameters);
   return {
     targets: targetsOf(hosts!, parameters),
-    user: parameters.user ?? (decode(user!, 'user') || undefined),
-    password: parameters.password ?? (decode(password!, 'password') || undefined),
-    database: parameters.dbname ?? (decode(path, 'database') || undefined),
+    user: (parameters.user ?? decode(user!, 'user')) || undefined,
+    password: (parameters.password ?? decode(password!, 'password')) || undefined,
+    database: (parameters.dbname ?? decode(path, 'database')) || undefined,
     settings: sessionSettings(parameters),
     connectTimeoutMs: parameters.connect_timeout && Number(parameters.connect_timeout) * 1000,
   } as DatabaseUrl;
@@ -76,6 +80,11 @@ function targetsOf(authority: string, parameters: Record<string, string>): Targe
       `has no host: write ${EXAMPLE}, or ?host=/var/run/postgresql for a Unix socket`,
     );
   }
+  if (hosts.some(isUnclear)) {
+    throw new DatabaseUrlError(
+      'has a host with a colon that is no IPv6 address: write ?host=a,b&port=1,2 and addresses without brackets',
+    );
+  }
   if (ports.length > 1 && ports.length !== hosts.length) {
     throw new DatabaseUrlError('must give one port for all hosts, or one for each');
   }
@@ -86,6 +95,11 @@ function targetsOf(authority: string, parameters: Record<string, string>): Targe
       ? { host, port, path: `${directory}/.s.PGSQL.${port}`, tls: { mode: 'disable' } }
       : { host, port, tls: tlsOf(parameters) };
   });
+}
+
+/** True for a host of the parameter `host` with a port or in brackets, which no name server knows. */
+function isUnclear(host: string): boolean {
+  return host.includes(':') && !/^[/@]/.test(host) && isIP(host) === 0;
 }
 
 function hostAndPort(text: string): { host: string; port: string } {

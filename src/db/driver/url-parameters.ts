@@ -85,7 +85,7 @@ export function checkParameters(parameters: Parameters): void {
       throw new DatabaseUrlError('has a parameter without a name: write & in a value as %26');
     }
     if (WITHOUT_EFFECT.get(name)?.includes(value)) continue;
-    if (READ.has(name) || SETTINGS.has(name) || name.includes('.')) continue;
+    if (isKnown(name) || name.includes('.')) continue;
     const what = WITHOUT_EFFECT.has(name) ? `a value of "${name}"` : `a parameter "${name}"`;
     throw new DatabaseUrlError(`has ${what} that is not supported: ${insteadOf(name)}`);
   }
@@ -96,10 +96,16 @@ export function checkParameters(parameters: Parameters): void {
   }
 }
 
+function isKnown(name: string): boolean {
+  return READ.has(name) || SETTINGS.has(name);
+}
+
 function insteadOf(name: string): string {
   const known = INSTEAD.get(name) ?? INSTEAD.get(name.toLowerCase());
   if (known) return known;
-  if (LIBPQ_ONLY.test(name)) return 'remove it';
+  const lower = name.toLowerCase();
+  if (name !== lower && isKnown(lower)) return `write ${lower}, in lower case`;
+  if (LIBPQ_ONLY.test(lower)) return 'remove it';
   return `remove it, or write options=-c%20${name}%3Dvalue for a setting of the server`;
 }
 

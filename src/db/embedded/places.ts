@@ -19,6 +19,7 @@ export interface Place {
  */
 export async function placeOf(path: string, shared = SHARED_DIRECTORY): Promise<Place> {
   const wanted = resolve(path);
+  await checkIsNoFile(wanted);
   const user = await systemUser(join(wanted, 'data'));
   const closed = await closedTo(user, wanted);
   const moved = join(shared, 'data', relative('/', wanted));
@@ -30,6 +31,13 @@ export async function placeOf(path: string, shared = SHARED_DIRECTORY): Promise<
   if (existsSync(join(wanted, 'data'))) throw unreachable(wanted, closed!, user);
   await makeOpen(shared, moved);
   return { directory: moved, user: await systemUser(join(moved, 'data')) };
+}
+
+/** Rejects with ENOTDIR if the path, or a part of it, is a file: otherwise it would count as closed to the system user. */
+async function checkIsNoFile(path: string): Promise<void> {
+  await readdir(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOTDIR') throw error;
+  });
 }
 
 function unreachable(wanted: string, closed: string, { uid }: SystemUser): Error {

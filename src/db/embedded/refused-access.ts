@@ -1,10 +1,11 @@
 import { stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { explainedError } from './explained-error.js';
 
-const REFUSALS = ['EACCES', 'EPERM', 'EROFS'];
+/** Access is refused, or the path cannot be a directory. */
+const REFUSALS = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENAMETOOLONG'];
 
-/** Returns the error unchanged or, if the system refused access to a file, an error with the owner of the file and the remedies. */
+/** Returns the error unchanged or, if the system refused a file or a directory, an error with its owner and the remedies. */
 export async function explained(error: Error, directory: string): Promise<Error> {
   const { code, path } = error as NodeJS.ErrnoException;
   if (!REFUSALS.includes(String(code)) || !path) return error;
@@ -17,11 +18,14 @@ export async function explained(error: Error, directory: string): Promise<Error>
   return explainedError(message, error);
 }
 
-/** Returns advice for a directory that another user, such as root, has created. */
+/**
+ * Returns advice for a directory in which another user, such as root, has started PostgreSQL. For any other directory,
+ * such as /etc, there is none: its owner must not change.
+ */
 async function takeOver(path: string, directory: string): Promise<string[]> {
   const [refused, own] = [await ownerOf(path), process.getuid?.()];
-  const isThere = await stat(directory).catch(() => undefined);
-  if (refused.uid === own || !isThere) return [];
+  const isOurs = await stat(join(directory, 'users')).catch(() => undefined);
+  if (refused.uid === own || !isOurs) return [];
   return [
     `${refused.path} belongs to user ${refused.uid} and this process runs as user ${own}`,
     `make the directory yours (sudo chown -R "$(id -u):$(id -g)" '${directory}')`,
