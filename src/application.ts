@@ -6,6 +6,7 @@ import { AppModule } from './app.module.js';
 import { meshAddressOf } from './config/derived-settings.js';
 import type { Environment } from './config/environment.js';
 import { listOf } from './config/texts.js';
+import { ExplainedError } from './db/explain-error.js';
 import { allowOrigins } from './http/server/cors.js';
 import { overloadProtection } from './http/server/overload.js';
 import { serveDocs } from './openapi.js';
@@ -23,6 +24,7 @@ import { ProblemFilter } from './http/problems/problem.filter.js';
 import { bytesOf } from './http/server/body-parser.js';
 import { requestId } from './http/server/request-id.js';
 import { requestLog } from './http/server/request-log.js';
+import { listenFailure } from './process/listen-failure.js';
 import { createLogger } from './observability/logger.js';
 
 /** Creates the service, ready to listen. It does not connect to anything yet. */
@@ -92,12 +94,7 @@ export async function listen(
   try {
     await app.listen(PORT, HOST);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const reason =
-      code === 'EADDRINUSE'
-        ? 'the port is in use. Set PORT to another one, or to 0 for any that is free.'
-        : message;
-    throw new Error(`Cannot listen on ${HOST}:${PORT}: ${reason}`, { cause: error });
+    throw cannotListen(error, HOST, PORT, 'PORT');
   }
   return await app.getUrl();
 }
@@ -108,7 +105,16 @@ export async function openMetrics(
   { METRICS_PORT, HOST }: Environment,
 ): Promise<() => void> {
   if (METRICS_PORT === undefined) return () => undefined;
-  return await serveMetrics(app.get(Metrics), METRICS_PORT, HOST);
+  try {
+    return await serveMetrics(app.get(Metrics), METRICS_PORT, HOST);
+  } catch (error) {
+    throw cannotListen(error, HOST, METRICS_PORT, 'METRICS_PORT');
+  }
+}
+
+function cannotListen(cause: unknown, host: string, port: number, variable: string): Error {
+  const reason = listenFailure(cause, { host: 'HOST', port: variable });
+  return new ExplainedError(`Cannot listen on ${host}:${port}: ${reason}`, { cause });
 }
 
 /**

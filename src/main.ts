@@ -3,12 +3,14 @@ import { createApplication, listen, openMetrics } from './application.js';
 import { databaseServer } from './config/database-server.js';
 import { isStartedByNpm } from './config/npm.js';
 import { readEnvironment } from './config/read-environment.js';
+import { describeError } from './db/explain-error.js';
 import { exitWith, run } from './process/run.js';
 
-const environment = await readEnvironment().catch(exitWith);
+const environment = await readEnvironment().catch(exitWith(describeError));
 const { SHUTDOWN_TIMEOUT_MS: timeoutMs, SHUTDOWN_DELAY_MS: delayMs } = environment;
 
-await run({ timeoutMs, endWithParent: isStartedByNpm() }, async (onStop) => {
+const options = { timeoutMs, endWithParent: isStartedByNpm(), describe: describeError };
+await run(options, async (onStop) => {
   const postgres = await databaseServer(environment);
   onStop(() => postgres.stop());
   const graceMs = Math.min(delayMs, timeoutMs / 2);

@@ -24,7 +24,25 @@ export function contradictions(given: Record<string, unknown>, environment: Envi
       'AUTH_MODE must be set when HOST is not a loopback address (to none if requests need no authentication)',
     );
   }
-  return [...faults, ...meshFaults(given, environment), ...authFaults(given, environment)];
+  return [
+    ...faults,
+    ...portFaults(environment),
+    ...meshFaults(given, environment),
+    ...authFaults(given, environment),
+  ];
+}
+
+function portFaults({ HOST, PORT, METRICS_PORT, ...mesh }: Environment): string[] {
+  const { MESH_TRANSPORT, MESH_URL = '' } = mesh;
+  const faults: string[] = [];
+  if (METRICS_PORT !== undefined && METRICS_PORT !== 0 && METRICS_PORT === PORT) {
+    faults.push('METRICS_PORT must not be PORT; leave it out to serve /metrics on PORT');
+  }
+  const address = MESH_TRANSPORT === 'tcp' ? parseMeshUrl(MESH_TRANSPORT, MESH_URL) : '';
+  if (typeof address === 'string' || address.transport !== 'tcp' || address.host !== HOST)
+    return faults;
+  const taken = Object.entries({ PORT, METRICS_PORT }).find(([, port]) => port === address.port);
+  return taken ? [...faults, `MESH_URL must not have the port of ${taken[0]}`] : faults;
 }
 
 function meshFaults(given: Record<string, unknown>, environment: Environment): string[] {

@@ -5,19 +5,21 @@ import {
   type MessageContext,
   type OnAnsweredMessage,
 } from '../http/messages/message-request.js';
+import { listenFailure } from '../process/listen-failure.js';
 
 /*
  * Everything that this service uses inside @nestjs/microservices@12.1.1 and that its documentation does not
  * promise. No other file uses it (test/repository/dependencies.spec.ts).
  *
  * 1. A server awaits the work that it passes to the hook for the start of a message.
- * 2. `server` of ServerTCP is its listening socket, and `close` resets the connections.
+ * 2. `server` of ServerTCP is its listening socket, `handleError` logs its errors, and `close` resets the connections.
  * 3. `bindEvents` of ServerNats subscribes to every pattern with the client that it is given.
  * 4. `unwrap` throws before the connection is open.
  */
 
 const LONGEST_DRAIN_MS = 5000;
 const STEP_MS = 10;
+const MESH_URL = { host: 'MESH_URL', port: 'MESH_URL' };
 
 type Context = MessageContext & { getPattern?(): string; getSubject?(): string };
 
@@ -62,6 +64,21 @@ export class DrainingTcpServer extends ServerTCP {
   constructor(options: NonNullable<TcpOptions['options']>, onAnswered: OnAnsweredMessage) {
     super(options);
     this.#inFlight = new InFlight(this, onAnswered);
+  }
+
+  /** Calls back for every error. Nest's own server does so only if the port is in use, and otherwise never ends. */
+  override listen(callback: (error?: unknown) => void): void {
+    const server = this.server;
+    const end = (error?: unknown) => {
+      server.off('error', end).off('listening', end);
+      callback(error && new Error(listenFailure(error, MESH_URL), { cause: error }));
+    };
+    server.once('error', end).once('listening', end).listen(this.port, this.host);
+  }
+
+  /** Leaves an error of `listen` to its caller, who tries again and logs it once. */
+  protected override handleError(error: string): void {
+    if (this.server.listening) super.handleError(error);
   }
 
   // eslint-disable-next-line @typescript-eslint/no-misused-promises -- Nest awaits it

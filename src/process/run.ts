@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { type Stopping, stopOnSignals } from './stop-on-signals.js';
 
 type Close = () => unknown;
+type Describe = (error: unknown) => string;
 type Start = (onStop: (close: Close) => void) => Promise<void>;
 
 /** The extra time to close what must not outlive a process that did not stop in time. */
@@ -9,11 +10,11 @@ const LAST_CHANCE_MS = 2000;
 
 /**
  * Starts a service and stops it on SIGTERM or SIGINT: what was opened is closed in reverse order. If the
- * start fails, it closes too, prints the error and exits with the error's `exitCode`. After `timeoutMs`
- * it calls the remaining close functions, such as that of a database server, and the process exits with 1.
+ * start fails, it closes too, prints the error as `describe` words it, and exits with the error's `exitCode`.
+ * After `timeoutMs` it calls the remaining close functions, such as that of a database server, and the process exits with 1.
  */
 export async function run(
-  options: Pick<Stopping, 'timeoutMs' | 'endWithParent'>,
+  { describe, ...options }: Pick<Stopping, 'timeoutMs' | 'endWithParent'> & { describe: Describe },
   start: Start,
 ): Promise<void> {
   const opened: Close[] = [];
@@ -31,13 +32,14 @@ export async function run(
     await starting;
   } catch (error) {
     await closeAll();
-    exitWith(error);
+    exitWith(describe)(error);
   }
 }
 
-/** Prints the error and ends the process with its `exitCode`, or 1. */
-export function exitWith(error: unknown): never {
-  const { message, exitCode = 1 } = error as Error & { exitCode?: number };
-  console.error(message);
-  process.exit(exitCode);
+/** Returns a function that prints an error and ends the process with the error's `exitCode`, or 1. */
+export function exitWith(describe: Describe): (error: unknown) => never {
+  return (error) => {
+    console.error(describe(error));
+    process.exit((error as { exitCode?: number }).exitCode ?? 1);
+  };
 }

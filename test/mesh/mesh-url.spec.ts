@@ -38,6 +38,18 @@ it.each([
     { MESH_TRANSPORT: 'tcp', MESH_URL: 'tcp://0.0.0.0:4000' },
     'AUTH_MODE must be set when MESH_URL is not a loopback address (to none if requests need no authentication)',
   ],
+  [
+    { MESH_TRANSPORT: 'tcp', MESH_URL: 'tcp://127.0.0.1:3000' },
+    'MESH_URL must not have the port of PORT',
+  ],
+  [
+    { MESH_TRANSPORT: 'tcp', MESH_URL: 'tcp://127.0.0.1:9000', METRICS_PORT: '9000' },
+    'MESH_URL must not have the port of METRICS_PORT',
+  ],
+  [
+    { PORT: '9000', METRICS_PORT: '9000' },
+    'METRICS_PORT must not be PORT; leave it out to serve /metrics on PORT',
+  ],
 ])('tells what is wrong with %j', (variables, fault) => {
   expect(() => validateEnvironment(variables)).toThrow(
     `The configuration is not valid:\n  - ${fault}`,

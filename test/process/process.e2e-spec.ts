@@ -74,6 +74,34 @@ describe('at its start', () => {
     holder.close();
   });
 
+  it('tells how to choose another address, for metrics and messages too', async () => {
+    const holder = net.createServer().listen(0, '127.0.0.1');
+    await once(holder, 'listening');
+    const { port } = holder.address() as net.AddressInfo;
+    const lastLine = async (variables: Record<string, string>) => {
+      const service = await onDatabase(variables);
+      expect(await service.ended).toBe(1);
+      return service.errors().trim().split('\n').at(-1);
+    };
+    expect(await lastLine({ METRICS_PORT: String(port) })).toBe(
+      `Cannot listen on 127.0.0.1:${port}: the port is in use. Set METRICS_PORT to another one.`,
+    );
+    expect(await lastLine({ HOST: '192.0.2.1', AUTH_MODE: 'none' })).toBe(
+      'Cannot listen on 192.0.2.1:0: this machine does not have the address. Set HOST to one that it has, or to 0.0.0.0 for all.',
+    );
+
+    // Messages wait for their port, because another instance may just be leaving it.
+    const mesh = { MESH_TRANSPORT: 'tcp', MESH_URL: `tcp://192.0.2.1:${port}`, AUTH_MODE: 'none' };
+    const waiting = await onDatabase(mesh);
+    await until(() => waiting.output().includes('cannot answer messages yet'));
+    expect(waiting.output()).toContain(
+      'cannot answer messages yet: this machine does not have the address. Set MESH_URL to one that it has',
+    );
+    expect(await stopped(waiting)).toBe(0);
+    expect(waiting.errors()).toBe('');
+    holder.close();
+  });
+
   it('writes one JSON object a line with LOG_FORMAT=json, requests and their ids among them', async () => {
     const service = await onDatabase({ LOG_FORMAT: 'json' });
     const url = await service.url;
