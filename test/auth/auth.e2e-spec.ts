@@ -45,7 +45,7 @@ describe('every route', () => {
     routesOf(service.app).filter((route) => !PUBLIC.some((path) => path.test(pathOf(route))));
   const pathOf = (route: string) => route.split(' ')[1]!;
 
-  it('refuses strangers unless it is one of the public ones', async () => {
+  it('refuses callers without credentials unless it is public', async () => {
     expect(guarded().length).toBeGreaterThan(11);
     for (const route of guarded()) {
       expect([route, ...(await ask(route))]).toEqual([route, 401, 'unauthorized', LACKING]);
@@ -54,7 +54,7 @@ describe('every route', () => {
     }
   });
 
-  it('needs the scope read for GET and write for all else', async () => {
+  it('needs the scope read for GET and the scope write for all other methods', async () => {
     for (const route of guarded()) {
       const reads = route.startsWith('GET ');
       const [scope, wrong] = reads ? ['read', KEYS.writer] : ['write', KEYS.reader];
@@ -73,7 +73,7 @@ describe('every route', () => {
     }
   });
 
-  it('says in the document whether it needs a key', () => {
+  it('states in the document whether it needs a key', () => {
     const document = createOpenApiDocument(service.app);
     expect(document.security).toEqual([{ bearer: [] }]);
     const open = operationsOf(document)
@@ -84,7 +84,7 @@ describe('every route', () => {
   });
 });
 
-describe('what is public', () => {
+describe('a public route', () => {
   it.each(['/health/live', '/health/ready', '/docs', '/docs/openapi.json', '/docs/openapi.yaml'])(
     'is %s',
     async (path) => {
@@ -92,7 +92,7 @@ describe('what is public', () => {
     },
   );
 
-  it('is nothing that a path can be dressed up as', async () => {
+  it('cannot be imitated by another spelling of a path', async () => {
     for (const path of ['/docs/../api/projects', '/health/../api/projects', '//api/projects']) {
       const answer = await exchangeOne(service.url, head(`GET ${path} HTTP/1.1`));
       expect([path, answer.status]).toEqual([path, 404]);
@@ -100,7 +100,7 @@ describe('what is public', () => {
   });
 });
 
-describe('the credentials', () => {
+describe('credentials', () => {
   it.each([
     ['Basic a2V5OnNlY3JldA==', LACKING],
     ['', LACKING],
@@ -111,15 +111,18 @@ describe('the credentials', () => {
     [`Bearer ${KEYS.ci},`, INVALID],
     [`Bearer ${hash('sha256', KEYS.ci)}`, INVALID],
     [`Bearer "${KEYS.ci}"`, INVALID],
-  ])('%j is refused', async (authorization, challenge) => {
+  ])('are refused: %j', async (authorization, challenge) => {
     expect(await ask('GET /api/projects', authorization)).toEqual([401, 'unauthorized', challenge]);
   });
 
-  it.each(['Bearer', 'bearer', 'BEARER', 'Bearer  '])('%j names the scheme', async (scheme) => {
-    expect((await ask('GET /api/projects', `${scheme} ${KEYS.ci}`))[0]).toBe(200);
-  });
+  it.each(['Bearer', 'bearer', 'BEARER', 'Bearer  '])(
+    'accept the scheme in any case: %j',
+    async (scheme) => {
+      expect((await ask('GET /api/projects', `${scheme} ${KEYS.ci}`))[0]).toBe(200);
+    },
+  );
 
-  it('are read from nowhere else', async () => {
+  it('are read only from the Authorization header', async () => {
     for (const name of ['access_token', 'key', 'api_key']) {
       expect((await ask(`GET /api/projects?${name}=${KEYS.ci}`))[0]).toBe(401);
       const both = await ask(`GET /api/projects?${name}=${KEYS.ci}`, `Bearer ${KEYS.ci}`);
@@ -135,7 +138,7 @@ describe('the credentials', () => {
     }
   });
 
-  it('are refused when there are two: a gateway may have looked at the other', async () => {
+  it('are refused when there are two headers, because a gateway may have checked the other one', async () => {
     for (const pair of [
       [KEYS.ci, 'unknown'],
       ['unknown', KEYS.ci],
@@ -154,7 +157,7 @@ describe('hostile requests', () => {
   // HOSTILE_REQUESTS=10000 sends more of them.
   const count = Number(process.env.HOSTILE_REQUESTS ?? 300);
 
-  it('get no 5xx and leave no key in the log, with credentials and without', async () => {
+  it('get no 5xx and leave no key in the log, with and without credentials', async () => {
     const lines: unknown[] = [];
     const methods = ['log', 'warn', 'error', 'debug'] as const;
     for (const method of methods)
@@ -180,7 +183,7 @@ describe('hostile requests', () => {
   }, 900_000);
 });
 
-it('does not read the body of a stranger', async () => {
+it('the service does not read the body of a caller without credentials', async () => {
   for (const body of ['{"name":', `"${'x'.repeat(2_000_000)}"`]) {
     const response = await fetch(`${service.url}/api/projects`, {
       method: 'POST',
@@ -196,7 +199,7 @@ it('does not read the body of a stranger', async () => {
 });
 
 describe('the caller', () => {
-  it('is the actor in the history and in the feed', async () => {
+  it('is recorded as the actor in the history and in the feed', async () => {
     const created = await request(service.url)
       .post('/api/projects')
       .auth(KEYS.ci, { type: 'bearer' })
@@ -208,7 +211,7 @@ describe('the caller', () => {
     expect(history.body.data).toMatchObject([{ action: 'created', actor: 'ci' }]);
   });
 
-  it('owns idempotency keys', async () => {
+  it('has separate idempotency keys', async () => {
     const create = (key: string) =>
       request(service.url)
         .post('/api/projects')

@@ -69,7 +69,7 @@ const REFUSED = {
 };
 
 describe('a token', () => {
-  it('of the issuer for this service is let in, and its subject is the actor', async () => {
+  it('of the issuer for this service is accepted, and its subject is the actor', async () => {
     const token = await aToken(key, { sub: 'auth0|4711', aud: ['other', 'projects-service'] });
     const created = await request(service.url)
       .post('/api/projects')
@@ -89,7 +89,7 @@ describe('a token', () => {
     });
   });
 
-  it('has its scopes in its claim scope', async () => {
+  it('takes its scopes from the claim scope', async () => {
     const reader = await aToken(key, { scope: 'projects:read' });
     expect((await ask(reader)).status).toBe(200);
     await request(service.url)
@@ -116,7 +116,7 @@ describe('a token', () => {
       });
   });
 
-  it('may have expired up to 5 seconds ago, for clocks differ', async () => {
+  it('may have expired up to 5 seconds ago, because clocks differ', async () => {
     expect((await ask(await aToken(key, { exp: now() - 2 }))).status).toBe(200);
     expect(await ask(await aToken(key, { exp: now() - 10 }))).toEqual(REFUSED);
   });
@@ -126,24 +126,27 @@ describe('a token', () => {
 const FORGED: [string, () => Promise<string> | string][] = [
   ['expired', () => aToken(key, { exp: now() - 60 })],
   ['without an expiry', () => aToken(key, { exp: undefined })],
-  ['with an expiry that is no number', () => aToken(key, { exp: '9999999999' })],
-  ['of the future', () => aToken(key, { nbf: now() + 60 })],
+  ['with an expiry that is not a number', () => aToken(key, { exp: '9999999999' })],
+  ['that is not valid yet', () => aToken(key, { nbf: now() + 60 })],
   ['of another issuer', () => aToken(key, { iss: 'https://issuer.example' })],
   ['without an issuer', () => aToken(key, { iss: undefined })],
   ['for another service', () => aToken(key, { aud: 'projects' })],
-  ['for nobody', () => aToken(key, { aud: undefined })],
+  ['without an audience', () => aToken(key, { aud: undefined })],
   ['without a subject', () => aToken(key, { sub: undefined })],
-  ['of an object', () => aToken(key, { sub: { admin: true } })],
+  ['with an object as its subject', () => aToken(key, { sub: { admin: true } })],
   ['of a list', () => aToken(key, { sub: ['someone'] })],
-  ['of a subject without a letter', () => aToken(key, { sub: '' })],
-  ['of a subject of many letters', () => aToken(key, { sub: 'x'.repeat(256) })],
-  ['of a subject with a line break', () => aToken(key, { sub: 'some\none' })],
-  ['of a subject with NUL', () => aToken(key, { sub: 'some\0one' })],
-  ['of a subject with half a surrogate pair', () => aToken(key, { sub: 'a\ud800' })],
-  ['signed by a stranger under a known kid', async () => aToken(await createSigningKey('first'))],
-  ['with a kid that is unknown', async () => aToken(await createSigningKey('unknown'))],
+  ['with an empty subject', () => aToken(key, { sub: '' })],
+  ['with a subject that is too long', () => aToken(key, { sub: 'x'.repeat(256) })],
+  ['with a line break in its subject', () => aToken(key, { sub: 'some\none' })],
+  ['with NUL in its subject', () => aToken(key, { sub: 'some\0one' })],
+  ['with an unpaired surrogate in its subject', () => aToken(key, { sub: 'a\ud800' })],
   [
-    'that brings a key of its own',
+    'with a known kid and the signature of another key',
+    async () => aToken(await createSigningKey('first')),
+  ],
+  ['with an unknown kid', async () => aToken(await createSigningKey('unknown'))],
+  [
+    'that contains its own key',
     async () => {
       const own = await createSigningKey('own');
       return aToken(own, {}, { jwk: own.jwk, jku: `${service.url}/keys` });
@@ -164,7 +167,7 @@ const FORGED: [string, () => Promise<string> | string][] = [
       return `${header}.${encode({ sub: 'admin', exp: now() + 60 })}.${signature}`;
     },
   ],
-  ['whose signature was cut off', async () => (await aToken(key)).replace(/[^.]+$/, '')],
+  ['without its signature', async () => (await aToken(key)).replace(/[^.]+$/, '')],
   [
     'signed by HMAC with the public key as the secret',
     async () => {
@@ -175,24 +178,24 @@ const FORGED: [string, () => Promise<string> | string][] = [
     },
   ],
   ['in five parts', () => 'a.b.c.d.e'],
-  ['in no parts', () => 'nonsense'],
+  ['without parts', () => 'nonsense'],
   ['of JSON null', () => `${encode(null)}.${encode(null)}.AAAA`],
   ['of 15 kB', () => aToken(key, { exp: now() - 60, pad: 'x'.repeat(11_000) })],
 ];
 
 describe('a token', () => {
-  it.each(FORGED)('%s is refused, and not told why', async (_what, forge) => {
+  it.each(FORGED)('%s is refused without a reason', async (_what, forge) => {
     expect(await ask(await forge())).toEqual(REFUSED);
   });
 
-  it('of 1 MB is refused before it is looked at', async () => {
+  it('of 1 MB is refused before it is parsed', async () => {
     const response = await fetch(`${service.url}/api/projects`, {
       headers: { Authorization: `Bearer ${'x'.repeat(1_000_000)}` },
     });
     expect(response.status).toBe(431);
   });
 
-  it('that has been verified is remembered, until it expires', async () => {
+  it('is verified once and remembered until it expires', async () => {
     const token = await aToken(key, { exp: now() + 30 });
     expect((await ask(token)).status).toBe(200);
     // From here on it cannot be verified: what is let in is remembered.
@@ -206,7 +209,7 @@ describe('a token', () => {
   });
 });
 
-it('ends a stream of changes when the token expires that it was opened with', async () => {
+it('a stream of changes ends when its token expires', async () => {
   const token = await aToken(key, { exp: now() + 3 });
   const headers = { Authorization: `Bearer ${token}` };
   const stream = await openEvents(`${service.url}/api/projects/changes`, headers);
@@ -224,7 +227,7 @@ const UNAVAILABLE = {
 
 /** What an issuer may do instead of answering. */
 const OUTAGES: [string, NonNullable<Issuer['answer']>][] = [
-  ['is away', (res) => void res.destroy()],
+  ['is unavailable', (res) => void res.destroy()],
   ['fails', (res) => void res.writeHead(500).end()],
   ['answers HTML', (res) => void res.setHeader('Content-Type', 'text/html').end('<p>Sorry')],
   ['answers other JSON', (res) => void res.end('{"keys":"soon"}')],
@@ -232,12 +235,12 @@ const OUTAGES: [string, NonNullable<Issuer['answer']>][] = [
     'sends more than a megabyte',
     (res) => void res.end(JSON.stringify({ keys: [key.jwk], padding: 'x'.repeat(2 ** 20) })),
   ],
-  ['sends elsewhere', (res) => void res.writeHead(302, { Location: issuer.url }).end()],
+  ['redirects to another URL', (res) => void res.writeHead(302, { Location: issuer.url }).end()],
   ['does not answer', () => undefined],
 ];
 
-describe('an issuer that', () => {
-  it.each(OUTAGES)('%s makes 503 of tokens, until it is back', async (_what, answer) => {
+describe('an issuer', () => {
+  it.each(OUTAGES)('that %s causes 503 for tokens until it recovers', async (_what, answer) => {
     await withIssuer(key, async (guarded, by) => {
       by.answer = answer;
       const token = await aToken(key);
@@ -250,7 +253,7 @@ describe('an issuer that', () => {
     });
   });
 
-  it('is away is asked once a second, however many come', async () => {
+  it('that is unavailable is asked once a second, for any number of requests', async () => {
     await withIssuer(key, async (guarded, by) => {
       by.answer = (res) => void res.writeHead(500).end();
       const token = await aToken(key);
@@ -261,7 +264,7 @@ describe('an issuer that', () => {
     });
   });
 
-  it('goes away later leaves its known keys working, and what is unknown unanswered', async () => {
+  it('that becomes unavailable later leaves its known keys valid, and requests with unknown keys get 503', async () => {
     await withIssuer(key, async (guarded, by) => {
       expect((await ask(await aToken(key), guarded)).status).toBe(200);
       by.answer = (res) => void res.destroy();
@@ -272,7 +275,7 @@ describe('an issuer that', () => {
     });
   });
 
-  it('changes its keys is asked for them, and a thousand unknown ones make no more requests', async () => {
+  it('that changes its keys is asked for them, and a thousand unknown keys cause no more requests', async () => {
     await withIssuer(key, async (guarded, by) => {
       expect((await ask(await aToken(key), guarded)).status).toBe(200);
       const second = await createSigningKey('second');

@@ -128,7 +128,7 @@ async function sendToLockedTable(url: string, secret: string, valid: string): Pr
 
 describe.each(['pretty', 'json'])('with LOG_LEVEL=verbose and LOG_FORMAT=%s', (LOG_FORMAT) => {
   it.each(['api-key', 'jwt'])(
-    'no key or token of AUTH_MODE=%s is in the output, wherever it was sent and whatever failed',
+    'the output contains no key or token of AUTH_MODE=%s, wherever it was sent and whatever failed',
     async (AUTH_MODE) => {
       const isKey = AUTH_MODE === 'api-key';
       const mode = isKey

@@ -22,7 +22,7 @@ async function openProxy() {
   return proxy;
 }
 
-it('spends more processor time on each query, the more queries it has run', async () => {
+it('postgres.js needs more processor time for each query, the more queries it has run', async () => {
   const { output } = await runOnPlainDriver(
     url,
     `const sql = postgres(url, { max: 10 });
@@ -32,7 +32,7 @@ it('spends more processor time on each query, the more queries it has run', asyn
   expect(Number(output)).toBeGreaterThan(1.3);
 }, 120_000);
 
-it('waits for ever for a server that does not answer', async () => {
+it('postgres.js waits forever for a server that does not answer', async () => {
   const proxy = await openProxy();
   const plain = connectPlainly(proxy.url, { connection: { statement_timeout: 100 } });
   await plain`select 1`;
@@ -46,7 +46,7 @@ it('waits for ever for a server that does not answer', async () => {
   await plain.end({ timeout: 0 });
 });
 
-it('waits for its back-off although the server accepts connections again', async () => {
+it('postgres.js waits for its back-off although the server accepts connections again', async () => {
   const proxy = await openProxy();
   proxy.refuse();
   let hasFailed = () => {};
@@ -64,7 +64,7 @@ it('waits for its back-off although the server accepts connections again', async
   expect((await plain).output).toBe('refused\nsome wait\n');
 });
 
-it('ends the process when a connection is reset while it is being made', async () => {
+it('postgres.js ends the process when a connection is reset while it is opened', async () => {
   const proxy = await openProxy();
   proxy.resetOn('pg_type');
   const { code } = await runOnPlainDriver(
@@ -75,7 +75,7 @@ it('ends the process when a connection is reset while it is being made', async (
   expect(code).toBe(1);
 });
 
-it('ends the process, or stores a statement, when the session of a transaction is ended', async () => {
+it('postgres.js ends the process, or stores a statement, when the session of a transaction is terminated', async () => {
   const admin = connectPlainly(url);
   await admin`create table marks (note text)`;
   const transaction = (waiting: string) =>
@@ -101,7 +101,7 @@ it('ends the process, or stores a statement, when the session of a transaction i
   expect([...(await admin`select note from marks`)]).toEqual([{ note: 'after' }]);
 });
 
-it('hangs when a transaction uses the pool that it has emptied', async () => {
+it('postgres.js hangs when a transaction uses the pool while it holds the last connection', async () => {
   const { output } = await runOnPlainDriver(
     url,
     `const sql = postgres(url, { max: 1 });

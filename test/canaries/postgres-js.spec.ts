@@ -14,7 +14,7 @@ endEachTest();
 
 const FAILING = 'select 1 / (4 - i) from generate_series(1, 10) i';
 
-it('counts on from the rows before an error, until a command without rows has completed', async () => {
+it('postgres.js continues to count the rows from before an error until a command without rows completes', async () => {
   const sql = connectPlainly(database.url);
   await expect(sql.unsafe(FAILING)).rejects.toThrow('division by zero');
   const rows = await sql.unsafe('select 7 as n');
@@ -25,7 +25,7 @@ it('counts on from the rows before an error, until a command without rows has co
   expect(await sql.unsafe('select 7 as n')).toHaveLength(1);
 });
 
-it('settles a query after the bytes of its answer were given to earlier listeners', async () => {
+it('postgres.js settles a query after earlier listeners got the bytes of its answer', async () => {
   const state = new ProtocolState();
   const { hostname, port } = new URL(database.url);
   const sql = connectPlainly(database.url, {
@@ -43,7 +43,7 @@ it('settles a query after the bytes of its answer were given to earlier listener
   }
 });
 
-it('asks for a socket again when its connection was lost, and fails when it gets none', async () => {
+it('postgres.js asks for a new socket when its connection was lost, and fails when it gets none', async () => {
   let asked = 0;
   let closed = false;
   let socket: net.Socket | undefined;
@@ -64,7 +64,7 @@ it('asks for a socket again when its connection was lost, and fails when it gets
   expect(asked).toBe(2);
 });
 
-it('reads parsers and serializers when they are needed, not when a client is made', async () => {
+it('postgres.js reads parsers and serializers when it uses them, not when a client is created', async () => {
   const sql = connectPlainly(database.url);
   await sql`select 1`;
   sql.options.parsers[23] = () => 'parsed';
@@ -74,7 +74,7 @@ it('reads parsers and serializers when they are needed, not when a client is mad
   ]);
 });
 
-it('cuts the result of several statements at row descriptions only', async () => {
+it('postgres.js separates the results of several statements only at row descriptions', async () => {
   const sql = connectPlainly(database.url);
   const results = (await sql.unsafe('select 1; begin; select 2; commit')) as unknown[];
   expect(results.map((result) => (result as postgres.RowList<[]>).command)).toEqual([
@@ -83,7 +83,7 @@ it('cuts the result of several statements at row descriptions only', async () =>
   ]);
 });
 
-it('fails with no PostgresError where it is the driver itself that fails', async () => {
+it('postgres.js fails with an error that is not a PostgresError when the driver itself fails', async () => {
   const sql = connectPlainly(database.url);
   const tooMany = sql.unsafe('select 1', Array<string>(70_000).fill('x'));
   await expect(tooMany).rejects.not.toBeInstanceOf(postgres.PostgresError);

@@ -17,7 +17,7 @@ class Controller {
   handler(): void {}
 }
 
-it('keeps the documentation of handlers and properties under the known keys', () => {
+it('@nestjs/swagger stores the documentation of handlers and properties under the known keys', () => {
   // eslint-disable-next-line @typescript-eslint/unbound-method
   const of = (key: string): unknown => Reflect.getMetadata(key, Controller.prototype.handler);
   expect(of(SWAGGER.consumes)).toEqual(['text/csv']);

@@ -25,7 +25,7 @@ afterAll(() => cluster.stop());
 
 const onPrimary = () => connect({ url: cluster.primary }).db;
 
-it('A standby refuses to read the feed, where it would skip changes, and still reads a history', async () => {
+it('a standby refuses to read the feed, because it would skip changes, but it reads a history', async () => {
   const primary = onPrimary();
   const { id } = await createProjectsFactory(primary).createProject(aProject());
   const { db } = connect({ url: cluster.standby, accept_standby: true });
@@ -52,7 +52,7 @@ it('A standby refuses to read the feed, where it would skip changes, and still r
   });
 });
 
-describe('A prepared transaction', () => {
+describe('a prepared transaction', () => {
   const prepare = async (name: string) => {
     const sql = connectPlainly(cluster.primary);
     await sql.unsafe(`begin; insert into projects (name, description, technologies)
@@ -60,7 +60,7 @@ describe('A prepared transaction', () => {
     return sql;
   };
 
-  it('holds back what is committed after it, until it is committed itself', async () => {
+  it('delays later commits in the feed until it is committed', async () => {
     const db = onPrimary();
     const changes = createChangesFactory(db, 'project');
     const start = await changes.getFeedEnd();
@@ -75,7 +75,7 @@ describe('A prepared transaction', () => {
     expect(await read()).toEqual(['prepared', 'later']);
   });
 
-  it('is passed when it is rolled back', async () => {
+  it('no longer delays the feed after it is rolled back', async () => {
     const db = onPrimary();
     const changes = createChangesFactory(db, 'project');
     const start = await changes.getFeedEnd();
@@ -88,7 +88,7 @@ describe('A prepared transaction', () => {
     expect(await codeOf(changes.getFeedEnd())).toBe('none');
   });
 
-  it('reaches live readers, which look once a second on such a server', async () => {
+  it('reaches live readers, which poll once a second on such a server', async () => {
     const db = onPrimary();
     const live = new LiveChanges(db, 'project');
     const seen = await createChangesFactory(db, 'project').getFeedEnd();

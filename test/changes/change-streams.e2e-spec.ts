@@ -65,7 +65,7 @@ const listeners = async (on = sql) =>
   ).map(({ pid }) => pid as number);
 
 describe('a stream of changes', () => {
-  it('begins at once, says how to come back, and sends each change as it is committed', async () => {
+  it('begins at once, sets the time to reconnect, and sends each change when it is committed', async () => {
     const client = await follow('?after=now');
     const { statusCode, headers } = client.response;
     expect([statusCode, headers['content-type'], headers['cache-control']]).toEqual([
@@ -92,7 +92,7 @@ describe('a stream of changes', () => {
     expect(page.body.data).toEqual(events.map(({ data }) => data));
   });
 
-  it('begins with the first change kept, or behind a cursor, and then goes on live', async () => {
+  it('begins with the oldest stored change or after a cursor, and then continues live', async () => {
     const from = await lastPosition();
     await sql`insert into projects (name, description, technologies)
       select 'many ' || n, '', '[]' from generate_series(1, 250) as n`;
@@ -113,7 +113,7 @@ describe('a stream of changes', () => {
     expect(namesOf(all).at(-1)).toBe('live');
   });
 
-  it('loses nothing of a client that was cut off before its first event', async () => {
+  it('loses nothing when its client is disconnected before its first event', async () => {
     const client = await follow('?after=now');
     await until(() => client.lastEventId !== '');
     client.leave();
@@ -123,7 +123,7 @@ describe('a stream of changes', () => {
     expect(namesOf(again)).toEqual(['meanwhile']);
   });
 
-  it('joins what is live without a gap and without a repetition, while eight write', async () => {
+  it('continues with live changes without a gap or a repetition while eight writers write', async () => {
     const from = await lastPosition();
     const first = await follow('?after=now');
     let writing = true;
@@ -154,7 +154,7 @@ describe('a stream of changes', () => {
     expect(namesOf(first)).toHaveLength(names.length);
   });
 
-  it('is one of a thousand on one connection, which goes with the last', async () => {
+  it('shares one listening connection with a thousand others, which closes after the last one', async () => {
     const alone = await startService();
     const there = postgres(alone.database.url, { max: 1 });
     atEnd(async () => {
@@ -186,7 +186,7 @@ describe('a stream of changes', () => {
     await until(async () => (await listeners(there)).length === 0);
   }, 60_000);
 
-  it('goes on at the pace of its client when that is slower than the others, and loses nothing', async () => {
+  it('follows the speed of its client when that is slower than the others, and loses nothing', async () => {
     const from = await lastPosition();
     const [good, slow, stopped] = await Promise.all(
       Array.from({ length: 3 }, () => follow('?after=now')),
@@ -215,7 +215,7 @@ describe('a stream of changes', () => {
     for (const client of [good!, slow!, stopped!]) await client.received(301);
   }, 60_000);
 
-  it('loses nothing with its listening session, nor with a notification', async () => {
+  it('loses nothing when its listening session ends or a notification is lost', async () => {
     const client = await follow('?after=now');
     await insert('before');
     await client.received(1);
@@ -236,7 +236,7 @@ describe('a stream of changes', () => {
     expect(namesOf(client)).toEqual(['before', 'meanwhile', 'after', 'unheard']);
   });
 
-  it('hears of a change, and does not come to it only by looking once a second', async () => {
+  it('gets a change by notification and not only by polling once a second', async () => {
     const client = await follow('?after=now');
     const tookMs: number[] = [];
     for (let round = 1; round <= 5; round++) {
@@ -249,7 +249,7 @@ describe('a stream of changes', () => {
     expect(Math.min(...tookMs.slice(1))).toBeLessThan(500);
   });
 
-  it('stays open while the database is away, and goes on when it is back', async () => {
+  it('stays open while the database is unavailable, and continues afterwards', async () => {
     const database = await createTestDatabase();
     const proxy = await startProxy(database.url);
     const behind = await startService({ DATABASE_URL: proxy.url });
@@ -277,7 +277,7 @@ describe('a stream of changes', () => {
     ]);
   });
 
-  it('ends when the application closes, which does not wait for it', async () => {
+  it('ends when the application closes, and the shutdown does not wait for it', async () => {
     const closing = await startService();
     const client = await follow('?after=now', {}, closing);
     await closing.close();
@@ -285,7 +285,7 @@ describe('a stream of changes', () => {
     expect(client.response.complete).toBe(true);
   });
 
-  it('that comes while the service stops begins and ends, so that its client comes back', async () => {
+  it('that begins during a shutdown ends at once, so that its client reconnects', async () => {
     const stopping = await startService();
     atEnd(() => stopping.close());
     await stopping.app.get(ChangeStreams).stop();
@@ -295,7 +295,7 @@ describe('a stream of changes', () => {
     expect(client.lastEventId).not.toBe('');
   });
 
-  it('ends at once on SIGTERM, so that nothing is waited for, and goes on at the next service', async () => {
+  it('ends at once on SIGTERM, so that the shutdown does not wait, and continues at the next service', async () => {
     const database = await createTestDatabase();
     const there = postgres(database.url, { max: 1 });
     atEnd(async () => {
@@ -327,7 +327,7 @@ describe('a stream of changes', () => {
     expect(namesOf(again)).toEqual(['meanwhile', 'after']);
   }, 60_000);
 
-  it('is served by a host on a connection of another making, by looking once a second', async () => {
+  it('of a host with a connection of its own pool polls once a second', async () => {
     const database = await createTestDatabase();
     const client = postgres(database.url, { max: 2, onnotice: () => {} });
     @Module({
@@ -356,7 +356,7 @@ describe('a stream of changes', () => {
     await until(() => events.hasEnded);
   });
 
-  it('behind a transaction pooler looks once a second, and listens to nobody', async () => {
+  it('polls once a second and does not listen behind a transaction pooler', async () => {
     const pooled = await startService({ DATABASE_PREPARE: 'false' });
     const there = postgres(pooled.database.url, { max: 1 });
     atEnd(async () => {

@@ -40,7 +40,7 @@ const invalidCursor = (path: string) => ({
 });
 
 describe('GET /api/projects/changes', () => {
-  it('answers each change whole, by whatever route it came, in the order of the commits', async () => {
+  it('returns each change completely, from every route, in commit order', async () => {
     const after = await theEnd();
     const created = await create();
     const { headers, body: patched } = await request(service.url)
@@ -92,7 +92,7 @@ describe('GET /api/projects/changes', () => {
     expect(body.data[0].at).toBe(created.createdAt);
   });
 
-  it('goes on from any cursor, at the end too, and always says where to go on from', async () => {
+  it('continues from any cursor, also at the end, and always returns the next cursor', async () => {
     const after = await theEnd();
     expect((await feed(`?after=${after}`).expect(200)).body).toEqual({
       success: true,
@@ -124,7 +124,7 @@ describe('GET /api/projects/changes', () => {
     },
   );
 
-  it('refuses a cursor that is forged, cut, or of something else', async () => {
+  it('refuses a forged, shortened or foreign cursor', async () => {
     const { id } = await create();
     await request(service.url).patch(api(id)).send({ name: 'Other' });
     await create();
@@ -160,7 +160,7 @@ describe('GET /api/projects/changes', () => {
     expect((await get(`/api/projects?after=${cursor}`)).body).toMatchObject(invalidCursor('after'));
   });
 
-  it('tells who comes back too late that changes are gone, before a stream begins too', async () => {
+  it('reports to a late reader that changes were removed, also before a stream begins', async () => {
     const after = await theEnd();
     await create();
     await sql`update change_expiry set
@@ -176,7 +176,7 @@ describe('GET /api/projects/changes', () => {
     await sql`update change_expiry set position = 0, sequence = 0`;
   });
 
-  it('keeps to the contract of every route: HEAD, other methods, what is accepted', async () => {
+  it('follows the contract of every route for HEAD, other methods and Accept', async () => {
     const head = await request(service.url).head(FEED).expect(200);
     expect(head.headers['content-type']).toMatch(/^application\/json/);
     const stream = await request(service.url)
@@ -200,7 +200,7 @@ describe('GET /api/projects/changes', () => {
 });
 
 describe('GET /api/projects/:id/history', () => {
-  it('tells what changed, when and by whom, the last first, also of a project that was deleted', async () => {
+  it('returns what changed, when and by whom, the latest first, also for a deleted project', async () => {
     const created = await create({ technologies: ['C'] });
     const send = (values: object) =>
       request(service.url)
@@ -262,7 +262,7 @@ describe('GET /api/projects/:id/history', () => {
     );
   });
 
-  it('is paged by key, with a Link to the next page', async () => {
+  it('is paged by key and has a Link to the next page', async () => {
     const { id } = await create();
     for (const name of ['two', 'three', 'four', 'five'])
       await request(service.url).patch(api(id)).send({ name }).expect(200);
@@ -279,7 +279,7 @@ describe('GET /api/projects/:id/history', () => {
     expect(versions).toEqual([5, 4, 3, 2, 1]);
   });
 
-  it('and the feed answer no more than some megabytes at once, however large the versions are', async () => {
+  it('returns no more than some megabytes at a time, like the feed, however large the versions are', async () => {
     const after = await theEnd();
     const { id } = await create();
     await large(id, 40);
@@ -297,7 +297,7 @@ describe('GET /api/projects/:id/history', () => {
     }
   });
 
-  it('is 404 only for an id that never was, empty for a project whose changes are all removed', async () => {
+  it('answers 404 only for an id that never existed, and is empty when all changes of a project were removed', async () => {
     expect(problemOf(await get(`${api(randomUUID())}/history`))).toEqual([404, 'not_found']);
     expect(problemOf(await get(`${api('42')}/history`))).toEqual([400, 'invalid_id']);
     const { id } = await create();

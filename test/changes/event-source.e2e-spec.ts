@@ -64,7 +64,7 @@ async function freePort(): Promise<number> {
 
 describe('an EventSource', () => {
   it.each(['refuse', 'freeze'] as const)(
-    'stays through a database that is away (%s), and may begin meanwhile',
+    'stays open while the database is unavailable (%s), and may also begin during this time',
     async (how) => {
       const proxy = await startProxy(database.url);
       atEnd(() => proxy.close());
@@ -99,7 +99,7 @@ describe('an EventSource', () => {
   );
 
   it.each(['SIGTERM', 'SIGKILL'] as const)(
-    'comes back after a restart (%s) and gets each change once',
+    'reconnects after a restart (%s) and gets each change once',
     async (signal) => {
       const PORT = String(await freePort());
       const variables = { DATABASE_URL: database.url, PORT };
@@ -121,7 +121,7 @@ describe('an EventSource', () => {
     3 * LONG,
   );
 
-  it('comes back after the rate limit, instead of giving up', async () => {
+  it('reconnects after the rate limit and does not give up', async () => {
     const service = await startService({ DATABASE_URL: database.url, RATE_LIMIT: '1/2' });
     atEnd(() => service.close());
     await insert('one');
@@ -139,7 +139,7 @@ describe('an EventSource', () => {
     await until(() => client.names.length === 1, LONG);
   });
 
-  it('comes back when the service has too many requests, and takes up no place of them', async () => {
+  it('reconnects when the service has too many requests, and does not count as a running request', async () => {
     const service = await startService({
       DATABASE_URL: database.url,
       MAX_CONCURRENT_REQUESTS: '1',
@@ -161,7 +161,7 @@ describe('an EventSource', () => {
     expect((await fetch(`${service.url}/api/projects`)).status).toBe(200);
   });
 
-  it('is one of a thousand that begin at once far behind, while others are served', async () => {
+  it('is one of a thousand that begin at once with old changes, while other requests are answered', async () => {
     const service = await startProcess({ DATABASE_URL: database.url });
     const url = await service.url;
     await insert(...Array.from({ length: 150 }, (_, n) => `many ${n}`));
@@ -180,7 +180,7 @@ describe('an EventSource', () => {
     for (const { names } of clients) expect(names).toEqual(clients[0]!.names);
   }, 180_000);
 
-  it('gives up when the changes that it has not had are removed', async () => {
+  it('gives up when changes that it has not received were removed', async () => {
     const service = await startService({ DATABASE_URL: database.url });
     atEnd(() => service.close());
     await insert('one');
@@ -218,7 +218,7 @@ describe('the reads of streams that catch up', () => {
     return { changes: { ...factory, getFeedPage }, reads };
   }
 
-  it('read a page once for all who are at the same place, and also for one inside of it', async () => {
+  it('share a page between all streams at the same position, and also with a position inside the page', async () => {
     await insert(...Array.from({ length: 250 }, (_, n) => `many ${n}`));
     const { changes, reads } = counted();
     const catchUp = new CatchUp(changes);
@@ -236,7 +236,7 @@ describe('the reads of streams that catch up', () => {
     await expect(catchUp.pageAfter(elsewhere)).rejects.toMatchObject({ code: 'cursor_expired' });
   });
 
-  it('are two at a time, first come, first served', async () => {
+  it('run two at a time, in the order of their requests', async () => {
     await insert(...Array.from({ length: 50 }, (_, n) => `many ${n}`));
     const { changes, reads } = counted();
     const catchUp = new CatchUp(changes);

@@ -72,8 +72,8 @@ const createMany = async (values: ReturnType<typeof aProject>[]) => {
   for (const value of values) await createProjectsFactory(db).createProject(value);
 };
 
-describe('What is read live', () => {
-  it('is given to one who joins late from where he is, without a gap and without a repetition', async () => {
+describe('the buffer of live changes', () => {
+  it('serves a late stream from its position, without a gap or a repetition', async () => {
     const start = await end();
     const first = new Keeper(start);
     expect(live.join(first)).toBe(true);
@@ -99,7 +99,7 @@ describe('What is read live', () => {
     expect(ahead.sequences).toEqual([7]);
   });
 
-  it('is at hand for a megabyte; who is further back has to read for himself', async () => {
+  it('contains up to one megabyte; a stream that is further behind has to read from the database', async () => {
     const start = await end();
     const first = new Keeper(start);
     live.join(first);
@@ -112,7 +112,7 @@ describe('What is read live', () => {
     expect(near.sequences).toEqual(first.sequences.slice(31));
   });
 
-  it('begins anew where the first is, when nobody was left', async () => {
+  it('starts again at the position of the first stream after all streams have left', async () => {
     const start = await end();
     const first = new Keeper(start);
     live.join(first);
@@ -127,7 +127,7 @@ describe('What is read live', () => {
     expect(first.kept).toHaveLength(1);
   });
 
-  it('comes without a pause while there is more of it, as after a large import', async () => {
+  it('continues without a pause while there are more changes, as after a large import', async () => {
     const start = await end();
     const sql = connectPlainly(database.url);
     await sql`insert into projects (name, description, technologies)
@@ -141,7 +141,7 @@ describe('What is read live', () => {
     expect(waits.mock.calls.length).toBeLessThan(10); // and not one for each of a hundred pages
   });
 
-  it('is waited with for one who is slow, for a quarter of a second in all; then he is left behind', async () => {
+  it('waits for a slow stream for a quarter of a second in total, and then leaves it behind', async () => {
     const start = await end();
     const [quick, slow] = [new Keeper(start), new Slow(start)];
     for (const follower of [quick, slow]) expect(live.join(follower)).toBe(true);

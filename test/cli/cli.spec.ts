@@ -37,10 +37,10 @@ beforeAll(() => built());
 let database: TestDatabase;
 afterEach(() => database.drop());
 
-describe('the database', () => {
+describe('a command on the database', () => {
   beforeEach(async () => (database = await createEmptyDatabase()));
 
-  it('tells what is pending, applies it, and tells that all is well', async () => {
+  it('shows pending migrations, applies them, and then shows that all are applied', async () => {
     const before = await cli('status');
     expect(before).toMatchObject({ status: 1, stderr: '' });
     expect(before.stdout).toMatch(/^applied: none\npending: 0000_table_functions, 0001_tables,/);
@@ -52,14 +52,14 @@ describe('the database', () => {
     expect(after.stdout).toMatch(/^applied: 0000_table_functions, [^:]*\n$/);
   });
 
-  it('seeds a catalogue, and a second time changes nothing', async () => {
+  it('seeds a catalogue, and changes nothing the second time', async () => {
     expect((await cli('seed')).stdout).toBe('30 projects created, 0 existed already\n');
     const seeded = await allProjects();
     expect((await cli('seed')).stdout).toBe('0 projects created, 30 existed already\n');
     expect(await allProjects()).toEqual(seeded);
   });
 
-  it('tells in one line, without a stack, that the database cannot be reached', () => {
+  it('reports in one line, without a stack, that the database cannot be reached', () => {
     const variables = { DATABASE_URL: 'postgres://127.0.0.1:1/nowhere' };
     expect(spawnCli(['status'], { variables })).toEqual({
       status: 1,
@@ -68,7 +68,7 @@ describe('the database', () => {
     });
   });
 
-  it('tells every fault of the environment and exits with 78', () => {
+  it('reports every fault of the environment and exits with 78', () => {
     const variables = { DATABASE_URL: 'mysql://127.0.0.1/x', PORT: 'x' };
     const failed = spawnCli(['status'], { variables });
     expect(failed.status).toBe(78);
@@ -102,7 +102,7 @@ async function allProjects() {
   }
 }
 
-describe('files', () => {
+describe('files of commands', () => {
   const rows = [
     { ...aProject({ name: 'One', description: '=1+1' }), version: 3 },
     aProject({ name: 'Two', technologies: [] }),
@@ -121,7 +121,7 @@ describe('files', () => {
 
   const lines = (...values: unknown[]) => values.map((row) => `${JSON.stringify(row)}\n`).join('');
 
-  it('are imported and exported by their names, packed or not, and come back the same', async () => {
+  it('are imported and exported by name, compressed or not, with equal content', async () => {
     expect(await cli('import', await file('a.ndjson', lines(...rows)))).toEqual({
       status: 0,
       stdout: '2 created, 0 replaced, 0 unchanged, 0 refused\n',
@@ -170,7 +170,7 @@ describe('files', () => {
     expect(wrong.stderr).toMatch(/sort must be one of/);
   });
 
-  it('with rows that are refused leave nothing and exit with 1, unless they are to be skipped', async () => {
+  it('with refused rows are not imported and give exit code 1, unless these rows are skipped', async () => {
     const name = await file('a.ndjson', `${lines(rows[0])}{"name":""}\nnonsense\n`);
     const refused = [
       'line 2: name must be text of 1 to 255 characters',
@@ -199,7 +199,7 @@ describe('files', () => {
     expect(await allProjects()).toHaveLength(1);
   });
 
-  it('that cannot be read, or are cut short, are told in a line', async () => {
+  it('that cannot be read, or are incomplete, are reported in one line', async () => {
     expect(await cli('import', path.join(folder, 'none'))).toMatchObject({
       status: 1,
       stderr: expect.stringMatching(/^ENOENT[^\n]*\n$/),
@@ -223,7 +223,7 @@ describe('files', () => {
   it.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
-  ] as const)('that are interrupted by %s leave nothing half done', async (signal, exitCode) => {
+  ] as const)('are not left incomplete when %s interrupts a command', async (signal, exitCode) => {
     const importing = start('import', '-');
     importing.stdin
       .on('error', () => {})
@@ -246,7 +246,7 @@ describe('files', () => {
     expect([0, exitCode]).toContain(code);
   });
 
-  it('that are interrupted leave no embedded PostgreSQL running', async () => {
+  it('leave no embedded PostgreSQL running when a command is interrupted', async () => {
     await chmod(folder, 0o755);
     const variables = { DATABASE_URL: '', EMBEDDED_POSTGRES_DIR: path.join(folder, 'postgres') };
     const importing = startCli(['import', '-'], variables);
@@ -256,7 +256,7 @@ describe('files', () => {
     expect(existsSync(pidFile)).toBe(false);
   }, 60_000);
 
-  it('are named behind options that may be repeated, and keep the permissions that they had', async () => {
+  it('may follow repeated options, and keep their permissions', async () => {
     await cliWith(lines(...rows), 'import', '-');
     const target = await file('out.ndjson', 'before');
     await chmod(target, 0o640);
@@ -279,7 +279,7 @@ describe('files', () => {
     });
   });
 
-  it('that hold control characters show them written out, on standard error and on a terminal', async () => {
+  it('with control characters show them escaped, on standard error and on a terminal', async () => {
     const escape = '\u001b[31m\u009b2J\u202e';
     const shown = '\\u001b[31m\\u009b2J\\u202e';
     const field = `col${escape}\nline 9: forged`;
@@ -299,15 +299,15 @@ describe('files', () => {
   });
 
   it.each([
-    ['a pipe that nobody reads', '| true', 'The program that reads the output has ended.\n'],
-    ['nothing, for it is closed', '>&-', 'The standard output is closed.\n'],
+    ['a pipe without a reader', '| true', 'The program that reads the output has ended.\n'],
+    ['a closed output', '>&-', 'The standard output is closed.\n'],
     ['a full device', '>/dev/full', expect.stringContaining('ENOSPC')],
-  ])('that go to %s are not called exported', (_what, redirection, said) => {
+  ])('that go to %s are not reported as exported', (_what, redirection, said) => {
     const { status, stderr } = shell(`"$@" export --format csv ${redirection}`);
     expect({ status, stderr }).toEqual({ status: 1, stderr: said });
   });
 
-  it('say that what they report could not be written', () => {
+  it('cause an error when the report about them cannot be written', () => {
     for (const redirection of ['| true', '>/dev/full'])
       expect(shell(`"$@" status ${redirection}`).status).toBe(1);
   });
@@ -321,7 +321,7 @@ describe('files', () => {
     });
   }
 
-  it('that are pipes, devices or links are written to as they are', async () => {
+  it('that are pipes, devices or links are written without being replaced', async () => {
     await cliWith(lines(...rows), 'import', '-');
     const { stdout: whole } = await cli('export');
     const target = await file('target.ndjson', 'before');
@@ -346,7 +346,7 @@ describe('files', () => {
     expect((await stat(pipe)).isFIFO()).toBe(true);
   });
 
-  it('that nobody opens at the other end are left by a second Ctrl-C', async () => {
+  it('that are pipes without a reader are abandoned at the second Ctrl-C', async () => {
     const pipe = path.join(folder, 'pipe');
     spawnSync('mkfifo', [pipe]);
     const exporting = start('export', pipe);
@@ -368,7 +368,7 @@ describe('files', () => {
     await until(() => threads().some((thread) => waitOf(thread) === 'wait_for_partner'));
   }
 
-  it('may stand still for as long as their reader or writer likes', async () => {
+  it('may wait for a slow reader or writer without a limit', async () => {
     const { db, close } = createDatabaseConnection({ url: database.url });
     const limits = await forTransfer(db, LIMITS).transaction((tx) =>
       tx.execute(sql`show idle_in_transaction_session_timeout`),
@@ -377,7 +377,7 @@ describe('files', () => {
     await close();
   });
 
-  it('of which nobody reads the rest end with a word, as in a pipe to head', async () => {
+  it('whose reader stops early, as in a pipe to head, end with a message', async () => {
     await insertLarge(database.url, 500);
     const exporting = start('export');
     const said = text(exporting.stderr);
@@ -387,7 +387,7 @@ describe('files', () => {
     expect(await said).toBe('The program that reads the output has ended.\n');
   });
 
-  it('show off a terminal how far they are, in a line every five seconds', () => {
+  it('show their progress outside a terminal as a line every five seconds', () => {
     let seconds = 0;
     const clock = jest.spyOn(performance, 'now').mockImplementation(() => seconds * 1000);
     const errors = collector();
@@ -398,7 +398,7 @@ describe('files', () => {
     expect(errors.text()).toBe('5,000 rows, 1,000 rows/s\n10,000 rows, 1,000 rows/s\n');
   });
 
-  it('are imported and exported by the built program by the same rules', () => {
+  it('are imported and exported by the built program with the same rules', () => {
     const variables = environment();
     const refused = spawnCli(['import', '-'], {
       variables,
@@ -458,7 +458,7 @@ describe('files', () => {
     });
   }
 
-  it('show on a terminal how far they are and how much time is left', async () => {
+  it('show their progress and the remaining time on a terminal', async () => {
     const name = await file('a.ndjson', lines(...Array.from({ length: 3000 }, () => aProject())));
     const all = /100 % \| \S+ left \| 3,000 rows \| [\d,]+ rows\/s/;
     const imported = onTerminal('import', name);

@@ -27,7 +27,7 @@ const notes = pgTable(
 );
 
 describe('the database diagram', () => {
-  it('that is checked in is the one the schema draws', async () => {
+  it('in the repository is equal to the one that the schema draws', async () => {
     const [checkedIn, drawn] = await Promise.all([readFile(CHECKED_IN), drawDiagram()]);
     expect(checkedIn.equals(drawn) ? 'current' : 'stale: run npm run db:diagram').toBe('current');
   });
@@ -77,7 +77,7 @@ describe('the database diagram', () => {
     ]);
   });
 
-  it('frames each table once, and draws what is made from what', () => {
+  it('frames each table once, and draws an arrow for each derived table', () => {
     const tables = Object.values<unknown>(schema).filter((value) => is(value, PgTable));
     const grouped = Object.values(TABLE_GROUPS).flat().map(getTableName);
     // The guide's table needs no frame.
@@ -92,7 +92,7 @@ describe('the database diagram', () => {
     }
   });
 
-  it('names all SQL functions that fill one table from another, and no others', async () => {
+  it('names exactly the SQL functions that fill one table from another', async () => {
     const said = DERIVATIONS.flatMap(({ to, by }) =>
       by.filter((name) => !name.endsWith('.ts')).map((name) => `${getTableName(to)} by ${name}`),
     );
@@ -106,7 +106,7 @@ describe('the database diagram', () => {
     expect(said.sort()).toEqual([...new Set(found)].sort());
   });
 
-  it('joins two tables by their foreign key, and draws them', async () => {
+  it('joins two tables by their foreign key and draws the key', async () => {
     const described = describeSchema({ ...schema, notes });
     expect(diagramSource(described)).toContain(
       '"notes":"from project_id":e -> "projects":"to id":w',

@@ -6,7 +6,7 @@ function createKey(...words: string[]) {
   return runCli(['key', 'create', ...words], { variables: {} });
 }
 
-it('makes a key and its entry, with which the service recognises it', async () => {
+it('key create creates a key and an entry by which the service recognises it', async () => {
   const { status, stdout, stderr } = await createKey('ci', '--scopes', 'read+write');
   expect(status).toBe(0);
   const key = stdout.trimEnd();
@@ -23,19 +23,22 @@ it('makes a key and its entry, with which the service recognises it', async () =
   await service.close();
 });
 
-it('makes another key each time, to read with unless more is asked for', async () => {
+it('key create creates a different key each time, with the scope read by default', async () => {
   const [first, second] = [await createKey('dev'), await createKey('dev')];
   expect(first.stdout).not.toBe(second.stdout);
   expect(first.stderr).toContain('AUTH_API_KEYS=dev:read:');
 });
 
-it.each(['a b', 'a:b', 'a,b', '', 'x'.repeat(101)])('makes none for the name %j', async (name) => {
-  const { status, stdout, stderr } = await createKey(name);
-  expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-  expect(stderr).toContain('cannot be the name of a key');
-});
+it.each(['a b', 'a:b', 'a,b', '', 'x'.repeat(101)])(
+  'key create refuses the name %j',
+  async (name) => {
+    const { status, stdout, stderr } = await createKey(name);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toContain('cannot be the name of a key');
+  },
+);
 
-it('says which scopes there are', async () => {
+it('key create lists the possible scopes', async () => {
   const { status, stderr } = await createKey('ci', '--scopes', 'admin');
   expect(status).toBe(1);
   expect(stderr).toContain('Allowed choices are read, write, read+write');

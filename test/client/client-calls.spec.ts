@@ -47,19 +47,19 @@ const UNKNOWN = ['connection_lost', 'database_unavailable', 'gateway_timeout'];
 const LASTING = ['not_found', 'validation_failed', 'unauthorized', 'internal_error'];
 
 describe.each([...READS, ...KEYED, ...OTHERS])('%s', (_name, call) => {
-  it.each(NOTHING_DONE)('is sent again after %s', async (code) => {
+  it.each(NOTHING_DONE)('is repeated after %s', async (code) => {
     const { sent, client } = failing(code, 2);
     await call(client);
     expect(sent).toHaveLength(3);
   });
 
-  it.each(LASTING)('is not sent again after %s', async (code) => {
+  it.each(LASTING)('is not repeated after %s', async (code) => {
     const { sent, client } = failing(code, 1);
     expect(await failureOf(call(client))).toMatchObject({ code });
     expect(sent).toHaveLength(1);
   });
 
-  it('is sent three times at most', async () => {
+  it('is sent at most three times', async () => {
     const { sent, client } = failing('overloaded', 9);
     expect(await failureOf(call(client))).toMatchObject({ code: 'overloaded' });
     expect(sent).toHaveLength(3);
@@ -67,7 +67,7 @@ describe.each([...READS, ...KEYED, ...OTHERS])('%s', (_name, call) => {
 });
 
 describe.each([...READS, ...KEYED])('%s', (_name, call) => {
-  it.each(UNKNOWN)('is sent again after %s', async (code) => {
+  it.each(UNKNOWN)('is repeated after %s', async (code) => {
     const { sent, client } = failing(code, 1);
     await call(client);
     expect(sent).toHaveLength(2);
@@ -75,7 +75,7 @@ describe.each([...READS, ...KEYED])('%s', (_name, call) => {
 });
 
 describe.each(OTHERS)('%s', (_name, call) => {
-  it.each(UNKNOWN)('is not sent again after %s, since it may have been done', async (code) => {
+  it.each(UNKNOWN)('is not repeated after %s, because it may have been executed', async (code) => {
     const { sent, client } = failing(code, 1);
     expect(await failureOf(call(client))).toMatchObject({ code });
     expect(sent).toHaveLength(1);
@@ -83,7 +83,7 @@ describe.each(OTHERS)('%s', (_name, call) => {
 });
 
 it.each(KEYED)(
-  'sends %s again under the same key, and under another one in another call',
+  'the client repeats %s with the same key, and uses another key for another call',
   async (_name, call) => {
     const { sent, client } = failing('connection_lost', 1);
     await call(client);
@@ -94,7 +94,7 @@ it.each(KEYED)(
   },
 );
 
-it('gives up when the pause that the service asks for is longer than the time left', async () => {
+it('the client gives up when the service asks for a longer pause than the remaining time', async () => {
   let calls = 0;
   const transport: Transport = {
     call: async () => {
@@ -107,7 +107,7 @@ it('gives up when the pause that the service asks for is longer than the time le
   expect(calls).toBe(1);
 });
 
-it('ends a call that is not answered, by its time or by its caller', async () => {
+it('the client ends a call without an answer at its timeout or when its caller aborts it', async () => {
   const transport: Transport = {
     call: (_operation, _request, { signal }) =>
       new Promise((_, reject) =>
@@ -124,7 +124,7 @@ it('ends a call that is not answered, by its time or by its caller', async () =>
 });
 
 it.each([null, 'text', {}, { code: 7, detail: 'x' }, '<html>'])(
-  'does not take %j for a problem',
+  'the client does not accept %j as a problem',
   (body) => {
     expect(errorOfProblem(body, { status: 502 })).toMatchObject({
       code: 'invalid_answer',
@@ -163,7 +163,7 @@ describe('the consistency token', () => {
     return { client, write, sent };
   }
 
-  it('is the later position of writes at the same time, in whatever order they are answered', async () => {
+  it('is the latest position of concurrent writes, in whatever order they are answered', async () => {
     const { client, write, sent } = held();
     expect(await sent()).toBeUndefined();
     const [first, second, third] = [await write(), await write(), await write()];
@@ -178,7 +178,7 @@ describe('the consistency token', () => {
     expect(await sent()).toBe('2-1/0');
   });
 
-  it('is that of a write which began behind it, though its position is lower, as after a restore', async () => {
+  it('is the token of a write that began after it, although its position is lower, as after a restore', async () => {
     const { write, sent } = held();
     const beyond = 'FFFFFFFF-FFFFFFFF/FFFFFFFF';
     const [unknown, beside] = [await write(), await write()];

@@ -34,7 +34,7 @@ function importsOf(text: string): string[] {
   });
 }
 
-it('loads nothing of the service with the client', async () => {
+it('the client loads no module of the service', async () => {
   const { files, packages } = await loadedWith('dist/client/index.js');
   expect(files.length).toBeGreaterThan(5);
   expect(files.filter((file) => !file.startsWith('dist/client/'))).toEqual([]);
@@ -51,13 +51,13 @@ it.each(
   ['index.js', 'client/index.js', 'testing/index.js', 'bundle/service.js', 'bundle/cli.js'].map(
     (file) => `dist/${file}`,
   ),
-)('loads no optional package with %s', async (entry) => {
+)('no optional package is loaded with %s', async (entry) => {
   const { packages } = await loadedWith(entry);
   expect(packages.length).toBeGreaterThan(2);
   expect(packages.filter((name) => OPTIONAL.test(name))).toEqual([]);
 });
 
-it('says how to install an optional package that is missing', async () => {
+it('the error for a missing optional package names the command that installs it', async () => {
   const name = '@nats-io/not-installed';
   const loading = optionalPackage(name, () => import(name), 'MESH_TRANSPORT=nats');
   await expect(loading).rejects.toMatchObject({
@@ -67,7 +67,7 @@ it('says how to install an optional package that is missing', async () => {
   });
 });
 
-it('leaves other failures of loading as they are', async () => {
+it('other errors of loading are not changed', async () => {
   const fault = new Error('broken');
   const loading = optionalPackage('a', () => Promise.reject(fault), 'MESH_TRANSPORT');
   await expect(loading).rejects.toBe(fault);

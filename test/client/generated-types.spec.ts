@@ -38,12 +38,12 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-it('gives types that compile, of the document in docs/', async () => {
+it('the script generates types that compile from the document in docs/', async () => {
   await copyFile('docs/openapi.json', path.join(folder, 'openapi.json'));
   await generateAndCompile('/api');
 });
 
-it("gives types that compile, of a host's document", async () => {
+it("the script generates types that compile from a host's document", async () => {
   const document = completeOpenApiDocument(await hostDocument());
   await writeFile(path.join(folder, 'openapi.json'), JSON.stringify(document));
   await generateAndCompile('/company/v3');

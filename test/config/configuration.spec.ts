@@ -90,7 +90,7 @@ const ALL_FAULTS = [
 ];
 
 describe('the environment', () => {
-  it('may be empty: everything has a default', () => {
+  it('may be empty, because every variable has a default', () => {
     expect({ ...validateEnvironment({}) }).toEqual({
       NODE_ENV: 'development',
       DATABASE_URL: undefined,
@@ -139,7 +139,7 @@ describe('the environment', () => {
     expect(validateEnvironment(empty)).toEqual(validateEnvironment({}));
   });
 
-  it('is read as numbers, booleans and text, and what is not of the service is left alone', () => {
+  it('is parsed to numbers, booleans and text, and foreign variables are ignored', () => {
     const environment = validateEnvironment({
       PORT: '0',
       DATABASE_URL: 'postgresql://me:p%40ss@db1:5432,db2:5433/projects?sslmode=require',
@@ -162,7 +162,7 @@ describe('the environment', () => {
     });
   });
 
-  it('has all of its faults told at once, by name, and none of its values', () => {
+  it('is refused with all of its faults at once, by name and without values', () => {
     expect(faultsOf(ALL_WRONG)).toEqual(ALL_FAULTS);
     const { message } = new ConfigurationError(ALL_FAULTS);
     expect(message.split('\n')).toHaveLength(ALL_FAULTS.length + 1);
@@ -170,14 +170,14 @@ describe('the environment', () => {
   });
 
   it.each(['1e3', ' 3000', '3000 ', '+1', '0x10', '1.0', '٣', 'NaN', 'Infinity', '9'.repeat(400)])(
-    'has no number in %j',
+    'does not accept %j as a number',
     (PORT) => {
       expect(faultsOf({ PORT })).toEqual(['PORT must be a whole number from 0 to 65535']);
     },
   );
 
   it.each(['localhost:5432/projects', 'http://localhost/projects'])(
-    'has no database in %j',
+    'does not accept %j as a database URL',
     (DATABASE_URL) => {
       expect(faultsOf({ DATABASE_URL })).toEqual([
         'DATABASE_URL must be a URL such as postgres://user:password@host:5432/database',
@@ -186,7 +186,7 @@ describe('the environment', () => {
   );
 });
 
-it('is read alike by the service and by the commands, from .env and from the process, which wins', async () => {
+it('the service and the commands read the same settings from .env and from the environment, which has precedence', async () => {
   const folder = await createFolder();
   const lines = [
     '\ufeff# a comment',
@@ -217,11 +217,11 @@ it('is read alike by the service and by the commands, from .env and from the pro
   }
 });
 
-describe('in production', () => {
+describe('the environment in production', () => {
   const NODE_ENV = 'production';
   const DATABASE_URL = 'postgres://localhost/projects';
 
-  it('the database and the way to authenticate must be named', () => {
+  it('must contain the database and the authentication mode', () => {
     expect(faultsOf({ NODE_ENV })).toEqual([
       'DATABASE_URL must be set in production; the embedded PostgreSQL is for development',
       'AUTH_MODE must be set in production (to none if requests need no authentication)',
@@ -229,14 +229,14 @@ describe('in production', () => {
     expect(faultsOf({ NODE_ENV, DATABASE_URL, AUTH_MODE: 'none', HOST: '0.0.0.0' })).toEqual([]);
   });
 
-  it('migrations are verified unless it says otherwise', () => {
+  it('verifies migrations by default', () => {
     const production = { NODE_ENV, DATABASE_URL, AUTH_MODE: 'none' };
     expect(validateEnvironment(production).MIGRATIONS).toBe('verify');
     expect(validateEnvironment({ ...production, MIGRATIONS: 'apply' }).MIGRATIONS).toBe('apply');
   });
 });
 
-it('lets nobody else in without authentication by accident', () => {
+it('AUTH_MODE must be set when others can reach the service', () => {
   const fault =
     'AUTH_MODE must be set when HOST is not a loopback address (to none if requests need no authentication)';
   for (const HOST of ['0.0.0.0', '::', '192.168.1.7', 'example.org', '127.example.org']) {
@@ -270,14 +270,14 @@ describe('API keys', () => {
     `c i:read:${digest('a')}`,
     `ci:read:${digest('a')},ci:write:${digest('b')}`,
     `ci:read:${digest('a')},dev:write:${digest('A')}`,
-  ])('are not %j', (AUTH_API_KEYS) => {
+  ])('cannot be %j', (AUTH_API_KEYS) => {
     const [fault, ...others] = keys(AUTH_API_KEYS);
     expect(others).toEqual([]);
     expect(fault).toContain('AUTH_API_KEYS must be entries such as name:read+write:');
     expect(fault).not.toContain(AUTH_API_KEYS);
   });
 
-  it('must be there with api-key, and are no secret wish without it', () => {
+  it('are required with api-key, and require AUTH_MODE otherwise', () => {
     expect(faultsOf({ AUTH_MODE: 'api-key' })).toEqual([
       'AUTH_API_KEYS must be set with AUTH_MODE=api-key',
     ]);
@@ -289,7 +289,7 @@ describe('API keys', () => {
   });
 });
 
-describe('an issuer of tokens', () => {
+describe('the issuer of tokens', () => {
   const issuer = {
     AUTH_MODE: 'jwt',
     AUTH_JWKS_URL: 'https://issuer.example/keys',
@@ -297,7 +297,7 @@ describe('an issuer of tokens', () => {
     AUTH_AUDIENCE: 'projects',
   };
 
-  it('is named by three variables, all of which jwt needs', () => {
+  it('needs three variables, all of which jwt requires', () => {
     expect(faultsOf(issuer)).toEqual([]);
     expect(faultsOf({ AUTH_MODE: 'jwt' })).toEqual(
       ['AUTH_JWKS_URL', 'AUTH_ISSUER', 'AUTH_AUDIENCE'].map(
@@ -309,12 +309,12 @@ describe('an issuer of tokens', () => {
   });
 
   it.each(['https://issuer.example/keys', 'http://127.0.0.1:8080/k', 'http://[::1]/k'])(
-    'may have its keys at %s',
+    'may publish its keys at %s',
     (AUTH_JWKS_URL) => expect(faultsOf({ ...issuer, AUTH_JWKS_URL })).toEqual([]),
   );
 
   it.each(['http://issuer.example/', 'https://me:secret@issuer.example/', 'file:///keys', 'keys'])(
-    'may not have its keys at %s',
+    'may not publish its keys at %s',
     (AUTH_JWKS_URL) => {
       expect(faultsOf({ ...issuer, AUTH_JWKS_URL })).toEqual([
         'AUTH_JWKS_URL must be an https URL without a user name; http is accepted only for a loopback address',
@@ -324,7 +324,7 @@ describe('an issuer of tokens', () => {
 });
 
 describe('the process', () => {
-  it('tells all faults on standard error and ends with 78', async () => {
+  it('writes all faults to standard error and exits with 78', async () => {
     const service = await startProcess(ALL_WRONG);
     expect(await service.ended).toBe(78);
     const lines = ['The configuration is not valid:', ...ALL_FAULTS.map((fault) => `  - ${fault}`)];
@@ -332,7 +332,7 @@ describe('the process', () => {
     expect(service.output()).toBe('');
   });
 
-  it('refuses the embedded PostgreSQL in production and makes none', async () => {
+  it('refuses the embedded PostgreSQL in production and does not create it', async () => {
     const folder = await createFolder();
     const service = await startProcess({ NODE_ENV: 'production', AUTH_MODE: 'none' }, folder);
     expect(await service.ended).toBe(78);
@@ -340,7 +340,7 @@ describe('the process', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('reads the file .env where it is started, over which the environment wins', async () => {
+  it('reads the file .env of its working directory, and the environment has precedence', async () => {
     const folder = await createFolder();
     await writeFile(path.join(folder, '.env'), 'PORT=nowhere\nLOG_LEVEL="loud" # a comment\n');
     const service = await startProcess({ PORT: '0' }, folder);
@@ -358,14 +358,14 @@ describe('the variables', () => {
     name === 'LOG_FORMAT' ? 'json' : String(value ?? ''),
   ]);
 
-  it('stand in .env.example with their defaults, each behind what it means', async () => {
+  it('are listed in .env.example with their defaults and descriptions', async () => {
     const text = await readFile(path.join(root, '.env.example'), 'utf8');
     const entries = [...text.matchAll(/(?:^# .*\n)+#(\w+)=(.*)$/gm)];
     expect(entries.map(([, name, value]) => [name, value])).toEqual(defaults);
     expect(text.match(/^#\w+=/gm)).toHaveLength(entries.length);
   });
 
-  it('stand in docs/configuration.md with their defaults', async () => {
+  it('are listed in docs/configuration.md with their defaults', async () => {
     const text = await readFile(path.join(root, 'docs/configuration.md'), 'utf8');
     const rows = [...text.matchAll(/^\| `([A-Z_]+)` *\| (?:`([^`]*)`|unset:)[^|]*\| \S/gm)];
     expect(rows.map(([, name, value = '']) => [name, value])).toEqual(defaults);

@@ -13,8 +13,8 @@ endEachTest();
 
 const NAMES = Array.from({ length: 60 }, (_, n) => `P${n}`);
 
-describe('projects that are created at the same moment', () => {
-  it('are inserted by few transactions, each with its own values, version and author', async () => {
+describe('projects that are created at the same time', () => {
+  it('are inserted in few transactions, each with its own values, version and author', async () => {
     const { db } = connect({ url: database.url });
     const { createProject } = createProjectsFactory(db);
     const created = await Promise.all(
@@ -48,7 +48,7 @@ describe('projects that are created at the same moment', () => {
     expect((await sql`select from change_commits`).length).toBeLessThan(NAMES.length / 2);
   });
 
-  it('fail alone when the database refuses one of them', async () => {
+  it('fail separately when the database refuses one of them', async () => {
     const { db } = connect({ url: database.url });
     const sql = connectPlainly(database.url);
     await sql`alter table projects add constraint not_odd check (name !~ '[13579]$')`;
@@ -61,7 +61,7 @@ describe('projects that are created at the same moment', () => {
     expect(stored.map(({ name }) => name as string)).toEqual(NAMES.filter((_, n) => n % 2 === 0));
   });
 
-  it('are told that it failed, and none is stored twice, when the server ends the connection', async () => {
+  it('fail and are not stored twice when the server ends the connection', async () => {
     const { db } = connect({ url: database.url });
     const sql = connectPlainly(database.url);
     await sql.unsafe(`
@@ -80,7 +80,7 @@ describe('projects that are created at the same moment', () => {
     expect(stored.map(({ name }) => name as string)).toEqual(accepted);
   });
 
-  it('are inserted one by one where a trigger of a host on INSERT asks for the author', async () => {
+  it('are inserted one by one when an INSERT trigger of a host reads the author', async () => {
     const { db } = connect({ url: database.url });
     const sql = connectPlainly(database.url);
     await sql.unsafe(`
@@ -97,7 +97,7 @@ describe('projects that are created at the same moment', () => {
     expect(notes.filter(({ name, actor }) => name !== actor)).toEqual([]);
   });
 
-  it('are undone with their transaction', async () => {
+  it('are rolled back with their transaction', async () => {
     const { db } = connect({ url: database.url });
     const undone = db.transaction(async (tx) => {
       const { createProject } = createProjectsFactory(tx);

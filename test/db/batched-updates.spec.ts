@@ -53,13 +53,13 @@ async function commitsOf(sql: ReturnType<typeof connectPlainly>): Promise<number
   return (await sql`select from change_commits`).length;
 }
 
-describe('projects that are changed at the same moment', () => {
+describe('projects that are changed at the same time', () => {
   it.each([
     ['update', true],
     ['put', true],
     ['put', false],
   ] as const)(
-    'are written by few transactions, each with its own values, version and author: %s, prepared %s',
+    'are written in few transactions, each with its own values, version and author: %s, prepared %s',
     async (write, prepare) => {
       const { db, projects, existing, sql } = await makeProjects({ prepare });
       const before = await commitsOf(sql);
@@ -89,7 +89,7 @@ describe('projects that are changed at the same moment', () => {
     },
   );
 
-  it('meet their own conditions: one at another version and one that is missing are told so', async () => {
+  it('have separate conditions: one with another version and a missing one are reported', async () => {
     const { projects, existing } = await makeProjects();
     const missing = '00000000-0000-4000-8000-000000000000';
     const outcomes = await Promise.all(
@@ -120,7 +120,7 @@ describe('projects that are changed at the same moment', () => {
     expect(new Set(written.map(({ description }) => description)).size).toBe(COUNT);
   });
 
-  it('are created if a put finds none, each once', async () => {
+  it('are created once if a put does not find them', async () => {
     const { projects, existing } = await makeProjects();
     const idOf = (n: number) =>
       n % 2 ? existing[n]!.id : `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
@@ -133,7 +133,7 @@ describe('projects that are changed at the same moment', () => {
     );
   });
 
-  it('do not wait for one of them that another transaction has locked', async () => {
+  it('do not wait when another transaction has locked one of them', async () => {
     const { projects, existing, sql } = await makeProjects();
     await sql.unsafe('begin');
     await sql`select from projects where id = ${existing[3]!.id} for update`;
@@ -150,7 +150,7 @@ describe('projects that are changed at the same moment', () => {
     expect(await writes[3]).toBe(2);
   });
 
-  it('fail alone when the database refuses one of them', async () => {
+  it('fail separately when the database refuses one of them', async () => {
     const { projects, existing, sql } = await makeProjects();
     await sql`alter table projects add constraint not_odd check (description !~ '[13579]$')`;
     const outcomes = await Promise.all(
@@ -159,7 +159,7 @@ describe('projects that are changed at the same moment', () => {
     expect(outcomes).toEqual(NUMBERS.map((n) => (n % 2 ? 'invalid_value' : 'none')));
   });
 
-  it('are written one by one where a trigger of a host on UPDATE asks for the author', async () => {
+  it('are written one by one when an UPDATE trigger of a host reads the author', async () => {
     const { projects, existing, sql } = await makeProjects();
     await sql.unsafe(`
       create function note() returns trigger language plpgsql as $$ begin
@@ -179,7 +179,7 @@ describe('projects that are changed at the same moment', () => {
   });
 });
 
-describe('of rows that are changed at the same moment, a column that may be null and has a default in SQL', () => {
+describe('a nullable column with an SQL default, in rows that are changed at the same time', () => {
   it.each([
     ['is null if an update sets it to null', 'update', null],
     ['has its default if a put leaves it out', 'put', 'NOBODY'],

@@ -21,7 +21,7 @@ function aRead(patienceMs = 60_000) {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('batched', () => {
-  it('reads what is asked for in one turn of the event loop by one statement, each key once', async () => {
+  it('reads all keys of one turn of the event loop in one statement, each key once', async () => {
     const { read, statements } = aRead();
     const reading = Promise.all(['a', 'b', 'a', 'missing'].map(read));
     await turn();
@@ -30,7 +30,7 @@ describe('batched', () => {
     expect(await reading).toEqual(['of a', 'of b', 'of a', undefined]);
   });
 
-  it('never answers from a statement that began before it was asked', async () => {
+  it('never answers from a statement that began before the request', async () => {
     const { read, statements } = aRead();
     const first = read('a');
     await turn();
@@ -42,7 +42,7 @@ describe('batched', () => {
     expect([await first, await second]).toEqual(['of a', 'of a']);
   });
 
-  it('has two statements under way at most; the rest goes together with the next', async () => {
+  it('runs at most two statements, and the next statement has all other keys', async () => {
     const { read, statements } = aRead();
     const reading = [];
     for (const key of ['a', 'b', 'c', 'd', 'e']) {
@@ -58,7 +58,7 @@ describe('batched', () => {
     expect(await Promise.all(reading)).toEqual(['of a', 'of b', 'of c', 'of d', 'of e']);
   });
 
-  it('asks for a hundred keys at a time, and never for none', async () => {
+  it('asks for at most a hundred keys in a statement, and never for none', async () => {
     const { read, statements } = aRead();
     const reading = Array.from({ length: 350 }, (_, n) => read(String(n)));
     const sizes = () => statements.map(({ keys }) => keys.length);
@@ -75,7 +75,7 @@ describe('batched', () => {
     expect(sizes()).toEqual([100, 100, 100, 50]);
   });
 
-  it('starts one more statement while those that run hang, for as many keys as wait', async () => {
+  it('starts another statement while the running ones hang, if enough keys wait', async () => {
     const { read, statements } = aRead(10);
     const reading = [];
     for (const key of ['a', 'b', 'c', 'd']) {
@@ -96,7 +96,7 @@ describe('batched', () => {
     await Promise.all(reading);
   });
 
-  it('tells a failure to those who asked for its keys, and goes on', async () => {
+  it('reports a failure to the callers of its keys, and continues', async () => {
     const { read, statements } = aRead();
     const failing = Promise.allSettled([read('a'), read('b')]);
     await turn();

@@ -64,26 +64,26 @@ const cases: Record<string, () => Promise<unknown>> = {
 };
 
 it.each(Object.entries(cases))(
-  '%s: by indexes, no more rows than the page',
+  '%s uses indexes and reads no more rows than the page',
   async (_name, read) => {
     expect(await rowsRead(read)).toBeLessThanOrEqual(LIMIT * 3);
   },
 );
 
-it('removing what has expired: by indexes, no more rows than the step', async () => {
+it('the removal of expired changes uses indexes and reads no more rows than its step', async () => {
   const most = 100;
   for (let step = 0; step < 8; step++)
     expect(await rowsRead(() => removeExpiredChanges(db, 1, most))).toBeLessThanOrEqual(most * 10);
   expect((await others.getFeedPage()).changes[0]!.position).toBeGreaterThan(most);
 });
 
-it('a reader of an entity that others overtake moves on to the end, past all their changes', async () => {
+it('a reader of one entity advances to the end past all changes of other entities', async () => {
   const { changes: found, next } = await others.getFeedPage(at(OTHERS, OTHERS));
   expect(found).toEqual([]);
   expect(next).toEqual(await others.getFeedEnd());
 });
 
-it('this test sees a plan that reads too much', async () => {
+it('this test detects a plan that reads too much', async () => {
   const statement = `select * from changes where action = 'created' order by at limit 50`;
   expect(await rowsOf(statement, [])).toBeGreaterThan(SINGLE);
 });

@@ -92,8 +92,8 @@ async function backup() {
   };
 }
 
-describe('The triggers of changes', () => {
-  it('write every version of a project, with who made it', async () => {
+describe('the triggers of changes', () => {
+  it('write every version of a project, with its author', async () => {
     const by = { actor: 'ada', requestId: 'r-1' };
     const created = await projects.createProject(aProject(), by);
     const updated = await projects.updateProject(created.id, { name: 'Other' }, { by });
@@ -112,7 +112,7 @@ describe('The triggers of changes', () => {
     expect(rows.map(({ after }) => after)).toEqual([created, updated, deleted, null]);
   });
 
-  it('record the author of the transaction for every write that names none of its own', async () => {
+  it('record the author of the transaction for every write without its own author', async () => {
     await connection.db.transaction(async (tx) => {
       const within = createProjectsFactory(tx);
       const created = await within.createProject(aProject({ name: 'nobody' }));
@@ -150,7 +150,7 @@ describe('The triggers of changes', () => {
     ]);
   });
 
-  it('write what a session of psql does: a new id, TRUNCATE, and many rows at once', async () => {
+  it('record the changes of a psql session: a new id, TRUNCATE, and many rows at once', async () => {
     const [kept, moved] = [randomUUID(), randomUUID()];
     await sql`insert into projects (id, name, description, technologies)
       select id, 'p' || n, '', '[]' from unnest(${[kept, moved]}::uuid[]) with ordinality as given (id, n)`;
@@ -174,7 +174,7 @@ describe('The triggers of changes', () => {
     expect(done.slice(4)).toContainEqual(['deleted', id, 3, 'p2']);
   });
 
-  it('keep nothing of what is rolled back, and hold up nobody for it', async () => {
+  it('store nothing when a transaction is rolled back, and delay no reader', async () => {
     const open = await held((tx) => insert('rolled back', tx));
     await insert('before');
     await open.rollBack();
@@ -192,8 +192,8 @@ describe('The triggers of changes', () => {
   });
 });
 
-describe('The feed', () => {
-  it('follows the order of the commits, however the transactions began', async () => {
+describe('the feed', () => {
+  it('follows the order of the commits, in whatever order the transactions began', async () => {
     const first = await held((tx) => insert('first to write', tx));
     await sql.begin(async (second) => {
       await insert('second to write, first to commit', second);
@@ -211,7 +211,7 @@ describe('The feed', () => {
     ]);
   });
 
-  it('gives each change once to a reader that takes one at a time while eight write and commit out of order', async () => {
+  it('gives each change once to a reader with pages of one while eight writers commit out of order', async () => {
     // Behind the trigger that gives the position: COMMITs that take their time.
     await sql.unsafe(`
       create function dawdle() returns trigger language plpgsql as $$
@@ -256,36 +256,33 @@ describe('The feed', () => {
   });
 
   it.each([
-    ['at first', 1],
-    ['when the names of positions begin anew', 2 ** 32 - 3],
-    ['when the names of positions turn negative', 2 ** 31 - 3],
-  ])(
-    'passes nobody over who is slow to commit, and nobody waits for a reader: %s',
-    async (_, from) => {
-      await sql.unsafe(`alter sequence change_commits_position_seq restart with ${from}`);
-      await insert('before');
-      // From here on it has its position, as if its COMMIT took long.
-      const slow = await held(async (tx) => {
-        await insert('slow', tx);
-        await tx`set constraints all immediate`;
-      });
-      const began = performance.now();
-      const reading = changes.getFeedPage();
-      await Promise.all(Array.from({ length: 8 }, (_entry, i) => insert(`behind ${i}`)));
-      const writesTookMs = performance.now() - began;
-      const { changes: page, next } = await reading;
-      expect(namesOf(page)).toEqual(['before']);
-      expect(namesOf((await changes.getFeedPage({ after: next })).changes)).toEqual([]);
-      expect(await changes.getFeedEnd()).toMatchObject({ position: from + 1, sequence: 0 });
-      await slow.commit();
-      const rest = namesOf(await readOn(next, 1));
-      expect(rest[0]).toBe('slow');
-      expect(rest.slice(1).sort()).toEqual(Array.from({ length: 8 }, (_entry, i) => `behind ${i}`));
-      expect(writesTookMs).toBeLessThan(1000);
-    },
-  );
+    ['with the first positions', 1],
+    ['when the names of positions start again at zero', 2 ** 32 - 3],
+    ['when the names of positions become negative', 2 ** 31 - 3],
+  ])('skips no slow transaction, and no writer waits for a reader: %s', async (_, from) => {
+    await sql.unsafe(`alter sequence change_commits_position_seq restart with ${from}`);
+    await insert('before');
+    // From here on it has its position, as if its COMMIT took long.
+    const slow = await held(async (tx) => {
+      await insert('slow', tx);
+      await tx`set constraints all immediate`;
+    });
+    const began = performance.now();
+    const reading = changes.getFeedPage();
+    await Promise.all(Array.from({ length: 8 }, (_entry, i) => insert(`behind ${i}`)));
+    const writesTookMs = performance.now() - began;
+    const { changes: page, next } = await reading;
+    expect(namesOf(page)).toEqual(['before']);
+    expect(namesOf((await changes.getFeedPage({ after: next })).changes)).toEqual([]);
+    expect(await changes.getFeedEnd()).toMatchObject({ position: from + 1, sequence: 0 });
+    await slow.commit();
+    const rest = namesOf(await readOn(next, 1));
+    expect(rest[0]).toBe('slow');
+    expect(rest.slice(1).sort()).toEqual(Array.from({ length: 8 }, (_entry, i) => `behind ${i}`));
+    expect(writesTookMs).toBeLessThan(1000);
+  });
 
-  it('does not wait for a position that was given back: its transaction failed in the COMMIT', async () => {
+  it('does not wait for the position of a transaction that failed in its COMMIT', async () => {
     await sql.unsafe(`
       create function fail() returns trigger language plpgsql as $$ begin raise 'on purpose'; end $$;
       create constraint trigger zz_fail after insert on changes deferrable initially deferred
@@ -302,7 +299,7 @@ describe('The feed', () => {
     expect(namesOf(await readOn(undefined, 1))).toEqual(['before', 'after']);
   });
 
-  it('goes on from its end, with what is yet to happen', async () => {
+  it('continues from its end with future changes', async () => {
     await insert('before');
     const end = await changes.getFeedEnd();
     const nothing = await changes.getFeedPage({ after: end });
@@ -311,7 +308,7 @@ describe('The feed', () => {
     expect(namesOf(await readOn(nothing.next))).toEqual(['after']);
   });
 
-  it('waits at its end for one who begins to commit late, from further back', async () => {
+  it('waits at its end for a transaction that commits late with an earlier position', async () => {
     for (const name of ['one', 'two']) await insert(name);
     const end = await changes.getFeedEnd();
     // As changes_take_position does it: it has looked up the last position, and then was not run for long.
@@ -330,7 +327,7 @@ describe('The feed', () => {
   });
 
   it.each([0, 1, 2, 4])(
-    'refuses to go on from a history that a restore has replaced, after %i new commits',
+    'refuses a cursor of a history that a restore has replaced, after %i new commits',
     async (commits) => {
       for (const name of ['1', '2', '3']) await insert(name);
       const third = (await changes.getFeedPage()).changes.at(-1)!;
@@ -348,7 +345,7 @@ describe('The feed', () => {
     },
   );
 
-  it('goes on in a restored history from what that has, in the middle of a transaction too', async () => {
+  it('continues after a restore from a cursor in the restored history, also inside a transaction', async () => {
     await sql`insert into projects (name, description, technologies)
       select n, '', '[]' from generate_series(1, 4) as n`;
     const [first] = (await changes.getFeedPage({ limit: 1 })).changes;
@@ -377,8 +374,8 @@ const age = (name: string, days: number) => sql`update change_commits
   set at = now() - ${days} * interval '1 day'
   where change_set in (select change_set from changes where after ->> 'name' = ${name})`;
 
-describe('Retention', () => {
-  it('removes what is older, in batches, in order, and nothing that is newer or behind it', async () => {
+describe('the retention of changes', () => {
+  it('removes older changes in batches and in order, and no newer changes', async () => {
     await sql`insert into projects (name, description, technologies)
       select 'old', '', '[]' from generate_series(1, 25)`;
     await insert('also old');
@@ -396,7 +393,7 @@ describe('Retention', () => {
     expect(await expire(30, 10)).toEqual([]);
   });
 
-  it('refuses a reader that has not seen what is removed, from the first step on, and no other', async () => {
+  it('refuses only a reader that has not seen removed changes, from the first step on', async () => {
     await sql`insert into projects (name, description, technologies)
       select 'old', '', '[]' from generate_series(1, 3)`;
     await insert('new');
@@ -413,7 +410,7 @@ describe('Retention', () => {
     expect(namesOf(await readOn(read[2]))).toEqual(['new']);
   });
 
-  it('goes past a commit whose changes were removed by hand, and refuses no reader for it', async () => {
+  it('continues after a commit whose changes were removed by hand, and refuses no reader for it', async () => {
     for (const name of ['erased', 'new']) await insert(name);
     await age('erased', 31);
     const { changes: read } = await changes.getFeedPage();
@@ -423,7 +420,7 @@ describe('Retention', () => {
     expect(namesOf(await readOn(read[0]))).toEqual(['new']);
   });
 
-  it('keeps what a long transaction commits today', async () => {
+  it('keeps the changes that a long transaction commits today', async () => {
     const { id } = await projects.createProject(aProject());
     await sql`update change_commits set at = now() - interval '31 days'`;
     const open = await held((tx) => tx`update projects set name = 'late' where id = ${id}`);
@@ -435,8 +432,8 @@ describe('Retention', () => {
   });
 });
 
-describe('History', () => {
-  it('is of one project, the last change first, page by page, whatever is added meanwhile', async () => {
+describe('the history', () => {
+  it('contains the changes of one project, the latest first, page by page, while changes are added', async () => {
     const { id } = await projects.createProject(aProject());
     const other = await projects.createProject(aProject());
     for (const name of ['two', 'three', 'four']) {

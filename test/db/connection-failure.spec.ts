@@ -51,7 +51,7 @@ async function openProxy(target = url) {
 }
 
 describe('a server that does not answer', () => {
-  it('is given up at the deadline and leaves no socket', async () => {
+  it('is abandoned at the deadline and leaves no socket', async () => {
     const proxy = await openProxy();
     const before = sockets().length;
     const config = { url: proxy.url, max: 3, statement_timeout_ms: 100, connect_timeout: 2 };
@@ -70,7 +70,7 @@ describe('a server that does not answer', () => {
     expect(await codeOf(query(db))).toBe('none');
   });
 
-  it('does not hold up a connect for longer than the acquire timeout, nor the close', async () => {
+  it('delays neither a connect longer than the acquire timeout nor the close', async () => {
     const held = new Set<net.Socket>();
     const hole = net.createServer((socket) => held.add(socket)).listen(0, '127.0.0.1');
     await once(hole, 'listening');
@@ -91,7 +91,7 @@ describe('a server that does not answer', () => {
     expect(stats()).toMatchObject({ open: 0, opening: 0 });
   });
 
-  it('but hangs up on everyone is told at once, and not stormed with connects', async () => {
+  it('and closes every connection is reported at once, and gets few connection attempts', async () => {
     let connects = 0;
     const rude = net.createServer((socket) => {
       connects++;
@@ -108,7 +108,7 @@ describe('a server that does not answer', () => {
     expect(connects).toBe(5);
   });
 
-  it('is asked again each second, so that it is heard within a second', async () => {
+  it('is tried again each second, so that it is found within a second', async () => {
     // A full queue of connections drops the next ones, as a broken network would. By then the system
     // would repeat its request after 4 seconds only.
     const script = `
@@ -145,7 +145,7 @@ describe('a server that does not answer', () => {
 });
 
 describe('a name server', () => {
-  it.each(['slow.test', 'slow-pair.test'])('may take longer than a second: %s', async (name) => {
+  it.each(['slow.test', 'slow-pair.test'])('may need more than a second: %s', async (name) => {
     const addresses = name.includes('pair')
       ? [{ address: '::1', family: 6 }, { address: '127.0.0.1', family: 4 }] // prettier-ignore
       : [{ address: '127.0.0.1', family: 4 }];
@@ -165,8 +165,8 @@ describe('a name server', () => {
   });
 });
 
-describe('after an outage', () => {
-  it('the first query is served, at once', async () => {
+describe('the pool after an outage', () => {
+  it('answers the first query at once', async () => {
     const proxy = await openProxy();
     const { db, stats } = connect({ url: proxy.url });
     await many(db);
@@ -183,7 +183,7 @@ describe('after an outage', () => {
     expect(new Set(await many(db))).toEqual(new Set(['none']));
   });
 
-  it('that came while connections were being made the process lives', async () => {
+  it('keeps the process alive when the outage began while connections were opened', async () => {
     const proxy = await openProxy();
     for (const moment of ['user', 'pg_type']) {
       proxy.resetOn(moment);
@@ -203,7 +203,7 @@ describe('several hosts', () => {
     return `postgres://${username}${password && `:${password}`}@${list}${pathname}`;
   };
 
-  it('are tried in turn, refusing and silent ones too, and the primary is found', async () => {
+  it('are tried in turn, also after refusing and silent ones, until the primary is found', async () => {
     const { port } = new URL(url);
     for (const search of ['', '?target_session_attrs=primary']) {
       const { db } = connect({ url: hosts(1, port) + search });
@@ -218,7 +218,7 @@ describe('several hosts', () => {
   });
 });
 
-describe('with a server of its own', () => {
+describe('a restarted server', () => {
   let directory: string;
   let server: EmbeddedPostgres;
   const start = () => startEmbeddedPostgres({ directory, settings: { fsync: 'off' } });
@@ -233,7 +233,7 @@ describe('with a server of its own', () => {
     await rm(directory, { recursive: true });
   });
 
-  it('a connection serves again within a second of the start of a server that was stopped', async () => {
+  it('gets a connection again within a second of its start', async () => {
     const proxy = await openProxy(server.url);
     const { db, stats } = connect({ url: proxy.url });
     const running = many(db);
@@ -251,7 +251,7 @@ describe('with a server of its own', () => {
     expect(new Set(await many(db))).toEqual(new Set(['none']));
   });
 
-  it('a connection recovers by itself when a backend is killed and the server restarts them all', async () => {
+  it('gets a connection again when a backend is killed and the server restarts all of them', async () => {
     const { db } = connect({ url: server.url });
     await db.execute(sql`create table if not exists marks (note text)`);
     const transaction = codeOf(

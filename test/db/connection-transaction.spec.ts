@@ -39,8 +39,8 @@ async function marks(): Promise<string[]> {
   return rows.map((row) => row.note as string);
 }
 
-describe('a transaction whose backend is ended', () => {
-  it('leaves no statement behind and the others served', async () => {
+describe('a transaction whose backend is terminated', () => {
+  it('stores no statement and does not affect others', async () => {
     const killer = connect({ url });
     const { db, stats } = connect({ url, max: 1 });
     const others: Promise<string>[] = [];
@@ -61,7 +61,7 @@ describe('a transaction whose backend is ended', () => {
     expect(stats()).toMatchObject({ open: 1, idle: 1 });
   });
 
-  it('ends with the statements that are under way and those sent behind them', async () => {
+  it('fails with its running statements and the statements queued after them', async () => {
     const killer = connect({ url });
     const { db } = connect({ url, max: 2 });
     const codes: string[] = [];
@@ -85,7 +85,7 @@ describe('a transaction whose backend is ended', () => {
     expect(await marks()).toEqual([]);
   });
 
-  it('ends while its work waits for something else, which the plain driver never notices', async () => {
+  it('fails while it waits for something else, which the plain driver never notices', async () => {
     const killer = connect({ url });
     const { db, stats } = connect({ url, max: 1 });
     const transaction = db.transaction(async (tx) => {
@@ -99,7 +99,7 @@ describe('a transaction whose backend is ended', () => {
     expect(await marks()).toEqual(['next']);
   });
 
-  it('is rejected when it was the server that found it idle for too long', async () => {
+  it('is rejected when the server terminates it for being idle too long', async () => {
     const { db } = connect({ url, max: 1 });
     const transaction = db.transaction(async (tx) => {
       await tx.execute(sql`set local idle_in_transaction_session_timeout = 50`);
@@ -111,7 +111,7 @@ describe('a transaction whose backend is ended', () => {
     expect(await marks()).toEqual([]);
   });
 
-  it('stands whole or not at all, whatever moment the backend is ended at', async () => {
+  it('is stored completely or not at all, at whatever moment the backend is terminated', async () => {
     const killer = connect({ url });
     const { db, stats } = connect({
       url,
@@ -158,7 +158,7 @@ describe('a transaction whose backend is ended', () => {
 });
 
 describe('a transaction', () => {
-  it('does not commit when the error of a statement was swallowed, and tells that error', async () => {
+  it('does not commit when the error of a statement was ignored, and reports that error', async () => {
     const { db } = connect({ url });
     const swallow = (then: (tx: Db) => Promise<unknown>) =>
       db.transaction(async (tx) => {
@@ -174,7 +174,7 @@ describe('a transaction', () => {
     expect(await marks()).toEqual([]);
   });
 
-  it('tells the error that was swallowed, not one that an inner transaction has undone', async () => {
+  it('reports the ignored error and not one that a savepoint has undone', async () => {
     const { db } = connect({ url });
     const transaction = db.transaction(async (tx) => {
       await tx
@@ -185,7 +185,7 @@ describe('a transaction', () => {
     expect(await codeOf(transaction)).toBe('invalid_value');
   });
 
-  it('goes on after an inner one was rolled back, and commits the rest', async () => {
+  it('continues after an inner transaction was rolled back, and commits the rest', async () => {
     const { db } = connect({ url });
     await db.transaction(async (tx) => {
       await mark(tx, 'outer before');
@@ -201,7 +201,7 @@ describe('a transaction', () => {
     expect(await marks()).toEqual(['outer after', 'outer before', 'second inner']);
   });
 
-  it('is rejected with the error of its COMMIT, and its connection goes on', async () => {
+  it('is rejected with the error of its COMMIT, and its connection stays usable', async () => {
     const { db, stats } = connect({ url, max: 1 });
     const transaction = db.transaction((tx) =>
       tx.execute(sql`insert into numbers values (1), (1)`),
@@ -211,7 +211,7 @@ describe('a transaction', () => {
     expect(stats()).toMatchObject({ open: 1, idle: 1 });
   });
 
-  it('refuses a statement that comes after its end', async () => {
+  it('refuses a statement after its end', async () => {
     const { db } = connect({ url });
     let escaped: Db | undefined;
     let late: Promise<string> | undefined;
@@ -226,7 +226,7 @@ describe('a transaction', () => {
     expect(await marks()).toEqual([]);
   });
 
-  it('fails instead of hanging when it uses the pool that it has emptied', async () => {
+  it('fails and does not hang when it uses the pool while it holds the last connection', async () => {
     const { db } = connect({ url, max: 1, acquire_timeout_ms: 200 });
     await db.transaction(async (tx) => {
       expect(await codeOf(mark(db, 'outside'))).toBe('pool_exhausted');
@@ -235,7 +235,7 @@ describe('a transaction', () => {
     expect(await marks()).toEqual(['inside']);
   });
 
-  it('is ended at its time limit, and its connection is free for others', async () => {
+  it('is ended at its time limit, and others can use its connection', async () => {
     const { db } = connect({ url, max: 1, transaction_timeout_ms: 200 });
     for (const waitFor of [
       () => new Promise(() => {}),
@@ -258,7 +258,7 @@ describe('a transaction', () => {
     [`select set_config('statement_timeout', '10s', true)`, 'select pg_sleep(2)'],
     [`set statement_timeout = '10s'`, 'select pg_sleep(2)'],
     [`set local statement_timeout = 0; select pg_sleep(2)`, 'select 1'],
-  ])('may take longer by a statement_timeout of its own: %s', async (set, work) => {
+  ])('may run longer with its own statement_timeout: %s', async (set, work) => {
     const { db } = connect({ url, max: 1, statement_timeout_ms: 200 });
     const transaction = db.transaction(async (tx) => {
       await tx.execute(sql.raw(set));
@@ -269,7 +269,7 @@ describe('a transaction', () => {
     expect(await codeOf(db.execute(sql`select pg_sleep(1)`))).toBe('statement_timeout');
   });
 
-  it('with a statement_timeout of its own gives up a silent server by that', async () => {
+  it('with its own statement_timeout abandons a silent server after that time', async () => {
     const proxy = await startProxy(url);
     atEnd(() => proxy.close());
     const { db } = connect({ url: proxy.url, max: 1, statement_timeout_ms: 100 });
@@ -284,7 +284,7 @@ describe('a transaction', () => {
     expect(took).toBeLessThan(3000);
   });
 
-  it('has the isolation level it asked for', async () => {
+  it('has the isolation level that it requested', async () => {
     const { db } = connect({ url });
     const level = (tx: Db) =>
       tx.execute(sql`select current_setting('transaction_isolation') as level`);

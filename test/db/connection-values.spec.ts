@@ -24,7 +24,7 @@ async function preparedStatements(db: Db): Promise<number> {
 }
 
 describe('prepared statements', () => {
-  it('take a repeated query one round trip, in a transaction too', async () => {
+  it('need one round trip for a repeated query, also in a transaction', async () => {
     const proxy = await startProxy(url);
     atEnd(() => proxy.close());
     const { db } = connect({ url: proxy.url, max: 1 });
@@ -38,7 +38,7 @@ describe('prepared statements', () => {
     expect(await preparedStatements(db)).toBe(1);
   });
 
-  it('are bounded in number, and long ones are left out', async () => {
+  it('are limited in number, and long ones are not prepared', async () => {
     const { db } = connect({ url, max: 1 });
     for (let i = 0; i < 600; i++)
       await db.execute(sql.raw(`select ${i} + `).append(sql`${1}::int`));
@@ -50,7 +50,7 @@ describe('prepared statements', () => {
     expect(await preparedStatements(another.db)).toBe(0);
   });
 
-  it('go on after a table has changed, with the values they were given', async () => {
+  it('continue to work after a table has changed, with the same values', async () => {
     const { db } = connect({ url, max: 1 });
     const plain = connectPlainly(url);
     await db.execute(sql`create table flags (id int, flag boolean)`);
@@ -72,7 +72,7 @@ describe('prepared statements', () => {
     expect(await inTransaction(db, find)).toEqual([{ id: '1', flag: true }]);
   });
 
-  it('are not made when they are switched off', async () => {
+  it('are not created when they are disabled', async () => {
     const { db } = connect({ url, max: 1, prepare: false });
     for (let i = 0; i < 3; i++) {
       expect(await db.execute(sql`select ${1}::int as one`)).toEqual([{ one: 1 }]);
@@ -85,7 +85,7 @@ describe('prepared statements', () => {
 });
 
 describe('values', () => {
-  it('of a project come back as they were stored, JSON as JSON and times to the millisecond', async () => {
+  it('of a project are returned as they were stored, with JSON as JSON and times in milliseconds', async () => {
     const { db } = connect({ url });
     const createdAt = '2026-03-04T05:06:07.089Z';
     const technologies = ['C++', 'a "quoted" \\ one', '{}', 'Ünïcode 🚀'];
@@ -107,11 +107,11 @@ describe('values', () => {
     ['0099-01-31 12:00:00+00', '0099-01-31T12:00:00.000Z'],
     ['10000-01-31 12:00:00+00', '+010000-01-31T12:00:00.000Z'],
     ['infinity', 'infinity'],
-  ])('momentOf writes %s as %s', (text, moment) => {
+  ])('are formatted by momentOf: %s as %s', (text, moment) => {
     expect(momentOf(text)).toBe(moment);
   });
 
-  it('of every kind of array go to the server and come back', async () => {
+  it('of every kind of array can be written and read', async () => {
     const { db } = connect({ url });
     const texts = ['a', '', 'NULL', null, ' b ', 'c,d', '{e}', '"f"', 'g\\h', 'line\nbreak'];
     const [row] = await db.execute(sql`
@@ -139,7 +139,7 @@ describe('values', () => {
     expect(await among).toEqual([{ found: true }]);
   });
 
-  it('of an array with another delimiter than a comma come back one by one', async () => {
+  it('of an array with a delimiter other than a comma are read separately', async () => {
     const { db } = connect({ url });
     const [row] = await db.execute(sql`
       select array[box '((1,1),(0,0))', null, box '((4,4),(2,2))'] as boxes,
@@ -151,7 +151,7 @@ describe('values', () => {
     });
   });
 
-  it('of every other kind go to the server and come back, and what has no text is refused', async () => {
+  it('of every other kind can be written and read, and values without a text form are refused', async () => {
     const { db, stats } = connect({ url, max: 1 });
     const bytes = Buffer.from([0, 1, 255]);
     const at = new Date('2026-01-02T03:04:05.678Z');
@@ -170,7 +170,7 @@ describe('values', () => {
     expect(stats()).toMatchObject({ open: 1, idle: 1 });
   });
 
-  it('that the server refuses, and statements that take too long, are told by code', async () => {
+  it('that the server refuses, and statements that take too long, are reported by code', async () => {
     const { db } = connect({ url, statement_timeout_ms: 100 });
     const code = (statement: string) => codeOf(db.execute(sql.raw(statement)));
     expect(await code(`select 'x'::uuid`)).toBe('invalid_value');

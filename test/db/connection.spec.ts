@@ -50,7 +50,7 @@ describe('waiting for a connection', () => {
     expect(await timeOf(plain`select 1`)).toBeGreaterThan(700);
   });
 
-  it('ends at once when a connection is free, however busy another is', async () => {
+  it('ends at once when a connection is free, even if another one is busy', async () => {
     const { db, stats } = connect({ url, max: 2 });
     const plain = connectPlainly(url, { max: 2 });
     await until(async () => {
@@ -70,7 +70,7 @@ describe('waiting for a connection', () => {
     expect(Math.max(...plainWaits)).toBeGreaterThan(500);
   });
 
-  it('is served by the connections there are when the server takes no more', async () => {
+  it('ends with an existing connection when the server accepts no more', async () => {
     const admin = connectPlainly(url);
     const role = `limited_${process.pid}_${Date.now()}`;
     await admin.unsafe(`create role ${role} login password 'secret' connection limit 2`);
@@ -102,8 +102,8 @@ describe('waiting for a connection', () => {
   });
 });
 
-describe('a connect that was refused', () => {
-  it('is tried again for those who wait, while another session is busy', async () => {
+describe('a refused connection attempt', () => {
+  it('is repeated for waiting callers while another session is busy', async () => {
     const admin = connectPlainly(url);
     const role = `refused_${process.pid}_${Date.now()}`;
     await admin.unsafe(`create role ${role} login password 'secret' connection limit 1`);
@@ -125,7 +125,7 @@ describe('a connect that was refused', () => {
 });
 
 describe('a connection', () => {
-  it('costs the processor as much for a query after very many as at first', async () => {
+  it('needs the same processor time for a query after very many queries', async () => {
     const { db } = connect({ url, max: 10 });
     const statement = 'select id from projects limit $1';
     // What drizzle sends its statements with: its own work would hide some of the driver's.
@@ -133,7 +133,7 @@ describe('a connection', () => {
     expect(await lateCost(64_000, () => $client.unsafe(statement, [1]).values())).toBeLessThan(1.5);
   });
 
-  it('is closed when it was not used for the idle timeout', async () => {
+  it('is closed after the idle timeout', async () => {
     const admin = connectPlainly(url);
     const { db, stats } = connect({ url, idle_timeout: 1, application_name: 'idle test' });
     await Promise.all(five(() => db.execute(sql`select pg_sleep(0.01)`)));
@@ -145,7 +145,7 @@ describe('a connection', () => {
     expect(await codeOf(db.execute(sql`select 1`))).toBe('none');
   });
 
-  it('is never handed on in the middle of a COPY', async () => {
+  it('is never used by others in the middle of a COPY', async () => {
     const { db, stats } = connect({ url, max: 1 });
     for (const statement of [
       'copy projects to stdout',
@@ -160,7 +160,7 @@ describe('a connection', () => {
     expect(stats().open).toBe(1);
   });
 
-  it('speaks UTC and ISO dates, whatever the database was set to', async () => {
+  it('uses UTC and ISO dates, whatever the settings of the database are', async () => {
     const admin = connectPlainly(url);
     const { pathname } = new URL(url);
     await admin.unsafe(`alter database ${pathname.slice(1)} set datestyle = 'German'`);
@@ -172,8 +172,8 @@ describe('a connection', () => {
   });
 });
 
-describe('closing', () => {
-  it('waits for what runs, refuses what is new, and leaves no session behind', async () => {
+describe('closing the pool', () => {
+  it('waits for running statements, refuses new ones, and leaves no session open', async () => {
     const admin = connectPlainly(url);
     const { db, stats, close } = connect({ url, max: 2, application_name: 'closing test' });
     await until(async () => {
@@ -200,7 +200,7 @@ describe('closing', () => {
     ).toHaveLength(0);
   });
 
-  it('lets the process end by itself', async () => {
+  it('lets the process end', async () => {
     await built();
     const script = `
       import { createDatabaseConnection } from './dist/db/connection.js';

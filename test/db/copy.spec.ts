@@ -46,7 +46,7 @@ async function read(rows: AsyncIterable<Buffer>): Promise<Buffer> {
 }
 
 describe.each(POOLS)('COPY from %s', (_, connectTo) => {
-  it('gives the rows as the format has them, and the values of parameters', async () => {
+  it('returns the rows in its format, and the values of parameters', async () => {
     const db = connectTo(database.url);
     const texts = ["it's", 'back\\slash', 'a "quoted" one', '$1', '🚀', ''];
     const rows = await read(
@@ -60,7 +60,7 @@ describe.each(POOLS)('COPY from %s', (_, connectTo) => {
     expect(rows).toEqual(Buffer.concat([...expected, Buffer.from([255, 255])]));
   });
 
-  it('leaves its connection to others, read to the end or not, again and again', async () => {
+  it('releases its connection again and again, whether it was read to the end or not', async () => {
     const db = connectTo(database.url);
     for (let i = 0; i < 10; i++) {
       expect((await read(copyOut(db, LONG))).length).toBe(bytesOfLong);
@@ -72,7 +72,7 @@ describe.each(POOLS)('COPY from %s', (_, connectTo) => {
     }
   });
 
-  it('may take longer than a statement may; what comes after it may not', async () => {
+  it('may run longer than the statement timeout, which applies again afterwards', async () => {
     const db = connectTo(database.url);
     let bytes = 0;
     for await (const part of copyOut(db, LONG)) {
@@ -83,7 +83,7 @@ describe.each(POOLS)('COPY from %s', (_, connectTo) => {
     expect(await codeOf(db.execute(sql`select pg_sleep(5)`))).toBe('statement_timeout');
   });
 
-  it('says what the server refuses, at once or on the way', async () => {
+  it('reports an error of the server, at the beginning or later', async () => {
     const db = connectTo(database.url);
     expect(await codeOf(read(copyOut(db, sql`select * from nothing`)))).toBe(
       'database_unavailable',
@@ -93,7 +93,7 @@ describe.each(POOLS)('COPY from %s', (_, connectTo) => {
     await Promise.all([1, 2, 3, 4].map(() => backendOf(db)));
   });
 
-  it('tells an error in the bytes that begin the answer, and leaves its connection to others', async () => {
+  it('reports an error in the first bytes of the answer, and releases its connection', async () => {
     const db = connectTo(database.url);
     for (const row of [1, 2]) {
       const rows = copyOut(
@@ -105,7 +105,7 @@ describe.each(POOLS)('COPY from %s', (_, connectTo) => {
     }
   });
 
-  it('waits for a lock no longer than a statement may, and leaves its connection to others', async () => {
+  it('waits for a lock at most for the statement timeout, and releases its connection', async () => {
     const db = connectTo(database.url);
     const holder = connectPlainly(database.url);
     await holder.begin(async (tx) => {
@@ -118,7 +118,7 @@ describe.each(POOLS)('COPY from %s', (_, connectTo) => {
   });
 });
 
-it('gives up a server that has stopped answering, and not one whose reader takes its time', async () => {
+it('a COPY abandons a server that has stopped answering, but not one with a slow reader', async () => {
   const proxy = await startProxy(database.url);
   atEnd(() => proxy.close());
   const { db } = connect({ url: proxy.url, max: 1, statement_timeout_ms: 200 });
@@ -142,13 +142,13 @@ it.each([
     'a row',
     sql`select case i when 2 then repeat('y', 10) || pg_sleep(3) else 'xx' end from generate_series(1, 3) as i`,
   ],
-])('waits for %s longer than the deadline while the server is at work', async (_, query) => {
+])('a COPY waits for %s longer than the deadline while the server works', async (_, query) => {
   const { db } = connect({ url: database.url, max: 1, statement_timeout_ms: 200 });
   expect((await read(copyOut(db, query))).toString()).toMatch(/xx.*\xff?/s);
   expect(await codeOf(db.execute(sql`select pg_sleep(1)`))).toBe('statement_timeout');
 });
 
-it('gives up a connection on which nothing comes although the server waits for its reader', async () => {
+it('a COPY abandons a connection without data although the server waits for its reader', async () => {
   const proxy = await startProxy(database.url);
   atEnd(() => proxy.close());
   const { db } = connect({ url: proxy.url, max: 1, statement_timeout_ms: 200 });
@@ -164,7 +164,7 @@ it('gives up a connection on which nothing comes although the server waits for i
   expect(await codeOf(db.execute(sql`select 1`))).toBe('none');
 });
 
-it('ends at the server when its reader has gone before the first row', async () => {
+it('a COPY ends on the server when its reader leaves before the first row', async () => {
   const { db, close } = createDatabaseConnection({ url: database.url });
   const observer = connectPlainly(database.url);
   const running = async () =>

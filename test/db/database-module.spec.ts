@@ -92,7 +92,7 @@ class Settings {
 class SettingsModule {}
 
 describe('DatabaseModule', () => {
-  it('gives every module the connection, by its token and by its decorator', async () => {
+  it('provides every module with the connection, by its token and by its decorator', async () => {
     const app = await start(
       DatabaseModule.forRoot({ url: first.url, application_name: 'for-root' }),
       ReaderModule,
@@ -103,7 +103,7 @@ describe('DatabaseModule', () => {
     expect(await whoAnswers(byToken)).toEqual({ database: nameOf(first), name: 'for-root' });
   });
 
-  it('takes its configuration from providers of the application', async () => {
+  it('accepts a configuration from providers of the application', async () => {
     const app = await start(
       DatabaseModule.forRootAsync({
         imports: [SettingsModule],
@@ -121,7 +121,7 @@ describe('DatabaseModule', () => {
     });
   });
 
-  it('holds several databases, each but the default one by its name', async () => {
+  it('contains several databases, each by its name except for the default one', async () => {
     const app = await start(
       DatabaseModule.forRoot({ url: first.url, application_name: 'several' }),
       DatabaseModule.forRootAsync({
@@ -139,12 +139,12 @@ describe('DatabaseModule', () => {
     expect(await sessionsNamed('several')).toBe(0);
   });
 
-  it('is there for the modules that import it alone where it is not global', async () => {
+  it('is available only to the modules that import it when it is not global', async () => {
     const local = DatabaseModule.forRoot({ url: first.url, isGlobal: false });
     await expect(start(local, ReaderModule)).rejects.toThrow(/dependencies of the Reader/);
   });
 
-  it('connects at the first query and not before, however long its database has been away', async () => {
+  it('connects at the first query and not before, even if its database was unavailable for long', async () => {
     const app = await start(
       DatabaseModule.forRoot({ url: 'postgres://127.0.0.1:1/none' }),
       ReaderModule,
@@ -152,7 +152,7 @@ describe('DatabaseModule', () => {
     await expect(whoAnswers(app.get(Reader).byToken)).rejects.toThrow();
   });
 
-  it('closes at shutdown what it has opened, when what runs has finished', async () => {
+  it('closes its connections at shutdown, after running statements have finished', async () => {
     const app = await start(
       DatabaseModule.forRoot({ url: first.url, application_name: 'closing' }),
       ReaderModule,
@@ -172,7 +172,7 @@ describe('DatabaseModule', () => {
     await app.close();
   });
 
-  it('neither shares a pool between two applications nor closes the other one’s', async () => {
+  it('neither shares a pool between two applications nor closes the pool of the other', async () => {
     const config = { url: first.url, application_name: 'two-applications', max: 1 };
     const one = await start(DatabaseModule.forRoot(config), ReaderModule);
     const other = await start(DatabaseModule.forRoot(config), ReaderModule);
@@ -188,7 +188,7 @@ describe('DatabaseModule', () => {
     expect(await sessionsNamed('two-applications')).toBe(0);
   });
 
-  it('leaves nothing open that would keep a process alive', async () => {
+  it('leaves nothing open that keeps a process alive', async () => {
     await built();
     const module = path.resolve(import.meta.dirname, '../../dist/db/database.module.js');
     const script = `
@@ -209,7 +209,7 @@ describe('DatabaseModule', () => {
   });
 });
 
-describe('a connection of the caller’s own', () => {
+describe('a connection of the caller', () => {
   const own = pgTable('own', { name: text() });
 
   it.each([
@@ -221,7 +221,7 @@ describe('a connection of the caller’s own', () => {
         return { db: drizzle(client, { schema: { own } }), close: () => client.end() };
       },
     ],
-  ])('%s is taken, serves projects and is never closed', async (_, open) => {
+  ])('%s is accepted, serves projects and is never closed', async (_, open) => {
     const { db, close } = open();
     atEnd(close);
     const app = await start(DatabaseModule.forRoot({ db }), ReaderModule, ProjectsModule);
@@ -234,7 +234,7 @@ describe('a connection of the caller’s own', () => {
 });
 
 describe('ProjectsModule', () => {
-  it('serves the database it is told by name, over HTTP and as a provider', async () => {
+  it('serves the database that it is given by name, over HTTP and as a provider', async () => {
     const testing = await Test.createTestingModule({
       imports: [
         DatabaseModule.forRoot({ url: first.url }),
@@ -254,7 +254,7 @@ describe('ProjectsModule', () => {
     await expect(factoryOn().getProject(id)).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it('needs no default database where it is told another', async () => {
+  it('needs no default database when it is given another one', async () => {
     const app = await start(
       DatabaseModule.forRoot({ url: second.url, name: 'archive' }),
       ProjectsModule.forDatabase('archive'),

@@ -42,7 +42,7 @@ async function startAs(role: string, url: string) {
   return request(await app.getUrl());
 }
 
-it('one role migrates, another serves, ready and able to do everything, with the documented grants alone', async () => {
+it('one role migrates and another one serves with only the documented grants', async () => {
   const url = await emptyDatabase();
   const admin = connectPlainly(url);
   await admin.unsafe('revoke all on schema public from public');
@@ -88,7 +88,7 @@ it('one role migrates, another serves, ready and able to do everything, with the
   expect(await migrate({ url: as(SERVER, url) })).toEqual([]);
 });
 
-it('a migration that is pending fails by name for a role without CREATE', async () => {
+it('a role without CREATE fails with the name of the pending migration', async () => {
   const url = await emptyDatabase();
   await migrate({ url });
   const { folder, add } = await copyOfMigrations();
@@ -98,7 +98,7 @@ it('a migration that is pending fails by name for a role without CREATE', async 
   );
 });
 
-it('a role with rights on the tables alone is ready', async () => {
+it('a role with rights on the tables only is ready', async () => {
   const url = await emptyDatabase();
   await migrate({ url });
   await connectPlainly(url).unsafe(`grant select, insert, update, delete on projects to ${SERVER}`);

@@ -95,7 +95,7 @@ describe('a database URL', () => {
         ],
       },
     ],
-  ])('%s means what libpq means by it', (url, expected) => {
+  ])('%s has the same meaning as for libpq', (url, expected) => {
     expect(parseDatabaseUrl(url)).toMatchObject(expected);
   });
 
@@ -114,11 +114,11 @@ describe('a database URL', () => {
     ['ssl=true', unchecked],
     ['sslmode=verify-full', checked],
     ['sslrootcert=system', checked],
-  ])('with %s has its TLS', (query, tls) => {
+  ])('with %s has the corresponding TLS settings', (query, tls) => {
     expect(parseDatabaseUrl(`postgres://h/db?${query}`).targets[0]!.tls).toEqual(tls);
   });
 
-  it('with sslrootcert checks the authority, and with verify-full the name too', async () => {
+  it('with sslrootcert verifies the authority, and with verify-full also the host name', async () => {
     const directory = await mkdtemp(path.join(tmpdir(), 'url-'));
     const file = path.join(directory, 'ca.crt');
     await writeFile(file, 'an authority');
@@ -200,7 +200,7 @@ describe('a database URL', () => {
     ]),
     ['postgres://u:secret@h/db?connect_timeout=secret', 'not a number of seconds'],
     ['postgres://u:secret@h/db?statement_timeout=9', 'set DATABASE_STATEMENT_TIMEOUT_MS'],
-  ])('%s is refused by name, and not repeated', (url, fault) => {
+  ])('%s is refused by name and not repeated', (url, fault) => {
     const caught = (() => {
       try {
         createDatabaseConnection({ url });
@@ -217,7 +217,7 @@ describe('a database URL', () => {
     expect(() => validateEnvironment({ DATABASE_URL: url })).toThrow(name);
   });
 
-  it('that a host application does not have is refused when it starts', async () => {
+  it('is refused when a host application starts without one', async () => {
     for (const url of [undefined, '', null, 5]) {
       const starting = Test.createTestingModule({
         imports: [DatabaseModule.forRoot({ url: url as never })],
@@ -253,8 +253,8 @@ describe('a database URL', () => {
   });
 });
 
-describe('times', () => {
-  it('of more than 24 days are long, not one millisecond', async () => {
+describe('time limits', () => {
+  it('of more than 24 days are not shortened to one millisecond', async () => {
     const forever = 2 ** 40;
     const { db } = connect({
       url: database.url,
@@ -267,7 +267,7 @@ describe('times', () => {
     expect(await codeOf(transaction)).toBe('none');
   });
 
-  it('and numbers that are none are refused by name', () => {
+  it('are refused by name when they are not numbers', () => {
     for (const max of [NaN, -1]) {
       expect(() => createDatabaseConnection({ url: database.url, max })).toThrow(
         'The database setting max must be 0 or a positive number.',

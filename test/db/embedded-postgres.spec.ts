@@ -47,8 +47,8 @@ afterEach(async () => {
   await fs.rm(base, { recursive: true, maxRetries: 10 });
 });
 
-describe('data', () => {
-  it('outlive stop and start, on a path with spaces and signs of the shell', async () => {
+describe('the data of the embedded PostgreSQL', () => {
+  it('survives stop and start, on a path with spaces and shell characters', async () => {
     const directory = join(base, `my $(data) "here"`);
     const first = await startEmbeddedPostgres({ directory, settings });
     await using(first.url, (sql) => sql`create table kept as select 'ünïcode' as word`);
@@ -62,7 +62,7 @@ describe('data', () => {
     await second.stop();
   });
 
-  it('are kept for one user and in one way: 127.0.0.1, a password, UTF-8, UTC', async () => {
+  it('is for one user with one configuration: 127.0.0.1, a password, UTF-8, UTC', async () => {
     const directory = join(base, 'pg');
     const server = await startEmbeddedPostgres({ directory, settings });
     const { url } = server;
@@ -97,7 +97,7 @@ describe('data', () => {
 });
 
 describe('kill -9', () => {
-  it('of the process: the next one takes over the running server and loses no acknowledged row', async () => {
+  it('of the process lets the next one take over the running server without losing an acknowledged row', async () => {
     const directory = join(base, 'pg');
     const killed = await startInChild(directory, { detached: true });
     await using(killed.url, (sql) => sql`create table kept as select 42 as answer`);
@@ -114,7 +114,7 @@ describe('kill -9', () => {
     expect(serverPid(directory)).toBeUndefined();
   });
 
-  it('of the server: the next start recovers, and the first user may still stop', async () => {
+  it('of the server lets the next start recover, and the first user may still stop', async () => {
     const directory = join(base, 'pg');
     const first = await startEmbeddedPostgres({ directory, settings });
     await using(first.url, (sql) => sql`create table kept as select 42 as answer`);
@@ -138,7 +138,7 @@ describe('kill -9', () => {
     expect(serverPid(directory)).toBeUndefined();
   });
 
-  it('of the process while it makes the cluster: the next one makes a whole one', async () => {
+  it('of the process during initdb lets the next one create a complete cluster', async () => {
     const directory = join(base, 'pg');
     const unfinished = () => filesIn(directory).filter((name) => name.startsWith('initdb-'));
     const killed = spawnStart(directory);
@@ -153,7 +153,7 @@ describe('kill -9', () => {
   });
 
   itOnLinux(
-    'and the process numbers given to other programs since: they do not count',
+    'of a process whose id another program has now does not block the next start',
     async () => {
       const directory = join(base, 'pg');
       const first = await startEmbeddedPostgres({ directory, settings });
@@ -178,8 +178,8 @@ describe('kill -9', () => {
   );
 });
 
-describe('one directory', () => {
-  it('with two uses in one process: the server runs until both have stopped, however often', async () => {
+describe('a shared directory', () => {
+  it('with two uses in one process has a running server until both have stopped', async () => {
     const directory = join(base, 'pg');
     const [first, second] = await Promise.all([
       startEmbeddedPostgres({ directory, settings }),
@@ -194,7 +194,7 @@ describe('one directory', () => {
     expect(serverPid(directory)).toBeUndefined();
   });
 
-  it('with eight processes that start at once, on an empty directory: one server, then none', async () => {
+  it('with eight processes that start at once has one server, and none afterwards', async () => {
     const directory = join(base, 'pg');
     const starts = await Promise.all(Array.from({ length: 8 }, () => startInChild(directory)));
     expect(new Set(starts.map(({ url }) => url)).size).toBe(1);
@@ -209,8 +209,8 @@ describe('one directory', () => {
   });
 });
 
-describe('the reason is told', () => {
-  it('when a setting is refused, the configuration broken, or the data of another major version', async () => {
+describe('the reason of a failed start', () => {
+  it('is reported for a refused setting, a broken configuration, and data of another major version', async () => {
     const directory = join(base, 'pg');
     const data = join(directory, 'data');
     await expect(
@@ -229,7 +229,7 @@ describe('the reason is told', () => {
     expect(filesIn(join(directory, 'users'))).toEqual([]);
   });
 
-  it('when the development dependency is not installed', async () => {
+  it('is reported when the development dependency is not installed', async () => {
     const module = await installElsewhere();
     const { message } = (await startInChild(join(base, 'pg'), {}, module).catch(
       (error: Error) => error,
@@ -240,7 +240,7 @@ describe('the reason is told', () => {
     expect(message).toContain('ExplainedError'); // so the CLI prints it, and not the missing module
   });
 
-  itAsRoot('when there is a cluster that the user it runs as can no longer reach', async () => {
+  itAsRoot('is reported when the user of the server can no longer reach the cluster', async () => {
     const closed = join(base, 'closed');
     const directory = join(closed, 'pg');
     await (await startEmbeddedPostgres({ directory, settings })).stop();
@@ -250,16 +250,19 @@ describe('the reason is told', () => {
     );
   });
 
-  itAsRoot('when root has made the directory, and another user starts it', async () => {
-    const directory = join(base, 'pg');
-    await (await startEmbeddedPostgres({ directory, settings })).stop();
-    const refused = await startInChild(directory, NOBODY, await installForAll()).catch(String);
-    expect(refused).toContain(`cannot use ${directory} (EACCES: permission denied`);
-    expect(refused).toMatch(
-      /belongs to user 0 and this process runs as user 65534, make the directory yours/,
-    );
-    expect(refused).toContain('set EMBEDDED_POSTGRES_DIR to a directory that you may write to');
-  });
+  itAsRoot(
+    'is reported when root has created the directory and another user starts it',
+    async () => {
+      const directory = join(base, 'pg');
+      await (await startEmbeddedPostgres({ directory, settings })).stop();
+      const refused = await startInChild(directory, NOBODY, await installForAll()).catch(String);
+      expect(refused).toContain(`cannot use ${directory} (EACCES: permission denied`);
+      expect(refused).toMatch(
+        /belongs to user 0 and this process runs as user 65534, make the directory yours/,
+      );
+      expect(refused).toContain('set EMBEDDED_POSTGRES_DIR to a directory that you may write to');
+    },
+  );
 
   itAsRoot(
     'when an ordinary user names a directory of the system, which must keep its owner',
@@ -287,8 +290,8 @@ describe('the reason is told', () => {
   });
 });
 
-describe('installed', () => {
-  it('below embedded-postgres and without its install script, the binaries are made runnable', async () => {
+describe('the embedded PostgreSQL', () => {
+  it('makes the binaries executable when the install script did not run', async () => {
     const module = await installForAll(isNoLink);
     const programs = join(
       base,
@@ -303,54 +306,56 @@ describe('installed', () => {
     await stop();
   });
 
-  itAsRoot('by root, it serves an ordinary user as well, with that user as its owner', async () => {
-    const module = await installForAll();
-    const directory = join(base, 'pg');
-    await fs.mkdir(directory);
-    await fs.chown(directory, NOBODY.uid, NOBODY.gid);
-    const theirs = await startInChild(directory, NOBODY, module);
-    await using(theirs.url, (sql) => sql`create table kept as select 42 as answer`);
-    expect((await fs.stat(`/proc/${serverPid(directory)}`)).uid).toBe(NOBODY.uid);
-    await theirs.stop();
-
-    const ours = await startEmbeddedPostgres({ directory, settings });
-    expect(await using(ours.url, (sql) => sql`select answer from kept`)).toEqual([{ answer: 42 }]);
-    await ours.stop();
-    const again = await startInChild(directory, NOBODY, module);
-    await again.stop();
-  });
-
   itAsRoot(
-    'in a directory of root that others may not enter, it keeps its files elsewhere',
+    'that root has installed also works for an ordinary user, who owns its files',
     async () => {
-      const closed = join(base, 'closed');
-      const shared = join(base, 'shared');
-      const directory = join(closed, 'pg');
-      const module = await installForAll(undefined, closed);
-      await fs.chmod(closed, 0o700);
-      const umask = process.umask(0o077); // as careful administrators have it
-      const first = await startInChild(directory, {}, module, shared);
-      process.umask(umask);
-      const moved = join(shared, 'data', directory);
-      expect(first.notice).toBe(
-        `PostgreSQL runs as user ${(await fs.stat(join(moved, 'data'))).uid}, which cannot enter all directories of root: ` +
-          `the files of ${directory} are in ${moved}, the programs are in ${copyIn(shared)}.`,
-      );
-      await using(first.url, (sql) => sql`create table kept as select 42 as answer`);
-      await first.stop();
-      expect(existsSync(directory)).toBe(false);
-      expect((await fs.stat(closed)).mode & 0o777).toBe(0o700);
+      const module = await installForAll();
+      const directory = join(base, 'pg');
+      await fs.mkdir(directory);
+      await fs.chown(directory, NOBODY.uid, NOBODY.gid);
+      const theirs = await startInChild(directory, NOBODY, module);
+      await using(theirs.url, (sql) => sql`create table kept as select 42 as answer`);
+      expect((await fs.stat(`/proc/${serverPid(directory)}`)).uid).toBe(NOBODY.uid);
+      await theirs.stop();
 
-      await fs.chmod(closed, 0o755);
-      const second = await startInChild(directory, {}, module, shared);
-      expect(second.notice).toContain(`the files of ${directory} are in ${moved}`);
-      expect(await using(second.url, (sql) => sql`select answer from kept`)).toEqual([
+      const ours = await startEmbeddedPostgres({ directory, settings });
+      expect(await using(ours.url, (sql) => sql`select answer from kept`)).toEqual([
         { answer: 42 },
       ]);
-      await second.stop();
-      expect(filesIn(join(shared, 'programs'))).toHaveLength(1);
+      await ours.stop();
+      const again = await startInChild(directory, NOBODY, module);
+      await again.stop();
     },
   );
+
+  itAsRoot('keeps its files elsewhere when others may not enter a directory of root', async () => {
+    const closed = join(base, 'closed');
+    const shared = join(base, 'shared');
+    const directory = join(closed, 'pg');
+    const module = await installForAll(undefined, closed);
+    await fs.chmod(closed, 0o700);
+    const umask = process.umask(0o077); // as careful administrators have it
+    const first = await startInChild(directory, {}, module, shared);
+    process.umask(umask);
+    const moved = join(shared, 'data', directory);
+    expect(first.notice).toBe(
+      `PostgreSQL runs as user ${(await fs.stat(join(moved, 'data'))).uid}, which cannot enter all directories of root: ` +
+        `the files of ${directory} are in ${moved}, the programs are in ${copyIn(shared)}.`,
+    );
+    await using(first.url, (sql) => sql`create table kept as select 42 as answer`);
+    await first.stop();
+    expect(existsSync(directory)).toBe(false);
+    expect((await fs.stat(closed)).mode & 0o777).toBe(0o700);
+
+    await fs.chmod(closed, 0o755);
+    const second = await startInChild(directory, {}, module, shared);
+    expect(second.notice).toContain(`the files of ${directory} are in ${moved}`);
+    expect(await using(second.url, (sql) => sql`select answer from kept`)).toEqual([
+      { answer: 42 },
+    ]);
+    await second.stop();
+    expect(filesIn(join(shared, 'programs'))).toHaveLength(1);
+  });
 
   const copyIn = (shared: string) =>
     join(shared, 'programs', filesIn(join(shared, 'programs')).join());

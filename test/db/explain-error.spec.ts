@@ -85,7 +85,7 @@ describe.each([
     'Check host and port',
   ],
   [
-    'TLS that the server has not',
+    'TLS to a server without TLS',
     (url: URL) => void (url.search = '?sslmode=require'),
     'NO_TLS',
     'write sslmode=disable',
@@ -103,7 +103,7 @@ describe.each([
     'Check that PostgreSQL listens',
   ],
 ])('with %s', (_name, change, code, remedy) => {
-  it('the CLI and readiness say the code and what to do, and no secret', async () => {
+  it('the CLI and readiness report the code and the remedy, and no secret', async () => {
     const url = await urlWith(change);
     const { status, stderr } = await cli(url, 'migrate');
     const ready = await readinessOf(url);
@@ -117,7 +117,7 @@ describe.each([
   });
 });
 
-it('a schema that does not exist is named, and no tables of another one are', async () => {
+it('a schema that does not exist is named, and tables of another schema are not', async () => {
   const url = new URL(await emptyDatabase());
   await migrate({ url: url.href });
   url.search = '?search_path=nowhere';
@@ -127,7 +127,7 @@ it('a schema that does not exist is named, and no tables of another one are', as
   expect(await readinessOf(url.href)).toMatch(/^pending: /);
 });
 
-it('a directory of the embedded PostgreSQL that belongs to somebody else is told with the remedies', async () => {
+it('a directory of the embedded PostgreSQL with another owner is reported with the remedies', async () => {
   const refusal = { code: 'EACCES', path: '/proc/1/environ' };
   const error = Object.assign(new Error('EACCES: permission denied'), refusal);
   const told = describeError(await explained(error, '/proc'));
@@ -137,7 +137,7 @@ it('a directory of the embedded PostgreSQL that belongs to somebody else is told
   expect(told).toContain('set EMBEDDED_POSTGRES_DIR to a directory that you may write to');
 });
 
-it('a role without rights is told which right it lacks, and for which migration', async () => {
+it('a role without rights gets the name of the missing right and of the migration', async () => {
   const url = await urlWith(() => {});
   const { status, stderr } = await cli(url, 'migrate');
   expect(status).toBe(1);
@@ -158,14 +158,14 @@ it.each([
   ],
   ["select to_tsquery('hidden words')", /^syntax error in tsquery: "…" \(42601\)\.$/],
   ['selec 1', /^syntax error at or near "selec" \(42601\)\.$/],
-])('%s is told without the statement and its values', async (statement, expected) => {
+])('%s is reported without the statement and its values', async (statement, expected) => {
   const { db } = connect({ url: await emptyDatabase() });
   const error: unknown = await db.execute(sql.raw(statement)).catch((reason: unknown) => reason);
   expect(describeError(error)).toMatch(expected);
   expect(describeErrorPublicly(error)).not.toMatch(/nosuch|hidden words|selec/);
 });
 
-it('what has no code of the database is told by its message', () => {
+it('an error without a database code is reported by its message', () => {
   const busy = new DataError('pool_exhausted', 'All database connections are busy.');
   const failed = new Error('Failed query: select', { cause: busy });
   expect(describeError(failed)).toBe('All database connections are busy.');
@@ -202,6 +202,6 @@ it.each([
   ],
   ["drizzle's wrapper", error('Failed query: select 1\nparams: secret', error('closed')), 'closed'],
   ['a cause that is a text', error('not sent', 'closed'), 'not sent'],
-])('an error and its causes are told in one sentence: %s', (_name, wrapped, told) => {
+])('an error and its causes are joined to one sentence: %s', (_name, wrapped, told) => {
   expect(describeError(wrapped)).toBe(told);
 });

@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 describe('createProjectsFactory', () => {
-  it('takes an open transaction: what it wrote is gone when the transaction is rolled back', async () => {
+  it('accepts an open transaction, whose rollback removes what the factory wrote', async () => {
     const { db } = connection;
     const before = await createProjectsFactory(db).getAllProjects(1000);
     const failing = inTransaction(db, async (tx) => {
@@ -35,7 +35,7 @@ describe('createProjectsFactory', () => {
     expect(await createProjectsFactory(db).getAllProjects(1000)).toEqual(before);
   });
 
-  it('lists 50 projects unless told otherwise, the newest first', async () => {
+  it('lists 50 projects by default, the newest first', async () => {
     const projects = createProjectsFactory(connection.db);
     for (let i = 0; i < 52; i++) await projects.createProject(aProject({ name: `n${i}` }));
     const newest = await projects.getAllProjects();
@@ -49,7 +49,7 @@ describe('createProjectsFactory', () => {
     expect(await projects.getAllProjects(3)).toEqual(newest.slice(0, 3));
   });
 
-  it('lists what it reads one by one, whatever the texts hold', async () => {
+  it('lists the same values that single reads return, for any text', async () => {
     const projects = createProjectsFactory(connection.db);
     const technologies = ['C++', 'a "quoted" \\ one', '{}', 'x, y', 'Ünïcode 🚀', '\u2028'];
     const values = { name: 'a,b "c" \\ \n\t 🚀', description: '\r\n,,"\u2028', technologies };
@@ -69,13 +69,13 @@ describe('createProjectsFactory', () => {
     expect(byName.next).toEqual({ key: values.name, id: created.id });
   });
 
-  it('refuses a page of no projects, and words of which none is to occur', async () => {
+  it('refuses a limit of zero, and a search with excluded words only', async () => {
     const { listProjects } = createProjectsFactory(connection.db);
     for (const query of [{ limit: 0 }, { limit: -1 }, { limit: 1.5 }, { limit: NaN }, { q: '-a' }])
       await expect(listProjects(query)).rejects.toMatchObject({ code: 'invalid_value' });
   });
 
-  it('refuses an id that is none without failing those who read at the same time', async () => {
+  it('refuses an invalid id without affecting concurrent reads', async () => {
     const projects = createProjectsFactory(connection.db);
     const { id } = await projects.createProject(aProject());
     const reads = [projects.getProject('none'), projects.getProject(id.toUpperCase())];
@@ -85,7 +85,7 @@ describe('createProjectsFactory', () => {
     ]);
   });
 
-  it('takes ids in capitals everywhere, and refuses what is no UUID', async () => {
+  it('accepts upper-case ids in every function, and refuses other values', async () => {
     const { db } = connection;
     const projects = createProjectsFactory(db);
     const changes = createChangesFactory(db, 'project');
@@ -123,7 +123,7 @@ describe('createProjectsFactory', () => {
         expect(await codeOf(call())).toBe('invalid_value');
   });
 
-  it('reads up to 1000 projects by their ids, and refuses more by number', async () => {
+  it('reads up to 1000 projects by their ids, and refuses more', async () => {
     const projects = createProjectsFactory(connection.db);
     const { id } = await projects.createProject(aProject());
     const unknown = Array.from({ length: 999 }, () => randomUUID());
@@ -134,7 +134,7 @@ describe('createProjectsFactory', () => {
     });
   });
 
-  it('works in a plain script, without Nest', async () => {
+  it('works in a plain script without Nest', async () => {
     await built();
     const script = `
       import { createDatabaseConnection } from './dist/db/connection.js';
@@ -153,7 +153,7 @@ describe('createProjectsFactory', () => {
 });
 
 describe('inTransaction', () => {
-  it('runs again what the database ended for another transaction: two that deadlock both succeed', async () => {
+  it('repeats a transaction that the database ended for another one, so both of two deadlocked ones succeed', async () => {
     const projects = createProjectsFactory(connection.db);
     const [a, b] = [
       await projects.createProject(aProject()),
@@ -176,7 +176,7 @@ describe('inTransaction', () => {
     expect((await projects.getProject(b.id)).version).toBe(3);
   });
 
-  it('does not run again what failed by itself', async () => {
+  it('does not repeat a transaction that failed for another reason', async () => {
     let attempts = 0;
     const failing = inTransaction(connection.db, async () => {
       attempts++;

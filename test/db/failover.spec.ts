@@ -51,14 +51,14 @@ describe('a primary and its standby', () => {
   });
   afterAll(() => cluster.stop());
 
-  it('writes go to the primary when the standby is named first', async () => {
+  it('get all writes on the primary when the standby is named first', async () => {
     const { db } = connect({ url: cluster.both('standby', 'primary'), max: 4 });
     const codes = Array.from({ length: 20 }, (_, i) => codeOf(write(db, i)));
     expect(new Set(await Promise.all(codes))).toEqual(new Set(['none']));
     expect(await inRecovery(db)).toBe(false);
   });
 
-  it('writes go to the primary when one name stands for both', async () => {
+  it('get all writes on the primary when one host name has both addresses', async () => {
     if (process.platform !== 'linux') return console.warn('Skipped: only Linux has 127.0.0.2.');
     const toStandby = await forwardFrom('127.0.0.1', 0, cluster.standby);
     await forwardFrom('127.0.0.2', toStandby, cluster.primary);
@@ -78,7 +78,7 @@ describe('a primary and its standby', () => {
     expect(await timeOf(write(alone.db, 401))).toBeLessThan(500);
   });
 
-  it('standbys alone are refused at once, and taken for a connection that only reads', async () => {
+  it('are refused at once without a primary, unless the connection only reads', async () => {
     const url = cluster.both('standby', 'standby');
     const { db, stats } = connect({ url });
     expect(await codeOf(write(db, 100))).toBe('database_unavailable');
@@ -91,7 +91,7 @@ describe('a primary and its standby', () => {
     expect(reader.stats()).toMatchObject({ open: 1 });
   });
 
-  it('a session to a server that takes no writes any more ends, and the next finds the primary', async () => {
+  it('get a new session on the primary when a server stops accepting writes', async () => {
     const { db, stats } = connect({ url: cluster.primary, max: 1 });
     await write(db, 200);
     await db.execute(sql`set default_transaction_read_only = on`);
@@ -100,7 +100,7 @@ describe('a primary and its standby', () => {
     expect(await codeOf(write(db, 201))).toBe('none');
   });
 
-  it('a silent server costs one deadline, and its idle sessions end with the one that met it', async () => {
+  it('cost one deadline when one is silent, and its idle sessions are closed together', async () => {
     const proxy = await startProxy(cluster.primary);
     atEnd(() => proxy.close());
     const { db, stats } = connect({ url: proxy.url, max: 5, statement_timeout_ms: 200 });
@@ -130,7 +130,7 @@ describe('a primary that fails while its standby is synchronous', () => {
   });
   afterAll(() => cluster.stop());
 
-  it('is followed by the promoted one within a second, and no acknowledged write is lost', async () => {
+  it('is replaced by the promoted standby within a second, and no acknowledged write is lost', async () => {
     const { db } = connect({ url: cluster.both('primary', 'standby'), max: 2 });
     const acknowledged: number[] = [];
     let writing = true;

@@ -23,8 +23,8 @@ const fails = (task: string, error: unknown) => {
   throw new Error(task, { cause: error });
 };
 
-describe('Housekeeping', () => {
-  it('goes on with a task until nothing is left, and begins again after the interval', async () => {
+describe('housekeeping', () => {
+  it('repeats a task until nothing is left, and starts again after the interval', async () => {
     const { db } = connect({ url: database.url });
     const left = [3, 1];
     const done: number[] = [];
@@ -46,7 +46,7 @@ describe('Housekeeping', () => {
     expect(done).toHaveLength(before);
   });
 
-  it('leaves a task to another instance that does it', async () => {
+  it('leaves a task to another instance that runs it', async () => {
     const { db } = connect({ url: database.url });
     let running = 0;
     let steps = 0;
@@ -68,7 +68,7 @@ describe('Housekeeping', () => {
     expect(most).toBe(1);
   });
 
-  it('goes on with the other tasks when one fails, which it tries again', async () => {
+  it('continues with the other tasks when one fails, and tries that task again', async () => {
     const { db } = connect({ url: database.url });
     const told: string[] = [];
     let others = 0;
@@ -88,7 +88,7 @@ describe('Housekeeping', () => {
   });
 });
 
-it('The running service removes idempotency keys that have expired, and no other', async () => {
+it('the running service removes only expired idempotency keys', async () => {
   const sql = connectPlainly(database.url);
   await sql`insert into idempotency_keys (caller, key, fingerprint, created_at)
     select '', hours || ' hours', '', now() - hours * interval '1 hour' from unnest(array[23, 25]) as hours`;
@@ -99,7 +99,7 @@ it('The running service removes idempotency keys that have expired, and no other
   expect(await keys()).toEqual(['23 hours']);
 });
 
-describe('The retention of changes', () => {
+describe('the retention of changes', () => {
   /** Three projects, of which the changes of one were committed 40 days ago, of one 20. */
   async function withAgedChanges() {
     const sql = connectPlainly(database.url);
@@ -114,7 +114,7 @@ describe('The retention of changes', () => {
       );
   }
 
-  it('is what the environment says, and none by default', async () => {
+  it('follows the environment, and is disabled by default', async () => {
     const kept = await withAgedChanges();
     const without = await startService({ DATABASE_URL: database.url });
     await sleep(200);
@@ -137,7 +137,7 @@ describe('The retention of changes', () => {
   it.each([
     ['forRoot', undefined, () => ProjectsModule.forRoot({ historyRetentionDays: 10 })],
     ['forDatabase', 'own', () => ProjectsModule.forDatabase('own', { historyRetentionDays: 10 })],
-  ])('is what a host says to %s', async (_, name, module) => {
+  ])('follows the option of a host for %s', async (_, name, module) => {
     const kept = await withAgedChanges();
     @Module({ imports: [DatabaseModule.forRoot({ url: database.url, name }), module()] })
     class HostModule {}

@@ -63,11 +63,11 @@ const cases: Record<string, ProjectListQuery> = {
   'an estimated count': { count: 'estimated', technology: ['tail7'] },
 };
 
-it.each(Object.entries(cases))('%s: no sequential scan', async (_name, query) => {
+it.each(Object.entries(cases))('%s uses no sequential scan', async (_name, query) => {
   await expectNoScan(() => createProjectLists(db).listProjects(query));
 });
 
-it.each(Object.entries(cases))('%s: the SQL is the one in review', async (_name, query) => {
+it.each(Object.entries(cases))('%s has the SQL of the reviewed snapshot', async (_name, query) => {
   sent.length = 0;
   await createProjectLists(db).listProjects(query);
   // How often a statement is tried, and for an estimate with which values, depends on the statistics.
@@ -79,14 +79,17 @@ it.each(Object.entries(cases))('%s: the SQL is the one in review', async (_name,
   expect([...new Set(statements)].sort().join(';\n\n')).toMatchSnapshot();
 });
 
-it('projects by their ids: no sequential scan', async () => {
+it('projects by their ids need no sequential scan', async () => {
   await expectNoScan(() => createProjectsFactory(db).getProjectsById([after.id]));
   await expectNoScan(() => createProjectLists(db).listProjectsById([after.id]));
 });
 
-it.each(Object.entries(cases))('%s, a long page: no sequential scan', async (_name, query) => {
-  await expectNoScan(() => createProjectLists(db).listProjects({ ...query, limit: 200 }));
-});
+it.each(Object.entries(cases))(
+  '%s uses no sequential scan for a long page',
+  async (_name, query) => {
+    await expectNoScan(() => createProjectLists(db).listProjects({ ...query, limit: 200 }));
+  },
+);
 
 async function expectNoScan(read: () => Promise<unknown>): Promise<void> {
   for (const plan of await plansOf(read)) expect(scannedWhole(plan)).toEqual([]);
@@ -106,7 +109,7 @@ async function plansOf(read: () => Promise<unknown>): Promise<Plan[]> {
   return plans;
 }
 
-it('what may be rare is asked for in days, and the search index finds it in them', async () => {
+it('rare conditions are searched by days, and the search index finds them', async () => {
   const neverTogether = { technology: ['common1', 'common2'] };
   const plans = await plansOf(() => createProjectLists(db).listProjects(neverTogether));
   const inDays = plans.flatMap(nodesOf).filter((node) => node['Index Cond']?.includes('d='));
@@ -118,7 +121,7 @@ it('what may be rare is asked for in days, and the search index finds it in them
     ]);
 });
 
-it('the projects of a technology are not kept when they are looked up: each comes once', async () => {
+it('the projects of one technology are looked up without a hash table, because each occurs once', async () => {
   const read = () => createProjectLists(db).listProjects({ technology: ['common1'] });
   const [plan] = await plansOf(read);
   expect(nodesOf(plan!).map((node) => node['Node Type'])).toEqual([
@@ -130,7 +133,7 @@ it('the projects of a technology are not kept when they are looked up: each come
   ]);
 });
 
-it('this test sees a sequential scan where there is one', async () => {
+it('this test detects a sequential scan', async () => {
   const [row] = await client.unsafe(
     `explain (format json) select * from projects where description like '%x%'`,
   );

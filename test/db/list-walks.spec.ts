@@ -122,18 +122,21 @@ const cases = Object.entries(queries).flatMap(([name, query]) =>
   [true, false].map((descending) => ({ name, descending, query: { ...query, descending } })),
 );
 
-it.each(cases)('$name, newest first: $descending, all pages: exactly what matches', async (one) => {
-  const ids = expected(one.query);
-  const limit = Math.max(1, Math.min(200, Math.ceil(ids.length / 7)));
-  expect(await walked({ ...one.query, limit })).toEqual(ids);
-});
+it.each(cases)(
+  '$name, newest first: $descending, has exactly the matches on all pages',
+  async (one) => {
+    const ids = expected(one.query);
+    const limit = Math.max(1, Math.min(200, Math.ceil(ids.length / 7)));
+    expect(await walked({ ...one.query, limit })).toEqual(ids);
+  },
+);
 
-it('these queries walk both by the technology and by the search index', async () => {
+it('these queries use both the technology index and the search index', async () => {
   expect(await sentFor({ technology: ['a1', 'b2'] })).toContainEqual(CANDIDATES);
   expect((await sentFor({ technology: ['a1', 'Rare'] })).at(-1)).not.toEqual(CANDIDATES);
 });
 
-it('candidates are left alone where too few of them would match, and the first days are asked for', async () => {
+it('technology candidates are skipped when too few of them would match, and the first days are searched', async () => {
   const query = { technology: ['a1'], q: 'thin' };
   expect(await sentFor({ ...query, limit: 100 })).toContainEqual(CANDIDATES);
   const sent = await sentFor({ ...query, limit: 200 });
@@ -141,7 +144,7 @@ it('candidates are left alone where too few of them would match, and the first d
   expect(sent.at(-1)).toEqual(DAYS);
 });
 
-it('more days are asked for until they fill the page, and if they do not, the whole catalogue', async () => {
+it('more days are searched until they fill the page, and otherwise the whole catalogue', async () => {
   const query = { technology: ['a1'], q: 'old' }; // all in the first 16 of 126 days
   expect(await daysAskedFor({ ...query, limit: 88 })).toEqual([15, 120]);
   expect(await daysAskedFor({ ...query, limit: 50 })).toEqual([9, 72]);
@@ -159,7 +162,7 @@ it.each([
   ['0044-03-15 00:00+00 BC', -735160],
   ['infinity', null],
   ['-infinity', null],
-])('day_of(%s) is %j, whatever the time zone', async (moment, days) => {
+])('day_of(%s) is %j in every time zone', async (moment, days) => {
   await connection.db.transaction(async (tx) => {
     await tx.execute(`set local time zone 'Asia/Kathmandu'`);
     const [row] = await tx.execute(`select to_json(day_of('${moment}'::timestamptz)) as days`);

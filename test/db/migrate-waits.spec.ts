@@ -29,7 +29,7 @@ async function columnsOf(url: string): Promise<string[]> {
   return rows.map((row) => row.name as string);
 }
 
-it('lists, technologies and writes are answered while a migration waits for a table in use, and then it is applied', async () => {
+it('lists, technologies and writes are answered while a migration waits for a table, and then it is applied', async () => {
   const service = await startService();
   atEnd(() => service.close());
   const { url } = service.database;
@@ -60,7 +60,7 @@ it('lists, technologies and writes are answered while a migration waits for a ta
   expect(await columnsOf(url)).toContain('extra');
 });
 
-it('the limits of a role or a pooler do not end a migration', async () => {
+it('time limits of a role or a pooler do not end a migration', async () => {
   const url = await emptyDatabase();
   const client = connectPlainly(url);
   const limits = ['statement_timeout', 'idle_in_transaction_session_timeout', 'lock_timeout'];
@@ -76,8 +76,8 @@ it('the limits of a role or a pooler do not end a migration', async () => {
   expect(applied).toContain('9001_long');
 });
 
-describe('a signal', () => {
-  it('that was aborted before the start lets nothing begin', async () => {
+describe('an aborted signal', () => {
+  it('prevents a migration from starting', async () => {
     const reason = new Error('stopped before');
     const signal = AbortSignal.abort(reason);
     await expect(migrate({ url: 'postgres://127.0.0.1:1/none' }, { signal })).rejects.toBe(reason);
@@ -86,7 +86,7 @@ describe('a signal', () => {
     expect(await columnsOf(url)).toEqual([]);
   });
 
-  it('ends a migration in the middle of a statement, in the database too', async () => {
+  it('ends a migration in the middle of a statement, also in the database', async () => {
     const url = await emptyDatabase();
     const { folder, add } = await copyOfMigrations();
     await add('9001_long', 'select pg_sleep(60);', 1);
@@ -110,7 +110,7 @@ describe('a signal', () => {
     expect(await columnsOf(url)).toEqual([]);
   });
 
-  it('ends a migration that waits, for a table or for another migration', async () => {
+  it('ends a migration that waits for a table or for another migration', async () => {
     const url = await emptyDatabase();
     await migrate({ url });
     const { folder, add } = await copyOfMigrations();

@@ -48,7 +48,7 @@ it.each([
   [{ default_transaction_isolation: 'repeatable read' }],
   [{ default_transaction_isolation: 'serializable', default_transaction_read_only: 'on' }],
 ])(
-  'eight processes that start at once on an empty database with %j all succeed, and each migration is applied once',
+  'eight processes that start at once on an empty database with %j all succeed and apply each migration once',
   async (settings) => {
     await built();
     const url = await emptyDatabase();
@@ -93,7 +93,7 @@ it.each([
   },
 );
 
-it('the status of a database that was never migrated is that all is pending, and asking changes nothing', async () => {
+it('a database without migrations reports all as pending, and the status changes nothing', async () => {
   const url = await emptyDatabase();
   const { db } = connect({ url });
   const status = await migrationStatus(db);
@@ -101,7 +101,7 @@ it('the status of a database that was never migrated is that all is pending, and
   expect(await tablesOf(url)).toEqual([]);
 });
 
-it('a migrated database has everything applied, and migrating it again does nothing', async () => {
+it('a migrated database has all migrations, and migrating again does nothing', async () => {
   const url = await emptyDatabase();
   expect(await migrate({ url })).toEqual(released);
   const { db } = connect({ url });
@@ -109,7 +109,7 @@ it('a migrated database has everything applied, and migrating it again does noth
   expect(await migrate({ url })).toEqual([]);
 });
 
-it('a pending migration is told by name and applied', async () => {
+it('a pending migration is reported by name and applied', async () => {
   const url = await emptyDatabase();
   await migrate({ url });
   const { folder, add } = await copyOfMigrations();
@@ -124,7 +124,7 @@ it('a pending migration is told by name and applied', async () => {
   expect(await tablesOf(url)).toContain('later');
 });
 
-describe('nothing is applied, and the migration is told by name, when', () => {
+describe('migrate applies nothing and names the migration when', () => {
   const faults = {
     edited: async ({ write }: Awaited<ReturnType<typeof copyOfMigrations>>) => {
       await write(second, 'select 1;');
@@ -179,7 +179,7 @@ it.each([
     'alter table projects_service_migrations rename to x',
   ],
   ['another application', 'drop table projects_service_migrations, changes cascade'],
-])('tables of %s are refused by name, and the way out is told', async (_of, change) => {
+])('tables of %s are refused by name with the remedy', async (_of, change) => {
   const url = await emptyDatabase();
   await migrate({ url });
   await connectPlainly(url).unsafe(change);
@@ -207,7 +207,7 @@ it.each(['LATIN1', 'SQL_ASCII'])('a database with the encoding %s is refused', a
   expect(await tablesOf(url.href)).toEqual([]);
 });
 
-it('a migration that fails leaves nothing behind, nor do those before it', async () => {
+it('a failed migration leaves nothing behind, and neither do the ones before it', async () => {
   const url = await emptyDatabase();
   const { folder, add } = await copyOfMigrations();
   await add('9003_fine', 'create table fine (n int);', 1);

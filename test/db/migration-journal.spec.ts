@@ -55,11 +55,11 @@ async function startOn(url: string) {
 describe.each([
   ['older', 1],
   ['newer', 4_000_000_000_000],
-])('beside a host whose drizzle migrations are %s than ours', (_age, when) => {
+])('migrations next to a host whose drizzle migrations are %s than ours', (_age, when) => {
   it.each([
     ['the host comes first', [migrateHost, migrateOurs]],
     ['the host comes second', [migrateOurs, migrateHost]],
-  ])('both are applied in full when %s', async (_order, steps) => {
+  ])('are both applied completely when %s', async (_order, steps) => {
     const url = await emptyDatabase();
     for (const step of steps) await step(url, when);
     expect(await schemasOf(url, 'host_orders')).toEqual(['public']);
@@ -73,7 +73,7 @@ describe.each([
   }
 });
 
-it('drizzle-kit and this code agree on what is applied', async () => {
+it('drizzle-kit and this code agree on the applied migrations', async () => {
   const kit = (url: string) =>
     execFileSync(process.execPath, ['node_modules/drizzle-kit/bin.cjs', 'migrate'], {
       cwd: ROOT,
@@ -92,7 +92,7 @@ it('drizzle-kit and this code agree on what is applied', async () => {
   expect(await schemasOf(byUs, '__drizzle_migrations')).toEqual([]);
 });
 
-it('two schemas of one database are migrated and judged each by itself', async () => {
+it('two schemas in one database are migrated and checked separately', async () => {
   const url = await emptyDatabase();
   await createSchemas(url, 's1', 's 2');
   const [first, second] = [onPath(url, 's1, public'), onPath(url, '"s 2", public')];
@@ -120,7 +120,7 @@ it('two schemas of one database are migrated and judged each by itself', async (
   }
 });
 
-it('later migrations go to the schema of the tables, wherever it is in the search path', async () => {
+it('later migrations are applied to the schema of the tables, wherever it is in the search path', async () => {
   const url = await emptyDatabase();
   await migrate({ url });
   await createSchemas(url, 'before');
@@ -131,8 +131,8 @@ it('later migrations go to the schema of the tables, wherever it is in the searc
   expect(await migrationStatus(connect({ url }).db, { folder })).toMatchObject(ALL_WELL);
 });
 
-describe('tables that the session does not find', () => {
-  it('are told by name, and nothing is applied', async () => {
+describe('tables outside the search path', () => {
+  it('are reported by name, and nothing is applied', async () => {
     const url = await emptyDatabase();
     await createSchemas(url, 'empty', 'foreign');
     const journal = { schema: 'journals', table: 'ours' };
@@ -145,7 +145,7 @@ describe('tables that the session does not find', () => {
     expect((refused as Error).message).toMatch(/absent tables: .*projects.*search_path/);
   });
 
-  it('are those of another application that come first in the search path', async () => {
+  it('are not used when another application has tables earlier in the search path', async () => {
     const url = await emptyDatabase();
     await createSchemas(url, 'foreign');
     await migrate({ url });

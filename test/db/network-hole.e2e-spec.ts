@@ -8,7 +8,7 @@ import { startProxy } from '../support/proxy.js';
 const STATEMENT_TIMEOUT_MS = 500;
 endEachTest();
 
-it('a hole in the network is answered 503 within the statement timeout and a second, and mended without a restart', async () => {
+it('requests get 503 within the statement timeout plus a second when the network drops all packets, and the service recovers without a restart', async () => {
   const database = await createTestDatabase();
   atEnd(() => database.drop());
   const proxy = await startProxy(database.url);

@@ -58,7 +58,7 @@ pooler.describe('two instances behind pgbouncer, in transaction mode', () => {
     expect(await migrate({ url: pgbouncer.through(database.url), prepare: false })).toEqual([]);
   });
 
-  it('answer a crowd on a few connections of the server, to each his own', async () => {
+  it('give many callers their own answers over few server connections', async () => {
     const visit = async (i: number) => {
       const project = aProject({ name: `Visitor ${i}`, technologies: [`Tool ${i}`] });
       const { body, headers } = await one(i).post(LIST).send(project).expect(201);
@@ -84,7 +84,7 @@ pooler.describe('two instances behind pgbouncer, in transaction mode', () => {
     expect(sessions.length).toBeGreaterThan(0);
   });
 
-  it('let one of twenty writers that hold one ETag win, and do a POST under one key once', async () => {
+  it('let one of twenty writers with the same ETag succeed, and execute a POST with one key once', async () => {
     const { headers } = await one(0).post(LIST).send(aProject()).expect(201);
     const writes = await Promise.all(
       Array.from({ length: 20 }, (_, i) =>
@@ -107,7 +107,7 @@ pooler.describe('two instances behind pgbouncer, in transaction mode', () => {
     expect(new Set(posts.map(({ text }) => text)).size).toBe(1);
   });
 
-  it('import and export, and no setting of a transaction is left on a connection', async () => {
+  it('import and export, and leave no transaction setting on a connection', async () => {
     const rows = Array.from({ length: 2000 }, (_, i) => aProject({ name: `Row ${i}` }));
     const sent = one(0)
       .post(IMPORT)
@@ -135,7 +135,7 @@ pooler.describe('two instances behind pgbouncer, in transaction mode', () => {
       expect(row).toMatchObject({ timeout: '1500ms', read_only: 'off' });
   });
 
-  it('end a statement that takes too long, by the limit that the database has', async () => {
+  it('end a slow statement by the time limit of the database', async () => {
     const { headers } = await one(0).post(LIST).send(aProject()).expect(201);
     const path = headers.location!;
     const sql = connectPlainly(database.url);
@@ -147,7 +147,7 @@ pooler.describe('two instances behind pgbouncer, in transaction mode', () => {
     await one(0).patch(path).send({ description: 'in time' }).expect(200);
   });
 
-  it('tell live of what the other has written too, each change once', async () => {
+  it('stream the changes of both instances live, each change once', async () => {
     const live = await openEvents(`${urls[0]}${LIST}/changes?after=now`);
     try {
       await Promise.all(
@@ -161,7 +161,7 @@ pooler.describe('two instances behind pgbouncer, in transaction mode', () => {
     }
   });
 
-  it('lose nothing when every backend is ended in the middle', async () => {
+  it('lose nothing when every backend is terminated in the middle', async () => {
     const sql = connectPlainly(database.url);
     let ended = false;
     const writer = async (i: number) => {

@@ -18,7 +18,7 @@ const GIVEN: Required<Parameters<typeof filterValues>[0]> = {
   updatedTo: moment,
 };
 
-describe('where the rows of a page are found', () => {
+describe('the source of the rows of a page', () => {
   it.each<[string, ProjectListQuery, Plan]>([
     ['no filter', {}, 'planner'],
     ['words', { q: 'a' }, 'planner'],
@@ -35,14 +35,14 @@ describe('where the rows of a page are found', () => {
   ])('%s', (_name, query, plan) => expect(planOf(query)).toBe(plan));
 });
 
-it.each(FILTER_NAMES)('%s changes the statement that is kept and gives its value', (name) => {
+it.each(FILTER_NAMES)('%s changes the cached statement and passes its value', (name) => {
   const query = { [name]: GIVEN[name] };
   expect(filterShapes(query)).not.toEqual(filterShapes({}));
   const given = Object.entries(filterValues(query)).filter(([, value]) => value !== undefined);
   expect(given.map(([other]) => other)).toEqual([name]);
 });
 
-it('one technology and several are different statements, two and three the same', () => {
+it('one technology and several have different statements, two and three have the same', () => {
   const shapes = [['a'], ['a', 'b'], ['a', 'b', 'c']].map((technology) =>
     filterShapes({ technology }).join(),
   );

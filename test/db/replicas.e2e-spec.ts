@@ -115,7 +115,7 @@ describe('reads over two replicas', () => {
     }, LONG);
   });
 
-  it('every kind of write answers a token, and no failed one', async () => {
+  it('every kind of successful write returns a token, and a failed one does not', async () => {
     const { send } = await startOnReplicas();
     const created = await send('POST', 'projects', {
       body: project('all kinds'),
@@ -141,7 +141,7 @@ describe('reads over two replicas', () => {
     expect(await send('GET', 'projects')).toMatchObject({ status: 200, token: null });
   });
 
-  it('get, lists, technologies and history read on replicas; feed and export on the primary', async () => {
+  it('get, lists, technologies and history read on replicas; feed and export read on the primary', async () => {
     const { send, replicas } = await startOnReplicas();
     const { id } = (await send('POST', 'projects', { body: project('where') })).body.data;
     await cluster.replayed();
@@ -165,7 +165,7 @@ describe('reads over two replicas', () => {
     expect([readsOf(replicas), replicas.readsOnPrimary]).toEqual(before);
   });
 
-  it('what is no token is refused on every read, and a token of the future is answered by the primary', async () => {
+  it('an invalid token is refused on every read, and a future token is answered by the primary', async () => {
     const { send, replicas } = await startOnReplicas();
     const paths = ['projects', 'technologies', 'projects/changes', 'projects/export'];
     const forged = ['1', 'x', '1-', '16/B374D848', '1-16/B374D848x', '-1-0/0', '1-0/123456789'];
@@ -182,7 +182,7 @@ describe('reads over two replicas', () => {
     expect(replicas.readsOnPrimary).toBe(before + 3);
   });
 
-  it('while replay is paused, reads with the token are right and those without within the bound', async () => {
+  it('reads with a token are correct and others are within the limit while replay is paused', async () => {
     const { send, replicas } = await startOnReplicas();
     const pausers = [cluster.standby, cluster.second].map((url) => connectPlainly(url));
     await Promise.all(pausers.map((replica) => replica`select pg_wal_replay_pause()`));
@@ -231,7 +231,7 @@ describe('reads over two replicas', () => {
     expect(asked).toHaveLength(2);
   });
 
-  it('a replica that dies fails no read, and is used again when it is back', async () => {
+  it('no read fails when a replica dies, and the replica is used again when it is back', async () => {
     const { send, replicas } = await startOnReplicas();
     const statuses = new Map<number, number>();
     let reading = true;
@@ -306,7 +306,7 @@ describe('an entity of a host', () => {
   @Module(entityModule(NOTES))
   class NotesModule {}
 
-  it('answers tokens, and is read where they have been replayed', async () => {
+  it('returns tokens, and is read on servers that have replayed them', async () => {
     await connectPlainly(cluster.primary).unsafe(`
       create table notes (
         id uuid primary key default gen_random_uuid(), name text not null,
@@ -348,7 +348,7 @@ describe('an entity of a host', () => {
   });
 });
 
-it('without replicas a write answers no token, and a read may send one', async () => {
+it('a write returns no token without replicas, and a read may send one', async () => {
   const { send } = await startHere({});
   const created = await send('POST', 'projects', { body: project('plain') });
   expect(created).toMatchObject({ status: 201, token: null });

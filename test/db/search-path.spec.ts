@@ -36,7 +36,7 @@ async function write(sql: postgres.Sql, projects = 'projects'): Promise<void> {
 
 const WRITTEN = [{ changes: 4, commits: 3, technologies: 1, words: 3 }];
 
-it('temporary tables of the same names keep no write from its history and its lists', async () => {
+it('writes have history and lists despite temporary tables of the same names', async () => {
   const sql = connectPlainly(await database());
   for (const table of TABLES) await sql.unsafe(`create temp table ${table} as table ${table}`);
   await write(sql);
@@ -51,7 +51,7 @@ it('writes work with an empty search path', async () => {
   expect(await state(sql)).toEqual(WRITTEN);
 });
 
-it('a setting of the session hides no change from the feed', async () => {
+it('a session setting cannot hide a change from the feed', async () => {
   const sql = connectPlainly(await database());
   await write(sql);
   await sql`select set_config('changes.set_' || encode('project', 'hex'), (select min(change_set)::text from changes), false)`;
@@ -62,7 +62,7 @@ it('a setting of the session hides no change from the feed', async () => {
   expect(await sql`select from change_commits`).toHaveLength(6);
 });
 
-it('a second schema of the same database has its own tables, which its triggers write to', async () => {
+it('a second schema of the same database has its own tables, and its triggers write to them', async () => {
   const url = await database(createEmptyDatabase);
   const admin = connectPlainly(url);
   for (const schema of ['s1', 's2']) {
@@ -80,7 +80,7 @@ it('a second schema of the same database has its own tables, which its triggers 
   expect(await state(admin, 's2')).toEqual(WRITTEN);
 });
 
-it('writes work while every table is published, as logical replication needs it', async () => {
+it('writes work while every table is published for logical replication', async () => {
   const url = await database();
   const sql = connectPlainly(url);
   await sql`create publication everything for all tables`;
@@ -103,7 +103,7 @@ it('writes work while every table is published, as logical replication needs it'
   ).toEqual([]);
 });
 
-it('rows that are restored without the triggers of their time fail loudly', async () => {
+it('a restore of rows without their triggers fails with an error', async () => {
   const url = await database();
   const sql = connectPlainly(url);
   await write(sql);

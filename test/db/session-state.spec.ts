@@ -29,7 +29,7 @@ async function marks(): Promise<string[]> {
   return rows.map((row) => row.note as string);
 }
 
-describe('a statement behind one that failed part-way through its rows', () => {
+describe('a statement after one that failed in the middle of its rows', () => {
   const failing = [
     'select 1 / (4 - i) from generate_series(1, 10) i',
     'select 1; select 1 / (4 - i) from generate_series(1, 10) i',
@@ -37,7 +37,7 @@ describe('a statement behind one that failed part-way through its rows', () => {
     `insert into marks select i::text from generate_series(1, 4) i returning 1 / (4 - note::int)`,
   ];
 
-  it.each(failing)('has its own answer and nothing else: %s', async (text) => {
+  it.each(failing)('gets only its own answer: %s', async (text) => {
     const { db, stats } = connect({ url, max: 1, statement_timeout_ms: 200 });
     const expected = text.includes('sleep') ? 'statement_timeout' : 'invalid_value';
     const readers: (() => PromiseLike<unknown>)[] = [
@@ -54,7 +54,7 @@ describe('a statement behind one that failed part-way through its rows', () => {
     expect(stats()).toMatchObject({ open: 1, idle: 1 });
   });
 
-  it('has its own answer inside a transaction, behind a savepoint', async () => {
+  it('gets its own answer inside a transaction, after a savepoint', async () => {
     const { db } = connect({ url, max: 1 });
     const rows = await db.transaction(async (tx) => {
       expect(await codeOf(tx.transaction((inner) => run(inner, failing[0]!)))).toBe(
@@ -65,7 +65,7 @@ describe('a statement behind one that failed part-way through its rows', () => {
     expect([...rows]).toEqual([{ n: 7 }]);
   });
 
-  it('ends its session when the answer has holes all the same', async () => {
+  it('closes its session if the answer still has gaps', async () => {
     jest.spyOn(Session.prototype, 'isUnsettled', 'get').mockReturnValue(false);
     const { db, stats } = connect({ url, max: 1 });
     for (const text of ['select 7 as n', 'select 7 as n; select 8 as n', 'explain select 7']) {
@@ -77,7 +77,7 @@ describe('a statement behind one that failed part-way through its rows', () => {
     }
   });
 
-  it('that has written no rows, or has none to give, is no reason to end a session', async () => {
+  it('does not close a session if it returns no rows', async () => {
     const { db } = connect({ url, max: 1 });
     const backend = await backendOf(db);
     for (const text of [
@@ -94,13 +94,13 @@ describe('a statement behind one that failed part-way through its rows', () => {
   });
 });
 
-describe('a session whose borrower has left a transaction open', () => {
+describe('a session with a transaction that its user left open', () => {
   it.each([
     'begin',
     'select 1; start transaction',
     `begin; insert into marks values ('lost')`,
     `begin; insert into marks values ('lost'); savepoint a; rollback to savepoint a`,
-  ])('is not lent again, and the borrower is told: %s', async (text) => {
+  ])('is not used again, and the user gets an error: %s', async (text) => {
     const { db } = connect({ url, max: 1 });
     await expect(run(db, text).execute()).rejects.toMatchObject({
       cause: { message: expect.stringContaining('left a transaction open') },
@@ -112,14 +112,14 @@ describe('a session whose borrower has left a transaction open', () => {
   it.each([
     'begin; select 1 / 0',
     `begin; insert into marks values ('lost'); select 1 / 0; commit;`,
-  ])('is not lent again when the transaction has failed: %s', async (text) => {
+  ])('is not used again when the transaction has failed: %s', async (text) => {
     const { db } = connect({ url, max: 1 });
     expect(await codeOf(run(db, text))).toBe('invalid_value');
     expect(await codeOf(mark(db, 'kept'))).toBe('none');
     expect(await marks()).toEqual(['kept']);
   });
 
-  it('stays when the text has ended the transaction itself', async () => {
+  it('is used again when the statement has ended the transaction itself', async () => {
     const { db } = connect({ url, max: 1 });
     const backend = await backendOf(db);
     await run(db, `begin; insert into marks values ('in a script'); commit;`);
@@ -149,7 +149,7 @@ describe('a statement inside a transaction', () => {
     `select $é$ ' $é$; commit; ${insert}`,
     `select 1 as a$$; commit; insert into marks values ('escaped'); select 2 as b$$`,
     `create or replace function one() returns int begin atomic select case 1 when 1 then 1 end; end; commit; ${insert}`,
-  ])('cannot end it, and nothing of it stands: %s', async (text) => {
+  ])('cannot end it, and none of its changes are stored: %s', async (text) => {
     const { db } = connect({ url, max: 1 });
     const transaction = db.transaction(async (tx) => {
       await mark(tx, 'before');
@@ -161,7 +161,7 @@ describe('a statement inside a transaction', () => {
     expect(await codeOf(mark(db, 'next'))).toBe('none');
   });
 
-  it('that ends it where no text shows is seen in the answer, and what follows is refused', async () => {
+  it('that ends it in a hidden way is detected in the answer, and later statements are refused', async () => {
     const { db } = connect({ url, max: 1 });
     // Read otherwise than PostgreSQL does by default: the first string ends before the semicolon.
     const hidden = (last: string) => `select '\\''; commit; ${last}; select ''`;
@@ -179,7 +179,7 @@ describe('a statement inside a transaction', () => {
     expect(await marks()).toEqual([]);
   });
 
-  it('may use savepoints of its own, and the latest error is the one that is told', async () => {
+  it('may use its own savepoints, and the latest error is reported', async () => {
     const { db } = connect({ url, max: 1 });
     await db.transaction(async (tx) => {
       await run(tx, 'savepoint a');
@@ -199,7 +199,7 @@ describe('a statement inside a transaction', () => {
     expect(await codeOf(transaction)).toBe('database_unavailable');
   });
 
-  it('may hold the words where they mean nothing', async () => {
+  it('may contain the keywords where they have no effect', async () => {
     const { db } = connect({ url, max: 1 });
     await db.transaction(async (tx) => {
       for (const text of [
@@ -220,7 +220,7 @@ describe('a statement inside a transaction', () => {
     expect(await marks()).toHaveLength(3);
   });
 
-  it('is looked through in no time, however long it is', () => {
+  it('is checked quickly, even if it is very long', () => {
     const long = `insert into marks values ${`('it''s; commit /* -- $$'), `.repeat(5_000)} ('')`;
     const began = performance.now();
     expect(controlsTransaction(long)).toBe(false);
@@ -245,12 +245,15 @@ describe('ProtocolState', () => {
     [[long, message('E', 'SERROR\0\0'), message('Z', 'I')], false, true],
     [[message('C', 'BEGIN\0'), long, message('E', '\0'), message('Z', 'E')], true, true],
     [[message('Z', 'T'), message('N', 'Z\0\0\0\x05I'), message('2', ''), long], true, true],
-  ])('follows messages that are cut anywhere (%#)', (messages, inTransaction, hasUncountedRows) => {
-    const bytes = Buffer.concat(messages);
-    for (let size = 1; size <= bytes.length; size++) {
-      const state = new ProtocolState();
-      for (let at = 0; at < bytes.length; at += size) state.read(bytes.subarray(at, at + size));
-      expect(state).toMatchObject({ inTransaction, hasUncountedRows });
-    }
-  });
+  ])(
+    'reads messages that are split at any byte (%#)',
+    (messages, inTransaction, hasUncountedRows) => {
+      const bytes = Buffer.concat(messages);
+      for (let size = 1; size <= bytes.length; size++) {
+        const state = new ProtocolState();
+        for (let at = 0; at < bytes.length; at += size) state.read(bytes.subarray(at, at + size));
+        expect(state).toMatchObject({ inTransaction, hasUncountedRows });
+      }
+    },
+  );
 });

@@ -17,7 +17,7 @@ endEachTest();
 const PROJECTS = 12_000;
 const DISTINCT = 10_000;
 
-it('an import of very many technologies leaves few notes, and the counts are right', async () => {
+it('an import of very many technologies leaves few notes and correct counts', async () => {
   const { db } = connect({ url: database.url });
   const rows = Array.from({ length: PROJECTS }, (_, i) => ({
     name: `n${i}`,
@@ -73,15 +73,18 @@ describe('a page of technologies', () => {
     '\\',
   ];
 
-  it.each(BEGINNINGS)('that begin with %j has the right ones in order', async (beginning) => {
-    const expected = await sql`
+  it.each(BEGINNINGS)(
+    'that begin with %j contains the correct ones in order',
+    async (beginning) => {
+      const expected = await sql`
       select technology as name, projects::integer from technology_counts
       where starts_with(lower(technology), lower(${beginning}))
       order by projects desc, lower(technology) collate "C", technology limit 200`;
-    const { getTechnologies } = createTechnologiesFactory(connect({ url: database.url }).db);
-    for (const limit of [1, 20, 200])
-      expect(await getTechnologies(beginning, limit)).toEqual(expected.slice(0, limit));
-  });
+      const { getTechnologies } = createTechnologiesFactory(connect({ url: database.url }).db);
+      for (const limit of [1, 20, 200])
+        expect(await getTechnologies(beginning, limit)).toEqual(expected.slice(0, limit));
+    },
+  );
 
   it.each(['never', 'before'])(
     'reads a small part of the counts, analyzed %s',
@@ -112,7 +115,7 @@ describe('a page of technologies', () => {
   }
 });
 
-it('writes of many technologies fold as often as their number asks for', async () => {
+it('writes of many technologies fold as often as their number requires', async () => {
   const { db } = connect({ url: database.url });
   const projects = createProjectsFactory(db);
   for (let i = 0; i < 199; i++) {
@@ -126,7 +129,7 @@ it('writes of many technologies fold as often as their number asks for', async (
   expect(await getTechnologies('w198-', 200)).toHaveLength(100);
 });
 
-it('single writes fold after a number of them, and a fold never fails a write in another isolation level', async () => {
+it('single writes fold after some notes, and a fold never lets a write in another isolation level fail', async () => {
   const { db } = connect({ url: database.url });
   const sql = connectPlainly(database.url);
   const projects = createProjectsFactory(db);

@@ -11,7 +11,7 @@ const LONG = 120_000;
 const TOKEN = 'X-Consistency-Token';
 endEachTest();
 
-it('after two failovers a third server answers reads with the tokens of all three timelines', async () => {
+it('a third server answers reads with the tokens of all three timelines after two failovers', async () => {
   const cluster = await startCluster({}, { standbys: 2 });
   atEnd(() => cluster.stop());
   await migrate({ url: cluster.primary });

@@ -27,7 +27,7 @@ it.each([
     'remark',
     /^A table of the same name in another schema, one\.notes, is tracked already/,
   ],
-])('%s as %s is refused, since the name is in use', async (table, entity, message) => {
+])('%s as %s is refused, because the name is in use', async (table, entity, message) => {
   await expect(
     sql`select track_changes(${table}::text::regclass, ${entity})`,
   ).rejects.toMatchObject({
@@ -37,7 +37,7 @@ it.each([
   });
 });
 
-it('the table that had the names first goes on as before, and may be tracked again', async () => {
+it('the table that used the names first still works, and may be tracked again', async () => {
   await sql`select track_changes('one.notes', 'note')`;
   await sql`alter table one.notes add column text text`;
   await sql`select refresh_tracking()`;

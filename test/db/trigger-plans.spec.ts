@@ -25,7 +25,7 @@ const update = (tx: TransactionSql, batch: number) => tx`
 const remove = (tx: TransactionSql, batch: number) => tx`
   delete from projects where description = ${String(batch)}`;
 
-it('what keeps the lists in step reads as much at the end of a long transaction as at its beginning, in a table that was empty', async () => {
+it('the triggers of the lists read the same number of rows at the beginning and the end of a long transaction', async () => {
   await sql`analyze`;
   await sql.begin(async (tx) => {
     for (const write of [insert, update, remove]) {
@@ -41,7 +41,7 @@ it('what keeps the lists in step reads as much at the end of a long transaction 
   });
 });
 
-it('a session plans the statements of the triggers once, whatever writes of one row and of many come in turn', async () => {
+it('a session plans the statements of the triggers once, for alternating writes of one row and of many', async () => {
   const planned: string[] = [];
   const session = postgres(database.url, {
     max: 1,

@@ -56,7 +56,7 @@ const create = (name: string, category = 'language', proficiency = 3) =>
 const namesOf = (body: { data: { name: string }[] }) => body.data.map(({ name }) => name);
 
 describe("an entity of a host's own", () => {
-  it('answers what was written, with its ETag and its path', async () => {
+  it('returns what was written, with its ETag and its path', async () => {
     const { status, headers, body } = await create(' Go ');
     const { id, createdAt } = body.data;
     expect({ status, body }).toEqual({
@@ -81,7 +81,7 @@ describe("an entity of a host's own", () => {
     await api().get(`${PATH}/${id}`).set('If-Match', '"2"').expect(412);
   });
 
-  it('lets one of twenty writers win who hold the same ETag', async () => {
+  it('lets one of twenty writers with the same ETag succeed', async () => {
     const { id } = (await create('Go')).body.data;
     const change = (proficiency: number) =>
       api().patch(`${PATH}/${id}`).set('If-Match', '"1"').send({ proficiency });
@@ -90,7 +90,7 @@ describe("an entity of a host's own", () => {
     expect(statuses).toEqual([200, ...Array.from({ length: 19 }, () => 412)]);
   });
 
-  it('creates by PUT under an id of the client, and only then with If-None-Match: *', async () => {
+  it('is created by PUT with an id of the client, and only if it does not exist with If-None-Match: *', async () => {
     const id = randomUUID();
     const put = () =>
       api().put(`${PATH}/${id}`).send({ name: 'C', category: 'language', proficiency: 1 });
@@ -102,7 +102,7 @@ describe("an entity of a host's own", () => {
     expect((await put().expect(201)).headers.etag).toBe('"4"');
   });
 
-  it('repeats the first answer under an Idempotency-Key and writes once', async () => {
+  it('returns the first answer again for an Idempotency-Key and writes once', async () => {
     const send = (name: string) => create(name).set('Idempotency-Key', 'k');
     const first = await send('Zig').expect(201);
     const again = await send('Zig').expect(201);
@@ -123,7 +123,7 @@ describe("an entity of a host's own", () => {
     expect([answer.body.code, found.sort()]).toEqual(['validation_failed', paths]);
   });
 
-  it('refuses a second row with a unique value, an empty patch and a null', async () => {
+  it('refuses a duplicate of a unique value, an empty patch and a null', async () => {
     await create('Go').expect(201);
     expect((await create('Go').expect(409)).body.code).toBe('already_exists');
     const { id } = (await create('C')).body.data;
@@ -133,7 +133,7 @@ describe("an entity of a host's own", () => {
   });
 });
 
-describe('its list', () => {
+describe("the list of a host's entity", () => {
   beforeEach(async () => {
     for (const [name, category, proficiency] of [
       ['Ada', 'language', 1],
@@ -165,16 +165,16 @@ describe('its list', () => {
     ['createdTo=2020-01-01', []],
     ['createdFrom=2020-01-01&sort=updatedAt&category=tool', ['Jest']],
     [`id=${randomUUID()}`, []],
-  ])('is walked page by page with %s', async (query, names) => {
+  ])('has each row once on its pages with %s', async (query, names) => {
     expect(await walk(`limit=2&${query}`)).toEqual(names);
   });
 
-  it('is sorted by a number, ties by the id', async () => {
+  it('is sorted by a number, and equal rows are sorted by id', async () => {
     const rows = await sql`select name from host.team_skills order by proficiency desc, id desc`;
     expect(await walk('limit=2&sort=-proficiency')).toEqual(rows.map(({ name }) => name));
   });
 
-  it('binds a cursor to the filters and the sort that made it', async () => {
+  it('accepts a cursor only for the filters and the sort that created it', async () => {
     const { meta } = (await api().get(`${PATH}?limit=1&category=language`)).body;
     const ask = (query: string) => api().get(`${PATH}?${query}&after=${meta.nextCursor}`);
     await ask('limit=3&category=language').expect(200);
@@ -199,8 +199,8 @@ describe('its list', () => {
   });
 });
 
-describe('its history and feed', () => {
-  it('hold what a psql session did, whatever its search path and its temporary tables', async () => {
+describe("the history and feed of a host's entity", () => {
+  it('contain the changes of a psql session, whatever its search path and its temporary tables', async () => {
     const { nextCursor } = (await api().get(`${PATH}/changes?after=now`)).body.meta;
     await sql.begin(async (tx) => {
       await tx`create temporary table changes (like public.changes)`;
@@ -222,7 +222,7 @@ describe('its history and feed', () => {
     expect(data[1].after).toEqual(row.body.data);
   });
 
-  it('have an added column once track_changes was called again', async () => {
+  it('contain a new column after track_changes was called again', async () => {
     await create('C').expect(201);
     await sql`alter table host.team_skills add column last_used_at timestamptz(3) default '2026-01-31'`;
     await sql`select track_changes('host.team_skills', 'talent')`;
@@ -244,7 +244,7 @@ describe("import and export of a host's entity", () => {
   it.each([
     [NDJSON, 'ndjson'],
     [CSV, 'csv'],
-  ])('brings back what %s holds, with ids, times and versions', async (type, format) => {
+  ])('restores the content of %s, with ids, times and versions', async (type, format) => {
     await create('=1+1');
     const { id } = (await create('C;"\u00e9"', 'tool', 5)).body.data;
     await api().patch(`${PATH}/${id}`).send({ proficiency: 4 }).expect(200);
@@ -278,7 +278,7 @@ describe("import and export of a host's entity", () => {
     expect(wrong.body.errors).toEqual([{ line: 1, path: 'category', message: 'is missing' }]);
   });
 
-  it('exports in the order and by the filters of the list', async () => {
+  it('exports in the order and with the filters of the list', async () => {
     for (const [name, category, proficiency] of [
       ['C', 'language', 1],
       ['Ada', 'language', 4],
@@ -296,7 +296,7 @@ describe("import and export of a host's entity", () => {
     ]);
   });
 
-  it('refuses rows by line and field, and writes all or nothing', async () => {
+  it('refuses rows by line and field, and writes all rows or none', async () => {
     await create('Go');
     const rows = [
       { name: 'C', category: 'language', proficiency: 6 },
@@ -320,14 +320,14 @@ describe("import and export of a host's entity", () => {
     expect(namesOf((await api().get(PATH)).body)).toEqual(['Go']);
   });
 
-  it('writes a file once under an Idempotency-Key', async () => {
+  it('writes a file once for an Idempotency-Key', async () => {
     const file = '{"name":"Zig","category":"language","proficiency":1}\n';
     const once = () => send(file, NDJSON).set('Idempotency-Key', 'skills-1').expect(200);
     expect((await once()).text).toBe((await once()).text);
     expect(namesOf((await api().get(PATH)).body)).toEqual(['Zig']);
   });
 
-  it('is refused, with the remedy, where a column has no kind', () => {
+  it('is refused with the remedy when a column has no kind', () => {
     const table = pgSchema('x').table('notes', {
       id: uuid('id').primaryKey(),
       text: text('text'),
@@ -347,8 +347,8 @@ describe("import and export of a host's entity", () => {
   });
 });
 
-describe('the factory in code', () => {
-  it('refuses what the list does not know, and works in a transaction', async () => {
+describe("the factory of a host's entity", () => {
+  it('refuses unknown filters and sorts, and works in a transaction', async () => {
     const factory = createEntityFactory(connection.db, SKILL);
     await expect(factory.list({ filters: { nope: 1 } })).rejects.toMatchObject({
       code: 'invalid_value',
@@ -365,7 +365,7 @@ describe('the factory in code', () => {
     expect((await factory.list()).rows).toEqual([]);
   });
 
-  it('tells when a column has no kind of filter', () => {
+  it('reports a column that has no kind of filter', () => {
     const table = pgSchema('x').table('x', { n: integer('n'), at: timestamp('at') });
     expect(() => oneOf(table.n)).toThrow('give its smallest and its greatest value');
   });

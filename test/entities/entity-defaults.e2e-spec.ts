@@ -89,7 +89,7 @@ afterAll(async () => {
 const api = async () => request(await app.getUrl());
 const DEFAULTS = { priority: 3, done: false, owner: 'NOBODY' };
 
-it('lets code leave out what has a default, and nothing else', async () => {
+it('an entity lets code omit columns with a default, and no others', async () => {
   const rows = createEntityFactory(connection.db, TASK);
   const created = await rows.create({ title: 'a' });
   expect(created).toMatchObject({ title: 'a', ...DEFAULTS });
@@ -106,7 +106,7 @@ it('lets code leave out what has a default, and nothing else', async () => {
   expect(refused).toMatchObject({ code: 'invalid_value' });
 });
 
-it('lets clients leave out what has a constant default, and says so', async () => {
+it('an entity lets clients omit columns with a constant default, and documents it', async () => {
   const post = async (body: object) => (await api()).post('/tasks').send(body);
   const { status, body } = await post({ title: 'a', owner: 'me' });
   expect([status, body.data]).toEqual([
@@ -127,7 +127,7 @@ it('lets clients leave out what has a constant default, and says so', async () =
   });
 });
 
-it('lets files leave it out, as a field or as a column', async () => {
+it('an entity lets files omit such a column, in NDJSON and in CSV', async () => {
   const send = async (type: string, file: string) =>
     (await api()).post('/tasks/import').set('Content-Type', type).send(file);
   const ndjson = await send('application/x-ndjson', '{"title":"n","owner":"me"}\n');

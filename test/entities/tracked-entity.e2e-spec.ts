@@ -106,8 +106,8 @@ const get = (path: string) => request(url).get(path);
 const insertProject = (name: string) =>
   sql`insert into projects (name, description, technologies) values (${name}, '', '[]')`;
 
-describe("A host's entity", () => {
-  it('has a feed and a history of its own, beside those of projects', async () => {
+describe("a host's entity", () => {
+  it('has its own feed and history, separate from those of projects', async () => {
     const start = (await get('/skills/changes?after=now').expect(200)).body.meta.nextCursor;
     const id = randomUUID();
     await insertProject('not a skill');
@@ -145,7 +145,7 @@ describe("A host's entity", () => {
       expect((await get(`${path}?after=${cursor}`)).body).toMatchObject({ code: 'invalid_cursor' });
   });
 
-  it('has live streams, which end with the application as those of projects do', async () => {
+  it('has live streams that end with the application, like those of projects', async () => {
     const [skills, projects] = await Promise.all(
       ['skills', 'projects'].map((path) => openEvents(`${url}/${path}/changes?after=now`)),
     );
@@ -165,7 +165,7 @@ describe("A host's entity", () => {
     }
   });
 
-  it('is documented under names of its own', () => {
+  it('is documented with its own names', () => {
     const document = SwaggerModule.createDocument(app, new DocumentBuilder().build());
     const { paths, components } = document;
     expect(paths['/skills/changes']!.get!.operationId).toBe('listSkillChanges');

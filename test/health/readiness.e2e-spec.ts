@@ -31,7 +31,7 @@ async function migratedDatabase(): Promise<string> {
   return database.url;
 }
 
-it('a service whose connections are all in use is ready', async () => {
+it('a service is ready when all of its connections are in use', async () => {
   const url = await migratedDatabase();
   const api = await start({ DATABASE_URL: url, DATABASE_MAX_CONNECTIONS: '2' });
   await connectPlainly(url).unsafe('begin; lock table projects');
@@ -48,7 +48,7 @@ it('a service whose connections are all in use is ready', async () => {
   expect(await Promise.all(requests)).toEqual(Array<number>(12).fill(503));
 });
 
-it('stays ready when the server has no connection left for the check', async () => {
+it('a service stays ready when the server has no free connection for the check', async () => {
   const url = await migratedDatabase();
   const admin = connectPlainly(url);
   const role = `limited_${process.pid}`;
@@ -76,7 +76,7 @@ it('stays ready when the server has no connection left for the check', async () 
   await api.get('/api/projects').expect(200);
 });
 
-it('a database that does not answer is noticed within three seconds, and so is its return', async () => {
+it('readiness follows within three seconds when the database stops and starts answering', async () => {
   const proxy = await startProxy(await migratedDatabase());
   atEnd(() => proxy.close());
   const api = await start({ DATABASE_URL: proxy.url });
@@ -195,7 +195,7 @@ describe('behind a pooler', () => {
   );
 });
 
-it("the image's health check succeeds while the service lives and is not ready", async () => {
+it("the image's health check succeeds while the service runs and is not ready", async () => {
   const dockerfile = await readFile('Dockerfile', 'utf8');
   const [, command] = /HEALTHCHECK[^[]*(\[.*\])/.exec(dockerfile)!;
   const [, ...words] = JSON.parse(command!) as string[];
@@ -214,7 +214,7 @@ it("the image's health check succeeds while the service lives and is not ready",
 });
 
 describe('the log', () => {
-  it('has times in ISO 8601, and no line for each probe', async () => {
+  it('has times in ISO 8601, and no line for each health check', async () => {
     const service = await startProcess({
       DATABASE_URL: 'postgres://127.0.0.1:1/none',
       LOG_FORMAT: 'json',

@@ -155,11 +155,11 @@ function write(name: string, content: string | object): Promise<void> {
   return writeFile(path.join(folder, name), text);
 }
 
-it('is packed with its types, which a host application compiles against', async () => {
+it('the package is packed with its types, and a host application compiles with them', async () => {
   expect(await compiled).toBe('');
 });
 
-it('shares the only copy of Nest with the host', async () => {
+it('the package uses the same single copy of Nest as the host', async () => {
   const { stdout } = await run('npm', ['ls', '@nestjs/common', '--all', '--parseable'], {
     cwd: folder,
   });
@@ -168,7 +168,7 @@ it('shares the only copy of Nest with the host', async () => {
   ]);
 });
 
-it('installs no optional package', async () => {
+it('the package installs no optional package', async () => {
   const installed = await readdir(path.join(folder, 'node_modules'));
   expect(installed).toContain('projects-service');
   expect(installed).not.toContain('@nats-io');
@@ -176,7 +176,7 @@ it('installs no optional package', async () => {
   expect(await readdir(path.join(folder, 'node_modules/@nestjs'))).not.toContain('microservices');
 });
 
-it('exports what a host may import and nothing more, and does nothing when it is imported', async () => {
+it('the package exports only what a host may import, and does nothing when it is imported', async () => {
   const { stdout, stderr } = await run(process.execPath, ['import-only.js'], { cwd: folder });
   expect(stderr).toBe('');
   const { exported, open } = JSON.parse(stdout);
@@ -242,7 +242,7 @@ it('exports what a host may import and nothing more, and does nothing when it is
   ]);
 });
 
-it('names the package that a check of answers lacks', async () => {
+it('the package names the missing package when answers are checked', async () => {
   const code = `const { contractOf } = await import('projects-service/testing');
     await contractOf({ paths: {} }).catch(({ message }) => console.log(message));`;
   await write('contract.js', code);
@@ -334,7 +334,7 @@ describe.each(['forRoot', 'forRootAsync'])('a host that passes its own pool to %
     expect(feed.body.meta).toEqual({ limit: 50, nextCursor: expect.any(String), hasMore: false });
   });
 
-  it('reads merge patches and JSON, though the parser of the host knows JSON alone', async () => {
+  it('accepts merge patches and JSON, although the parser of the host reads only JSON', async () => {
     const { body } = await api().post(projects).send(aProject());
     const patch = (type: string, text: string) =>
       api().patch(`${projects}/${body.data.id}`).set('Content-Type', type).send(text);
@@ -349,7 +349,7 @@ describe.each(['forRoot', 'forRootAsync'])('a host that passes its own pool to %
     expect(problemOf(await patch(merge, large))).toEqual([413, 'payload_too_large', undefined]);
   });
 
-  it('imports and exports files below its own prefix, larger than its parser would take', async () => {
+  it('imports and exports files below its own prefix that are larger than its parser accepts', async () => {
     const rows = Array.from({ length: 60 }, (_, i) =>
       aProject({ name: `Row ${i}`, description: 'x'.repeat(2000), technologies: ['Imported'] }),
     );
@@ -370,7 +370,7 @@ describe.each(['forRoot', 'forRootAsync'])('a host that passes its own pool to %
     expect(problemOf(other)).toEqual([415, 'unsupported_media_type', undefined]);
   });
 
-  it('has what is invalid refused by name, whatever its own ValidationPipe would do', async () => {
+  it('refuses invalid input by name, whatever its own ValidationPipe does', async () => {
     const body = { ...aProject({ name: '' }), colour: 'red' };
     expect(problemOf(await api().post(projects).send(body))).toEqual([
       400,
@@ -398,13 +398,13 @@ describe.each(['forRoot', 'forRootAsync'])('a host that passes its own pool to %
     ]);
   });
 
-  it('keeps its own guard in front, whose refusal is a problem like any other', async () => {
+  it('runs its own guard first, whose refusal is an ordinary problem', async () => {
     const refused = await request(host.url).post(projects).send(aProject());
     expect(problemOf(refused)).toEqual([403, 'forbidden', undefined]);
     expect(problemOf(await request(host.url).get(projects))).toEqual([403, 'forbidden', undefined]);
   });
 
-  it('closes its application, streams too, without closing its pool, and ends when it has closed that', async () => {
+  it('closes its application and streams without closing its pool, and ends after it has closed the pool', async () => {
     const ending = await startHost(variant);
     await request(ending.url).get(projects).set('Badge', '7').expect(200);
     expect([...new Set(await sessionsOn(ending.database))]).toEqual(['host']);

@@ -76,7 +76,7 @@ class Sessions {
 @Module({ providers: [Sessions], exports: [Sessions] })
 class SessionsModule {}
 
-describe('a host that imports AuthModule with a recogniser of its own', () => {
+describe('a host that imports AuthModule with its own authentication function', () => {
   let host: INestApplication;
   let closed = 0;
   beforeAll(async () => {
@@ -100,7 +100,7 @@ describe('a host that imports AuthModule with a recogniser of its own', () => {
   const as = (token: string) => ({ Authorization: `Bearer ${token}` });
 
   it.each(['/projects', '/reports', '/projects/changes', '/projects/export'])(
-    'refuses strangers at %s, its own routes included',
+    'refuses callers without credentials at %s, also on its own routes',
     async (path) => {
       const answer = await api().get(path).expect(401);
       expect(answer.headers['www-authenticate']).toBe('Bearer realm="company"');
@@ -112,11 +112,11 @@ describe('a host that imports AuthModule with a recogniser of its own', () => {
     },
   );
 
-  it('lets everybody in where it says so', async () => {
+  it('accepts everybody on its public routes', async () => {
     await api().get('/reports/notice').expect(200, { public: true });
   });
 
-  it('lets callers do what their scopes name, and knows them in the history', async () => {
+  it('lets callers do what their scopes allow, and records them in the history', async () => {
     const created = await api().post('/projects').set(as('session-1')).send(aProject()).expect(201);
     const { id } = created.body.data;
     const refused = await api().delete(`/projects/${id}`).set(as('session-2')).expect(403);
@@ -127,7 +127,7 @@ describe('a host that imports AuthModule with a recogniser of its own', () => {
     await api().get('/reports').set(as('session-2')).expect(200, { secret: true });
   });
 
-  it('answers 503, not 401, while its recogniser cannot tell', async () => {
+  it('answers 503 and not 401 while its authentication function cannot decide', async () => {
     const answer = await api().get('/projects').set(as('session-down')).expect(503);
     expect(answer.body).toMatchObject({ code: 'authentication_unavailable' });
     expect(answer.text).not.toContain('the store is away');
@@ -135,7 +135,7 @@ describe('a host that imports AuthModule with a recogniser of its own', () => {
     expect((await api().get('/reports').set(as('session-down'))).status).toBe(503);
   });
 
-  it('reads nothing of the body of a stranger, where Nest’s parser does not read it first', async () => {
+  it('does not read the body of a caller without credentials, unless Nest’s parser reads it first', async () => {
     await api()
       .post('/projects')
       .set('Content-Type', 'application/json')
@@ -144,7 +144,7 @@ describe('a host that imports AuthModule with a recogniser of its own', () => {
   });
 });
 
-describe('a host that leaves AuthModule out and has a guard of its own', () => {
+describe('a host that omits AuthModule and has its own guard', () => {
   /** Cookies, certificates, an identity provider's library: the host's own affair. */
   class BadgeGuard implements CanActivate {
     canActivate(context: ExecutionContext): boolean {
@@ -164,7 +164,7 @@ describe('a host that leaves AuthModule out and has a guard of its own', () => {
   afterAll(() => host.close());
   const api = () => request(host.getHttpServer());
 
-  it('refuses by its guard, in the form of problems', async () => {
+  it('refuses requests by its guard, as problems', async () => {
     const stranger = await api().get('/projects').expect(401);
     expect(stranger.body).toMatchObject({ success: false, code: 'unauthorized' });
     expect(stranger.headers['www-authenticate']).toBeUndefined();
@@ -173,7 +173,7 @@ describe('a host that leaves AuthModule out and has a guard of its own', () => {
     await api().get('/projects').set('Authorization', 'Bearer session-1').expect(401);
   });
 
-  it('finds the callers of its guard in the history, and their idempotency keys apart', async () => {
+  it('records the callers of its guard in the history, and separates their idempotency keys', async () => {
     const create = (badge: string) =>
       api()
         .post('/projects')

@@ -13,7 +13,7 @@ function danglingReferences(document: OpenAPIObject): string[] {
   return [...new Set([...references].map(([, path]) => path!))].filter(leadsNowhere);
 }
 
-it("completes a host's document, so that no reference leads nowhere", async () => {
+it("the package completes a host's document, so that every reference can be resolved", async () => {
   const document = await hostDocument();
   expect(danglingReferences(document).length).toBeGreaterThan(20);
   const completed = completeOpenApiDocument(document);
@@ -22,7 +22,7 @@ it("completes a host's document, so that no reference leads nowhere", async () =
   expect({ valid, errors }).toEqual({ valid: true, errors: undefined });
 });
 
-it('adds only what is referred to, and keeps what the host has under the same name', async () => {
+it('the package adds only components that are referred to, and keeps components of the host with the same name', async () => {
   const document = await hostDocument();
   const own = { description: 'Of the host.', schema: { type: 'string' as const } };
   document.components = { ...document.components, headers: { ETag: own } };

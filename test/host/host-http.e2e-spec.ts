@@ -46,7 +46,7 @@ describe('a host that cannot serve the modules', () => {
   }
 
   it.each([ProjectsModule, TechnologiesModule])(
-    'learns at the start that they need Express: %p',
+    'gets an error at the start that names Express: %p',
     async (module) => {
       const host = await createHost([module], new FastifyLike());
       await expect(host.init()).rejects.toThrow(
@@ -59,15 +59,18 @@ describe('a host that cannot serve the modules', () => {
   it.each<[string, Imported]>([
     ['another database', ProjectsModule.forDatabase('other')],
     ['other options', ProjectsModule.forRoot({ historyRetentionDays: 9 })],
-  ])('learns at the start that it has imported one twice, with %s', async (_name, second) => {
-    const host = await createHost([ProjectsModule, second]);
-    await expect(host.init()).rejects.toThrow(
-      'ProjectsModule is imported 2 times with different options, and all would serve the same paths.',
-    );
-    await host.close();
-  });
+  ])(
+    'gets an error at the start when it has imported one twice, with %s',
+    async (_name, second) => {
+      const host = await createHost([ProjectsModule, second]);
+      await expect(host.init()).rejects.toThrow(
+        'ProjectsModule is imported 2 times with different options, and all would serve the same paths.',
+      );
+      await host.close();
+    },
+  );
 
-  it('may import the very same module in several places', async () => {
+  it('may import the same module in several places', async () => {
     @Module({ imports: [ProjectsModule] })
     class Feature {}
     const host = await createHost([ProjectsModule, Feature]);
@@ -79,7 +82,7 @@ describe('a host that cannot serve the modules', () => {
 describe('a host that parses bodies itself', () => {
   const csv = 'name,description,technologies\r\nAda,,"[""C++""]"\r\n';
 
-  it('may read text/csv and NDJSON before the import, as text or as bytes', async () => {
+  it('may parse text/csv and NDJSON before the import, as text or as bytes', async () => {
     for (const parser of [express.text({ type: '*/*' }), express.raw({ type: '*/*' })]) {
       await withHost(
         (host) => host.use(parser),
@@ -94,7 +97,7 @@ describe('a host that parses bodies itself', () => {
     }
   });
 
-  it('may read JSON as bytes or as text', async () => {
+  it('may parse JSON as bytes or as text', async () => {
     for (const parser of [express.raw({ type: '*/*' }), express.text({ type: '*/*' })]) {
       await withHost(
         (host) => host.use(parser),
@@ -108,7 +111,7 @@ describe('a host that parses bodies itself', () => {
     }
   });
 
-  it('is told where nothing is left of a file', async () => {
+  it('gets an error when its parser keeps nothing of a file', async () => {
     await withHost(
       (host) =>
         host.use((req: express.Request, _res: unknown, next: () => void) => {
@@ -125,7 +128,7 @@ describe('a host that parses bodies itself', () => {
 });
 
 describe('the headers of a host', () => {
-  it('are kept: Vary is added to, and Cache-Control is its own', async () => {
+  it('are kept: Vary is extended, and Cache-Control is unchanged', async () => {
     await withHost(
       (host) =>
         host.use((_req: unknown, res: express.Response, next: () => void) => {
@@ -142,7 +145,7 @@ describe('the headers of a host', () => {
     );
   });
 
-  it('have the prefix of a trusted proxy in Location, Link and instance', async () => {
+  it('add the prefix of a trusted proxy to Location, Link and instance', async () => {
     await withHost(
       (host) => (host.getHttpAdapter().getInstance() as express.Express).set('trust proxy', true),
       async (agent) => {
@@ -163,7 +166,7 @@ describe('the headers of a host', () => {
     );
   });
 
-  it('have no prefix of somebody who is not trusted', async () => {
+  it('add no prefix of an untrusted proxy', async () => {
     await withHost(
       () => undefined,
       async (agent) => {

@@ -200,11 +200,11 @@ describe("a host's ValidationPipe for all routes", () => {
   let expected: Seen[];
   beforeAll(async () => (expected = await answersWith()));
 
-  it.each(PIPES)('changes no answer with %s', async (_name, options) => {
+  it.each(PIPES)('does not change any answer with %s', async (_name, options) => {
     expect(await answersWith(options)).toEqual(expected);
   });
 
-  it('finds answers to change: each filter lets something through, and faults are refused', () => {
+  it('could change answers: each filter lets something pass, and faults are refused', () => {
     const refused = expected.filter(({ status }) => status >= 400);
     expect(refused.map(({ request: asked, status }) => `${status} ${asked}`)).toEqual([
       ...[`{"name":7}`, `{"colour":"red"}`].map((body) => `400 patch /projects/${ID} ${body}`),
@@ -232,7 +232,7 @@ describe("a host's ValidationPipe for all routes", () => {
     ]);
   });
 
-  it('is tried with every parameter and every body of the document', async () => {
+  it('is tested with every parameter and every body of the document', async () => {
     const { paths } = JSON.parse(await readFile('docs/openapi.json', 'utf8')) as Document;
     // Not those of an entity that the guide adds: the host has its own.
     const own = Object.entries(paths).filter(([path]) => !path.startsWith('/api/skills'));

@@ -103,7 +103,7 @@ const CODES: Record<number, string> = {
 };
 
 describe("the exception of a host's guard", () => {
-  it.each(ROUTES)('keeps every status of a failure, with its code: %s %s', async (method, path) => {
+  it.each(ROUTES)('keeps every failure status with its code: %s %s', async (method, path) => {
     for (let status = 400; status < 600; status++) {
       refuse = () => new HttpException('a secret', status);
       const { body, headers, text, ...answer } = await send(method, path);
@@ -127,7 +127,7 @@ describe("the exception of a host's guard", () => {
     }
   });
 
-  it('is forbidden where the guard says no without an exception', async () => {
+  it('becomes 403 when the guard refuses without an exception', async () => {
     refuse = () => false;
     const { body } = await send().expect(403);
     expect(body).toMatchObject({ code: 'forbidden', detail: 'The caller may not do this.' });
@@ -142,7 +142,7 @@ describe("the exception of a host's guard", () => {
     expect(headers).toMatchObject({ 'retry-after': '120', 'www-authenticate': 'Basic' });
   });
 
-  it('may be no failure at all, and a guard may answer itself', async () => {
+  it('may have a success status, and a guard may send the answer itself', async () => {
     refuse = (res) => {
       res.set('Location', '/login');
       return new HttpException('Log in', 302);
@@ -154,7 +154,7 @@ describe("the exception of a host's guard", () => {
     expect([headers.location, text]).toEqual(['/login', 'Found. Redirecting to /login']);
   });
 
-  it('that is no HttpException is 500 and tells nothing', async () => {
+  it('becomes 500 without details if it is not an HttpException', async () => {
     refuse = () => new Error('select secret');
     const { body, text } = await send().expect(500);
     expect(body.code).toBe('internal_error');

@@ -100,7 +100,7 @@ function post(path: string, key: string, badge = ''): request.Test {
 }
 
 describe('in a host with its own adapter, prefix, guards and a named database', () => {
-  it('a key gives sixteen at once one row and one answer', async () => {
+  it('a key gives sixteen concurrent requests one row and one answer', async () => {
     const project = aProject();
     const key = randomUUID();
     const answers = await Promise.all(
@@ -120,7 +120,7 @@ describe('in a host with its own adapter, prefix, guards and a named database', 
     expect(await sql`select id from projects where name = ${project.name}`).toHaveLength(1);
   });
 
-  it('the keys of two callers, and of nobody, are apart', async () => {
+  it('the keys of two callers and of unknown callers are separate', async () => {
     const key = randomUUID();
     const ids = new Set<string>();
     for (const badge of ['ada', 'grace', '']) {
@@ -137,7 +137,7 @@ describe('in a host with its own adapter, prefix, guards and a named database', 
     await post(LIST, key, 'ada').send(aProject()).expect(422);
   });
 
-  it('a batch writes to the named database, all or none', async () => {
+  it('a batch writes to the named database completely or not at all', async () => {
     const project = aProject();
     const operations = [
       { op: 'create', project },
@@ -152,13 +152,13 @@ describe('in a host with its own adapter, prefix, guards and a named database', 
   });
 });
 
-describe('a body that is read as it arrives', () => {
+describe('a streamed body with an Idempotency-Key', () => {
   const send = (key: string, lines: string[], path = LINES) =>
     post(path, key).type('text/plain').send(lines.join('\n'));
   const count = async (name: string) =>
     (await sql`select id from projects where name = ${name}`).length;
 
-  it('is done once, and repeated only for the same bytes at the same path and query', async () => {
+  it('is executed once, and only the same bytes at the same path and query get the answer again', async () => {
     const key = randomUUID();
     const [name, other] = [randomUUID(), randomUUID()];
     started = 0;
@@ -175,7 +175,7 @@ describe('a body that is read as it arrives', () => {
     expect([await count(name), await count(other), started]).toEqual([2, 0, 1]);
   });
 
-  it('leaves nothing behind when it fails in the middle, and the key free', async () => {
+  it('leaves nothing stored and the key free when it fails in the middle', async () => {
     const key = randomUUID();
     const name = randomUUID();
     await send(key, [name, ' ']).expect(400, /invalid_value/);

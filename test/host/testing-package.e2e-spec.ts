@@ -126,13 +126,13 @@ async function node(args: string[], env: Record<string, string> = {}) {
   );
 }
 
-it('compiles for a host, and its example passes under node:test on a server of its own', async () => {
+it('projects-service/testing compiles for a host, and its example passes with node:test on its own server', async () => {
   expect(compiled).toEqual({ code: 0, stdout: '' });
   const { code, stdout } = await node(['dist/test/run.js'], { TEST_SERVER_URL: '' });
   expect([code, stdout]).toEqual([0, expect.stringMatching(/^. pass 4$/m)]);
 }, 120_000);
 
-it('fails where a guard of the host lets everybody in', async () => {
+it('its example fails when a guard of the host accepts everybody', async () => {
   const { code, stdout } = await node(['dist/test/run.js'], { BROKEN_GUARD: 'yes' });
   expect([code, stdout]).toEqual([1, expect.stringMatching(/^. fail 1$/m)]);
   expect(stdout).toContain('every route refuses a caller without a badge');
@@ -141,7 +141,7 @@ it('fails where a guard of the host lets everybody in', async () => {
 describe('a test database', () => {
   const url = process.env.TEST_DATABASE_URL!;
 
-  it('says what is wrong with the name of a template, and when there is no server', async () => {
+  it('reports an invalid name of a template and a missing server', async () => {
     await expect(createTestDatabase(url, 'never_made')).rejects.toThrow(
       'There is no template never_made: pass it to startTestServer.',
     );
@@ -153,7 +153,7 @@ describe('a test database', () => {
     );
   });
 
-  it('is copied from a template of a server that runs already, until that is stopped', async () => {
+  it('is copied from a template of a running server until that is stopped', async () => {
     const filled: string[] = [];
     const fill = async (template: string) => filled.push(new URL(template).pathname);
     const start = () => startTestServer({ url, templates: { of_a_host: fill } });
@@ -165,7 +165,7 @@ describe('a test database', () => {
     await expect(createTestDatabase(server.url, 'of_a_host')).rejects.toThrow('no template');
   });
 
-  it('leaves nothing behind when a template fails', async () => {
+  it('is not created when a template fails', async () => {
     const fail = () => Promise.reject(new Error('a migration failed'));
     const templates = { failing: fail };
     await expect(startTestServer({ url, templates })).rejects.toThrow('a migration failed');

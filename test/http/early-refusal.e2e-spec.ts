@@ -51,7 +51,7 @@ async function tenTimes(ask: () => Promise<number | string>): Promise<(number | 
 }
 
 describe.each(REFUSED)(
-  '%s %s of 12 MB of %s is %i ten times of ten',
+  '%s %s of 12 MB of %s gets %i in ten of ten attempts',
   (method, path, type, status) => {
     const all = Array.from({ length: 10 }, () => status);
     const typed = { 'Content-Type': type };
@@ -67,14 +67,14 @@ describe.each(REFUSED)(
       expect(answers).toEqual(all);
     });
 
-    it('for node:http, on a connection that closes, in one piece and in chunks', async () => {
+    it('for node:http on a connection that closes, with and without chunks', async () => {
       const headers = { ...typed, 'Content-Length': BYTES };
       expect(await tenTimes(() => send(method, path, { headers }))).toEqual(all);
       const chunked = { ...typed, 'Transfer-Encoding': 'chunked' };
       expect(await tenTimes(() => send(method, path, { headers: chunked }))).toEqual(all);
     });
 
-    it('for node:http, on a connection that goes on', async () => {
+    it('for node:http on a connection that stays open', async () => {
       const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
       const headers = { ...typed, 'Content-Length': BYTES };
       expect(await tenTimes(() => send(method, path, { headers, agent }))).toEqual(all);
@@ -109,7 +109,7 @@ const hasPython = await run('python3', ['-c', '1']).then(
   expect(stdout.trim().split('\n')).toEqual([...once, ...once]);
 });
 
-describe('a client that goes on sending', () => {
+describe('a client that continues to send', () => {
   const HEAD = `POST /api/projects HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 99999999999\r\n\r\n`;
 
   /** Sends until the connection ends or `stopAt` was answered. Returns the answer, the bytes sent and the time taken. */
@@ -134,14 +134,14 @@ describe('a client that goes on sending', () => {
     return { received, sent: socket.bytesWritten, ms: performance.now() - startedAt };
   }
 
-  it('is cut off after 64 MiB', async () => {
+  it('is disconnected after 64 MiB', async () => {
     const { received, sent } = await sendOn(Buffer.alloc(1024 * 1024), 0);
     expect(received).toContain('HTTP/1.1 415 ');
     expect(sent).toBeGreaterThan(60 * 1024 * 1024);
     expect(sent).toBeLessThan(90 * 1024 * 1024);
   });
 
-  it('is cut off after eight seconds, whether or not it asked to close', async () => {
+  it('is disconnected after eight seconds, whether or not it asked to close', async () => {
     const closing = HEAD.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n');
     const ends = await Promise.all(
       [HEAD, closing].map((h) => sendOn(Buffer.from('x'), 100, { headers: h })),
@@ -153,7 +153,7 @@ describe('a client that goes on sending', () => {
     }
   });
 
-  it('is told in the midst of chunks that they are too much', async () => {
+  it('gets the refusal of a chunked body that becomes too large', async () => {
     const headers = `POST /api/projects HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`;
     const size = 256 * 1024;
     const chunk = Buffer.from(`${size.toString(16)}\r\n${' '.repeat(size)}\r\n`);

@@ -29,7 +29,7 @@ const fill = (stream: EventStream) => {
   for (let sent = 0; sent < 40; sent++) stream.send(large);
 };
 
-it('sends a comment at every beat for as long as it is open', async () => {
+it('an event stream sends a comment at every interval while it is open', async () => {
   const { stream, client } = await open();
   const began = performance.now();
   await until(() => client.comments === 3);
@@ -39,7 +39,7 @@ it('sends a comment at every beat for as long as it is open', async () => {
   expect(stream.isOpen).toBe(false);
 });
 
-it('is cut off when its client takes nothing for two beats, and not before', async () => {
+it('an event stream is closed when its client reads nothing for two intervals, and not earlier', async () => {
   const { stream, client } = await open();
   client.response.pause();
   fill(stream);
@@ -53,7 +53,7 @@ it('is cut off when its client takes nothing for two beats, and not before', asy
   expect(client.response.complete).toBe(false);
 });
 
-it('is cut off too while it waits for its client to take what it has', async () => {
+it('an event stream is also closed while it waits for its client to read', async () => {
   const { stream, client } = await open();
   client.response.pause();
   fill(stream);
@@ -64,7 +64,7 @@ it('is cut off too while it waits for its client to take what it has', async () 
   expect([tookMs > 1.9 * BEAT_MS, tookMs < 10 * BEAT_MS]).toEqual([true, true]);
 });
 
-it('is not cut off when its client takes little by little', async () => {
+it('an event stream is not closed when its client reads slowly', async () => {
   const { stream, client } = await open();
   client.response.pause();
   fill(stream);
@@ -76,7 +76,7 @@ it('is not cut off when its client takes little by little', async () => {
   }
 });
 
-it('ends within a second though its client takes nothing', async () => {
+it('an event stream ends within a second even if its client reads nothing', async () => {
   const { stream, client } = await open();
   client.response.pause();
   fill(stream);

@@ -239,7 +239,7 @@ describe.each(Object.entries(SETTINGS))('%s', (_name, settings) => {
   });
   afterAll(() => Promise.all([plain.app.close(), lean.app.close()]));
 
-  it.each(REQUESTS)('answers %s %s %j as plain Express does', async (...request) => {
+  it.each(REQUESTS)('answers %s %s %j like plain Express', async (...request) => {
     const [expected, actual] = await Promise.all([
       answerOf(plain.port, request),
       answerOf(lean.port, request),
@@ -249,7 +249,7 @@ describe.each(Object.entries(SETTINGS))('%s', (_name, settings) => {
   });
 });
 
-it('keeps two applications in one process apart, one mounted in the other too', async () => {
+it('the adapter separates two applications in one process, also when one is mounted in the other', async () => {
   const [outer, inner] = await Promise.all([
     listen(LeanExpressAdapter, (app) => app.set('etag', false)),
     listen(LeanExpressAdapter, (app) => app.set('etag', false)),
@@ -279,7 +279,7 @@ it('keeps two applications in one process apart, one mounted in the other too', 
   }
 });
 
-it('has nothing left for Express to set on a request', async () => {
+it('the adapter leaves Express nothing to set on a request', async () => {
   const { app, port } = await listen(LeanExpressAdapter, (app) => app);
   const made: object[] = [];
   app.getHttpServer().prependListener('request', (req: object, res: object) => {

@@ -212,7 +212,7 @@ describe('no other request waits for', () => {
     expect(waitMs).toBeLessThan(limitMs);
   });
 
-  it('a file that comes byte by byte, more than for a body that does', async () => {
+  it('a file that arrives byte by byte, more than for such a body', async () => {
     const bodyMs = await byteByByte(
       LIST,
       'application/json',

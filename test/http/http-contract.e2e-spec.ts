@@ -74,7 +74,7 @@ function expectProblem(answer: request.Response | RawAnswer, body: ReturnType<ty
 
 describe('an answer', () => {
   it.each(READS)(
-    'of %s is the envelope, with an X-Request-Id and nothing of the framework',
+    'of %s is the envelope, with an X-Request-Id and no header of the framework',
     async (path) => {
       const { body, headers } = await api.get(path).expect(200);
       const keys = path === LIST ? ['success', 'data', 'meta'] : ['success', 'data'];
@@ -96,7 +96,7 @@ describe('an answer', () => {
     expect(kept(answer.headers)).toEqual(kept(get.headers));
   });
 
-  it('to HEAD of what fails has the status and the headers of GET and no body', async () => {
+  it('to HEAD of a failing route has the status and the headers of GET and no body', async () => {
     const answer = await exchangeOne(service.url, head('HEAD /api/nothing HTTP/1.1'));
     expect(answer).toMatchObject({
       status: 404,
@@ -108,7 +108,7 @@ describe('an answer', () => {
 
 describe('X-Request-Id', () => {
   it.each(['a', 'Root=1-67891233-abcdef012345678912345678', 'x'.repeat(128), '../../etc/passwd'])(
-    "is the caller's own when it is sane: %s",
+    "is the caller's own value if that is valid: %s",
     async (id) => {
       const found = await api.get(ITEM).set('X-Request-Id', id).expect(200);
       expect(found.headers['x-request-id']).toBe(id);
@@ -119,7 +119,7 @@ describe('X-Request-Id', () => {
   );
 
   it.each(['', ' ', 'x'.repeat(129), 'a b', 'a,b', '<script>', 'a;b', 'é', "'--", '"'])(
-    'is made when the caller\'s is not: "%s"',
+    'is generated when the caller\'s value is invalid: "%s"',
     async (id) => {
       const answer = await exchangeOne(
         service.url,
@@ -129,7 +129,7 @@ describe('X-Request-Id', () => {
     },
   );
 
-  it('is made when the caller sends two', async () => {
+  it('is generated when the caller sends two values', async () => {
     const answer = await exchangeOne(
       service.url,
       head('GET /api/nothing HTTP/1.1', 'X-Request-Id: a', 'X-Request-Id: b'),
@@ -138,7 +138,7 @@ describe('X-Request-Id', () => {
   });
 
   it.each(['\r', '\0', '\x01', '\x7f\x00'])(
-    'cannot smuggle a control character (%j)',
+    'cannot contain a control character (%j)',
     async (char) => {
       const answer = await exchangeOne(
         service.url,
@@ -149,7 +149,7 @@ describe('X-Request-Id', () => {
     },
   );
 
-  it('is the trace id of a traceparent, unless the caller names the request itself', async () => {
+  it('is the trace id of a traceparent, unless the caller sends an X-Request-Id', async () => {
     const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
     const traceparent = `00-${traceId}-00f067aa0ba902b7-01`;
     const traced = await api.get(ITEM).set({ traceparent });
@@ -165,14 +165,14 @@ describe('X-Request-Id', () => {
     '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7',
     'ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
     'nonsense',
-  ])('is made when the traceparent is none: %s', async (traceparent) => {
+  ])('is generated when the traceparent is invalid: %s', async (traceparent) => {
     const { headers } = await api.get(ITEM).set({ traceparent });
     expect(headers['x-request-id']).toMatch(UUID);
   });
 });
 
-describe('what the service does not know', () => {
-  it.each(ROUTES)('%s %s refuses an unknown query parameter by name', async (method, path) => {
+describe('an unknown part of a request', () => {
+  it.each(ROUTES)('is refused by name if it is a query parameter: %s %s', async (method, path) => {
     for (const name of ['nonsense', 'limit[]', 'Limit', '__proto__', 'constructor', 'a.b']) {
       const sent = api[method](`${path}?${encodeURIComponent(name)}=1`);
       const answer = await (method === 'post' || method === 'put' || method === 'patch'
@@ -186,7 +186,7 @@ describe('what the service does not know', () => {
   });
 
   it.each(ROUTES.filter(([method]) => method !== 'get'))(
-    '%s %s refuses an unknown body field by name',
+    'is refused by name if it is a body field: %s %s',
     async (method, path) => {
       for (const name of ['nonsense', 'Name', '__proto__', 'constructor', 'toString', '']) {
         const body = `{${method === 'delete' ? '' : `"name":"n","description":"","technologies":[],`}${JSON.stringify(name)}:1}`;
@@ -199,7 +199,7 @@ describe('what the service does not know', () => {
     },
   );
 
-  it('a GET with a body is refused by the name of its first field, and without fields is not', async () => {
+  it('is refused in the body of a GET by the name of the first field, and an empty body is accepted', async () => {
     const get = (body: string) =>
       exchangeOne(
         service.url,
@@ -214,7 +214,7 @@ describe('what the service does not know', () => {
     expect((await get('{}')).status).toBe(200);
   });
 
-  it('a parameter given twice is refused', async () => {
+  it('may be a duplicate parameter, which is refused', async () => {
     expectProblem(
       await api.get(`${LIST}?limit=1&limit=1`),
       notValid(LIST, 'limit', 'must be a whole number from 1 to 200, given once'),
@@ -236,7 +236,7 @@ describe('what the service does not know', () => {
     '/api/projects;v=1',
     '/health',
     '/health/LIVE',
-  ])('no route has the path %s', async (path) => {
+  ])('may be a path without a route: %s', async (path) => {
     const answer = await exchangeOne(service.url, head(`GET ${path} HTTP/1.1`));
     expectProblem(answer, problem('route_not_found', 'No route has this path.', path));
   });
@@ -254,25 +254,28 @@ const DOCUMENTED: [path: string, allow: string][] = Object.entries(
 describe('a method', () => {
   const all = [...PATHS.filter(([path]) => path.startsWith('/docs')), ...DOCUMENTED];
 
-  it('is tried on literal paths that a parameter would catch', () => {
+  it('is tested on literal paths that a path parameter would also match', () => {
     expect(all.map(([path]) => path)).toEqual(
       expect.arrayContaining(['batch', 'import', 'export', 'changes'].map((p) => `${LIST}/${p}`)),
     );
   });
 
-  it.each(all)('that %s does not take is answered with what it takes', async (path, allow) => {
-    const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND'];
-    for (const method of methods.filter((name) => !allow.split(', ').includes(name))) {
-      const answer = await exchangeOne(service.url, head(`${method} ${path} HTTP/1.1`));
-      expectProblem(answer, problem('method_not_allowed', `This path supports ${allow}.`, path));
-      expect(answer.headers.allow).toBe(allow);
-    }
-    if (allow.includes('HEAD')) return;
-    const answer = await exchangeOne(service.url, head(`HEAD ${path} HTTP/1.1`));
-    expect(answer).toMatchObject({ status: 405, headers: { allow }, body: '' });
-  });
+  it.each(all)(
+    'that %s does not support gets 405 with the supported methods',
+    async (path, allow) => {
+      const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND'];
+      for (const method of methods.filter((name) => !allow.split(', ').includes(name))) {
+        const answer = await exchangeOne(service.url, head(`${method} ${path} HTTP/1.1`));
+        expectProblem(answer, problem('method_not_allowed', `This path supports ${allow}.`, path));
+        expect(answer.headers.allow).toBe(allow);
+      }
+      if (allow.includes('HEAD')) return;
+      const answer = await exchangeOne(service.url, head(`HEAD ${path} HTTP/1.1`));
+      expect(answer).toMatchObject({ status: 405, headers: { allow }, body: '' });
+    },
+  );
 
-  it('that a path does not take is answered before the body and the headers are judged', async () => {
+  it('that a path does not support is refused before the body and the headers are checked', async () => {
     const sent = await api.put(`${LIST}/export`).set('Accept', 'text/html').send(aProject());
     const detail = 'This path supports GET, HEAD, OPTIONS.';
     expectProblem(sent, problem('method_not_allowed', detail, `${LIST}/export`));
@@ -280,13 +283,13 @@ describe('a method', () => {
     await api.patch(`${LIST}/import`).type('json').send('{').expect(405);
   });
 
-  it.each(all)('OPTIONS of %s is answered with what it takes', async (path, allow) => {
+  it.each(all)('OPTIONS of %s gets the supported methods', async (path, allow) => {
     const { headers, text } = await api.options(path).expect(204);
     expect({ allow: headers.allow, text }).toEqual({ allow, text: '' });
     expect(headers['x-request-id']).toMatch(UUID);
   });
 
-  it('OPTIONS of an unknown path is 404', async () => {
+  it('OPTIONS of an unknown path gets 404', async () => {
     await api.options('/api/nothing').expect(404);
   });
 });
@@ -345,7 +348,7 @@ describe('an Accept with parameters', () => {
     ['text/csv;q=0, */*', 200, NDJSON],
     ['application/x-ndjson;q=0, */*;q=0.1', 200, 'text/csv'],
     ['application/json', 406, PROBLEM],
-  ])('chooses the file: %s', async (accept, status, type) => {
+  ])('selects the file format: %s', async (accept, status, type) => {
     expect(await accepting(`${LIST}/export`, accept)).toEqual([status, type]);
   });
 
@@ -355,7 +358,7 @@ describe('an Accept with parameters', () => {
     ['application/json; charset=utf8', 200, 'application/json'],
     ['text/event-stream;q=0, */*', 200, 'application/json'],
     ['application/json;q=0, text/html', 406, PROBLEM],
-  ])('chooses the page of changes: %s', async (accept, status, type) => {
+  ])('selects the page of changes: %s', async (accept, status, type) => {
     expect(await accepting(`${LIST}/changes`, accept)).toEqual([status, type]);
   });
 
@@ -364,7 +367,7 @@ describe('an Accept with parameters', () => {
     'text/event-stream, application/json;q=0.9',
     'application/json;charset=utf-8;q=0.1, text/event-stream',
     'application/json;q=0, */*',
-  ])('chooses the stream of changes: %s', async (accept) => {
+  ])('selects the stream of changes: %s', async (accept) => {
     const ending = new AbortController();
     const { signal } = ending;
     const url = `${service.url}${LIST}/changes?after=now`;
@@ -384,7 +387,7 @@ describe('every answer of the API', () => {
     ['PUT', `${LIST}/export`, 405],
     ['OPTIONS', LIST, 204],
     ['TRACE', LIST, 405],
-  ])('says nosniff and how to cache it: %s %s', async (method, path, status) => {
+  ])('has nosniff and Cache-Control: %s %s', async (method, path, status) => {
     const length = method === 'POST' ? ['Content-Length: 1'] : [];
     const request = head(`${method} ${path} HTTP/1.1`, ...length);
     const answer = await exchangeOne(service.url, request, length.length > 0 ? 'x' : '');
@@ -395,7 +398,7 @@ describe('every answer of the API', () => {
     });
   });
 
-  it('says so too where nothing has been modified, and where the request is no HTTP', async () => {
+  it('has both headers also with 304 and when the request is not HTTP', async () => {
     const same = await api.get(ITEM).set('If-None-Match', '*').expect(304);
     expect(same.headers).toMatchObject({
       'x-content-type-options': 'nosniff',
@@ -407,7 +410,7 @@ describe('every answer of the API', () => {
 });
 
 describe('a whole URL as the target', () => {
-  it('names no other host in Link and Location, and is the same request again', async () => {
+  it('cannot change the host in Link and Location, and is equal to the request of its path', async () => {
     for (let i = 0; i < 2; i++) await api.post(LIST).send(aProject()).expect(201);
     const whole = 'http://evil.example/api/projects';
     const list = await exchangeOne(service.url, head(`GET ${whole}?limit=1 HTTP/1.1`));
@@ -432,7 +435,7 @@ describe('a whole URL as the target', () => {
   });
 });
 
-it('says how a plus is written where a technology ends in white space', async () => {
+it('the error explains the escape of a plus when a technology ends with white space', async () => {
   const { body } = await api.get(`${LIST}?technology=C++`).expect(400);
   expect(body.errors).toEqual([
     {
@@ -451,7 +454,7 @@ it('says how a plus is written where a technology ends in white space', async ()
 describe('a body', () => {
   const json = JSON.stringify(aProject());
 
-  it.each(WRITES)('%s %s takes application/json, whatever its spelling', async (method, path) => {
+  it.each(WRITES)('%s %s accepts application/json in any spelling', async (method, path) => {
     for (const type of [
       'application/json',
       'Application/JSON; charset="UTF-8"',
@@ -471,7 +474,7 @@ describe('a body', () => {
     'application/json, text/plain',
     'json',
     '*/*',
-  ])('of type %s is refused with the types that are read', async (type) => {
+  ])('of type %s is refused with the list of accepted types', async (type) => {
     for (const [method, path] of WRITES) {
       const answer = await api[method](path).set('Content-Type', type).send(json);
       const accept =
@@ -484,7 +487,7 @@ describe('a body', () => {
     expectProblem(removed, problem('unsupported_media_type', 'This route reads no body.', ITEM));
   });
 
-  it('without a type is refused, and a merge patch is no body for POST and PUT', async () => {
+  it('without a type is refused, and POST and PUT refuse a merge patch', async () => {
     const bare = head(`POST ${LIST} HTTP/1.1`, `Content-Length: ${json.length}`);
     expect((await exchangeOne(service.url, bare, json)).status).toBe(415);
     await api.post(LIST).type('application/merge-patch+json').send(json).expect(415);
@@ -500,7 +503,7 @@ describe('a body', () => {
     },
   );
 
-  it('may be compressed by gzip; by something unknown it is refused with what is known', async () => {
+  it('may be compressed by gzip; an unknown encoding is refused with the known ones', async () => {
     const post = (encoding: string, bytes: Buffer) =>
       exchangeOne(
         service.url,
@@ -533,7 +536,7 @@ describe('a body', () => {
     '{"a":01}',
     'undefined',
     '{"a":"\n"}',
-  ])('that is not JSON is refused without being repeated: %j', async (text) => {
+  ])('that is not JSON is refused without repeating it: %j', async (text) => {
     for (const [method, path] of WRITES) {
       const answer = await api[method](path).type('application/json').send(text);
       expectProblem(answer, problem('invalid_json', 'The body is not valid JSON.', path));
@@ -541,7 +544,7 @@ describe('a body', () => {
   });
 
   it.each(['null', '7', '"text"', 'true', '[]', '[{}]'])(
-    'that is JSON but no object is refused as such: %s',
+    'that is JSON but not an object is refused by name: %s',
     async (text) => {
       for (const [method, path] of WRITES) {
         const answer = await api[method](path).type('application/json').send(text);
@@ -550,7 +553,7 @@ describe('a body', () => {
     },
   );
 
-  it('that is not UTF-8 is refused, not stored as replacement characters', async () => {
+  it('that is not UTF-8 is refused and not stored with replacement characters', async () => {
     for (const bytes of ['\xff', '\xc3', '\xed\xa0\x80', '\xf4\x90\x80\x80', '\xc0\xaf']) {
       const body = Buffer.from(`{"name":"${bytes}","description":"","technologies":[]}`, 'latin1');
       const answer = await exchangeOne(
@@ -566,7 +569,7 @@ describe('a body', () => {
     }
   });
 
-  it('may be as large as the limit and no larger', async () => {
+  it('may be as large as the limit but not larger', async () => {
     const ofSize = (bytes: number) => json.padEnd(bytes, ' ');
     await api.post(LIST).type('application/json').send(ofSize(102_400)).expect(201);
     const tooLarge = problem(
@@ -583,7 +586,7 @@ describe('a body', () => {
     expectProblem(chunked, tooLarge);
   });
 
-  it('that says it is too large is refused before it has come', async () => {
+  it('with a too large Content-Length is refused before it arrives', async () => {
     const answer = await exchangeOne(
       service.url,
       head(
@@ -598,7 +601,7 @@ describe('a body', () => {
 
 describe('percent-encoding', () => {
   it.each(['%', '%zz', '%4', '%ff', '%c3%28', '%ed%a0%80', 'a%'])(
-    'is refused when it is bad: %s',
+    'is refused when it is invalid: %s',
     async (bad) => {
       const inQuery = problem(
         'invalid_encoding',
@@ -618,12 +621,12 @@ describe('percent-encoding', () => {
     },
   );
 
-  it('of letters that need none means the same path', async () => {
+  it('of letters that do not need it gives the same path', async () => {
     await api.get(`/api/projects/%30${ID.slice(1)}`).expect(200);
   });
 });
 
-describe('what is not HTTP', () => {
+describe('a request that is not HTTP', () => {
   const notHttp = problem(
     'bad_request',
     'The request is not HTTP/1.1, or its method is unknown.',
@@ -646,13 +649,13 @@ describe('what is not HTTP', () => {
     head(`POST ${LIST} HTTP/1.1`, 'Content-Length: -1'),
     head(`POST ${LIST} HTTP/1.1`, 'Content-Length: 5', 'Transfer-Encoding: chunked'),
     `${head(`POST ${LIST} HTTP/1.1`, 'Transfer-Encoding: chunked')}zz\r\n`,
-  ])('is answered as a problem all the same (%#)', async (bytes) => {
+  ])('gets a problem (%#)', async (bytes) => {
     const answer = await exchangeOne(service.url, bytes);
     expectProblem(answer, notHttp);
     expect(answer.headers).toMatchObject({ connection: 'close', date: expect.any(String) });
   });
 
-  it('does not take the place of the answer to the good request before it', async () => {
+  it('does not replace the answer to the valid request before it', async () => {
     const body = JSON.stringify(aProject());
     const post = `POST ${LIST} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
     const answers = await exchange(service.url, `${post}${post}garbage\r\n\r\n`);
@@ -660,13 +663,13 @@ describe('what is not HTTP', () => {
     expectProblem(answers[2]!, notHttp);
   });
 
-  it('reaches the client though it is still sending', async () => {
+  it('gets its answer while the client is still sending', async () => {
     const more = Array.from({ length: 20 }, () => Buffer.alloc(50_000, 'x'));
     expectProblem(await exchangeOne(service.url, 'garbage\r\n\r\n', ...more), notHttp);
   });
 
   it.each(['', 'Host: a\r\nHost: a\r\n', 'Host: a\r\nhost: b\r\n'])(
-    'is an HTTP/1.1 request without one Host: %j',
+    'is an HTTP/1.1 request without exactly one Host: %j',
     async (hosts) => {
       const answer = await exchangeOne(service.url, `GET ${LIST}?limit=1 HTTP/1.1\r\n${hosts}\r\n`);
       expectProblem(
@@ -676,12 +679,12 @@ describe('what is not HTTP', () => {
     },
   );
 
-  it('but HTTP/1.0 needs no Host', async () => {
+  it('is not an HTTP/1.0 request without Host', async () => {
     const answer = await exchangeOne(service.url, 'GET /health/live HTTP/1.0\r\n\r\n');
     expect(answer.status).toBe(200);
   });
 
-  it('a whole URL as the target is taken by its path, and one that is none is refused', async () => {
+  it('is not a whole URL as the target, unless the URL is invalid', async () => {
     const whole = await exchangeOne(
       service.url,
       head('GET http://example.org/api/nothing?x HTTP/1.1'),
@@ -697,7 +700,7 @@ describe('what is not HTTP', () => {
   });
 
   it.each([`X: ${'y'.repeat(17_000)}`, `Cookie: ${'a=b; '.repeat(4000)}`])(
-    'headers that are too large are 431 (%#)',
+    'headers that are too large get 431 (%#)',
     async (header) => {
       const answer = await exchangeOne(service.url, head(`GET ${LIST} HTTP/1.1`, header));
       const detail = 'The request line and the headers are larger than the service accepts.';
@@ -705,7 +708,7 @@ describe('what is not HTTP', () => {
     },
   );
 
-  it('a condition behind more headers than Node keeps is not ignored: the request is 431', async () => {
+  it('a condition after more headers than Node keeps is not ignored, and the request gets 431', async () => {
     const created = await request(service.url).post(LIST).send(aProject()).expect(201);
     const path = `${LIST}/${created.body.data.id}`;
     const fillers = Array.from({ length: 1000 }, () => 'a: ');
@@ -719,14 +722,14 @@ describe('what is not HTTP', () => {
     expect((await exchangeOne(service.url, fewer)).status).toBe(200);
   });
 
-  it('a path that is too long is 431', async () => {
+  it('a path that is too long gets 431', async () => {
     const answer = await exchangeOne(service.url, head(`GET /${'y'.repeat(17_000)} HTTP/1.1`));
     expect(answer.status).toBe(431);
   });
 });
 
 describe('Expect', () => {
-  it('100-continue is met', async () => {
+  it('may be 100-continue', async () => {
     const body = JSON.stringify(aProject());
     const answers = await exchange(
       service.url,
@@ -741,7 +744,7 @@ describe('Expect', () => {
     expect(answers.map(({ status }) => status)).toEqual([100, 201]);
   });
 
-  it('anything else is 417', async () => {
+  it('gets 417 with any other value', async () => {
     const id = randomUUID();
     const answer = await exchangeOne(
       service.url,
@@ -763,11 +766,11 @@ describe('every problem', () => {
   });
 });
 
-describe('an empty body in chunks', () => {
+describe('an empty chunked body', () => {
   const chunked = (method: string, path: string, ...headers: string[]) =>
     head(`${method} ${path} HTTP/1.1`, 'Transfer-Encoding: chunked', ...headers);
 
-  it('is no body where none is read', async () => {
+  it('counts as no body on a route that reads none', async () => {
     const { body } = await api.post(LIST).send(aProject()).expect(201);
     const path = `${LIST}/${body.data.id}`;
     expect((await exchangeOne(service.url, chunked('GET', path), '0\r\n\r\n')).status).toBe(200);
@@ -775,14 +778,14 @@ describe('an empty body in chunks', () => {
     expect(removed.status).toBe(200);
   });
 
-  it('is refused as soon as it is none', async () => {
+  it('is refused as soon as it contains a byte', async () => {
     const answer = await exchangeOne(service.url, chunked('DELETE', ITEM), '1\r\nx\r\n');
     expectProblem(answer, problem('unsupported_media_type', 'This route reads no body.', ITEM));
   });
 });
 
 describe('the charset utf8', () => {
-  it.each(['utf8', 'UTF8', '"utf8"'])('is UTF-8 in a Content-Type: %s', async (charset) => {
+  it.each(['utf8', 'UTF8', '"utf8"'])('means UTF-8 in a Content-Type: %s', async (charset) => {
     const type = `application/json; charset=${charset}`;
     const sent = api.post(LIST).set('Content-Type', type).send(JSON.stringify(aProject()));
     expect((await sent).status).toBe(201);

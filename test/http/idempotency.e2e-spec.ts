@@ -104,8 +104,8 @@ async function haltAnswers(sql: postgres.Sql): Promise<void> {
   atEnd(() => sql.unsafe('drop trigger halt on idempotency_keys; drop function halt'));
 }
 
-describe('the same POST under one Idempotency-Key', () => {
-  it('sixteen times at once makes one row and gives sixteen identical answers, one of them the first', async () => {
+describe('the same POST with one Idempotency-Key', () => {
+  it('creates one row and gives sixteen identical answers when it is sent sixteen times at once', async () => {
     const key = randomUUID();
     const project = aProject({ technologies: ['é', '🚀', '"\\'] });
     const urls = [service.url, await another()];
@@ -121,7 +121,7 @@ describe('the same POST under one Idempotency-Key', () => {
     expect(await named(observe(), project.name)).toEqual([{ id: body.data.id }]);
   });
 
-  it('later gets the first answer, though the project has changed since and is gone', async () => {
+  it('gets the first answer later, even after the project was changed and removed', async () => {
     const key = randomUUID();
     const project = aProject();
     const first = await post(key, project).expect(201);
@@ -134,7 +134,7 @@ describe('the same POST under one Idempotency-Key', () => {
     await request(service.url).get(first.headers.location!).expect(404);
   });
 
-  it('later writes nothing, not so much as a lock', async () => {
+  it('writes nothing and takes no lock when it is repeated later', async () => {
     const key = randomUUID();
     const project = aProject();
     await post(key, project).expect(201);
@@ -145,7 +145,7 @@ describe('the same POST under one Idempotency-Key', () => {
     });
   });
 
-  it('is the same whatever the white space and the order of the fields', async () => {
+  it('is recognised with different white space and order of fields', async () => {
     const key = randomUUID();
     const { name, description, technologies } = aProject();
     const first = await post(key, { name, description, technologies }).expect(201);
@@ -155,7 +155,7 @@ describe('the same POST under one Idempotency-Key', () => {
     expect(isReplayed(again)).toBe(true);
   });
 
-  it('is another with another body, or on another route: 422, and nothing is written', async () => {
+  it('gets 422 with another body or on another route, and nothing is written', async () => {
     const key = randomUUID();
     const project = aProject();
     await post(key, project).expect(201);
@@ -174,7 +174,7 @@ describe('the same POST under one Idempotency-Key', () => {
     expect(isReplayed(await post(key, project).expect(201))).toBe(true);
   });
 
-  it('of a batch gives the results word for word and writes nothing again', async () => {
+  it('gets identical results for a batch, which is not executed again', async () => {
     const key = randomUUID();
     const id = randomUUID();
     const operations = [
@@ -189,7 +189,7 @@ describe('the same POST under one Idempotency-Key', () => {
     expect(body.data.version).toBe(1);
   });
 
-  it('notes who wrote, and by which request, as without a key', async () => {
+  it('records its author and its request, as without a key', async () => {
     const { body, headers } = await post(randomUUID(), aProject()).expect(201);
     const [change] = await observe()`
       select actor, request_id, version from changes where entity_id = ${body.data.id}`;
@@ -197,14 +197,14 @@ describe('the same POST under one Idempotency-Key', () => {
   });
 });
 
-describe('a key', () => {
+describe('an Idempotency-Key', () => {
   it.each([
     ['that is empty', ''],
     ['of 256 characters', 'k'.repeat(256)],
     ['with a space', 'a b'],
     ['with a tab', 'a\tb'],
     ['beyond ASCII', 'cl\xe9'],
-  ])('%s is a 400', async (_, key) => {
+  ])('gets 400 if it is %s', async (_, key) => {
     const bytes = JSON.stringify(aProject());
     const headers = ['Content-Type: application/json', `Content-Length: ${bytes.length}`];
     const lines = [...headers, `Idempotency-Key: ${key}`];
@@ -216,7 +216,7 @@ describe('a key', () => {
     });
   });
 
-  it('that is given twice is a 400', async () => {
+  it('gets 400 if it is given twice', async () => {
     const bytes = JSON.stringify(aProject());
     const headers = ['Content-Type: application/json', `Content-Length: ${bytes.length}`];
     const lines = [...headers, 'Idempotency-Key: a', 'Idempotency-Key: a'];
@@ -247,7 +247,7 @@ describe('a key', () => {
     expect(isReplayed(await post(key, project).expect(201))).toBe(true);
   });
 
-  it('is free again after 24 hours, not before, for one of two who come at once', async () => {
+  it('is free again after exactly 24 hours, for one of two concurrent requests', async () => {
     const key = randomUUID();
     const sql = observe();
     const setAge = (age: string) =>
@@ -265,7 +265,7 @@ describe('a key', () => {
     await post(key, project).expect(422);
   });
 
-  it('that has expired is removed, the oldest first and so many at once, and no other', async () => {
+  it('is removed after it has expired, the oldest first and a limited number at once', async () => {
     const url = await databaseWithoutService();
     const sql = connectPlainly(url);
     await sql`insert into idempotency_keys (caller, key, fingerprint, created_at)
@@ -280,7 +280,7 @@ describe('a key', () => {
     expect(await left()).toEqual(['20', '21', '22', '23']);
   });
 
-  it('that a request claims is passed over by the removal, which waits for nobody', async () => {
+  it('is not removed while a request claims it, and the removal does not wait', async () => {
     const url = await databaseWithoutService();
     const sql = connectPlainly(url);
     await sql`insert into idempotency_keys (caller, key, fingerprint, created_at)
@@ -296,8 +296,8 @@ describe('a key', () => {
   });
 });
 
-describe('a POST under a key whose first request', () => {
-  it('takes too long gets 503 with Retry-After, and its answer later', async () => {
+describe('a POST with a key whose first request', () => {
+  it('is slow gets 503 with Retry-After, and the answer later', async () => {
     const key = randomUUID();
     const project = aProject();
     const impatient = await another({ DATABASE_STATEMENT_TIMEOUT_MS: '300' });
@@ -315,7 +315,7 @@ describe('a POST under a key whose first request', () => {
     expect(isReplayed(again)).toBe(true);
   });
 
-  it('was given up by its client gets the answer that nobody read', async () => {
+  it('was cancelled by its client gets the answer that nobody read', async () => {
     const key = randomUUID();
     const project = aProject();
     const { waiting, release } = await hold('work');
@@ -334,7 +334,7 @@ describe('a POST under a key whose first request', () => {
     expect(await named(sql, project.name)).toEqual([{ id: again.body.data.id }]);
   });
 
-  it('was answered before the service was started anew gets the same answer', async () => {
+  it('was answered before the service was restarted gets the same answer', async () => {
     const key = randomUUID();
     const project = aProject();
     const before = await aProcess();
@@ -348,7 +348,7 @@ describe('a POST under a key whose first request', () => {
   }, 30_000);
 
   it.each(['work', 'answer'] as const)(
-    'died with its service before its %s does the work, once',
+    'ended with its service before its %s is executed once',
     async (place) => {
       const key = randomUUID();
       const project = aProject();
@@ -372,7 +372,7 @@ describe('a POST under a key whose first request', () => {
   );
 
   it.each(['work', 'answer'] as const)(
-    'lost its backend before its %s does the work, once',
+    'lost its backend before its %s is executed once',
     async (place) => {
       const key = randomUUID();
       const project = aProject();
@@ -391,7 +391,7 @@ describe('a POST under a key whose first request', () => {
     },
   );
 
-  it('lost its connection in the COMMIT is done once, whether that arrived or not', async () => {
+  it('lost its connection in the COMMIT is executed once, whether the COMMIT arrived or not', async () => {
     const proxy = await startProxy(service.database.url);
     atEnd(() => proxy.close());
     const behind = await another({ DATABASE_URL: proxy.url, MIGRATIONS: 'off' });
@@ -408,7 +408,7 @@ describe('a POST under a key whose first request', () => {
     }
   });
 
-  it('met a conflict of transactions is done again from the start, and once', async () => {
+  it('had a conflict of transactions is executed once again from the start', async () => {
     const key = randomUUID();
     const project = aProject();
     const url = `${service.database.url}?lock_timeout=300`;
@@ -433,7 +433,7 @@ describe('a POST under a key whose first request', () => {
 });
 
 describe('a POST without a key', () => {
-  it('is one round trip to the database, as ever', async () => {
+  it('needs one round trip to the database', async () => {
     const proxy = await startProxy(service.database.url);
     atEnd(() => proxy.close());
     const behind = await another({

@@ -34,7 +34,7 @@ async function start(keepAliveTimeoutMs: number) {
   return { app, socket, errors };
 }
 
-it('an idle connection outlives that of a gateway which keeps it shorter', async () => {
+it('an idle connection stays open longer than the idle timeout of a gateway', async () => {
   const { app, socket, errors } = await start(5 * GATEWAY_MS);
   await new Promise((resolve) => setTimeout(resolve, GATEWAY_MS));
   socket.write(REQUEST);
@@ -44,7 +44,7 @@ it('an idle connection outlives that of a gateway which keeps it shorter', async
   await app.close();
 });
 
-it('an idle connection is closed in the end', async () => {
+it('an idle connection is closed at its limit', async () => {
   const { app, socket, errors } = await start(50);
   await once(socket.resume(), 'close');
   expect(errors).toEqual([]);
@@ -63,7 +63,7 @@ it('a request that arrives before the limit is answered, even if the process rea
   await app.close();
 });
 
-it('by default it is kept for longer than the usual minute of gateways, and headers may take longer still', async () => {
+it('the default keep-alive time is longer than the usual minute of gateways, and headers may take longer', async () => {
   const app = await NestFactory.create(HostModule, new LeanExpressAdapter(), { logger: false });
   const { keepAliveTimeout, headersTimeout, requestTimeout } = app.getHttpServer() as http.Server;
   expect({ keepAliveTimeout, headersTimeout, requestTimeout }).toEqual({

@@ -65,7 +65,7 @@ describe('the OpenAPI document', () => {
     expect({ valid, errors }).toEqual({ valid: true, errors: undefined });
   });
 
-  it('is served, and is the one in docs/: else run "npm run openapi"', async () => {
+  it('is served, and is equal to the one in docs/ (otherwise run "npm run openapi")', async () => {
     const [json, yaml] = await Promise.all(
       ['json', 'yaml'].map(async (kind) => await fetch(`${service.url}/docs/openapi.${kind}`)),
     );
@@ -74,7 +74,7 @@ describe('the OpenAPI document', () => {
     expect(parse(await readFile('docs/openapi.yaml', 'utf8'))).toEqual(document);
   });
 
-  it('is written without a database and without an environment', async () => {
+  it('can be written without a database and without an environment', async () => {
     const directory = await mkdtemp(path.join(tmpdir(), 'openapi-'));
     const files = await writeOpenApi(directory);
     expect(files.map((file) => path.basename(file))).toEqual(['openapi.json', 'openapi.yaml']);
@@ -85,7 +85,7 @@ describe('the OpenAPI document', () => {
     await rm(directory, { recursive: true });
   });
 
-  it('names a server, and for clients of a trusted proxy the prefix that it has removed', async () => {
+  it('names the server, and the prefix that a trusted proxy has removed', async () => {
     expect(document.servers!.map(({ url }) => url)).toEqual(['/']);
     const headers = { 'X-Forwarded-Prefix': '/catalogue' };
     const app: Express = service.app.getHttpAdapter().getInstance();
@@ -103,7 +103,7 @@ describe('the OpenAPI document', () => {
     }
   });
 
-  it('has no component that nothing refers to', () => {
+  it('has no unused component', () => {
     const { securitySchemes, ...components } = document.components!;
     expect(Object.keys(securitySchemes!)).toEqual(document.security!.flatMap(Object.keys));
     const text = JSON.stringify(document);
@@ -113,7 +113,7 @@ describe('the OpenAPI document', () => {
     expect(names.filter((name) => !text.includes(name))).toEqual([]);
   });
 
-  it('has no empty schema and names schemas and operations for their readers', () => {
+  it('has no empty schema and names its schemas and operations', () => {
     const schemas = Object.entries(document.components!.schemas!);
     const empty = schemas.filter(([, schema]) => {
       if ('$ref' in schema || schema.enum) return false;
@@ -131,7 +131,7 @@ describe('the OpenAPI document', () => {
     }
   });
 
-  it('shows as examples of problems what the service really answers', () => {
+  it('contains real answers of the service as examples of problems', () => {
     const said = ({ type, title, status, detail }: ProblemBody) =>
       JSON.stringify([type, title, status, detail]);
     const real = [...answers.values(), onAnyPath]
@@ -144,7 +144,7 @@ describe('the OpenAPI document', () => {
     expect(invented.map(({ code }) => code)).toEqual([]);
   });
 
-  it('answers 405 with Allow wherever a method is not taken, as its description says', async () => {
+  it('documents 405 with Allow, and the service answers it for every unsupported method', async () => {
     for (const url of new Set(all.map(({ path }) => urlOf({ path }, randomUUID())))) {
       const answer = await send(service, url, { method: 'PROPFIND' });
       expect(answer.status).toBe(405);
@@ -158,7 +158,7 @@ describe('the OpenAPI document', () => {
 describe.each(operations.map((operation) => [operation.operationId, operation] as const))(
   '%s',
   (_name, operation) => {
-    it('answers nothing but what the document says', () => {
+    it('returns only documented answers', () => {
       const faults = answers
         .get(operation)!
         .map((answer) => [answerName(answer), ...contract.faultsOf(operation, answer)])
@@ -166,21 +166,21 @@ describe.each(operations.map((operation) => [operation.operationId, operation] a
       expect(faults).toEqual([]);
     });
 
-    it('repeats its answer under an Idempotency-Key if it takes one', () => {
+    it('returns its answer again for an Idempotency-Key if it accepts one', () => {
       const repeated = answers
         .get(operation)!
         .filter(({ headers }) => headers.get('idempotency-replayed') === 'true');
       expect(repeated.length > 0).toBe(takesParameter(operation, KEY));
     });
 
-    it('gives every answer that the document promises', () => {
+    it('returns every documented answer at least once', () => {
       const given = new Set(answers.get(operation)!.map(answerName));
       expect([...given].sort()).toEqual(documentedAnswers(operation).sort());
     });
   },
 );
 
-it('answers nothing but what the document says on the routes of any other entity', () => {
+it('the document covers all answers of the routes of any other entity', () => {
   const faults = others.flatMap((operation) =>
     answers
       .get(operation)!

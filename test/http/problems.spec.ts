@@ -25,12 +25,12 @@ const EXPECTED: [status: number, code: string, causes: string[]][] = [
   ],
 ];
 
-describe('what the database or its driver said', () => {
+describe('an error of the database or its driver', () => {
   it.each(
     EXPECTED.flatMap(([status, code, causes]) =>
       causes.map((cause) => [cause, status, code] as const),
     ),
-  )('%s is answered as %i %s, without SQL and values', (cause, status, code) => {
+  )('%s gets %i %s, without SQL and values', (cause, status, code) => {
     const error = asDataError(failed(cause))!;
     expect(error).toBeInstanceOf(DataError);
     expect(error.code).toBe(code);
@@ -45,13 +45,13 @@ describe('what the database or its driver said', () => {
   );
 
   it.each([[new TypeError('bug')], ['text'], [null], [undefined]])(
-    'is not what %p says',
+    'is not an error with %p',
     (thrown) => expect(asDataError(thrown)).toBeUndefined(),
   );
 });
 
 describe('the faults of a request', () => {
-  it('are answered up to a hundred, by names that are cut, so that no answer outgrows its request', () => {
+  it('are limited to a hundred with shortened names, so that an answer is not larger than its request', () => {
     const { extra } = notValid(
       Array.from({ length: 5000 }, () => ({ path: '🚀'.repeat(5000), message: 'no' })),
     );

@@ -42,12 +42,12 @@ beforeAll(async () => (service = await startService()));
 afterAll(() => service.close());
 
 describe('every route', () => {
-  it('is documented, validated, guarded and answers in the envelope', async () => {
+  it('is documented, validated, guarded and answers with the envelope', async () => {
     expect(routesOf(service.app)).toContain('PATCH /api/projects/{id}');
     expect(await auditRoutes(service.app, createOpenApiDocument(service.app), AUDIT)).toEqual([]);
   });
 
-  it('would be caught if it were not', async () => {
+  it('is reported by the audit when it breaks a rule', async () => {
     const environment = validateEnvironment({
       DATABASE_URL: service.database.url,
       LOG_LEVEL: 'fatal',
@@ -113,7 +113,7 @@ describe('every message pattern', () => {
     expect(await auditMessages(patterns, clientOf(port), key.key)).toEqual([]);
   });
 
-  it('would be caught if it were not, and ours are guarded without inheritAppConfig too', async () => {
+  it('is reported by the audit when it breaks a rule, and ours are guarded also without inheritAppConfig', async () => {
     const environment = validateEnvironment({
       DATABASE_URL: service.database.url,
       LOG_LEVEL: 'fatal',

@@ -37,7 +37,7 @@ browserProgram.describe('the Swagger UI', () => {
   });
   afterEach(() => page.close());
 
-  it('creates a project with what it proposes, and reads it by its id', async () => {
+  it('Swagger UI creates a project with the proposed example and reads it by its id', async () => {
     const answer = await page.goto(`${service.url}/docs`);
     expect(answer!.headers()['content-security-policy']).toContain("script-src 'self'");
 
@@ -51,7 +51,7 @@ browserProgram.describe('the Swagger UI', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('succeeds with each example as it stands, from putting a project to removing it', async () => {
+  it('Swagger UI succeeds with each unchanged example, from creating a project to removing it', async () => {
     await page.goto(`${service.url}/docs`);
     const statuses: Record<string, string> = {};
     for (const operation of ['listProjects', 'replaceProject', 'patchProject', 'deleteProject'])
@@ -65,13 +65,13 @@ browserProgram.describe('the Swagger UI', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('asks no one else, whatever the name it is served under', async () => {
+  it('Swagger UI sends no request to other servers, under whatever host name it is served', async () => {
     await page.goto(service.url.replace('127.0.0.1', 'projects.example') + '/docs');
     await page.locator('#operations-projects-listProjects').waitFor();
     expect(complaints).toEqual([]);
   });
 
-  it('sends the key that was given to Authorize', async () => {
+  it('Swagger UI sends the key that was entered in Authorize', async () => {
     const AUTH_API_KEYS = `visitor:read:${hash('sha256', 'the-key')}`;
     const guarded = await startService({ AUTH_MODE: 'api-key', AUTH_API_KEYS });
     try {

@@ -56,13 +56,13 @@ async function isCutWithin(client: ReturnType<typeof open>) {
 const LARGE = `/text?bytes=${32 * MB}`;
 
 describe('an answer that is not read', () => {
-  it('is cut off when its client takes nothing for so long', async () => {
+  it('ends with a disconnect when its client reads nothing for the time limit', async () => {
     const { app, port } = await startHost({ sendTimeoutMs: 300 });
     await isCutWithin(open(port, LARGE));
     await app.close();
   });
 
-  it('is not cut off as long as its client goes on reading, however slowly', async () => {
+  it('continues while its client reads slowly', async () => {
     const { app, port } = await startHost({ sendTimeoutMs: 3000 });
     const client = open(port, `/text?bytes=${48 * MB}`);
     while (client.received < 32 * MB && !client.isCut) {
@@ -94,7 +94,7 @@ describe('an answer that is not read', () => {
     await app.close();
   });
 
-  it('is cut off when more is unsent for all than is kept, the one that reads last', async () => {
+  it('ends with a disconnect when all unread answers exceed the limit, the slowest reader first', async () => {
     const { app, port } = await startHost({ maxUnsentBytes: 48 * MB });
     const idle = open(port, LARGE);
     const others = [open(port, LARGE), open(port, LARGE)];
@@ -107,7 +107,7 @@ describe('an answer that is not read', () => {
     await app.close();
   });
 
-  it('does not hold up a shutdown', async () => {
+  it('does not delay a shutdown', async () => {
     const { app, port } = await startHost({});
     const client = open(port, LARGE);
     client.socket.resume();
@@ -119,7 +119,7 @@ describe('an answer that is not read', () => {
 });
 
 describe('with 50 clients that never read', () => {
-  it('others are answered, and what is kept for all stays bounded', async () => {
+  it('other clients are answered, and the memory for unread answers is limited', async () => {
     const maxUnsentBytes = 32 * MB;
     const { app, port } = await startHost({ maxUnsentBytes }, 8);
     const before = process.memoryUsage().arrayBuffers;

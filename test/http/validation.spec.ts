@@ -48,40 +48,43 @@ const CLASSES = { ListProjectsQuery, ListTechnologiesQuery, WriteProjectDto, Pat
 const WHOLE = { name: 'n', description: 'd', technologies: ['t'] };
 
 describe('isPlainlyValid', () => {
-  it.each(Object.entries(CLASSES))('says of %s what class-validator says', async (_name, dto) => {
-    const seen = { valid: 0, faulty: 0 };
-    const properties = [
-      ...Object.keys(new ListProjectsQuery()),
-      ...Object.keys(WHOLE),
-      'q',
-      'unknown',
-    ];
-    for (const property of [...properties, 'technology', 'createdTo', 'fields', 'id']) {
-      for (const value of VALUES) {
-        for (const base of [{}, WHOLE]) {
-          const instance = plainToInstance(dto as typeof ListProjectsQuery, {
-            ...base,
-            [property]: value,
-          });
-          const errors = await validate(instance, {
-            whitelist: true,
-            forbidNonWhitelisted: true,
-            forbidUnknownValues: false,
-          });
-          expect([property, value, isPlainlyValid(dto as never, instance)]).toEqual([
-            property,
-            value,
-            errors.length === 0,
-          ]);
-          seen[errors.length === 0 ? 'valid' : 'faulty']++;
+  it.each(Object.entries(CLASSES))(
+    'gives the same result as class-validator for %s',
+    async (_name, dto) => {
+      const seen = { valid: 0, faulty: 0 };
+      const properties = [
+        ...Object.keys(new ListProjectsQuery()),
+        ...Object.keys(WHOLE),
+        'q',
+        'unknown',
+      ];
+      for (const property of [...properties, 'technology', 'createdTo', 'fields', 'id']) {
+        for (const value of VALUES) {
+          for (const base of [{}, WHOLE]) {
+            const instance = plainToInstance(dto as typeof ListProjectsQuery, {
+              ...base,
+              [property]: value,
+            });
+            const errors = await validate(instance, {
+              whitelist: true,
+              forbidNonWhitelisted: true,
+              forbidUnknownValues: false,
+            });
+            expect([property, value, isPlainlyValid(dto as never, instance)]).toEqual([
+              property,
+              value,
+              errors.length === 0,
+            ]);
+            seen[errors.length === 0 ? 'valid' : 'faulty']++;
+          }
         }
       }
-    }
-    expect(seen.valid).toBeGreaterThan(10);
-    expect(seen.faulty).toBeGreaterThan(100);
-  });
+      expect(seen.valid).toBeGreaterThan(10);
+      expect(seen.faulty).toBeGreaterThan(100);
+    },
+  );
 
-  it('leaves a class with rules that are not of one value to class-validator', () => {
+  it('leaves a class with rules about several values to class-validator', () => {
     class Part {
       @IsInt()
       size!: number;
@@ -102,7 +105,7 @@ describe('isPlainlyValid', () => {
   });
 });
 
-it('transforms a value that it has made already into the same value', () => {
+it('the validation does not change a value that it has already transformed', () => {
   const query = plainToInstance(ListProjectsQuery, {
     limit: '20',
     technology: 'C++',

@@ -32,7 +32,7 @@ describe('with RATE_LIMIT', () => {
   const AUTH_API_KEYS = ['a', 'b'].map((key) => `${key}:read:${hash('sha256', key)}`).join();
   const keyed = { AUTH_MODE: 'api-key', AUTH_API_KEYS, RATE_LIMIT: '3/3600' };
 
-  it('each caller has as many requests as that, and is told how many are left', async () => {
+  it('each caller has this number of requests and gets the number of remaining ones', async () => {
     await withService(keyed, async (service) => {
       for (const left of [2, 1, 0]) {
         const response = await ask(service, LIST, 'a');
@@ -52,7 +52,7 @@ describe('with RATE_LIMIT', () => {
     });
   });
 
-  it('strangers and health checks use up nobody’s', async () => {
+  it('callers without credentials and health checks do not use up the limit of others', async () => {
     await withService(keyed, async (service) => {
       for (let i = 0; i < 10; i++) expect((await ask(service, LIST, 'c')).status).toBe(401);
       for (let i = 0; i < 10; i++) expect((await ask(service, '/health/live')).status).toBe(200);
@@ -60,7 +60,7 @@ describe('with RATE_LIMIT', () => {
     });
   });
 
-  it('addresses are limited where nobody is recognised, and are free again later', async () => {
+  it('callers without authentication are limited by address, and are accepted again later', async () => {
     await withService({ RATE_LIMIT: '2/1' }, async (service) => {
       const statuses = new Set<number>();
       await until(async () => {
@@ -73,7 +73,7 @@ describe('with RATE_LIMIT', () => {
     });
   });
 
-  it('addresses are those of the peers, or what trusted proxies say', async () => {
+  it("the address is the peer's, or the one that trusted proxies report", async () => {
     const from = (service: TestService, address: string) =>
       fetch(service.url + LIST, { headers: { 'X-Forwarded-For': address } });
     const statuses = async (TRUST_PROXY: string, addresses: string[]) => {
@@ -89,14 +89,14 @@ describe('with RATE_LIMIT', () => {
     expect(await statuses('1', twoHops)).toEqual([200, 200, 429]);
   });
 
-  it('one that is not set says nothing', async () => {
+  it('no limit means no rate limit headers', async () => {
     await withService({}, async (service) => {
       expect((await ask(service)).headers.get('ratelimit')).toBeNull();
     });
   });
 });
 
-describe('with more requests at once than MAX_CONCURRENT_REQUESTS', () => {
+describe('with more concurrent requests than MAX_CONCURRENT_REQUESTS', () => {
   const HOLD_MS = 300;
   const variables = {
     MAX_CONCURRENT_REQUESTS: '2',
@@ -123,7 +123,7 @@ describe('with more requests at once than MAX_CONCURRENT_REQUESTS', () => {
     }
   }
 
-  it('the others are refused, after a while, and health checks are not', async () => {
+  it('further requests are refused after a delay, and health checks are answered', async () => {
     await withService(variables, async (service) => {
       await whileBusy(service, async () => {
         const startedAt = performance.now();
@@ -145,7 +145,7 @@ describe('with more requests at once than MAX_CONCURRENT_REQUESTS', () => {
     });
   });
 
-  it('clients that leave while they are held back leave nothing behind', async () => {
+  it('clients that leave during the delay leave no request behind', async () => {
     await withService(variables, async (service) => {
       await whileBusy(service, async () => {
         const leave = AbortSignal.timeout(50);
@@ -162,7 +162,7 @@ describe('with more requests at once than MAX_CONCURRENT_REQUESTS', () => {
     });
   });
 
-  it('streams of changes do not count once they have begun', async () => {
+  it('streams of changes do not count after they have begun', async () => {
     await withService(variables, async (service) => {
       const streams = [];
       for (let i = 0; i < 5; i++)
@@ -172,7 +172,7 @@ describe('with more requests at once than MAX_CONCURRENT_REQUESTS', () => {
     });
   });
 
-  it('0 is no limit', async () => {
+  it('the value 0 means no limit', async () => {
     const open = { ...variables, MAX_CONCURRENT_REQUESTS: '0' };
     await withService(open, async (service) => {
       const all = await Promise.all(Array.from({ length: 20 }, () => ask(service)));
@@ -193,7 +193,7 @@ describe('CORS_ORIGINS', () => {
     },
   };
 
-  it('lets the pages of these origins in, authentication or not', async () => {
+  it('allows the pages of these origins, with and without authentication', async () => {
     const AUTH_API_KEYS = `a:read:${hash('sha256', 'a')}`;
     await withService({ ...variables, AUTH_MODE: 'api-key', AUTH_API_KEYS }, async (service) => {
       const asked = await fetch(service.url + LIST, preflight);
@@ -212,7 +212,7 @@ describe('CORS_ORIGINS', () => {
     });
   });
 
-  it('says nothing to other pages, and without it to none', async () => {
+  it('allows no other pages, and without the variable allows none', async () => {
     await withService(variables, async (service) => {
       const other = await fetch(service.url + LIST, {
         headers: { Origin: 'https://evil.example' },

@@ -45,10 +45,10 @@ const memoryOf = (pid: number) => () => {
   return Math.round(Number(kilobytes) / 1024);
 };
 
-describe('ten times the clients that the service takes at once', () => {
+describe('ten times as many clients as the service accepts at once', () => {
   const list = { method: 'GET', target: '/api/projects?limit=1' };
 
-  it('are served or get 503, while health checks are answered and memory is bounded', async () => {
+  it('get answers or 503, while health checks are answered and memory is limited', async () => {
     await withBuiltService(16, {}, async ({ port, pid }) => {
       const proof = await proveOverload({
         port,
@@ -65,7 +65,7 @@ describe('ten times the clients that the service takes at once', () => {
     });
   }, 120_000);
 
-  it('of one greedy caller, or of strangers, leave others their answers', async () => {
+  it('do not prevent answers to others when they are one caller or have no credentials', async () => {
     const AUTH_API_KEYS = ['calm', 'greedy'].map((key) => `${key}:read:${hash('sha256', key)}`);
     const variables = {
       AUTH_MODE: 'api-key',
@@ -94,8 +94,8 @@ describe('ten times the clients that the service takes at once', () => {
   }, 240_000);
 });
 
-describe('refusals with 4xx', () => {
-  it('are held back beyond so many a second, and take no place of a request meanwhile', async () => {
+describe('4xx answers', () => {
+  it('are delayed above their limit a second, and do not count as running requests', async () => {
     jest.spyOn(performance, 'now').mockReturnValue(1); // the second does not end
     const app = express()
       .use(overloadProtection({ maxConcurrent: 4, holdMs: 60_000, promptRefusals: 3 }))

@@ -10,7 +10,7 @@ it.each([
     'tls://me:p%40ss@a:1, tls://b:2',
     { transport: 'nats', servers: ['a:1', 'b:2'], tls: true, user: 'me', pass: 'p@ss' },
   ],
-] as const)('reads %s %s', (transport, text, address) => {
+] as const)('MESH_URL accepts %s %s', (transport, text, address) => {
   expect(parseMeshUrl(transport, text)).toEqual(address);
 });
 
@@ -23,7 +23,7 @@ it.each([
   ['nats', 'nats://a, b', /^must be one or more URLs such as nats:\/\/host:port/],
   ['nats', 'nats://a,tls://b', /^must have the same scheme/],
   ['nats', 'nats://me:x@a,nats://you:y@b', /^must have the same scheme/],
-] as const)('refuses %s %s', (transport, text, fault) => {
+] as const)('MESH_URL refuses %s %s', (transport, text, fault) => {
   expect(parseMeshUrl(transport, text)).toMatch(fault);
 });
 
@@ -50,7 +50,7 @@ it.each([
     { PORT: '9000', METRICS_PORT: '9000' },
     'METRICS_PORT must not be PORT; leave it out to serve /metrics on PORT',
   ],
-])('tells what is wrong with %j', (variables, fault) => {
+])('the faults of %j are reported', (variables, fault) => {
   expect(() => validateEnvironment(variables)).toThrow(
     `The configuration is not valid:\n  - ${fault}`,
   );

@@ -46,7 +46,7 @@ function rawClient(port: number): ClientProxy {
   return client;
 }
 
-it('recognises callers by meta.token, checks their scope and puts them into the history', async () => {
+it('the service authenticates callers by meta.token, checks their scope and records them in the history', async () => {
   const keys = { reader: apiKey('reader', 'read'), writer: apiKey('writer', 'read+write') };
   const AUTH_API_KEYS = `${keys.reader.entry},${keys.writer.entry}`;
   const { port } = await tcpService({ AUTH_MODE: 'api-key', AUTH_API_KEYS });
@@ -74,7 +74,7 @@ it('recognises callers by meta.token, checks their scope and puts them into the 
   });
 });
 
-it('counts messages against the rate limit of their sender', async () => {
+it('the service counts messages for the rate limit of their sender', async () => {
   const { port } = await tcpService({ RATE_LIMIT: '2/3600' });
   const client = createProjectsClient(
     await messageTransport({ transport: 'tcp', host: '127.0.0.1', port }),
@@ -96,7 +96,7 @@ it.each([
   [{ query: { limit: [1, 2] } }, 'limit'],
   [{ query: { id: [randomUUID()], sort: 'name' } }, 'sort'],
   [{ body: {} }, 'body'],
-])('refuses the message %j by name', async (message, path) => {
+])('the service refuses the message %j by name', async (message, path) => {
   const { port } = await shared();
   const answer = await ask(rawClient(port), 'projects.list', message);
   expect(answer).toMatchObject({
@@ -119,13 +119,13 @@ async function startShared() {
 }
 afterAll(async () => await (await sharedService)?.service.close());
 
-it('answers a pattern that it does not have', async () => {
+it('the service answers an unknown pattern with a problem', async () => {
   const { port } = await shared();
   const answer: unknown = await ask(rawClient(port), 'projects.explode', {});
   expect(answer).toBe('There is no matching message handler defined in the remote service.');
 });
 
-it('refuses a message that is larger than BODY_LIMIT, and goes on serving others', async () => {
+it('the service refuses a message that is larger than BODY_LIMIT, and still answers others', async () => {
   const { port } = await tcpService({ BODY_LIMIT: '10kb' });
   const client = await tcpClient(port);
   const large = aProject({ description: 'x'.repeat(15_000) });
@@ -136,7 +136,7 @@ it('refuses a message that is larger than BODY_LIMIT, and goes on serving others
   expect(items).toEqual([]);
 });
 
-it('tells nothing of a failure but its code', async () => {
+it('the service returns only the code of an internal failure', async () => {
   const run = () => Promise.reject(new Error('select secret from passwords'));
   const testing = await Test.createTestingModule({
     controllers: [ProjectMessages],
@@ -161,7 +161,7 @@ it('tells nothing of a failure but its code', async () => {
   });
 });
 
-it('counts and logs each message with its outcome, and nothing that its sender typed', async () => {
+it('the service counts and logs each message with its outcome, and no text of its sender', async () => {
   const key = apiKey('writer', 'read+write');
   const { service, port } = await tcpService({
     AUTH_MODE: 'api-key',
@@ -238,7 +238,7 @@ async function observesMessages({ service, client, stranger, secrets }: Observed
   for (const secret of [...secrets, name]) expect(text + metrics).not.toContain(secret);
 }
 
-it('a client over TCP comes back to a service that was restarted', async () => {
+it('a client over TCP reconnects to a service that was restarted', async () => {
   const port = await freePort();
   const variables = { MESH_TRANSPORT: 'tcp', MESH_URL: `tcp://127.0.0.1:${port}` };
   const service = await startService(variables);
@@ -276,7 +276,7 @@ natsServer.it('messages and events need the password of the broker', async () =>
   expect((await failureOf(stranger.list())).code).toMatch(/^(unreachable|timeout)$/);
 });
 
-it('answers what it has taken before it stops', async () => {
+it('the service answers its accepted messages before it stops', async () => {
   const { service, port } = await startShared();
   const client = await tcpClient(port);
   await answersBeforeItStops(service, client);

@@ -177,7 +177,7 @@ program.describe('the relay', () => {
     });
   });
 
-  it('is done by one of many instances, and by another as soon as that one stops', async () => {
+  it('is done by one of many instances, and by another one when that instance stops', async () => {
     const own = await mesh();
     const instances = [await own.instance(), await own.instance(), await own.instance()];
     await own.write(30);
@@ -191,7 +191,7 @@ program.describe('the relay', () => {
     await expectWholeFeed(own);
   });
 
-  it('lets writes go on while the broker is away, tells the lag, and catches up', async () => {
+  it('lets writes continue while the broker is unavailable, reports the lag, and catches up', async () => {
     const own = await mesh();
     await own.nats.kill();
     const { url } = await own.instance();
@@ -203,7 +203,7 @@ program.describe('the relay', () => {
     await until(async () => (await lag()) === 0);
   });
 
-  it('doubles nothing when it stops between publishing and recording', async () => {
+  it('publishes nothing twice when it stops between publishing and recording', async () => {
     const own = await mesh();
     const first = await own.instance();
     await own.write(5);
@@ -217,7 +217,7 @@ program.describe('the relay', () => {
     await expectWholeFeed(own);
   });
 
-  it('goes on from its row where the stream has been purged, with what has not been published', async () => {
+  it('continues from its row with unpublished changes after the stream was purged', async () => {
     const own = await mesh();
     const first = await own.instance();
     await own.write(3);
@@ -233,7 +233,7 @@ program.describe('the relay', () => {
     expect(ids).toEqual(cursors.slice(3));
   });
 
-  it('leaves a stream of the operator as it is', async () => {
+  it('does not change the configuration of an existing stream', async () => {
     const own = await mesh();
     const { jsm } = await manager(own.nats);
     const subjects = ['projects.changes.>'];
@@ -250,7 +250,7 @@ program.describe('the relay', () => {
     });
   });
 
-  it('stops, and says so, rather than leave a gap that retention has made', async () => {
+  it('stops with an error when retention has removed unpublished changes', async () => {
     const own = await mesh();
     const first = await own.instance();
     await own.write(2);
@@ -314,7 +314,7 @@ program.describe('the stream of events', () => {
     );
   }
 
-  it('refuses what is not behind its end, and all of the flight that follows', async () => {
+  it('refuses a message that does not follow its end, and all later messages of the batch', async () => {
     const own = await mesh();
     await own.write(6);
     const all = await events(own);
@@ -331,7 +331,7 @@ program.describe('the stream of events', () => {
     expect(ids).toEqual(all.map(({ id }) => id));
   });
 
-  it('leaves out the documents that the broker would not take, and says so', async () => {
+  it('omits documents that are too large for the broker, and logs it', async () => {
     const own = await mesh();
     await own.write(1);
     const [event] = await events(own);

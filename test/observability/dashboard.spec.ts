@@ -25,7 +25,7 @@ function namesIn(query: string): { metrics: string[]; labels: string[] } {
   };
 }
 
-it('asks for nothing that /metrics does not have', async () => {
+it('the dashboard uses only metrics of /metrics', async () => {
   const text = await readFile('docs/grafana/projects-service.json', 'utf8');
   const dashboard = JSON.parse(text) as Dashboard;
   // Grafana never asks for inputs when a dashboard is provisioned.

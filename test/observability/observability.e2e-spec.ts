@@ -44,7 +44,7 @@ async function sample(name: string): Promise<number> {
 }
 
 describe('/metrics', () => {
-  it('needs no key, is text of version 0.0.4, and nothing but GET and HEAD', async () => {
+  it('needs no key, is text of version 0.0.4, and supports only GET and HEAD', async () => {
     const response = await fetch(`${service.url}/metrics`);
     expect([response.status, response.headers.get('content-type')]).toEqual([
       200,
@@ -68,7 +68,7 @@ describe('/metrics', () => {
     await until(async () => (await sample(name(401))) === before[1]! + 1);
   });
 
-  it('counts statements by their first word, and no text of them', async () => {
+  it('counts statements by their first word, without their text', async () => {
     const name = 'db_statement_seconds_count{operation="select"}';
     const before = await sample(name);
     await (await fetch(`${service.url}/api/projects?q=${MARKER}`, { headers })).text();
@@ -76,7 +76,7 @@ describe('/metrics', () => {
     expect(await metricsText()).not.toMatch(new RegExp(`${MARKER}|from projects`, 'i'));
   });
 
-  it('shows who waits for a connection, and how long they did', async () => {
+  it('contains the number of callers that wait for a connection, and their waiting time', async () => {
     const sql = postgres(service.database.url, { max: 1, onnotice: () => {} });
     const waits = await sample('db_acquire_seconds_count');
     const answers = await sql.begin(async (tx) => {
@@ -96,7 +96,7 @@ describe('/metrics', () => {
     await sql.end();
   });
 
-  it('shows how late the event loop and the change feed are', async () => {
+  it('contains the delay of the event loop and of the change feed', async () => {
     await metricsText();
     await sleep(100); // it measures from one tick to the next, and begins again at each scrape
     const end = performance.now() + 300;
@@ -116,7 +116,7 @@ describe('/metrics', () => {
     expect(await sample('changes_feed_lag_seconds')).toBeLessThan(60);
   });
 
-  it('has a closed set of labels, whatever is asked', async () => {
+  it('has a limited set of labels, whatever is requested', async () => {
     const item = '/api/projects/00000000-0000-4000-8000-000000000001';
     for (let seed = 0; seed < 300; seed++) {
       const { head, body } = forgeRequest(seed, item);
@@ -135,7 +135,7 @@ describe('/metrics', () => {
     for (const status of values('status')) expect(status).toMatch(/^(\d{3}|aborted)$/);
   });
 
-  it('may have a port of its own, and then is on no other', async () => {
+  it('may have a separate port, and then no other port serves it', async () => {
     const own = await startService({ METRICS_PORT: '1' });
     expect((await fetch(`${own.url}/metrics`)).status).toBe(404);
     await own.close();
@@ -148,7 +148,7 @@ describe('/metrics', () => {
 });
 
 describe('the log', () => {
-  it('has a line for each request, with route, status and actor, and no value, key or query', async () => {
+  it('has a line for each request, with route, status and actor, and without values, keys or queries', async () => {
     const lines: unknown[] = [];
     jest
       .spyOn(Logger.prototype, 'log')
@@ -176,7 +176,7 @@ describe('the log', () => {
     await logged.close();
   });
 
-  it('has slow statements, at most one a second of each, without their values', async () => {
+  it('contains slow statements without values, each at most once a second', async () => {
     const lines: { slowStatement?: string; pid?: number }[] = [];
     const warn = jest.spyOn(Logger.prototype, 'warn');
     warn.mockImplementation((line: unknown) => void lines.push(line as (typeof lines)[0]));

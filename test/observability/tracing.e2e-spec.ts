@@ -94,7 +94,7 @@ function loadSdk(): void {
   propagation.setGlobalPropagator(propagator);
 }
 
-it('has spans of requests and statements in the trace of the caller', async () => {
+it('the service creates spans of requests and statements in the trace of the caller', async () => {
   loadSdk();
   const service = await startService();
   await (
@@ -123,7 +123,7 @@ it('has spans of requests and statements in the trace of the caller', async () =
   await service.close();
 });
 
-it('goes on with the trace at the issuer of tokens', async () => {
+it('the service continues the trace at the issuer of tokens', async () => {
   loadSdk();
   const key = await createSigningKey('first');
   const issuer = await startIssuer(key);
@@ -135,7 +135,7 @@ it('goes on with the trace at the issuer of tokens', async () => {
   await issuer.close();
 });
 
-it('gives the span of an instrumentation its route and makes no other', async () => {
+it('the service adds its route to the span of an instrumentation and creates no other', async () => {
   loadSdk();
   const service = await startService();
   const server = service.app.getHttpServer() as { listeners(name: string): unknown[] };
@@ -153,7 +153,7 @@ it('gives the span of an instrumentation its route and makes no other', async ()
   await service.close();
 });
 
-it('makes nothing without an SDK, and asks for no more of its API than old SDKs have', async () => {
+it('the service creates nothing without an SDK, and works with the API of old SDKs', async () => {
   expect(isTracing()).toBe(false);
   const service = await startService();
   await (await fetch(`${service.url}/api/projects`, { headers: { traceparent } })).text();

@@ -10,7 +10,7 @@ interface Proof {
 
 afterAll(killServices);
 
-it('writers that retry lose nothing and do nothing twice while service and database are killed', async () => {
+it('writers that retry lose nothing and execute nothing twice while service and database are killed', async () => {
   await built();
   const directory = await createFolder();
   const proof = (await prove({ directory, writers: 4, kills: 2 })) as Proof;

@@ -23,7 +23,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-it('kill -TERM of `npm start` ends the service too, and the PostgreSQL that it started', async () => {
+it('kill -TERM of `npm start` also ends the service and the PostgreSQL that it started', async () => {
   const folder = await createFolder();
   const { npm, output } = start(['start'], { EMBEDDED_POSTGRES_DIR: folder });
   await until(() => output().includes('listens on'));
@@ -36,7 +36,7 @@ it('kill -TERM of `npm start` ends the service too, and the PostgreSQL that it s
   expect(existsSync(path.join(folder, 'data/postmaster.pid'))).toBe(false);
 });
 
-it('kill -TERM of `npm run cli` ends its work too, which leaves nothing half done', async () => {
+it('kill -TERM of `npm run cli` also ends its work and leaves nothing incomplete', async () => {
   const { npm, output } = start(['run', '-s', 'cli', '--', 'import', '-'], {
     DATABASE_URL: database.url,
   });

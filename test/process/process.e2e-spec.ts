@@ -29,8 +29,8 @@ afterAll(async () => {
 const onDatabase = (variables: Record<string, string> = {}) =>
   startProcess({ DATABASE_URL: database.url, ...variables });
 
-describe('at its start', () => {
-  it('prints the URL that it serves on, with a free port for PORT=0, and nothing as an error', async () => {
+describe('the service at its start', () => {
+  it('logs its URL, with a free port for PORT=0, and writes no error', async () => {
     const [one, other] = await Promise.all([onDatabase(), onDatabase()]);
     const urls = await Promise.all([one.url, other.url]);
     expect(new Set(urls).size).toBe(2);
@@ -44,7 +44,7 @@ describe('at its start', () => {
     expect(one.errors() + other.errors()).toBe('');
   });
 
-  it('answers messages over TCP, as it is built', async () => {
+  it('answers messages over TCP from the build', async () => {
     const port = await freePort();
     const mesh = { MESH_TRANSPORT: 'tcp', MESH_URL: `tcp://127.0.0.1:${port}` };
     const service = await onDatabase(mesh);
@@ -59,7 +59,7 @@ describe('at its start', () => {
     expect(service.errors()).toBe('');
   });
 
-  it('tells that its port is in use and what to do, and leaves no PostgreSQL behind', async () => {
+  it('reports a port in use with the remedy, and leaves no PostgreSQL running', async () => {
     const folder = await createFolder();
     const holder = net.createServer().listen(0, '127.0.0.1');
     await once(holder, 'listening');
@@ -102,7 +102,7 @@ describe('at its start', () => {
     holder.close();
   });
 
-  it('writes one JSON object a line with LOG_FORMAT=json, requests and their ids among them', async () => {
+  it('writes one JSON object for each line with LOG_FORMAT=json, with requests and their ids', async () => {
     const service = await onDatabase({ LOG_FORMAT: 'json' });
     const url = await service.url;
     await request(url).get('/api/projects?limit=2').set('X-Request-Id', 'of-the-test').expect(200);
@@ -133,7 +133,7 @@ describe('at its start', () => {
     );
   });
 
-  it('stopped while it starts its PostgreSQL, stops that too', async () => {
+  it('stops its PostgreSQL when it is stopped during the start', async () => {
     const folder = await createFolder();
     const service = await startProcess({}, folder);
     const directory = path.join(folder, '.data/postgres');
@@ -145,8 +145,8 @@ describe('at its start', () => {
   });
 });
 
-describe('on SIGTERM', () => {
-  it('is not ready, says goodbye to new work, finishes what runs, and leaves with 0', async () => {
+describe('the service on SIGTERM', () => {
+  it('is not ready, refuses new work, finishes running work, and exits with 0', async () => {
     const service = await onDatabase({
       DATABASE_STATEMENT_TIMEOUT_MS: '60000',
       SHUTDOWN_DELAY_MS: '2000',
@@ -175,7 +175,7 @@ describe('on SIGTERM', () => {
     expect(await sessions()).toEqual([]);
   });
 
-  it('fails no request of 500 keep-alive clients under load, and is gone within the limit', async () => {
+  it('fails no request of 500 keep-alive clients under load, and ends within the limit', async () => {
     const service = await onDatabase({
       DATABASE_ACQUIRE_TIMEOUT_MS: '20000',
       MAX_CONCURRENT_REQUESTS: '1000',
@@ -204,7 +204,7 @@ describe('on SIGTERM', () => {
     expect(service.errors()).toBe('');
   }, 60_000);
 
-  it('does not wait for clients that are connected and ask for nothing', async () => {
+  it('does not wait for idle clients', async () => {
     const service = await onDatabase();
     const url = new URL(await service.url);
     const sockets = ['', 'GET /api/projects HTTP/1.1\r\nHost: x\r\n', KEPT_ALIVE].map((head) => {
@@ -219,7 +219,7 @@ describe('on SIGTERM', () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  it('gives up a request that hangs at the limit, says so and leaves with 1', async () => {
+  it('ends a hanging request at the limit, logs it and exits with 1', async () => {
     const service = await onDatabase({
       SHUTDOWN_TIMEOUT_MS: '1500',
       DATABASE_STATEMENT_TIMEOUT_MS: '60000',
@@ -242,7 +242,7 @@ describe('on SIGTERM', () => {
     await writes.release();
   });
 
-  it('leaves at once on a second signal', async () => {
+  it('exits at once on a second signal', async () => {
     const service = await onDatabase({ DATABASE_STATEMENT_TIMEOUT_MS: '60000' });
     const writes = await blockWrites();
     const hanging = request(await service.url)
@@ -262,7 +262,7 @@ describe('on SIGTERM', () => {
     await writes.release();
   });
 
-  it('takes the two SIGINTs of one Ctrl-C under npm for one', async () => {
+  it('counts the two SIGINTs of one Ctrl-C with npm as one', async () => {
     const service = await onDatabase();
     await service.url;
     service.send('SIGINT');
@@ -273,7 +273,7 @@ describe('on SIGTERM', () => {
   });
 });
 
-describe('on SIGTERM with transfers under way', () => {
+describe('the service on SIGTERM with running transfers', () => {
   const row = `${JSON.stringify(aProject({ description: 'x'.repeat(15_000) }))}\n`;
 
   function startImport(url: string) {
@@ -284,7 +284,7 @@ describe('on SIGTERM with transfers under way', () => {
     return sender;
   }
 
-  it('answers an import that trickles, cuts an export that is not read, and leaves with 0', async () => {
+  it('answers a slow import, breaks the connection of an unread export, and exits with 0', async () => {
     const folder = await createFolder();
     const service = await startProcess({}, folder);
     const url = await service.url;
@@ -320,7 +320,7 @@ describe('on SIGTERM with transfers under way', () => {
     reader.destroy();
   });
 
-  it('stops its PostgreSQL too when a request does not end within the limit', async () => {
+  it('also stops its PostgreSQL when a request does not end within the limit', async () => {
     const folder = await createFolder();
     const service = await startProcess({ SHUTDOWN_TIMEOUT_MS: '300' }, folder);
     const url = await service.url;
@@ -335,8 +335,8 @@ describe('on SIGTERM with transfers under way', () => {
   });
 });
 
-describe('without its database', () => {
-  it('lives, is not ready and answers 503 at its start, and serves as soon as there is one', async () => {
+describe('the service without its database', () => {
+  it('runs, is not ready and answers 503 at its start, and becomes ready when the database is available', async () => {
     const empty = await createEmptyDatabase();
     const proxy = await startProxy(empty.url);
     proxy.refuse();
@@ -371,7 +371,7 @@ describe('without its database', () => {
   });
 
   it.each(['refuses', 'does not answer'])(
-    'can be stopped while it waits for one that %s',
+    'can be stopped while it waits for a database that %s',
     async (how) => {
       const proxy = await startProxy(database.url);
       if (how === 'refuses') proxy.refuse();
@@ -403,8 +403,8 @@ describe('without its database', () => {
   });
 });
 
-describe('with migrations', () => {
-  it('that are pending and MIGRATIONS=verify, lives and is not ready until they are applied', async () => {
+describe('the service with migrations', () => {
+  it('that are pending runs with MIGRATIONS=verify, and is not ready until they are applied', async () => {
     const empty = await createEmptyDatabase();
     const service = await startProcess({ DATABASE_URL: empty.url, MIGRATIONS: 'verify' });
     const api = request(await service.url);
@@ -422,7 +422,7 @@ describe('with migrations', () => {
     await empty.drop();
   });
 
-  it('that have been edited, applies none and tells it by name when asked and in the log', async () => {
+  it('that have been edited applies none, and names them in readiness and in the log', async () => {
     const edited = await createTestDatabase();
     await onServer(
       edited.url,
@@ -443,7 +443,7 @@ describe('with migrations', () => {
     await edited.drop();
   });
 
-  it('is ready whatever they are with MIGRATIONS=off', async () => {
+  it('of any state is ready with MIGRATIONS=off', async () => {
     const empty = await createEmptyDatabase();
     const service = await startProcess({ DATABASE_URL: empty.url, MIGRATIONS: 'off' });
     await request(await service.url)
@@ -454,8 +454,8 @@ describe('with migrations', () => {
   });
 });
 
-describe('with a PostgreSQL of its own', () => {
-  it('killed by kill -9, finds its data at the next start, which is clean', async () => {
+describe('the service with an embedded PostgreSQL', () => {
+  it('finds its data at the next start after kill -9, and stops cleanly', async () => {
     const folder = await createFolder();
     const killed = await startProcess({}, folder);
     await readyAt(await killed.url);

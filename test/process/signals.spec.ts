@@ -20,7 +20,7 @@ const PROGRAM = `
   console.log('ready');`;
 
 it.each([
-  [50, 'heard late, is taken for the first', [0, null]],
+  [50, 'counts as the first one if it is read late', [0, null]],
   [1000, 'ends the process', [null, 'SIGINT']],
 ])(
   'a second signal %i ms after the first %s',

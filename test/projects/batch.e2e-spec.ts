@@ -50,7 +50,7 @@ async function table(): Promise<unknown> {
 }
 
 describe('a batch', () => {
-  it('does every operation and answers a result for each, in their order', async () => {
+  it('executes every operation and returns a result for each, in the same order', async () => {
     const [replaced, removed] = [await stored(), await stored()];
     const before = (await request(service.url).get(`${LIST}/${removed}`)).body.data;
     const [a, b, c, d] = [aProject(), aProject(), aProject(), aProject({ name: ' trimmed ' })];
@@ -109,7 +109,7 @@ describe('a batch', () => {
     expect(new Set(rows.map(({ change_set }) => change_set)).size).toBe(1);
   });
 
-  it('heeds ifMatch as a header of that name is heeded', async () => {
+  it('applies ifMatch like the If-Match header', async () => {
     const ids = await Promise.all(Array.from({ length: 4 }, stored));
     const { body } = await batch([
       replace(ids[0]!, aProject(), '"1"'),
@@ -121,8 +121,8 @@ describe('a batch', () => {
   });
 });
 
-describe('a batch of which some cannot be done', () => {
-  it('writes nothing and names each by its place, with the code of the first', async () => {
+describe('a batch with operations that cannot be executed', () => {
+  it('writes nothing and names each of them by its index, with the code of the first one', async () => {
     const [id, other] = [await stored(), await stored()];
     const before = await table();
     const answer = await batch([
@@ -151,10 +151,10 @@ describe('a batch of which some cannot be done', () => {
   });
 
   it.each([
-    ['a delete of what is not there', () => remove(randomUUID()), 404, 'not_found'],
-    ['an ifMatch that is not met', (id: string) => remove(id, '"9"'), 412, 'version_mismatch'],
+    ['a delete of a missing project', () => remove(randomUUID()), 404, 'not_found'],
+    ['an ifMatch with another version', (id: string) => remove(id, '"9"'), 412, 'version_mismatch'],
     ['a weak ifMatch', (id: string) => replace(id, aProject(), 'W/"1"'), 412, 'version_mismatch'],
-  ])('is undone for %s in the last place', async (_, last, status, code) => {
+  ])('is rolled back when the last operation is %s', async (_, last, status, code) => {
     const id = await stored();
     const before = await table();
     const operations = [...Array.from({ length: 20 }, () => create()), last(id)];
@@ -163,7 +163,7 @@ describe('a batch of which some cannot be done', () => {
     expect(await table()).toEqual(before);
   });
 
-  it('is undone for a row that the database refuses in its last statement', async () => {
+  it('is rolled back when the database refuses a row in its last statement', async () => {
     const sql = observe();
     const [id, last] = [await stored(), await stored()];
     await sql.unsafe(`
@@ -177,7 +177,7 @@ describe('a batch of which some cannot be done', () => {
     expect(await table()).toEqual(before);
   });
 
-  it('names no more of them than a hundred', async () => {
+  it('names at most a hundred of them', async () => {
     const { body } = await batch(Array.from({ length: 300 }, () => remove(randomUUID()))).expect(
       404,
     );
@@ -187,7 +187,7 @@ describe('a batch of which some cannot be done', () => {
 });
 
 describe('a batch of any size', () => {
-  it('is at most one statement of each kind', async () => {
+  it('has at most one statement of each kind', async () => {
     const sql = observe();
     await sql.unsafe(`
       create table statements (kind text);
@@ -217,7 +217,7 @@ describe('a batch of any size', () => {
     ]);
   });
 
-  it('takes as many round trips to the database as one of three operations', async () => {
+  it('needs as many round trips to the database as one of three operations', async () => {
     const proxy = await startProxy(service.database.url);
     atEnd(() => proxy.close());
     const behind = await startService({ DATABASE_URL: proxy.url, MIGRATIONS: 'off' });
@@ -244,7 +244,7 @@ describe('a batch of any size', () => {
     expect(few).toBeLessThanOrEqual(8);
   });
 
-  it('in the opposite order of another does not stand in its way, fifty times at once', async () => {
+  it('does not conflict with another one in the opposite order, fifty times at once', async () => {
     const ids = await Promise.all(Array.from({ length: 30 }, stored));
     const missing = Array.from({ length: 10 }, () => randomUUID());
     const forth = [...ids, ...missing];
@@ -273,7 +273,7 @@ describe('a batch of any size', () => {
     expect(versions.sort((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, i) => i + 2));
   });
 
-  it('that removes what another replaces, and the other way round, does not fail either', async () => {
+  it('that removes projects does not conflict with one that replaces the same projects', async () => {
     const kept = await Promise.all(Array.from({ length: 4 }, stored));
     for (let round = 0; round < 10; round++) {
       const [a, b] = [await stored(), await stored()];
@@ -286,43 +286,53 @@ describe('a batch of any size', () => {
   });
 });
 
-describe('a batch that is not valid', () => {
+describe('an invalid batch', () => {
   it.each([
     ['no operations', { operations: [] }, 'operations', 'must be a list of 1 to 1000'],
-    ['none at all', {}, 'operations', 'must be a list of 1 to 1000'],
+    ['missing operations', {}, 'operations', 'must be a list of 1 to 1000'],
     ['null', { operations: null }, 'operations', 'must be a list of 1 to 1000'],
     ['an object', { operations: { length: 1 } }, 'operations', 'must be a list of 1 to 1000'],
     [
-      '1,001 of them',
+      '1,001 operations',
       { operations: Array.from({ length: 1001 }, () => create()) },
       'operations',
       'must be a list of 1 to 1000',
     ],
-    ['an unknown field beside them', { operations: [create()], x: 1 }, 'x', 'there is no such'],
+    ['an unknown field next to them', { operations: [create()], x: 1 }, 'x', 'there is no such'],
     ['an operation that is null', { operations: [null] }, 'operations.0', 'must be an object'],
-    ['one that is a list', { operations: [[]] }, 'operations.0', 'must be an object'],
-    ['one without a name', { operations: [{}] }, 'operations.0.op', 'must be one of: create'],
-    ['an unknown one', { operations: [{ op: 'upsert' }] }, 'operations.0.op', 'must be one of'],
+    ['an operation that is a list', { operations: [[]] }, 'operations.0', 'must be an object'],
     [
-      'one whose name is a list',
+      'an operation without a name',
+      { operations: [{}] },
+      'operations.0.op',
+      'must be one of: create',
+    ],
+    [
+      'an unknown operation',
+      { operations: [{ op: 'upsert' }] },
+      'operations.0.op',
+      'must be one of',
+    ],
+    [
+      'an operation whose name is a list',
       { operations: [{ ...create(), op: ['create'] }] },
       'operations.0.op',
       'must be one of',
     ],
     [
-      'an unknown field of one',
+      'an unknown field of an operation',
       { operations: [{ ...create(), id: randomUUID() }] },
       'operations.0.id',
       'there is no such field',
     ],
     [
-      'an id that is none',
+      'an invalid id',
       { operations: [create(), remove('42')] },
       'operations.1.id',
       'must be a UUID',
     ],
     [
-      'an ifMatch that is none',
+      'an invalid ifMatch',
       { operations: [remove(randomUUID(), '7')] },
       'operations.0.ifMatch',
       'must be * or a list of ETags such as "7"',
@@ -334,7 +344,7 @@ describe('a batch that is not valid', () => {
       'must be * or a list of ETags such as "7"',
     ],
     [
-      'a project that is absent',
+      'a missing project',
       { operations: [{ op: 'create' }] },
       'operations.0.project',
       'must be an object',
@@ -362,13 +372,13 @@ describe('a batch that is not valid', () => {
       'operations.17.project.name',
       'must be text of 1 to 255 characters',
     ],
-  ])('for %s is refused by name', async (_, body, path, message) => {
+  ])('is refused by name for %s', async (_, body, path, message) => {
     const answer = await request(service.url).post(BATCH).send(body).expect(400);
     expect(answer.body.code).toBe('validation_failed');
     expect(answer.body.errors).toEqual([{ path, message: expect.stringContaining(message) }]);
   });
 
-  it('for an id in two operations is refused by both places', async () => {
+  it('is refused by both indexes for an id in two operations', async () => {
     const id = randomUUID();
     const { body } = await batch([
       remove(id),
@@ -428,7 +438,7 @@ describe('a batch that is not valid', () => {
       }),
     ],
   ])(
-    'for a megabyte of %s is refused in no more than three times the time of parsing it and of a plain one',
+    'of a megabyte of %s is refused in at most three times the time of parsing it and of a plain batch',
     async (_, body) => {
       const { status, text } = await send(body);
       expect(status).toBe(400);
@@ -450,8 +460,8 @@ describe('a batch that is not valid', () => {
   );
 });
 
-describe('writeProjects, in code', () => {
-  it('is a part of the transaction that it is given', async () => {
+describe('writeProjects in code', () => {
+  it('is part of the given transaction', async () => {
     const { db } = connect({ url: service.database.url });
     const project = aProject();
     const undone = inTransaction(db, async (tx) => {

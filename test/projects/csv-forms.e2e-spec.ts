@@ -46,7 +46,7 @@ describe('a CSV file', () => {
     ['comma', ','],
     ['semicolon', ';'],
     ['tab', '\t'],
-  ])('may have its delimiter named or found: %s', async (name, character) => {
+  ])('has a given or detected delimiter: %s', async (name, character) => {
     const queries = ['', `?delimiter=${name}`, `?delimiter=${encodeURIComponent(character)}`];
     for (const [at, query] of queries.entries()) {
       const { status, body } = await importFile(query, CSV, fileWith(character));
@@ -56,21 +56,24 @@ describe('a CSV file', () => {
     }
   });
 
-  it('is read by the delimiter that is given, not by the one that its first row seems to have', async () => {
+  it('is read with the given delimiter, even if its first row suggests another one', async () => {
     const { status, body } = await importFile('?delimiter=semicolon', CSV, fileWith(','));
     expect([status, body]).toMatchObject([400, { code: 'validation_failed' }]);
   });
 
-  it.each(['|', 'colon', '', ';&delimiter=,'])('has no other delimiter: %s', async (delimiter) => {
-    const { status, body } = await importFile(`?delimiter=${delimiter}`, CSV, fileWith(','));
-    expect(status).toBe(400);
-    expect(body).toMatchObject({
-      errors: [{ path: 'delimiter', message: 'must be one of: comma, semicolon, tab' }],
-    });
-  });
+  it.each(['|', 'colon', '', ';&delimiter=,'])(
+    'cannot have another delimiter: %s',
+    async (delimiter) => {
+      const { status, body } = await importFile(`?delimiter=${delimiter}`, CSV, fileWith(','));
+      expect(status).toBe(400);
+      expect(body).toMatchObject({
+        errors: [{ path: 'delimiter', message: 'must be one of: comma, semicolon, tab' }],
+      });
+    },
+  );
 
   it.each(['', BOM])(
-    'with a carriage return alone at each line end is refused by name',
+    'with a carriage return alone at each line end is refused with the remedy',
     async (bom) => {
       for (const file of ['name,description,technologies\ra,b,[]\r', '"name","x"\r"a","b"\r']) {
         const { status, body } = await importFile('', CSV, bom + file);
@@ -82,7 +85,7 @@ describe('a CSV file', () => {
     },
   );
 
-  it('begins with a byte order mark on request, and is imported again', async () => {
+  it('begins with a byte order mark on request, and can be imported again', async () => {
     await importFile('', NDJSON, LINE);
     const plain = await exportFile('?format=csv');
     const marked = await exportFile('?format=csv&bom=true');
@@ -109,7 +112,7 @@ describe('NDJSON', () => {
     expect((await exportFile('?format=csv', type)).status).toBe(406);
   });
 
-  it('is called as it was, where the client accepts anything', async () => {
+  it('keeps its old media type when the client accepts anything', async () => {
     expect((await exportFile('')).type).toBe(NDJSON);
     expect((await exportFile('', 'application/*')).type).toBe(NDJSON);
     expect((await exportFile('', 'application/jsonl;q=0.5, text/csv;q=0.1')).type).toBe(
@@ -131,7 +134,7 @@ describe('NDJSON', () => {
 });
 
 describe('the command line', () => {
-  it('takes --delimiter and --bom, for CSV alone', async () => {
+  it('accepts --delimiter and --bom only for CSV', async () => {
     await built();
     const folder = await mkdtemp(path.join(tmpdir(), 'csv-forms-'));
     const cli = (...words: string[]) =>

@@ -41,11 +41,11 @@ async function wipe(): Promise<void> {
   await onDatabase(service.database.url, (sql) => sql`truncate projects`);
 }
 
-describe('export, wipe, import', () => {
+describe('export, truncate and import', () => {
   it.each([
     ['ndjson', NDJSON],
     ['csv', CSV],
-  ])('gives a table identical to the byte, by %s', async (format, type) => {
+  ])('restores a table with identical bytes by %s', async (format, type) => {
     await importFile(NDJSON, ndjson(...nastyProjects())).then((answer) =>
       expect(answer.body).toMatchObject({ data: { created: nastyProjects().length, refused: 0 } }),
     );
@@ -93,7 +93,7 @@ describe('an export', () => {
     await importFile(NDJSON, ndjson(...rows));
   }
 
-  it('holds each project as the API answers it, one on a line, with a name for the file', async () => {
+  it('contains each project as the API returns it, one for each line, with a file name', async () => {
     const created = await api.post('/api/projects').send(aProject({ name: 'A "quoted" one' }));
     const answer = await fetch(service.url + EXPORT);
     const text = await answer.text();
@@ -109,13 +109,13 @@ describe('an export', () => {
     });
   });
 
-  it('of nothing is an empty file, or a header', async () => {
+  it('of no projects is an empty file, or a header', async () => {
     expect(await fetchText(EXPORT)).toBe('');
     const header = 'id,name,description,technologies,createdAt,updatedAt,version\r\n';
     expect(await fetchText(`${EXPORT}?format=csv`)).toBe(header);
   });
 
-  it('takes the filters and the order of the list, and selects the same', async () => {
+  it('accepts the filters and the order of the list, and selects the same projects', async () => {
     await fill();
     expect(names(await fetchText(EXPORT))).toHaveLength(300);
     for (const query of [
@@ -144,7 +144,7 @@ describe('an export', () => {
     'format=xml',
     'format=',
     'sort=x',
-  ])('takes nothing like %s', async (query) => {
+  ])('refuses parameters such as %s', async (query) => {
     const { body } = await api.get(`${EXPORT}?${query}`).expect(400);
     expect(body).toMatchObject({
       code: 'validation_failed',
@@ -160,7 +160,7 @@ describe('an export', () => {
     ['text/csv;q=0.5, application/x-ndjson;q=0.1', '', CSV],
     ['*/*', '?format=csv', CSV],
     [CSV, '?format=csv', CSV],
-  ])('to Accept %s and %j is %s', async (accept, query, type) => {
+  ])('for Accept %s and %j is %s', async (accept, query, type) => {
     const answer = await fetch(service.url + EXPORT + query, {
       headers: accept ? { Accept: accept } : {},
     });
@@ -173,18 +173,18 @@ describe('an export', () => {
     ['text/html', ''],
     [CSV, '?format=ndjson'],
     [NDJSON, '?format=csv'],
-  ])('to Accept %s and %j is 406', async (accept, query) => {
+  ])('for Accept %s and %j gets 406', async (accept, query) => {
     const { body } = await api.get(EXPORT + query).set('Accept', accept);
     expect(body).toMatchObject({ status: 406, code: 'not_acceptable' });
   });
 
-  it('to HEAD is described and not made', async () => {
+  it('is described by HEAD without being executed', async () => {
     const answer = await exchangeOne(service.url, head(`HEAD ${EXPORT}?format=csv HTTP/1.1`));
     expect(answer).toMatchObject({ status: 200, body: '' });
     expect(answer.headers['content-disposition']).toMatch(/\.csv"$/);
   });
 
-  it('in CSV has nothing at the beginning of a cell that a spreadsheet would run', async () => {
+  it('in CSV has no cell that a spreadsheet would execute', async () => {
     await importFile(NDJSON, ndjson(...nastyProjects()));
     const csv = await fetchText(`${EXPORT}?format=csv`);
     const cells = parse(csv, { record_delimiter: '\r\n' }).flat();
@@ -192,7 +192,7 @@ describe('an export', () => {
     expect(cells.filter((cell) => /^[=+\-@\t\r\n＝＋－＠]/.test(cell))).toEqual([]);
   });
 
-  it('is of one moment, whatever others write meanwhile', async () => {
+  it('shows the state of one moment while others write', async () => {
     await fillHeavily();
     const file = await slowly(service.url + EXPORT, () =>
       onDatabase(service.database.url, async (sql) => {
@@ -202,7 +202,7 @@ describe('an export', () => {
     expect(file.trimEnd().split('\n')).toHaveLength(2000);
   });
 
-  it('has any moment that the database holds as a list has it', async () => {
+  it('contains any timestamp of the database in the same form as a list', async () => {
     const moments = [
       ...['0001-01-01', '1969-12-31 23:59:59.001', '1999-12-31 23:59:59.999'],
       ...[
@@ -224,7 +224,7 @@ describe('an export', () => {
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(body.data);
   });
 
-  it('may take longer than a statement may, as long as its reader reads', async () => {
+  it('may run longer than the statement timeout while its reader reads', async () => {
     const hasty = await startService({ DATABASE_STATEMENT_TIMEOUT_MS: '300' });
     try {
       await fillHeavily(hasty);
@@ -235,13 +235,13 @@ describe('an export', () => {
     }
   });
 
-  it('that cannot begin is answered as a problem', async () => {
+  it('that cannot begin gets a problem', async () => {
     await onDatabase(service.database.url, (sql) => sql`alter table projects rename to hidden`);
     const { body } = await api.get(EXPORT);
     expect(body).toMatchObject({ status: 503, code: 'database_unavailable' });
   });
 
-  it('that fails on its way breaks the connection, so that nobody takes it for whole', async () => {
+  it('that fails later breaks the connection, so that nobody takes it for complete', async () => {
     await fillHeavily();
     const broken = slowly(service.url + EXPORT, () =>
       onDatabase(
@@ -253,7 +253,7 @@ describe('an export', () => {
     await expect(broken).rejects.toThrow(/aborted|ECONNRESET|hang up/);
   });
 
-  it('is made no faster than it is read, and ends at once when its reader goes', async () => {
+  it('is created no faster than it is read, and ends at once when its reader disconnects', async () => {
     await fillHeavily();
     const socket = net.connect(Number(new URL(service.url).port), '127.0.0.1');
     socket.pause();
@@ -269,7 +269,7 @@ describe('an export', () => {
     await api.get('/api/projects?limit=1').expect(200);
   });
 
-  it('is cut off when its reader takes nothing', async () => {
+  it('is ended when its reader reads nothing', async () => {
     await fillHeavily();
     transfersOf(service).limits.silenceMs = 300;
     const socket = net.connect(Number(new URL(service.url).port), '127.0.0.1');

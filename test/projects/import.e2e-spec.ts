@@ -71,8 +71,8 @@ function rows(
   }));
 }
 
-describe('a row', () => {
-  it('without an id creates a project, with the times and the version that it gives', async () => {
+describe('an imported row', () => {
+  it('without an id creates a project, with the times and the version of the row', async () => {
     const given = { createdAt: MOMENT, updatedAt: '2021-01-01T02:00:00+02:00', version: 7 };
     const plain = aProject({ name: ' A ' });
     const dated = { ...aProject({ name: 'B' }), ...given };
@@ -90,7 +90,7 @@ describe('a row', () => {
     ]);
   });
 
-  it('with an id replaces the project, keeps it when nothing differs, or creates it under that id', async () => {
+  it('with an id replaces the project, keeps it when nothing differs, or creates it with that id', async () => {
     const { body } = await api.post('/api/projects').send(aProject({ name: 'old' }));
     const same = await api.post('/api/projects').send(aProject({ name: 'same' }));
     const id = randomUUID();
@@ -126,7 +126,7 @@ describe('a row', () => {
     expect(unchanged).toEqual(same.body.data);
   });
 
-  it('takes effect in the order of the file, though its id comes again', async () => {
+  it('takes effect in the order of the file, also when its id occurs again', async () => {
     const id = randomUUID();
     const names = Array.from({ length: 30 }, (_, i) => `name ${i}`);
     const file = ndjson(...names.map((name) => ({ ...aProject({ name }), id })), {
@@ -137,7 +137,7 @@ describe('a row', () => {
     expect(await stored()).toEqual([expect.objectContaining({ id, name: 'name 29', version: 30 })]);
   });
 
-  it('is in the history with the request that wrote it', async () => {
+  it('appears in the history with the request that wrote it', async () => {
     const id = randomUUID();
     await report(ndjson({ ...aProject(), id }), '', { 'X-Request-Id': 'the-import' });
     await report(ndjson({ ...aProject({ name: 'changed' }), id }), '', {
@@ -155,7 +155,7 @@ describe('a row', () => {
   });
 });
 
-describe('rows that are refused', () => {
+describe('refused rows', () => {
   const good = aProject({ name: 'good' });
   const file = ndjson(
     good,
@@ -205,7 +205,7 @@ describe('rows that are refused', () => {
     expect(await count()).toBe(0);
   });
 
-  it('are left out with onError=skip, and the others are written', async () => {
+  it('are skipped with onError=skip, and the others are written', async () => {
     const data = await report(file, '?onError=skip');
     expect({ ...data, errors: byLine(data.errors) }).toEqual({
       ...NO_COUNTS,
@@ -216,7 +216,7 @@ describe('rows that are refused', () => {
     expect((await stored()).map(({ name }) => name)).toEqual(['good', 'good']);
   });
 
-  it('are told the same from CSV, by the line where the row begins', async () => {
+  it('have the same errors in CSV, with the line where the row begins', async () => {
     const csv =
       'name,description,technologies\r\ngood,"two\r\nlines",[]\r\n,,[]\r\ngood,,nonsense\r\n';
     const { body } = await post(csv, '', { 'Content-Type': CSV });
@@ -229,7 +229,7 @@ describe('rows that are refused', () => {
     });
   });
 
-  it('at the very end of a long file undo all of it', async () => {
+  it('roll back the whole import even at the end of a long file', async () => {
     const { body } = await post(ndjson(...rows(5000), 'nonsense'));
     expect(body).toMatchObject({ code: 'import_refused', errors: [{ line: 5001 }] });
     expect(await count()).toBe(0);
@@ -240,13 +240,13 @@ describe('rows that are refused', () => {
     expect(written).toHaveLength(0);
   });
 
-  it('are counted to the last, and the first hundred told', async () => {
+  it('are all counted, and the first hundred are reported', async () => {
     const { body } = await post('{"name":1}\n'.repeat(20_000));
     expect(body.counts).toEqual({ ...NO_COUNTS, refused: 20_000 });
     expect(new Set(body.errors.map(({ line }: { line: number }) => line)).size).toBe(100);
   });
 
-  it('by a constraint that only the database knows are told by their lines, and nothing is written', async () => {
+  it('of a constraint that only the database checks are reported by line, and nothing is written', async () => {
     await onDatabase(service.database.url, async (sql) => {
       await sql`alter table projects add constraint own check (name <> 'unwanted') not valid`;
     });
@@ -265,7 +265,7 @@ describe('rows that are refused', () => {
 });
 
 describe('dryRun', () => {
-  it('writes nothing and counts what an import would', async () => {
+  it('writes nothing and counts what an import would write', async () => {
     const { body } = await api.post('/api/projects').send(aProject({ name: 'there' }));
     const file = ndjson(
       body.data,
@@ -286,15 +286,15 @@ describe('dryRun', () => {
     ['dryRun=true&dryRun=true', 'dryRun'],
     ['onError=stop', 'onError'],
     ['onErrors=skip', 'onErrors'],
-  ])('and onError take nothing like %s', async (query, path) => {
+  ])('and onError refuse values such as %s', async (query, path) => {
     const { body } = await post(ndjson(aProject()), `?${query}`);
     expect(body).toMatchObject({ code: 'validation_failed', errors: [{ path }] });
     expect(await count()).toBe(0);
   });
 });
 
-describe('a file', () => {
-  it('may be larger than a body may, and empty', async () => {
+describe('an imported file', () => {
+  it('may be larger than a body, and may be empty', async () => {
     const data = await report(ndjson(...rows(3000, (i) => ({ description: 'x'.repeat(i % 500) }))));
     expect(data).toEqual({ ...NO_COUNTS, created: 3000, errors: [] });
     expect(await report('')).toEqual({ ...NO_COUNTS, errors: [] });
@@ -320,7 +320,7 @@ describe('a file', () => {
     expect(await count()).toBe(0);
   });
 
-  it('may be packed with gzip; cut short, or no gzip, it is refused and nothing is written', async () => {
+  it('may be compressed with gzip, and is refused without a write when it is incomplete or not gzip', async () => {
     const packed = gzipSync(ndjson(...rows(3000)));
     expect(await report(packed, '', { 'Content-Encoding': 'gzip' })).toMatchObject({
       created: 3000,
@@ -337,7 +337,7 @@ describe('a file', () => {
     expect(await count()).toBe(0);
   });
 
-  it('that unpacks to a thousand times its size costs no memory', async () => {
+  it('that decompresses to a thousand times its size needs no memory', async () => {
     const bomb = gzipSync(Buffer.alloc(300_000_000, 'x'));
     const before = process.memoryUsage().rss;
     let most = before;
@@ -360,12 +360,12 @@ describe('a file', () => {
       { 'Content-Encoding': 'gzip, gzip' },
       'The body must be uncompressed or compressed with gzip.',
     ],
-  ])('with %j is 415', async (headers, detail) => {
+  ])('with %j gets 415', async (headers, detail) => {
     const { body } = await post(ndjson(aProject()), '', headers);
     expect(body).toMatchObject({ status: 415, code: 'unsupported_media_type', detail });
   });
 
-  it('has a type, and its charset may be named', async () => {
+  it('has a media type, which may name its charset', async () => {
     expect(
       await report(ndjson(aProject()), '', { 'Content-Type': `${NDJSON}; charset=UTF-8` }),
     ).toMatchObject({ created: 1 });
@@ -374,7 +374,7 @@ describe('a file', () => {
   });
 });
 
-describe('a sender', () => {
+describe('the sender of an import', () => {
   const opened: http.ClientRequest[] = [];
   afterEach(() => opened.splice(0).forEach((sender) => sender.destroy()));
 
@@ -406,7 +406,7 @@ describe('a sender', () => {
       return open.length;
     });
 
-  it('that goes away in the middle leaves nothing, and no transaction open', async () => {
+  it('that disconnects in the middle leaves no row and no open transaction', async () => {
     const sender = send(service.url, ndjson(...rows(5000)));
     await until(async () => (await transactions()) === 1);
     sender.destroy();
@@ -414,7 +414,7 @@ describe('a sender', () => {
     expect(await count()).toBe(0);
   });
 
-  it('that falls silent is told so and leaves nothing', async () => {
+  it('that stops sending gets a timeout and leaves nothing', async () => {
     const { limits } = transfersOf(service);
     const { silenceMs } = limits;
     limits.silenceMs = 300;
@@ -433,7 +433,7 @@ describe('a sender', () => {
     expect(await count()).toBe(0);
   });
 
-  it('may take longer than any other request, as long as it sends', async () => {
+  it('may take longer than any other request while it sends', async () => {
     const sender = send(service.url, ndjson(...rows(10)));
     const server = service.app.getHttpServer();
     const [socket] = (await once(server, 'connection')) as [Socket];
@@ -447,7 +447,7 @@ describe('a sender', () => {
     expect(await count()).toBe(20);
   });
 
-  it('that has sent nothing yet, or little, keeps no import and no export out', async () => {
+  it('that has sent little or nothing blocks no import and no export', async () => {
     for (let i = 0; i < 12; i++) send(service.url, i % 2 ? '' : ndjson(...rows(10)));
     const keyed = { 'Idempotency-Key': randomUUID() };
     send(service.url, ndjson(...rows(10)), keyed);
@@ -457,7 +457,7 @@ describe('a sender', () => {
     await api.get('/api/projects/export').expect(200);
   });
 
-  it('is one of a few at once, so that exports and other requests find a connection', async () => {
+  it('is one of a limited number, so that exports and other requests get a connection', async () => {
     const { limits } = transfersOf(service);
     for (let i = 0; i < limits.ofAKind; i++) send(service.url, ndjson(...rows(5000)));
     await until(async () => (await imports()) === limits.ofAKind);
@@ -473,7 +473,7 @@ describe('a sender', () => {
     await until(async () => (await post(ndjson(aProject()))).status === 200);
   });
 
-  it('that trickles is given up, though it is never silent', async () => {
+  it('that sends very slowly is refused, although it never stops', async () => {
     const { limits } = transfersOf(service);
     const { silenceMs, minBytesPerSecond } = limits;
     Object.assign(limits, { silenceMs: 500, minBytesPerSecond: 1000 });
@@ -521,7 +521,7 @@ describe('a sender', () => {
     return new Promise((resolve) => sender.write(text, () => resolve(true)));
   }
 
-  it('may use its connection again though its file was refused before its end', async () => {
+  it('may use its connection again after its file was refused before its end', async () => {
     const file = 'no such header\n'.padEnd(300_000, 'x\n');
     const first = head(
       `POST ${IMPORT} HTTP/1.1`,
@@ -532,7 +532,7 @@ describe('a sender', () => {
     expect(answers.map(({ status }) => status)).toEqual([400, 200]);
   });
 
-  it('may use its connection again though the database refused a row before its end', async () => {
+  it('may use its connection again after the database refused a row before its end', async () => {
     await onDatabase(service.database.url, async (sql) => {
       await sql`alter table projects add constraint own check (name <> 'unwanted') not valid`;
     });
@@ -547,7 +547,7 @@ describe('a sender', () => {
     expect(answers.map(({ status }) => status)).toEqual([400, 200]);
   });
 
-  it('that never ends is given up after all the time that an import may take', async () => {
+  it('that never ends is refused after the maximum time of an import', async () => {
     const { limits } = transfersOf(service);
     const { durationMs } = limits;
     limits.durationMs = 700;
@@ -576,7 +576,7 @@ describe('a sender', () => {
     }
   });
 
-  it('that is answered by nobody, since the service was killed, has left nothing', async () => {
+  it('without an answer, because the service was killed, has written nothing', async () => {
     const killed = await startProcess({
       DATABASE_URL: service.database.url,
       MIGRATIONS: 'off',
@@ -590,10 +590,10 @@ describe('a sender', () => {
   });
 });
 
-describe('with an Idempotency-Key', () => {
+describe('imports with an Idempotency-Key', () => {
   const key = () => ({ 'Idempotency-Key': randomUUID() });
 
-  it('an import is done once, and the same file gets the same answer', async () => {
+  it('are executed once, and the same file gets the same answer', async () => {
     const file = ndjson(...rows(1500));
     const headers = key();
     const first = await post(file, '', headers);
@@ -606,7 +606,7 @@ describe('with an Idempotency-Key', () => {
     expect(other.body).toMatchObject({ status: 422, code: 'idempotency_key_reused' });
   });
 
-  it('an import that is refused leaves the key free', async () => {
+  it('leave the key free when they are refused', async () => {
     const headers = key();
     await post(ndjson(...rows(1500), 'nonsense'), '', headers).expect(400);
     expect(await count()).toBe(0);
@@ -614,8 +614,8 @@ describe('with an Idempotency-Key', () => {
   });
 });
 
-describe('two imports at once', () => {
-  it('of the same rows give them once, and neither answer is wrong', async () => {
+describe('two concurrent imports', () => {
+  it('of the same rows write them once, and both answers are correct', async () => {
     const file = ndjson(...rows(3000, () => ({ id: randomUUID() })));
     const answers = await Promise.all([post(file), post(file)]);
     const counts = answers

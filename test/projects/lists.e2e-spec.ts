@@ -66,8 +66,8 @@ async function walk(query: string, limit: number) {
   return found;
 }
 
-describe('paging', () => {
-  it('walks the whole list in each order, every project once, those alike by id', async () => {
+describe('the pages of a list', () => {
+  it('contain every project once in each order, equal ones sorted by id', async () => {
     await create(...Array.from({ length: 23 }, (_, i) => ({ name: `n${i % 5}` })));
     await connection.db.execute(`update projects set description = 'x' where name = 'n1'`);
     for (const sort of ['createdAt', 'updatedAt', 'name'] as const) {
@@ -83,33 +83,36 @@ describe('paging', () => {
   it.each([
     ...['', '&technology=Kept', '&sort=createdAt', '&q=kept', '&sort=name', '&sort=-name'],
     ...['&sort=-updatedAt', '&sort=updatedAt', '&anyTechnology=Kept&anyTechnology=Gone'],
-  ])('loses no standing project and repeats none while others write: limit=5%s', async (query) => {
-    const standing = await create(
-      ...Array.from({ length: 40 }, (_, i) => ({ name: `n${i % 9}`, technologies: ['Kept'] })),
-    );
-    const projects = createProjectsFactory(connection.db);
-    // A new project moves through the list and out of it again, again and again.
-    const passing = async () => {
-      const { id } = await projects.createProject(aProject({ technologies: ['Kept', 'Gone'] }));
-      const name = `n${Math.floor(Math.random() * 9)}`;
-      await projects.updateProject(id, { name, technologies: ['Kept'] });
-      await projects.deleteProject(id);
-    };
-    // A standing one changes, but for what the list is sorted by.
-    const changing = async () => {
-      const { id } = standing[Math.floor(Math.random() * 40)]!;
-      await projects.updateProject(id, { description: `changed ${Math.random()}` });
-    };
-    const written = query.includes('updatedAt') ? [passing, passing] : [passing, changing];
-    const others = startWriting(written);
-    const found = await walk(query, 5);
-    // They wrote meanwhile, and not only what they finished at the end.
-    expect(await others.stop()).toBeGreaterThan(written.length);
-    const stood = found.map(({ id }) => id).filter((id) => standing.some((one) => one.id === id));
-    expect(stood.sort()).toEqual(standing.map(({ id }) => id).sort());
-  });
+  ])(
+    'contain every unchanged project exactly once while others write: limit=5%s',
+    async (query) => {
+      const standing = await create(
+        ...Array.from({ length: 40 }, (_, i) => ({ name: `n${i % 9}`, technologies: ['Kept'] })),
+      );
+      const projects = createProjectsFactory(connection.db);
+      // A new project moves through the list and out of it again, again and again.
+      const passing = async () => {
+        const { id } = await projects.createProject(aProject({ technologies: ['Kept', 'Gone'] }));
+        const name = `n${Math.floor(Math.random() * 9)}`;
+        await projects.updateProject(id, { name, technologies: ['Kept'] });
+        await projects.deleteProject(id);
+      };
+      // A standing one changes, but for what the list is sorted by.
+      const changing = async () => {
+        const { id } = standing[Math.floor(Math.random() * 40)]!;
+        await projects.updateProject(id, { description: `changed ${Math.random()}` });
+      };
+      const written = query.includes('updatedAt') ? [passing, passing] : [passing, changing];
+      const others = startWriting(written);
+      const found = await walk(query, 5);
+      // They wrote meanwhile, and not only what they finished at the end.
+      expect(await others.stop()).toBeGreaterThan(written.length);
+      const stood = found.map(({ id }) => id).filter((id) => standing.some((one) => one.id === id));
+      expect(stood.sort()).toEqual(standing.map(({ id }) => id).sort());
+    },
+  );
 
-  it('refuses the cursor of a list of which any filter or the sort was another', async () => {
+  it('refuse a cursor of a list with another filter or sort', async () => {
     await create({}, {}, {});
     const lists = [
       ...['', 'sort=createdAt', 'sort=updatedAt', 'sort=-updatedAt', 'sort=name', 'sort=-name'],
@@ -139,7 +142,7 @@ describe('paging', () => {
     }
   });
 
-  it('goes on whatever the names and the words hold: no walk is blocked by its own cursor', async () => {
+  it('follow a cursor whatever the names and the words contain', async () => {
     const longest = '\u0001'.repeat(253);
     await create(
       ...['a', 'b', 'c'].map((end) => ({ name: `x${longest}${end}`, description: 'a>b #1 100%' })),
@@ -148,7 +151,7 @@ describe('paging', () => {
       expect(await walk(`&sort=${sort}`, 1)).toHaveLength(3);
   });
 
-  it('links to the next page however the address was written', async () => {
+  it('link to the next page in whatever way the address was written', async () => {
     await create(...Array.from({ length: 5 }, () => ({ description: 'a>b #1' })));
     const all = names((await get('?fields=id').expect(200)).body).length;
     expect(all).toBe(5);
@@ -177,7 +180,7 @@ describe('paging', () => {
     expect(last.data).toHaveLength(1);
   });
 
-  it('refuses a cursor that is forged, cut, or of another filter or sort, by its code', async () => {
+  it('refuse a forged, shortened or foreign cursor by its code', async () => {
     await create({}, {}, {});
     const { body } = await get('?limit=1&technology=TypeScript').expect(200);
     const cursor: string = body.meta.nextCursor;
@@ -222,8 +225,8 @@ describe('paging', () => {
   });
 });
 
-describe('filters', () => {
-  it('by technology: all of those named, one of those named, and both at once', async () => {
+describe('a filter', () => {
+  it('by technology finds all named, one of the named, and both at once', async () => {
     await create(
       { name: 'a', technologies: ['X', 'Y'] },
       { name: 'b', technologies: ['X'] },
@@ -257,7 +260,7 @@ describe('filters', () => {
     }
   });
 
-  it('by words, phrases and -not over name, technologies and description, forgiving a typo in a name', async () => {
+  it('by words finds phrases and -not in name, technologies and description, and corrects a typo in a name', async () => {
     await create(
       { name: 'PostgreSQL server', description: 'An elephant of a database', technologies: ['C'] },
       { name: 'Redis', description: 'A fast database in memory', technologies: ['Tcl'] },
@@ -294,7 +297,7 @@ describe('filters', () => {
     expect(names((await get('?q=database&anyTechnology=Tcl').expect(200)).body)).toEqual(['Redis']);
   });
 
-  it('by the words that a name such as Node.js is made of, within one field and one technology', async () => {
+  it('by words finds the parts of names such as Node.js within one field and one technology', async () => {
     await create(
       { name: 'Node.js', description: 'See https://nodejs.org/en/about', technologies: ['C++'] },
       { name: 'Vue', description: 'List<String>, 18.4-beta', technologies: ['Node.js', 'CI/CD'] },
@@ -338,7 +341,7 @@ describe('filters', () => {
     }
   });
 
-  it('by a word that a name has held as it stands, the names that are gone included', async () => {
+  it('by a word that a name has contained finds no similar words, also after the name was removed', async () => {
     const projects = createProjectsFactory(connection.db);
     const [, mistyped] = await create({ name: 'PostgreSQL server' }, { name: 'Postgersql' });
     const found = async () => names((await get('?q=postgersql').expect(200)).body);
@@ -347,7 +350,7 @@ describe('filters', () => {
     expect(await found()).toEqual([]);
   });
 
-  it('by dates: from a moment on, before another, whatever else is asked', async () => {
+  it('by dates finds from a moment on and before another, combined with any other filter', async () => {
     const [a, b, c] = await create({ name: 'a' }, { name: 'b' }, { name: 'c' });
     const moments = ['2024-02-29T12:00:00Z', '2025-01-01T00:00:00Z', '2026-01-01T00:00:00.001Z'];
     await connection.db.execute('alter table projects disable trigger projects_touch_row');
@@ -377,15 +380,15 @@ describe('filters', () => {
   });
 });
 
-describe('what is answered', () => {
-  it('fields: of each project only those asked for, and cursors still work', async () => {
+describe('the parameter', () => {
+  it('fields returns only these fields of each project, and cursors still work', async () => {
     await create({ name: 'a' }, { name: 'b' }, { name: 'c' });
     const { body } = await get('?fields=name,version&sort=name').expect(200);
     expect(body.data).toEqual(['a', 'b', 'c'].map((name) => ({ name, version: 1 })));
     expect(await walk('&fields=name', 1)).toEqual(['c', 'b', 'a'].map((name) => ({ name })));
   });
 
-  it('id: those projects in that order, without those that there are not', async () => {
+  it('id returns these projects in this order, and omits missing ones', async () => {
     const [a, b] = await create({ name: 'a' }, { name: 'b' });
     const nobody = '00000000-0000-4000-8000-000000000000';
     const answer = await get(
@@ -400,7 +403,7 @@ describe('what is answered', () => {
     expect(refused.body.errors).toEqual([{ path: 'limit', message: 'cannot be combined with id' }]);
   });
 
-  it('count: as many are estimated where several workers would share the counting', async () => {
+  it('count estimates the same number when several workers would share the counting', async () => {
     await connection.db.execute(`
       insert into projects (name, description, technologies)
       select 'n' || i, 'half' || i % 2, '["X"]' from generate_series(1, 20000) as i`);
@@ -426,7 +429,7 @@ describe('what is answered', () => {
     expect(half.total).toBeLessThan(11_000);
   });
 
-  it('count: none unless asked for, exact, or estimated from the statistics', async () => {
+  it('count returns no total by default, and otherwise an exact or an estimated one', async () => {
     await create(...Array.from({ length: 30 }, () => ({})));
     await connection.db.execute('analyze projects');
     expect((await get('?limit=1').expect(200)).body.meta).not.toHaveProperty('total');
@@ -441,7 +444,7 @@ describe('what is answered', () => {
   });
 });
 
-describe('bad input is refused by the name of the parameter', () => {
+describe('a list refuses by the name of the parameter', () => {
   const cases: [query: string, path: string][] = [
     ['sort=nope', 'sort'],
     ['sort=name&sort=-name', 'sort'],
@@ -489,11 +492,11 @@ describe('bad input is refused by the name of the parameter', () => {
   );
 });
 
-describe('technologies', () => {
+describe('the technologies', () => {
   const technologies = async (query = '') =>
     (await request(service.url).get(`/api/technologies${query}`).expect(200)).body.data;
 
-  it('are those in use, the most used first, with how many projects use each', async () => {
+  it('are those in use, the most used first, with the number of their projects', async () => {
     const [a] = await create(
       { technologies: ['X', 'y'] },
       { technologies: ['X', 'Xenon'] },
@@ -531,7 +534,7 @@ describe('technologies', () => {
     expect(body.errors).toEqual([{ path, message: expect.any(String) }]);
   });
 
-  it('are at most 200, those of 50 unless told otherwise, by a beginning of up to 100 characters', async () => {
+  it('are 50 by default and at most 200, with a beginning of up to 100 characters', async () => {
     await create(
       ...[0, 1, 2].map((n) => ({
         technologies: Array.from({ length: 70 }, (_, i) => `${n} ${i}`),
@@ -544,7 +547,7 @@ describe('technologies', () => {
     expect(await technologies(`?q=${'x'.repeat(100)}`)).toHaveLength(1);
   });
 
-  it('are added up in no more rows the longer projects are only changed, and forgotten when unused', async () => {
+  it('need no more rows for repeated changes of projects, and are removed when unused', async () => {
     await connection.db.execute(`
       insert into projects (name, description, technologies)
       select 'n' || i, '', '["X", "Gone"]' from generate_series(1, 1000) as i`);
@@ -568,7 +571,7 @@ describe('technologies', () => {
     ]);
   });
 
-  it('stay in step whatever writes, many at once: what the filter finds is what is counted', async () => {
+  it('have correct counts after any concurrent writes', async () => {
     const projects = createProjectsFactory(connection.db);
     const words = ['a', 'b', 'c', 'd'];
     const some = () => words.filter(() => Math.random() < 0.5);

@@ -75,28 +75,31 @@ describe('a page of large projects', () => {
     ['the largest limit', 'sort=name&limit=200'],
     ['a technology', 'sort=name&limit=200&technology=large'],
     ['words', 'sort=name&limit=200&q=large'],
-  ])('ends at a mebibyte, and the walk meets each once: %s', async (_name, query) => {
-    const { met, pages } = await walk(query);
-    expect(met).toEqual(ids);
-    // 60 of 120 KB and 60 of 80 KB come to 12 MB; a page is not cut much too early either.
-    expect(pages).toBeGreaterThanOrEqual(12);
-    expect(pages).toBeLessThanOrEqual(16);
-  });
+  ])(
+    'ends at a mebibyte, and all pages together contain each project once: %s',
+    async (_name, query) => {
+      const { met, pages } = await walk(query);
+      expect(met).toEqual(ids);
+      // 60 of 120 KB and 60 of 80 KB come to 12 MB; a page is not cut much too early either.
+      expect(pages).toBeGreaterThanOrEqual(12);
+      expect(pages).toBeLessThanOrEqual(16);
+    },
+  );
 
   it.each(['technology=large', 'anyTechnology=large&technology=large', 'technology=large&q=large'])(
-    'in the order of creation: %s',
+    'is also limited in the order of creation: %s',
     async (query) => {
       const { met } = await walk(`limit=100&sort=createdAt&${query}`);
       expect([...met].sort()).toEqual([...ids].sort());
     },
   );
 
-  it('of few fields holds as many as the limit says, where they are small', async () => {
+  it('with few small fields contains as many projects as the limit', async () => {
     const { page } = await get('limit=50&fields=id,name');
     expect(page.data).toHaveLength(50);
   });
 
-  it('tells the limit that was asked for', async () => {
+  it('returns the requested limit', async () => {
     const { page } = await get('limit=200');
     expect(page.meta).toMatchObject({ limit: 200, hasMore: true });
     expect(page.data.length).toBeLessThan(20);
@@ -106,7 +109,7 @@ describe('a page of large projects', () => {
 describe('large projects by their ids', () => {
   const queryOf = (asked: string[]) => asked.map((id) => `id=${id}`).join('&');
 
-  it.each([30, COUNT])('come in pages, in the order of %d ids', async (count) => {
+  it.each([30, COUNT])('are returned in pages, in the order of %d ids', async (count) => {
     const asked = ids.slice(0, count).reverse();
     const missing = '00000000-0000-4000-8000-000000000000';
     const query = queryOf([asked[0]!.toUpperCase(), missing, ...asked.slice(1)]);
@@ -115,7 +118,7 @@ describe('large projects by their ids', () => {
     expect(pages).toBeGreaterThan(1);
   });
 
-  it('take the cursor of no other ids, and no other parameter', async () => {
+  it('refuse a cursor of other ids, and any other parameter', async () => {
     const { page } = await get(queryOf(ids.slice(0, 30)));
     const others = `${queryOf(ids.slice(0, 29))}&after=${page.meta.nextCursor}`;
     const refused = await fetch(`${list}?${others}`);
@@ -131,7 +134,7 @@ describe('large projects by their ids', () => {
   });
 });
 
-it('the database sends no more than a mebibyte and two projects of a long page', async () => {
+it('the database sends at most a mebibyte and two projects for a long page', async () => {
   const { db } = connection;
   const found = db.select(projectTexts(undefined)).from(projects).orderBy(projects.name).limit(200);
   const rows = await prepareTexts(db, 'a long page', found, 200).execute({});
@@ -141,7 +144,7 @@ it('the database sends no more than a mebibyte and two projects of a long page',
   expect(rows.filter(([facts]) => facts === null)).toEqual(rows.slice(-1));
 });
 
-it.each([50, 200])('pages of any entity end so too, of limit %d', async (limit) => {
+it.each([50, 200])('pages of any entity have the same limit, with limit %d', async (limit) => {
   const entity = defineEntity({
     name: 'project',
     table: projects,
@@ -161,7 +164,7 @@ it.each([50, 200])('pages of any entity end so too, of limit %d', async (limit) 
   expect(met).toEqual(ids);
 });
 
-it('a batch that removes large projects tells what they were up to a mebibyte', async () => {
+it('a batch that removes large projects returns at most a mebibyte of them', async () => {
   const removed = await insertLarge('removed', 40);
   const response = await fetch(`${list}/batch`, {
     method: 'POST',

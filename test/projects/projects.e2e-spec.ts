@@ -44,7 +44,7 @@ async function faultsOf(sent: request.Test): Promise<unknown> {
 }
 
 describe('POST /api/projects', () => {
-  it('answers the project created, where it is and its ETag', async () => {
+  it('returns the created project with its path and its ETag', async () => {
     const values = { name: 'PostgreSQL', description: 'A database.', technologies: ['C', 'SQL'] };
     const before = Date.now();
     const { body, headers } = await api.post('/api/projects').send(values).expect(201);
@@ -67,7 +67,7 @@ describe('POST /api/projects', () => {
     await api.get(headers.location!).expect(200, body);
   });
 
-  it('takes white space off the name and the technologies, and leaves the description', async () => {
+  it('removes white space at the ends of name and technologies, and keeps the description unchanged', async () => {
     const created = await create({
       name: '\t Nest\u00a0\n',
       description: '  as it is ',
@@ -80,7 +80,7 @@ describe('POST /api/projects', () => {
     });
   });
 
-  it('counts characters as people do: 255 that need two UTF-16 units fit a name, 256 do not', async () => {
+  it('counts characters and not UTF-16 units: 255 of two units fit in a name, 256 do not', async () => {
     expect((await create({ name: '🚀'.repeat(255) })).name).toBe('🚀'.repeat(255));
     expect((await create({ name: 'é'.repeat(255) })).name).toBe('é'.repeat(255));
     for (const name of ['🚀'.repeat(256), 'x'.repeat(256)]) {
@@ -90,7 +90,7 @@ describe('POST /api/projects', () => {
     }
   });
 
-  it('takes each field up to its limit', async () => {
+  it('accepts each field up to its limit', async () => {
     const largest = {
       description: '𝛑'.repeat(20_000),
       technologies: Array.from(
@@ -119,12 +119,12 @@ describe('POST /api/projects', () => {
     ['technologies', ['x'.repeat(101)], 'each of them must be text of 1 to 100 characters'],
     ['technologies', ['C', null], 'each of them must be text of 1 to 100 characters'],
     ['technologies', ['C', 'SQL', ' C'], 'must not contain duplicates'],
-  ])('refuses a %s that is not one (%#)', async (path, value, message) => {
+  ])('refuses an invalid %s (%#)', async (path, value, message) => {
     const sent = api.post('/api/projects').send({ ...aProject(), [path]: value });
     expect(await faultsOf(sent)).toEqual([{ path, message }]);
   });
 
-  it('names every field that is missing, and every one that it does not know', async () => {
+  it('names every missing field and every unknown field', async () => {
     expect(await faultsOf(api.post('/api/projects').send({ id: 1, version: 2 }))).toEqual([
       { path: 'id', message: 'there is no such field or parameter' },
       { path: 'version', message: 'there is no such field or parameter' },
@@ -136,7 +136,7 @@ describe('POST /api/projects', () => {
 });
 
 describe('GET /api/projects', () => {
-  it('lists the newest first, as many as asked for, and says whether there are more', async () => {
+  it('lists the newest first, up to the limit, and tells whether there are more', async () => {
     const own = await startService();
     const list = request(own.url);
     try {
@@ -167,7 +167,7 @@ describe('GET /api/projects', () => {
     }
   });
 
-  it('orders projects of the same moment by their id, so that the order never changes', async () => {
+  it('sorts projects of the same moment by id, so that the order is stable', async () => {
     const ids = Array.from({ length: 20 }, () => randomUUID());
     await sql`insert into projects (id, name, description, technologies, created_at)
       select id::uuid, 'same', '', '[]', '2999-01-01' from unnest(${ids}::text[]) as id`;
@@ -176,7 +176,7 @@ describe('GET /api/projects', () => {
     await sql`delete from projects where name = 'same'`;
   });
 
-  it.each([1, 200, '007'])('takes a limit of %s', async (limit) => {
+  it.each([1, 200, '007'])('accepts a limit of %s', async (limit) => {
     const { body } = await api.get(`/api/projects?limit=${limit}`).expect(200);
     expect(body.meta.limit).toBe(Number(limit));
   });
@@ -193,7 +193,7 @@ describe('GET /api/projects', () => {
 });
 
 describe('GET /api/projects/:id', () => {
-  it('answers the project with its ETag, whatever the case of the id', async () => {
+  it('returns the project with its ETag, in whatever case the id is written', async () => {
     const data = await create();
     const { headers } = await api
       .get(`/api/projects/${data.id.toUpperCase()}`)
@@ -201,7 +201,7 @@ describe('GET /api/projects/:id', () => {
     expect(headers.etag).toBe('"1"');
   });
 
-  it('answers 404 for a project that is not there', async () => {
+  it('answers 404 for a missing project', async () => {
     const instance = `/api/projects/${randomUUID()}`;
     const { body } = await api.get(instance).expect(404);
     expect(body).toEqual({
@@ -231,7 +231,7 @@ describe('GET /api/projects/:id', () => {
 });
 
 describe('PUT /api/projects/:id', () => {
-  it('creates under an id of the client, then replaces', async () => {
+  it('creates with an id of the client, then replaces', async () => {
     const id = randomUUID();
     const first = aProject();
     const created = await api.put(`/api/projects/${id.toUpperCase()}`).send(first).expect(201);
@@ -263,7 +263,7 @@ describe('PUT /api/projects/:id', () => {
     await api.get(`/api/projects/${id}`).expect(200, replaced.body);
   });
 
-  it('takes a UUID of any version, the nil one too', async () => {
+  it('accepts a UUID of any version, also the nil UUID', async () => {
     for (const id of [
       '00000000-0000-0000-0000-000000000000',
       '0198c5a3-5a0e-7f6e-9a53-1f2a5d3f7b10',
@@ -274,7 +274,7 @@ describe('PUT /api/projects/:id', () => {
     }
   });
 
-  it('replaces the whole: a field left out is refused, not kept', async () => {
+  it('replaces the whole project and refuses an omitted field', async () => {
     const { id, name } = await create();
     expect(await faultsOf(api.put(`/api/projects/${id}`).send({ name }))).toEqual([
       { path: 'description', message: 'must be text of 0 to 20000 characters' },
@@ -282,7 +282,7 @@ describe('PUT /api/projects/:id', () => {
     ]);
   });
 
-  it('does not let the body say another id than the path', async () => {
+  it('refuses a body with another id than the path', async () => {
     const sent = api.put(`/api/projects/${randomUUID()}`).send({ ...aProject(), id: randomUUID() });
     expect(await faultsOf(sent)).toEqual([
       { path: 'id', message: 'there is no such field or parameter' },
@@ -292,7 +292,7 @@ describe('PUT /api/projects/:id', () => {
 
 describe('PATCH /api/projects/:id', () => {
   it.each(['application/merge-patch+json', 'application/json'])(
-    'changes the fields given as %s, keeps the others, and replaces a list whole',
+    'changes the given fields as %s, keeps the others, and replaces a list completely',
     async (type) => {
       const before = await create({ technologies: ['a', 'b'] });
       const { body, headers } = await api
@@ -334,7 +334,7 @@ describe('PATCH /api/projects/:id', () => {
     await api.get(`/api/projects/${data.id}`).expect(200, { success: true, data });
   });
 
-  it('answers 400 without a body, and 404 for a project that is not there', async () => {
+  it('answers 400 without a body, and 404 for a missing project', async () => {
     expect(await faultsOf(api.patch(`/api/projects/${randomUUID()}`))).toEqual([
       { path: '', message: 'the patch must change at least one field' },
     ]);
@@ -343,7 +343,7 @@ describe('PATCH /api/projects/:id', () => {
 });
 
 describe('DELETE /api/projects/:id', () => {
-  it('removes the project and answers what it was; after that it is not there', async () => {
+  it('removes the project and returns its last state, and later requests get 404', async () => {
     const data = await create();
     await api.delete(`/api/projects/${data.id}`).expect(200, { success: true, data });
     await api.get(`/api/projects/${data.id}`).expect(404);
@@ -367,7 +367,7 @@ describe('DELETE /api/projects/:id', () => {
     },
   };
   it.each(Object.entries(again))(
-    'leaves no ETag of it to a project that %s makes under its id',
+    'does not accept its ETag after %s creates a project with its id',
     async (_, make) => {
       const { id } = await create();
       const path = `/api/projects/${id}`;
@@ -382,7 +382,7 @@ describe('DELETE /api/projects/:id', () => {
     },
   );
 
-  it('lets the same id begin anew when nothing is known of it any more', async () => {
+  it('starts again at version 1 when the history of the id was removed', async () => {
     const { id } = await create();
     await api.delete(`/api/projects/${id}`).expect(200);
     await sql`delete from changes where entity_id = ${id}`;
@@ -391,7 +391,7 @@ describe('DELETE /api/projects/:id', () => {
   });
 });
 
-describe('the database itself', () => {
+describe('the database', () => {
   it('stores technologies as a JSON array, in their order', async () => {
     const technologies = ['Zig', 'Ada', '\\u0041', '"', '{}', 'ä', 'Ä'];
     const { id } = await create({ technologies });
@@ -403,7 +403,7 @@ describe('the database itself', () => {
     expect(body.data.technologies).toEqual(technologies);
   });
 
-  it('counts a write from a psql session as a version, and keeps when it was made', async () => {
+  it('counts a write from a psql session as a version, and keeps the creation time', async () => {
     const before = await create();
     await sql`update projects set name = 'by hand', version = 70, created_at = 'epoch', updated_at = 'epoch'
               where id = ${before.id}`;
@@ -423,7 +423,7 @@ describe('the database itself', () => {
       .expect(412);
   });
 
-  it('never lets a newer version look older, though the clock was set back', async () => {
+  it('never lets a newer version look older, even if the clock is set back', async () => {
     const id = randomUUID();
     await sql`insert into projects (id, name, description, technologies, updated_at)
               values (${id}, 'ahead', '', '[]', '2999-01-01T00:00:00Z')`;
@@ -446,7 +446,7 @@ describe('the database itself', () => {
     ['technologies', JSON.stringify(['x'.repeat(101)]), '23514'],
     ['technologies', JSON.stringify(Array.from({ length: 101 }, (_, i) => `${i}`)), '23514'],
     ['version', '0', '23514'],
-  ])('refuses a wrong %s from a psql session too (%#)', async (column, value, code) => {
+  ])('also refuses an invalid %s from a psql session (%#)', async (column, value, code) => {
     const row = { name: 'n', description: 'd', technologies: '[]', version: '1', [column]: value };
     await expect(
       sql.unsafe(

@@ -25,7 +25,7 @@ const find = async (query: object) => {
   return body.data.map(({ name }: { name: string }) => name);
 };
 
-describe('combining marks in a row', () => {
+describe('consecutive combining marks', () => {
   const marks = (count: number) => 'a' + '\u0301\u0323'.repeat(count / 2);
 
   it('are stored in form C up to 100 of them', async () => {
@@ -35,7 +35,7 @@ describe('combining marks in a row', () => {
     expect(body.data).toMatchObject({ name: stored, description: `${stored}${stored}` });
   });
 
-  it('are refused beyond, in every field and list', async () => {
+  it('are refused above 100, in every field and list', async () => {
     const text = marks(102);
     const message = 'must not contain more than 100 combining marks in a row';
     for (const [path, value] of Object.entries({
@@ -56,7 +56,7 @@ describe('combining marks in a row', () => {
     }
   });
 
-  it('are refused by the database too, where a host does not check them', async () => {
+  it('are also refused by the database when a host does not check them', async () => {
     const { db } = connect({ url: service.database.url });
     const created = createProjectsFactory(db).createProject(aProject({ description: marks(102) }));
     await expect(created).rejects.toMatchObject({
@@ -68,7 +68,7 @@ describe('combining marks in a row', () => {
 describe('two forms of the same characters are the same text', () => {
   const stored = { name: NFC, description: NFC, technologies: [NFC] };
 
-  it('in whatever way they are written', async () => {
+  it('for every way of writing them', async () => {
     const decomposed = { name: NFD, description: NFD, technologies: [NFD] };
     const { body } = await post(decomposed).expect(201);
     expect(body.data).toMatchObject(stored);
@@ -111,7 +111,7 @@ describe('two forms of the same characters are the same text', () => {
     expect(projects).toHaveLength(1);
   });
 
-  it('so that one technology in both forms is named twice', async () => {
+  it('so that one technology in both forms is a duplicate', async () => {
     const { body } = await post({ technologies: [NFC, NFD] }).expect(400);
     expect(body.errors).toEqual([{ path: 'technologies', message: 'must not contain duplicates' }]);
     await request(service.url)
@@ -120,7 +120,7 @@ describe('two forms of the same characters are the same text', () => {
       .expect(400);
   });
 
-  it('and SQL cannot store the other form, nor a technology twice, too long, empty or not a text', async () => {
+  it('and SQL cannot store the other form, nor an invalid technology: duplicate, too long, empty or not a text', async () => {
     const sql = connectPlainly(service.database.url);
     const insert = (values: object) => sql`insert into projects ${sql(aProject(values) as never)}`;
     for (const values of [{ name: NFD }, { description: NFD }, { technologies: sql.json([NFD]) }])
@@ -191,14 +191,14 @@ it.each(SEARCHES)('a search for %s finds %j', async (q, names) => {
   expect(await find({ q })).toEqual(names);
 });
 
-it('a phrase goes from a script without spaces to a word, and not into the next field', async () => {
+it('a phrase continues from a script without spaces to a word, but not into the next field', async () => {
   await post({ name: '项目管理 server v2', description: '系统' }).expect(201);
   expect(await find({ q: '"管理 server"' })).toHaveLength(1);
   expect(await find({ q: '"项目 server"' })).toHaveLength(0);
   expect(await find({ q: '"v2 系统"' })).toHaveLength(0);
 });
 
-it('searches fold case and accents in a database with LC_CTYPE C, too', async () => {
+it('searches ignore case and accents also in a database with LC_CTYPE C', async () => {
   const admin = connectPlainly(process.env.TEST_DATABASE_URL!);
   const name = `ctype_${process.pid}`;
   await admin.unsafe(
@@ -221,7 +221,7 @@ it('searches fold case and accents in a database with LC_CTYPE C, too', async ()
   }
 });
 
-it('a project at the last version that there is can be changed and removed', async () => {
+it('a project with the last version number can be changed and removed', async () => {
   const sql = connectPlainly(service.database.url);
   const { db } = connect({ url: service.database.url });
   const projects = createProjectsFactory(db);

@@ -34,7 +34,7 @@ function told(rows: FileRow[]): unknown[] {
 }
 
 describe('NDJSON', () => {
-  it('is read by its lines, with LF or CRLF, a byte order mark, empty lines and no end of the last', async () => {
+  it('is read line by line, with LF or CRLF, a byte order mark, empty lines and no end of the last line', async () => {
     const file = '\ufeff{"a":1}\r\n\n\r\n{"b":"\\n"}\n{"c":"é🚀"}';
     const expected = [
       [1, { a: 1 }],
@@ -47,7 +47,7 @@ describe('NDJSON', () => {
     expect(await read(readNdjson, '\ufeff')).toEqual([]);
   });
 
-  it('has what is no JSON object refused by its line, and the lines around it read', async () => {
+  it('refuses a line that is not a JSON object, and reads the lines around it', async () => {
     const lines = [
       '{"a":1}',
       '{',
@@ -71,7 +71,7 @@ describe('NDJSON', () => {
     ]);
   });
 
-  it('has bytes that are not UTF-8 refused by their line', async () => {
+  it('refuses a line with bytes that are not UTF-8', async () => {
     const file = Buffer.from('{"a":1}\n{"a":"\xff"}\n{"a":"\xed\xa0\x80"}\n{"b":2}\n', 'latin1');
     const refused = 'is not valid UTF-8';
     expect(told(await read(readNdjson, file, [5]))).toEqual([
@@ -83,7 +83,7 @@ describe('NDJSON', () => {
   });
 
   it.each([1 << 20, 100_000, 999])(
-    'has a line of 10 MB refused without being held, in parts of %i bytes',
+    'refuses a line of 10 MB without keeping it in memory, in parts of %i bytes',
     async (size) => {
       const long = `{"a":"${'x'.repeat(10_000_000)}"}`;
       const limit = `{"a":"${'x'.repeat(MAX_RECORD_BYTES - 8)}"}`;
@@ -111,7 +111,7 @@ describe('CSV', () => {
     technologies,
   });
 
-  it('is read by RFC 4180, rows named by the line where they begin', async () => {
+  it('is read by RFC 4180, and rows are named by the line where they begin', async () => {
     const file = [
       `\ufeff${HEADER}`,
       'a,b,[]',
@@ -131,7 +131,7 @@ describe('CSV', () => {
     expect(told(await read(readCsv, file.replaceAll('\r\n', '\n'), [9]))).toHaveLength(4);
   });
 
-  it('takes its columns in any order; an empty cell of those that may be missing is one', async () => {
+  it('accepts its columns in any order, and an empty cell of an optional column as absent', async () => {
     const file = `version,technologies,id,name,createdAt,description\n7,[],,a,,\n,[],x,b,y,\n1e1,[],,c,,`;
     expect(told(await read(readCsv, file))).toEqual([
       [2, { ...value('a'), version: 7 }],
@@ -152,7 +152,7 @@ describe('CSV', () => {
       [['name'], ['description'], ['technologies'], [HEADER.replaceAll(',', '|')]],
     ],
     [`"name,description,technologies`, [['']]],
-  ])('has the header %j refused by its columns', async (header, paths) => {
+  ])('refuses the header %j by its columns', async (header, paths) => {
     const failed = await read(readCsv, header && `${header}\na,b,[]\n`).catch(
       (error: unknown) => error,
     );
@@ -162,7 +162,7 @@ describe('CSV', () => {
     expect(errors.every(({ line }) => line === 1)).toBe(true);
   });
 
-  it('has rows refused that are no CSV, too long, not UTF-8 or of other columns, and reads those around', async () => {
+  it('refuses rows that are malformed, too long, not UTF-8 or with other columns, and reads the others', async () => {
     const quotes =
       'its quotes do not follow RFC 4180: write a cell that contains a quote in quotes, and write each quote in it twice';
     const cells = (count: number) =>
@@ -215,7 +215,7 @@ describe('CSV', () => {
     }
   });
 
-  it('is read with the delimiter that is given, whatever its first row looks like', async () => {
+  it('is read with the given delimiter, whatever its first row looks like', async () => {
     const file = 'name;description;technologies\na,b;c;[]\n';
     const reader: Reader = (source) => readCsv(source, { delimiter: ';' });
     expect(told(await read(reader, file))).toEqual([[2, value('a,b', 'c')]]);
@@ -226,7 +226,7 @@ describe('CSV', () => {
     });
   });
 
-  it('has a header of thousands of columns refused by its first hundred', async () => {
+  it('refuses a header of thousands of columns by its first hundred', async () => {
     const header = 'x,'.repeat(8000) + 'name,'.repeat(6000);
     const failed = await read(readCsv, `${header}\n`).catch((error: unknown) => error);
     expect((failed as { extra: { errors: unknown[] } }).extra.errors).toHaveLength(100);
@@ -235,7 +235,7 @@ describe('CSV', () => {
     });
   });
 
-  it('counts the lines of a row that is passed over', async () => {
+  it('counts the lines of a skipped row', async () => {
     const long = `"${'x\n'.repeat(1_000_000)}",b,[]`;
     const rows = await read(readCsv, `${HEADER}\n${long}\nlast,1,[]\n`, [64 * 1024]);
     expect(rows[0]).toMatchObject({ line: 2, faults: [{ path: '' }] });
@@ -254,7 +254,7 @@ describe('CSV', () => {
     ["'\r\n", '\r\n'],
     ["'＝1", '＝1'],
     ['', ''],
-  ])('the cell %j is the text %j', (cell, text) => expect(TEXT.fromCell(cell)).toBe(text));
+  ])('reads the cell %j as the text %j', (cell, text) => expect(TEXT.fromCell(cell)).toBe(text));
 });
 
 it.each([
@@ -262,8 +262,9 @@ it.each([
   ['-7', -7],
   ['7.5', '7.5'],
   ['1'.repeat(16), '1'.repeat(16)],
-])('the cell %j of a column of whole numbers is %j, for the validation to judge', (cell, value) =>
-  expect(INTEGER.fromCell(cell)).toBe(value),
+])(
+  'the cell %j of a column of whole numbers is read as %j, which the validation checks',
+  (cell, value) => expect(INTEGER.fromCell(cell)).toBe(value),
 );
 
 describe('the cells of a row', () => {
@@ -271,7 +272,7 @@ describe('the cells of a row', () => {
   const rowsOf = (length: number): string[] =>
     length === 0 ? [''] : rowsOf(length - 1).flatMap((row) => pieces.map((piece) => row + piece));
 
-  it('are those that csv-parse finds, or refused where it refuses them', () => {
+  it('are the same as those of csv-parse, or both refuse the row', () => {
     const rows = [...rowsOf(4), '"a,""b""",c;d', '"",""', 'a,"b\r\nc",'];
     for (const delimiter of [',', ';'] as const) {
       for (const row of rows) {
@@ -291,7 +292,7 @@ describe('the cells of a row', () => {
   }
 });
 
-describe('the short way to check a row', () => {
+describe('the fast check of a row', () => {
   const UUID = '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10';
   const MOMENT = '2026-01-31T12:00:00.000Z';
   const texts = [
@@ -356,7 +357,7 @@ describe('the short way to check a row', () => {
     __proto__x: [1],
   };
 
-  it('takes no row that all the rules refuse, and none otherwise than they do', async () => {
+  it('accepts no row that the full rules refuse, and gives the same values', async () => {
     const rows: object[] = [JSON.parse('{"__proto__":{"name":"a"}}')];
     for (const [field, candidates] of Object.entries(values)) {
       for (const candidate of candidates) {
@@ -391,7 +392,7 @@ describe('the short way to check a row', () => {
     expect(plain).toBeGreaterThan(100);
   });
 
-  it('takes what an export writes', () => {
+  it('accepts what an export writes', () => {
     const row = {
       ...aProject(),
       id: randomUUID(),

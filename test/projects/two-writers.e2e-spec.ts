@@ -61,9 +61,9 @@ const mismatch = {
   requestId: expect.any(String),
 };
 
-describe('of twenty writers that hold one ETag', () => {
+describe('of twenty writers with the same ETag', () => {
   it.each(WRITES.slice(0, 2))(
-    'exactly one wins by %s, and nothing of the others stays',
+    'exactly one succeeds by %s, and nothing of the others is stored',
     async (_, write) => {
       const path = await created();
       const { answers, counts } = await countStatuses(
@@ -80,7 +80,7 @@ describe('of twenty writers that hold one ETag', () => {
     },
   );
 
-  it('exactly one wins by DELETE, and the others find nothing', async () => {
+  it('exactly one succeeds by DELETE, and the others get 404', async () => {
     const path = await created();
     const { counts } = await countStatuses(
       Array.from({ length: WRITERS }, () => api.delete(path).set('If-Match', '"1"')),
@@ -88,7 +88,7 @@ describe('of twenty writers that hold one ETag', () => {
     expect(counts).toEqual({ 200: 1, 404: WRITERS - 1 });
   });
 
-  it('exactly one wins whatever each of them does', async () => {
+  it('exactly one succeeds, whatever method each of them uses', async () => {
     const path = await created();
     const { answers } = await countStatuses(
       Array.from({ length: WRITERS }, (_, i) =>
@@ -101,7 +101,7 @@ describe('of twenty writers that hold one ETag', () => {
 });
 
 describe('without If-Match', () => {
-  it('every write is done, each on top of the one before, and the last one stands', async () => {
+  it('every write succeeds on the result of the previous one, and the last one is stored', async () => {
     const path = await created();
     const { answers, counts } = await countStatuses(
       Array.from({ length: WRITERS }, (_, i) => api.patch(path).send({ name: `writer ${i}` })),
@@ -113,7 +113,7 @@ describe('without If-Match', () => {
     await api.get(path).expect(200, last.body);
   });
 
-  it('of many that PUT one new id at once, one creates and the others replace', async () => {
+  it('one of many PUTs with a new id creates and the others replace', async () => {
     const path = `/api/projects/${randomUUID()}`;
     const { answers, counts } = await countStatuses(
       Array.from({ length: WRITERS }, () => api.put(path).send(aProject())),
@@ -124,7 +124,7 @@ describe('without If-Match', () => {
   });
 });
 
-describe('An ETag', () => {
+describe('an ETag', () => {
   const row = (id: string, values: object = {}) =>
     JSON.stringify({ id, ...aProject({ name: 'another' }), ...values });
   const CREATES: [string, (id: string) => PromiseLike<request.Response>][] = [
@@ -178,7 +178,7 @@ describe('An ETag', () => {
   }
 
   it.each(CREATES)(
-    'names one project only, whatever a PATCH, a DELETE and %s wait for',
+    'identifies only one state while a PATCH, a DELETE and %s wait for each other',
     async (_, create) => {
       // Who comes first of the two that wait is up to the database.
       let actions = '';
@@ -188,7 +188,7 @@ describe('An ETag', () => {
     },
   );
 
-  it('comes back only with the project that it named: a deleted one, imported exactly as it was', async () => {
+  it('identifies a deleted project again only if it is imported exactly as it was', async () => {
     const path = await created();
     await api.patch(path).send({ name: 'second' }).expect(200);
     const { data } = (await api.delete(path).expect(200)).body;
@@ -205,7 +205,7 @@ describe('An ETag', () => {
     expect((await api.get(path)).body.data).toEqual(edited);
   });
 
-  it('cannot come back by hand: a session of psql is told which version to give', async () => {
+  it('cannot be reused by hand: a psql session gets an error with the required version', async () => {
     const path = await created();
     const id = path.split('/').at(-1)!;
     await api.delete(path).expect(200);
@@ -236,7 +236,7 @@ describe('If-Match', () => {
   );
 
   it.each(['"2"', 'W/"1"', '""', '"01"', '"x"', '"1.0"', '"99999999999999999999"', '"2", W/"1"'])(
-    'keeps a project at version 1 from being written with %s',
+    'prevents a write to a project at version 1 with %s',
     async (tags) => {
       const path = await created();
       for (const [, write] of WRITES) {
@@ -248,7 +248,7 @@ describe('If-Match', () => {
     },
   );
 
-  it('holds of the highest versions too', async () => {
+  it('also works for the highest versions', async () => {
     for (const version of [999_999_999, 1_000_000_000, 2 ** 31 - 1]) {
       const path = await at(version);
       await api.get(path).set('If-Match', `"${version}"`).expect(200);
@@ -262,7 +262,7 @@ describe('If-Match', () => {
   });
 
   it.each(['1', '', '"1', '"1""2"', '*, "1"', '"1" "2"', 'w/"1"', ',', "'1'", '"a b"'])(
-    'is refused when it is no list of entity tags: %s',
+    'is refused when it is not a list of ETags: %s',
     async (tags) => {
       const path = await created();
       for (const [, write] of WRITES) {
@@ -277,14 +277,14 @@ describe('If-Match', () => {
     },
   );
 
-  it('takes a hundred tags and no more', async () => {
+  it('accepts up to a hundred tags', async () => {
     const path = await created();
     const tags = (count: number) => Array.from({ length: count }, (_, i) => `"${i + 1}"`).join();
     await api.patch(path).set('If-Match', tags(100)).send({ name: 'x' }).expect(200);
     await api.patch(path).set('If-Match', tags(101)).send({ name: 'x' }).expect(400);
   });
 
-  it('is judged after the project is found: 404 where there is none, but 412 where PUT would create it', async () => {
+  it('is checked after the project is found: a missing project gets 404, but 412 when PUT would create it', async () => {
     for (const tags of ['"1"', '*']) {
       const path = `/api/projects/${randomUUID()}`;
       await api.patch(path).set('If-Match', tags).send({ name: 'x' }).expect(404);
@@ -295,7 +295,7 @@ describe('If-Match', () => {
     }
   });
 
-  it('is judged after the body: what is not valid is 400, whoever has the newest version', async () => {
+  it('is checked after the body: an invalid body gets 400, also from the writer with the newest version', async () => {
     const path = await created();
     await api.put(path).set('If-Match', '"9"').send({}).expect(400);
     await api.patch(path).set('If-Match', '"9"').send({}).expect(400);
@@ -317,23 +317,26 @@ describe('If-None-Match', () => {
     },
   );
 
-  it.each(['"2"', 'W/"2"', '"01"', '"x"'])('answers a read in full for %s', async (tags) => {
-    const path = await created();
-    const { body } = await api.get(path).set('If-None-Match', tags).expect(200);
-    expect(body.data.version).toBe(1);
-  });
+  it.each(['"2"', 'W/"2"', '"01"', '"x"'])(
+    'answers a read with the full body for %s',
+    async (tags) => {
+      const path = await created();
+      const { body } = await api.get(path).set('If-None-Match', tags).expect(200);
+      expect(body.data.version).toBe(1);
+    },
+  );
 
-  it('is for what has an ETag: a list and a health check are answered in full', async () => {
+  it('has an effect only where an ETag exists: lists and health checks are answered in full', async () => {
     for (const path of ['/api/projects', '/health/live']) {
       await api.get(path).set('If-None-Match', '*').expect(200);
     }
   });
 
-  it('answers 404, not 304, for a project that is not there', async () => {
+  it('answers 404 and not 304 for a missing project', async () => {
     await api.get(`/api/projects/${randomUUID()}`).set('If-None-Match', '*').expect(404);
   });
 
-  it('* on PUT creates and never replaces: of twenty at once one creates', async () => {
+  it('* on PUT creates and never replaces: one of twenty concurrent requests creates', async () => {
     const path = `/api/projects/${randomUUID()}`;
     const { answers, counts } = await countStatuses(
       Array.from({ length: WRITERS }, () =>
@@ -345,7 +348,7 @@ describe('If-None-Match', () => {
     await api.get(path).expect(200, winner.body);
   });
 
-  it('on a write keeps it from happening at the versions named', async () => {
+  it('prevents a write at the named versions', async () => {
     const path = await created();
     for (const [, write] of WRITES) {
       for (const tags of ['"1"', 'W/"1"', '*', '"3", "1"']) {
@@ -371,7 +374,7 @@ describe('If-None-Match', () => {
       .expect(404);
   });
 
-  it('and If-Match hold together, or the write does not happen', async () => {
+  it('and If-Match must both be true for a write', async () => {
     const path = await created();
     const put = (match: string, noneMatch: string) =>
       api.put(path).set('If-Match', match).set('If-None-Match', noneMatch).send(aProject());

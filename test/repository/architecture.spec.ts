@@ -27,7 +27,7 @@ const ENVIRONMENT_READERS = [
   /^src\/db\/embedded\/binaries\.ts$/,
 ];
 
-it('keeps src/db without HTTP, the features without SQL, and the whole without cycles', async () => {
+it('src/db has no HTTP, the features have no SQL, and no folders depend on each other in a cycle', async () => {
   const trees = ['src', 'test'].map(async (root) =>
     (await readdir(root, { recursive: true })).map((file) => path.posix.join(root, file)),
   );
@@ -90,11 +90,11 @@ it.each([
     "import { type ADto, bDto } from './a.dto.js';",
     'has ./a.dto.js as a type, which switches its validation off',
   ],
-])('refuses in %s: %s', (file, text, fault) => {
+])('the lint rules refuse in %s: %s', (file, text, fault) => {
   expect(faultsOf([parse(file, text)])).toEqual([`${file} ${fault}`]);
 });
 
-it('refuses a cycle, one of types alone too', () => {
+it('the check of cycles also refuses a cycle of types only', () => {
   const a = parse('src/http/a.ts', "import { b } from './b.js';");
   const b = parse('src/http/b.ts', "import type { C } from './c.js';");
   const c = parse('src/http/c.ts', "export { a } from './a.js';");

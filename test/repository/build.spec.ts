@@ -36,7 +36,7 @@ afterEach(() => rmSync(copy, { recursive: true, force: true }));
 /** A string that takes more than one write to the disk. */
 const LARGE = `'${'x'.repeat(300_000)}'`;
 
-it('compiles sources and copies the rest, and does nothing when nothing has changed', async () => {
+it('the build compiles sources and copies the other files, and does nothing when nothing has changed', async () => {
   await build();
   expect(dist('one.js')).toContain('export const one = 1;');
   expect(JSON.parse(dist('one.js.map'))).toMatchObject({ mappings: expect.stringMatching(/./) });
@@ -52,7 +52,7 @@ it('compiles sources and copies the rest, and does nothing when nothing has chan
   expect(dist('one.js')).toContain('export const one = 1;');
 });
 
-it('bundles the programs; they know the places of their modules, and stack traces those of their sources', async () => {
+it('the build bundles the programs, with the paths of their modules and stack traces of the sources', async () => {
   source('db/here.ts', 'export const here: string = import.meta.url;\n');
   source('fail.ts', 'interface Unused {}\n\nexport function fail() {\n  throw new Error();\n}\n');
   source(
@@ -70,7 +70,7 @@ it('bundles the programs; they know the places of their modules, and stack trace
   expect(failed.stderr).toContain(`at fail (${path.join(copy, 'src/fail.ts')}:4:`);
 });
 
-it('writes type declarations when asked for, and refuses types that do not hold', async () => {
+it('the build writes type declarations on request, and refuses type errors', async () => {
   await build('--declarations');
   expect(dist('one.d.ts')).toBe('export declare const one: number;\n');
 
@@ -80,7 +80,7 @@ it('writes type declarations when asked for, and refuses types that do not hold'
   expect(dist('one.js')).toContain('export const one = 1;');
 });
 
-it('tells where a source is broken, and leaves what is built as it was', async () => {
+it('the build reports the place of a syntax error, and keeps the previous output', async () => {
   await build();
   source('one.ts', 'export const one = = 1;\n');
   const failed = await failure();
@@ -89,7 +89,7 @@ it('tells where a source is broken, and leaves what is built as it was', async (
   expect(dist('one.js')).toContain('export const one = 1;');
 });
 
-it('says what to do if it cannot write its files, without a stack', async () => {
+it('the build says what to do if it cannot write its files, without a stack', async () => {
   writeFileSync(path.join(copy, '.build'), '');
   const failed = await failure();
   expect(failed).toMatchObject({ code: 1 });
@@ -98,7 +98,7 @@ it('says what to do if it cannot write its files, without a stack', async () => 
   );
 });
 
-it('never takes a file away from a process that runs what is built', async () => {
+it('the build never removes a file that a running process uses', async () => {
   await build();
   const paths = ['one.js', 'two.js', 'db/0000.sql'];
   const whole = (file: string) => dist(file).trimEnd().split('\n').at(-1);
@@ -124,7 +124,7 @@ it('never takes a file away from a process that runs what is built', async () =>
   expect(existsSync(path.join(copy, 'dist/one.js'))).toBe(false);
 });
 
-it('is done once by processes that need it at the same time, whatever one that was killed left', async () => {
+it('the build runs once for concurrent processes, whatever files a killed process left', async () => {
   const killed = spawn(process.execPath, ['-e', '']);
   await once(killed, 'exit');
   mkdirSync(path.join(copy, '.build'));

@@ -93,7 +93,7 @@ function text(res, done) {
 }
 `;
 
-it('a new column stands in the schema, the table of columns and the DTO, and is at every door', () => {
+it('a new column in the schema, the table of columns and the DTO appears in every interface', () => {
   copy.write('src/db/schema.ts', after("description: text('description').notNull(),", SCHEMA));
   // The compiler names the two other places.
   const named = errorsOf(() => copy.run('npm run -s typecheck'));

@@ -82,28 +82,31 @@ function faultsOf(file: string, text: string): string[] {
   return [...used, ...deep, ...(field ? [`${file} reads the private field ${field}`] : [])];
 }
 
-it.each(Object.keys(INTERNALS))('pins exactly what %s uses the inside of', async (file) => {
-  // After an upgrade: read that file, run `npm test -- --selectProjects canaries`, then change the version there.
-  const manifest = JSON.parse(await readFile('package.json', 'utf8')) as Manifest;
-  const named = namedVersions(await readFile(file, 'utf8'));
-  expect(named.length > 0).toBe(!file.endsWith('/node.ts'));
-  for (const [name, version] of named) {
-    expect(versionFaults(manifest, name, version)).toEqual([]);
-    const installed = await readFile(`node_modules/${name}/package.json`, 'utf8');
-    expect(JSON.parse(installed)).toMatchObject({ version });
-  }
-});
+it.each(Object.keys(INTERNALS))(
+  'package.json pins the exact versions of the packages whose internals %s uses',
+  async (file) => {
+    // After an upgrade: read that file, run `npm test -- --selectProjects canaries`, then change the version there.
+    const manifest = JSON.parse(await readFile('package.json', 'utf8')) as Manifest;
+    const named = namedVersions(await readFile(file, 'utf8'));
+    expect(named.length > 0).toBe(!file.endsWith('/node.ts'));
+    for (const [name, version] of named) {
+      expect(versionFaults(manifest, name, version)).toEqual([]);
+      const installed = await readFile(`node_modules/${name}/package.json`, 'utf8');
+      expect(JSON.parse(installed)).toMatchObject({ version });
+    }
+  },
+);
 
 it.each([
   ['^5.3.0', ['express is pinned to ^5.3.0 in package.json, not to 5.3.0']],
   ['5.4.0', ['express is pinned to 5.4.0 in package.json, not to 5.3.0']],
   ['5.3.0', []],
-])('refuses a range and another version: %s', (spec, faults) => {
+])('the check refuses a version range and another version: %s', (spec, faults) => {
   expect(versionFaults({ dependencies: { express: spec } }, 'express', '5.3.0')).toEqual(faults);
   expect(versionFaults({}, 'express', '5.3.0')).toEqual(['express is not named in package.json']);
 });
 
-it('keeps what we use inside libraries in one file a library', async () => {
+it('one file for each library contains the uses of its internals', async () => {
   const names = (await readdir('src', { recursive: true })).filter((name) => name.endsWith('.ts'));
   const files = names.map((name) => path.posix.join('src', name));
   const owners = Object.keys(INTERNALS).filter((owner) => owner.startsWith('src/'));
@@ -128,7 +131,7 @@ it.each([
   ['if (error instanceof postgres.PostgresError) return;', 'postgres-js.ts'],
   ['const busy = socket._httpMessage;', 'node.ts'],
   ['const rows = query._config;', '._config'],
-])('refuses elsewhere: %s', (text, culprit) => {
+])('the check refuses such uses elsewhere: %s', (text, culprit) => {
   const faults = faultsOf('src/http/a.ts', `${text}\n`);
   expect(faults.length).toBeGreaterThan(0);
   expect(faults.join()).toContain(culprit);

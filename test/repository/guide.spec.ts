@@ -19,7 +19,7 @@ afterAll(() => copy.remove());
 
 const steps = readSteps(readFileSync(GUIDE, 'utf8'));
 
-it('adds an entity by what the guide says, and its test passes', () => {
+it('the guide adds an entity, and the test of this entity passes', () => {
   for (const step of steps) perform(step);
   copy.run('npm run -s typecheck');
   const output = copy.run('npm run -s test:built -- --json test/skills/skills.e2e-spec.ts');
@@ -29,7 +29,7 @@ it('adds an entity by what the guide says, and its test passes', () => {
   });
 }, 180_000);
 
-it('needs at most 6 new files, 300 lines and 2 edits', () => {
+it('the guide needs at most 6 new files, 300 lines and 2 edits', () => {
   const written = steps.filter(({ action }) => action === 'write');
   const edited = steps.filter(({ action }) => action === 'append' || action === 'add');
   const lines = [...written, ...edited].flatMap(({ code }) => code.split('\n'));

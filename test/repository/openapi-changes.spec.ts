@@ -131,7 +131,7 @@ const CUTS: [string, (document: Json) => void, string][] = [
   ],
 ];
 
-it.each(CUTS)('finds the cut of %s', (_name, cut, expected) => {
+it.each(CUTS)('the check reports the breaking change of %s', (_name, cut, expected) => {
   expect(changesOf(cut)).toContain(expected);
 });
 
@@ -156,6 +156,6 @@ const ADDITIONS: [string, (document: Json) => void][] = [
   ['other words', (d) => (d.paths[LIST].get.summary = 'x')],
 ];
 
-it.each(ADDITIONS)('lets %s be added', (_name, add) => {
+it.each(ADDITIONS)('the check accepts the addition of %s', (_name, add) => {
   expect(changesOf(add)).toEqual([]);
 });

@@ -31,7 +31,7 @@ export function describeClient(client: () => ProjectsClient): void {
     expect(await failureOf(client().get(id))).toMatchObject({ code: 'not_found', status: 404 });
   });
 
-  it('creates under an id of the caller by put', async () => {
+  it('creates a project with an id of the caller by put', async () => {
     const id = randomUUID();
     const { created, project, etag } = await client().put(id, aProject());
     expect({ created, id: project.id, etag }).toEqual({ created: true, id, etag: '"1"' });
@@ -58,7 +58,7 @@ export function describeClient(client: () => ProjectsClient): void {
     expect((await client().get(id)).project).toEqual(patched.project);
   });
 
-  it('does a create and a batch once for each Idempotency-Key', async () => {
+  it('executes a create and a batch once for each Idempotency-Key', async () => {
     const key = { idempotencyKey: randomUUID() };
     const values = aProject();
     const first = await client().create(values, key);
@@ -80,7 +80,7 @@ export function describeClient(client: () => ProjectsClient): void {
     });
   });
 
-  it('does all operations of a batch, or none', async () => {
+  it('executes all operations of a batch, or none', async () => {
     const [id, gone] = [randomUUID(), randomUUID()];
     const results = await client().batch([
       { op: 'create', project: aProject() },
@@ -103,7 +103,7 @@ export function describeClient(client: () => ProjectsClient): void {
     expect((await client().get(id)).project.name).toBe('Replaced');
   });
 
-  it('names every fault of a request', async () => {
+  it('reports every fault of a request', async () => {
     const body = { ...aProject({ name: '' }), colour: 'red' };
     expect(await failureOf(client().create(body))).toMatchObject({
       name: 'ProjectsClientError',
@@ -130,7 +130,7 @@ export function describeClient(client: () => ProjectsClient): void {
     });
   });
 
-  it('lists with filters, fields and counts, and reads many by their ids', async () => {
+  it('lists with filters, fields and counts, and reads many projects by their ids', async () => {
     const technology = `T${randomUUID()}`;
     const made = [];
     for (const name of ['A', 'B', 'C']) {
@@ -162,7 +162,7 @@ export function describeClient(client: () => ProjectsClient): void {
     ]);
   });
 
-  it('walks all pages, once each, and stops when the loop is left', async () => {
+  it('reads all pages once, and stops when the loop is left', async () => {
     const technology = `T${randomUUID()}`;
     const operations = Array.from({ length: 7 }, (_, i) => ({
       op: 'create' as const,
@@ -184,7 +184,7 @@ export function describeClient(client: () => ProjectsClient): void {
     }
   });
 
-  it('reads the history of a project and the feed behind a cursor', async () => {
+  it('reads the history of a project and the feed after a cursor', async () => {
     const start = (await client().changes({ after: 'now' })).meta.nextCursor;
     const requestId = `request-${randomUUID()}`;
     const { project } = await client().create(aProject(), { requestId });
@@ -207,7 +207,7 @@ export function describeClient(client: () => ProjectsClient): void {
     expect(seen[0]).toMatchObject({ requestId, before: null, after: project, version: 1 });
   });
 
-  it('gives up after its time, and at once when the caller gives up', async () => {
+  it('ends a call at its timeout, and at once when the caller aborts it', async () => {
     const failure = await failureOf(client().list({}, { timeoutMs: 0 }));
     expect(failure).toMatchObject({ code: 'timeout', status: 0 });
     const reason = new Error('I have changed my mind');
@@ -272,7 +272,7 @@ export function describeConsistency(setting: ConsistencySetting): void {
     expect((await stranger.get(old.id)).project.name).toBe('Old');
   }, 120_000);
 
-  it('hands its token to a session, and keeps what the session writes apart', async () => {
+  it('passes its token to a session, and keeps the writes of the session separate', async () => {
     await replayed();
     await until(isHealthy, 60_000);
     await pauseReplay();
@@ -290,7 +290,7 @@ export function describeConsistency(setting: ConsistencySetting): void {
     expect((await client().get(id)).project.id).toBe(id);
   }, 120_000);
 
-  it('is read on the replica as soon as that has replayed its writes', async () => {
+  it('reads on the replica as soon as the replica has replayed its writes', async () => {
     const { id } = (await client().create(aProject())).project;
     await until(async () => {
       const before = readsOnReplica();
@@ -299,7 +299,7 @@ export function describeConsistency(setting: ConsistencySetting): void {
     }, 60_000);
   }, 120_000);
 
-  it('refuses a text that is no token, and reads with a foreign one on the primary', async () => {
+  it('refuses an invalid token, and reads on the primary with a foreign one', async () => {
     await until(isHealthy, 60_000);
     for (const consistencyToken of ['forged', '1-0/1, 1-0/1', '']) {
       expect(await failureOf(client().list({}, { consistencyToken }))).toMatchObject({
