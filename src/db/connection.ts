@@ -179,3 +179,26 @@ export function withTransactionLimits(db: Db, limits: TransactionLimits): Db {
   if (!(driver instanceof PooledDriver)) return db;
   return drizzle(asDrizzleClient(driver.withLimits(limits)), { schema });
 }
+
+const noting = new WeakMap<PooledDriver, Db>();
+
+/**
+ * Returns the same database for writes: while `wantPositions` is set, a WAL position behind each statement and each
+ * transaction is noted for its result (`notedPosition`). An open transaction is returned as it is.
+ */
+export function notingPositions(db: Db): Db {
+  const driver = clientOf(db);
+  if (!(driver instanceof PooledDriver)) return db;
+  let other = noting.get(driver);
+  if (!other) {
+    other = drizzle(asDrizzleClient(driver.notingPositions()), { schema });
+    noting.set(driver, other);
+  }
+  return other;
+}
+
+/** Sets whether the writes of `notingPositions(db)` note positions. */
+export function wantPositions(db: Db, areWanted: boolean): void {
+  const driver = clientOf(db);
+  if (driver instanceof PooledDriver) driver.wantPositions(areWanted);
+}

@@ -14,6 +14,7 @@ import { withIdempotencyKey } from '../http/answers/idempotency.js';
 import { publicPathOf } from '../http/answers/public-path.js';
 import { nextLink, PageMetaDto } from '../http/answers/page.js';
 import { authorOf } from '../http/contract/author.js';
+import { AnswersOneWrite } from '../http/contract/consistency.js';
 import { Endpoint } from '../http/contract/endpoint.js';
 import { Id } from '../http/contract/id.decorator.js';
 import { ResourceController } from '../http/contract/resource-controller.js';
@@ -97,6 +98,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       return undefined;
     }
 
+    @AnswersOneWrite()
     @Endpoint({
       method: 'POST',
       operationId: `create${Name}`,
@@ -128,6 +130,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       });
     }
 
+    @AnswersOneWrite()
     @Endpoint({
       method: 'PUT',
       path: ':id',
@@ -157,6 +160,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       return withETag(res, row);
     }
 
+    @AnswersOneWrite()
     @Endpoint({
       method: 'PATCH',
       path: ':id',
@@ -185,6 +189,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       return withETag(res, await this.rows.update(id, body, options));
     }
 
+    @AnswersOneWrite()
     @Endpoint({
       method: 'DELETE',
       path: ':id',

@@ -28,6 +28,8 @@ const { values: options } = parseArgs({
   },
 });
 const CONNECTIONS = 32;
+/** Both services compile their code in the first rounds. */
+const WARM_UP_ROUNDS = 3;
 const IDS = Array.from({ length: 500 }, (_, n) => idOf(1 + Math.floor((n / 500) * +options.rows)));
 const NEW = { name: 'Bench project', description: 'Lorem ipsum.', technologies: ['SQL', 'C'] };
 const WRITE = { method: 'POST', target: () => '/api/projects', body: NEW };
@@ -49,18 +51,19 @@ await requireWrk();
 const directory = mkdtempSync(path.join(os.tmpdir(), 'projects-service-bench-'));
 const LOAD = { ids: IDS, seconds: +options.seconds, connections: CONNECTIONS, directory };
 const cluster = await startCluster({}, { standbys: 2 });
+const sql = postgres(cluster.primary, { max: 1, onnotice: () => {} });
 try {
   await migrate({ url: cluster.primary });
-  const sql = postgres(cluster.primary, { max: 1, onnotice: () => {} });
   await fillCatalogue(sql, Number(options.rows));
-  await sql.end();
   await cluster.replayed();
   const ratios: Record<string, Compared> = await ratiosOverHttp();
-  ratios['a read without replicas configured, in process'] = await ratioWithoutReplicas();
+  const inProcess = 'a read without replicas configured, in process';
+  if (inProcess.includes(options.only)) ratios[inProcess] = await ratioWithoutReplicas();
   const report = reportOf(ratios);
   console.log(report);
   if (options.write) writeReport('replicas', report);
 } finally {
+  await sql.end();
   await cluster.stop();
   rmSync(directory, { recursive: true });
 }
@@ -79,9 +82,11 @@ async function ratiosOverHttp(): Promise<Record<string, Compared>> {
       await cluster.replayed();
       await until(async () => (await healthyOf(other.port)) === replicas, 60_000);
       const work = async ({ port, cpuMs }: Server) => {
-        const before = cpuMs();
+        const [cpuBefore, commitsBefore] = [cpuMs(), await commits()];
         const rate = await load({ port, scenario: { name, ...request }, ...LOAD });
-        return { rate, perCpuMs: (rate * LOAD.seconds) / (cpuMs() - before) };
+        const requests = rate * LOAD.seconds;
+        const rows = request === WRITE ? requests / ((await commits()) - commitsBefore) : undefined;
+        return { rate, perCpuMs: requests / (cpuMs() - cpuBefore), rows };
       };
       ratios[name] = await medianRatios(
         () => work(base),
@@ -112,6 +117,12 @@ function startService(replicas: string[]) {
   });
 }
 
+/** The number of write transactions so far. */
+async function commits(): Promise<number> {
+  const [sequence] = await sql`select last_value from change_commits_position_seq`;
+  return Number(sequence!.last_value);
+}
+
 async function healthyOf(port: number): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   return [...text.matchAll(/^db_replica_healthy\{.*\} 1$/gm)].length;
@@ -137,11 +148,15 @@ interface Ratios {
   rate: number;
   /** Requests for each millisecond of the processor that the service used. */
   perCpuMs: number;
+  /** The rows of an INSERT. */
+  rows?: number;
 }
 
 interface Compared extends Ratios {
   /** The lowest and the highest rate of a round. */
   spread: [number, number];
+  /** The rows of an INSERT, of both. */
+  rowsOfEach?: [number, number];
 }
 
 async function workOf(work: () => Promise<unknown>): Promise<Ratios> {
@@ -162,23 +177,29 @@ async function medianRatios(
   other: () => Promise<Ratios>,
 ): Promise<Compared> {
   const found: Ratios[] = [];
-  for (let round = 0; round <= Number(options.rounds); round++) {
+  const sizes: { base?: number; other?: number }[] = [];
+  for (let round = -WARM_UP_ROUNDS; round < Number(options.rounds); round++) {
     // One order in every other round, so that neither is always the first.
     const works = round % 2 === 0 ? [base, other] : [other, base];
     const results = [await works[0]!(), await works[1]!()];
     const [of, to] = round % 2 === 0 ? [results[1]!, results[0]!] : [results[0]!, results[1]!];
-    if (round > 0) found.push({ rate: of.rate / to.rate, perCpuMs: of.perCpuMs / to.perCpuMs });
+    if (round < 0) continue;
+    found.push({ rate: of.rate / to.rate, perCpuMs: of.perCpuMs / to.perCpuMs });
+    sizes.push({ base: to.rows, other: of.rows });
   }
   const rates = found.map(({ rate }) => rate);
   return {
-    rate: medianOf(found, 'rate'),
+    rate: medianOf(found, ({ rate }) => rate),
     spread: [Math.min(...rates), Math.max(...rates)],
-    perCpuMs: medianOf(found, 'perCpuMs'),
+    perCpuMs: medianOf(found, ({ perCpuMs }) => perCpuMs),
+    ...(sizes[0]?.base && {
+      rowsOfEach: [medianOf(sizes, ({ base }) => base!), medianOf(sizes, ({ other }) => other!)],
+    }),
   };
 }
 
-function medianOf(found: Ratios[], name: keyof Ratios): number {
-  const sorted = found.map((ratios) => ratios[name]).sort((a, b) => a - b);
+function medianOf<T>(found: T[], valueOf: (of: T) => number): number {
+  const sorted = found.map(valueOf).sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)]!;
 }
 
@@ -186,11 +207,11 @@ function reportOf(ratios: Record<string, Compared>): string {
   return [
     `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${os.cpus().length} cores; medians of ${options.rounds} interleaved rounds of ${options.seconds} s, ${CONNECTIONS} connections.`,
     '',
-    '| | throughput, of the same without replicas | lowest and highest round | requests for the same processor time of the service |',
-    '| --- | ---: | ---: | ---: |',
+    '| | throughput, of the same without replicas | lowest and highest round | requests for the same processor time of the service | rows of an INSERT, without and with |',
+    '| --- | ---: | ---: | ---: | ---: |',
     ...Object.entries(ratios).map(
-      ([name, { rate, spread, perCpuMs }]) =>
-        `| ${name} | ${percent(rate)} | ${spread.map(percent).join(' – ')} | ${percent(perCpuMs)} |`,
+      ([name, { rate, spread, perCpuMs, rowsOfEach = [] }]) =>
+        `| ${name} | ${percent(rate)} | ${spread.map(percent).join(' – ')} | ${percent(perCpuMs)} | ${rowsOfEach.map((rows) => rows.toFixed(1)).join(', ')} |`,
     ),
   ].join('\n');
 }

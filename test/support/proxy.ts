@@ -19,8 +19,17 @@ export interface Proxy {
   accept(databaseUrl?: string): Promise<void>;
   /** Resets every connection on which a client sends this text. */
   resetOn(text: string | undefined): void;
+  /**
+   * Lets one more answer through on the next connection on which a client sends this text. Then it ends the connection,
+   * or forwards nothing any more on it.
+   */
+  cutBehind(text: string, then: 'end' | 'stall'): void;
   close(): void;
 }
+
+/** The beginning of the message that ends each answer of a server, and its length. */
+const READY_FOR_QUERY = Buffer.from([0x5a, 0, 0, 0, 5]);
+const READY_BYTES = 6;
 
 export async function startProxy(databaseUrl: string): Promise<Proxy> {
   const clients = new Set<net.Socket>();
@@ -28,6 +37,8 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
   let target = new URL(databaseUrl);
   let held: (() => void)[] | undefined;
   let fatalText: string | undefined;
+  let cut: { text: string; then: 'end' | 'stall' } | undefined;
+  const cutting = new WeakMap<net.Socket, 'end' | 'stall'>();
   let roundTrips = 0;
 
   const forward = (from: net.Socket, to: net.Socket, seen: (chunk: Buffer) => void) =>
@@ -44,9 +55,22 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
     let answered = true;
     clients.add(client);
     upstream.setNoDelay(true);
+    upstream.on('data', (chunk: Buffer) => {
+      const then = cutting.get(client);
+      const ready = chunk.indexOf(READY_FOR_QUERY);
+      if (!then || ready < 0) return;
+      cutting.delete(client);
+      client.write(chunk.subarray(0, ready + READY_BYTES));
+      if (then === 'end') client.end();
+      else stalled.add(client);
+    });
     forward(upstream, client, () => (answered = true));
     forward(client, upstream, (chunk) => {
       if (fatalText && chunk.includes(fatalText)) client.resetAndDestroy();
+      if (cut && chunk.includes(cut.text)) {
+        cutting.set(client, cut.then);
+        cut = undefined;
+      }
       if (answered) roundTrips++;
       answered = false;
     });
@@ -88,6 +112,7 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
       return listen(port);
     },
     resetOn: (text) => (fatalText = text),
+    cutBehind: (text, then) => (cut = { text, then }),
     close: refuse,
   };
 }

@@ -57,7 +57,9 @@ export const copyText = (query: string) => `copy (${query}) to stdout (format bi
 export class PooledDriver implements DrizzleClient {
   readonly #pool: Pool;
   readonly #settings: DriverSettings;
-  #prepared = new Set<string>();
+  /** Shared by all drivers of the pool. */
+  #shared = { prepared: new Set<string>(), wantsPositions: false };
+  #notesPositions = false;
 
   constructor(
     pool: Pool,
@@ -93,8 +95,29 @@ export class PooledDriver implements DrizzleClient {
   /** Returns a driver on the same pool with other limits for its transactions. */
   withLimits(limits: TransactionLimits): PooledDriver {
     const other = new PooledDriver(this.#pool, { ...this.#settings, ...limits }, this.options);
-    other.#prepared = this.#prepared;
+    other.#shared = this.#shared;
+    other.#notesPositions = this.#notesPositions;
     return other;
+  }
+
+  /**
+   * Returns a driver on the same pool that notes a WAL position behind each of its statements and transactions, for
+   * writes (`notedPosition`). It does so only while positions are wanted.
+   */
+  notingPositions(): PooledDriver {
+    const other = this.withLimits({ ...this.#settings });
+    other.#notesPositions = true;
+    return other;
+  }
+
+  /** Applies to all drivers of the pool. */
+  wantPositions(areWanted: boolean): void {
+    this.#shared.wantsPositions = areWanted;
+  }
+
+  /** An unprepared statement takes two round trips, so that another one cannot be sent with it. */
+  get #isNoting(): boolean {
+    return this.#notesPositions && this.#shared.wantsPositions && this.#settings.prepare;
   }
 
   /**
@@ -113,10 +136,10 @@ export class PooledDriver implements DrizzleClient {
         : undefined;
     const transaction = new TransactionDriver(session, this.#execute, this.options);
     try {
-      return await transaction.run(
-        work,
-        idleMs === undefined ? 'begin' : `begin; ${limitIdling(idleMs)}`,
-      );
+      return await transaction.run(work, {
+        begin: idleMs === undefined ? 'begin' : `begin; ${limitIdling(idleMs)}`,
+        notesPosition: this.#isNoting,
+      });
     } finally {
       clearTimeout(timer);
       this.#pool.release(session);
@@ -133,8 +156,11 @@ export class PooledDriver implements DrizzleClient {
   async #runOn(session: Session, text: string, params: unknown[], values: boolean): Promise<Rows> {
     try {
       const prepare = this.#isPrepared(text, params);
+      const options = { values, prepare };
       const rows = await observeStatement(text, session.backend, () =>
-        session.query(text, params, { values, prepare }),
+        this.#isNoting
+          ? session.write(text, params, options)
+          : session.query(text, params, options),
       );
       if (session.inTransaction) throw leftOpen();
       return rows;
@@ -151,12 +177,13 @@ export class PooledDriver implements DrizzleClient {
   /** True if the statement is prepared. One without parameters takes one round trip unprepared. */
   #isPrepared(text: string, params: unknown[]): boolean {
     if (!this.#settings.prepare || params.length === 0) return false;
-    if (this.#prepared.has(text)) return true;
-    if (this.#prepared.size === MAX_PREPARED_STATEMENTS || text.length > MAX_PREPARED_LENGTH) {
+    const { prepared } = this.#shared;
+    if (prepared.has(text)) return true;
+    if (prepared.size === MAX_PREPARED_STATEMENTS || text.length > MAX_PREPARED_LENGTH) {
       return false;
     }
     if (text.includes(PLANNED_EACH_TIME)) return false;
-    this.#prepared.add(text);
+    prepared.add(text);
     return true;
   }
 }

@@ -8,7 +8,9 @@ import type { Target } from './socket.js';
  * Everything that this service uses inside postgres@3.4.9 (postgres.js) and that its README does not promise. Each
  * point is watched by test/canaries/postgres-js.spec.ts. Read this file before an upgrade.
  *
- * 1. `max: 1` and one statement at a time: no queue of the driver is ever used, and nothing is cancelled.
+ * 1. `max: 1` and one statement at a time: no queue of the driver is ever used, and nothing is cancelled. The
+ *    exception is one statement behind a write that is prepared or has no parameters (Session.write): both are sent
+ *    at once and settle in their order.
  * 2. `socket` is called for each connect, and what it gives is used as it is when `ssl` is off. It
  *    throws at the second connect: that is how a client is kept from reconnecting.
  * 3. A query settles at ReadyForQuery, after the bytes were given to the socket's earlier `data`
@@ -23,7 +25,9 @@ import type { Target } from './socket.js';
  *    or the user of the system.
  * 8. `fetch_types: false` spares a look-up whose failure nobody can catch.
  * 9. A query is answered by a call of its `resolve`, with the stream when the answer is a COPY.
- * 10. A prepared statement that the server can no longer use is prepared again, with the same parameters.
+ * 10. A prepared statement that the server can no longer use is prepared again, with the same parameters. It
+ *     then settles after the statement that was sent behind it.
+ * 11. A text without parameters can be prepared: it is sent in one go, also the first time.
  */
 export interface ClientSettings {
   url: DatabaseUrl;
@@ -67,6 +71,12 @@ export function createClient(settings: ClientSettings): postgres.Sql {
 /** The parsers of a client by type OID. Those that are added are used for the next rows. */
 export function parsersOf({ options }: postgres.Sql): Record<number, (text: string) => unknown> {
   return options.parsers;
+}
+
+/** Runs a statement without parameters as a prepared one. */
+export function prepared(client: postgres.Sql, text: string): PromiseLike<Rows> {
+  const options = { prepare: true, simple: false };
+  return client.unsafe(text, [], options);
 }
 
 export type Rows = postgres.RowList<postgres.Row[]>;

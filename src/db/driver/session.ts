@@ -8,9 +8,11 @@ import {
   isAnswer,
   isWhole,
   parsersOf,
+  prepared,
   readBehind,
   type Rows,
 } from './postgres-js.js';
+import { BEYOND_ALL, END_OF_WAL, notePosition, type ServerPosition } from './noted-positions.js';
 import { ProtocolState } from './protocol-state.js';
 import { connectionLost, isStandby, miscounted, noAnswer } from './session-errors.js';
 import { type QueryOptions, type SessionSettings, startupParameters } from './session-settings.js';
@@ -37,12 +39,12 @@ const FIRST_QUERY = `
 
 /**
  * One connection to PostgreSQL: a postgres.js client of `max: 1` that is given one statement at a
- * time and is thrown away when its connection ends.
+ * time (and a read of the log's position behind a write) and is thrown away when its connection ends.
  *
  * Why not the driver's own pool: its queue slows down with every query served, it sends queries
  * behind busy connections, and it reconnects under an open transaction, so that the rest of it runs
- * outside (porsager/postgres issues 1208, 1154, 1066). A client of one connection with at most one
- * statement under way meets none of that code. The socket is ours, so that a server that has
+ * outside (porsager/postgres issues 1208, 1154, 1066). A client of one connection whose statements
+ * are all sent at once meets none of that code. The socket is ours, so that a server that has
  * stopped answering can be left at once, and so that the driver cannot reconnect.
  */
 export class Session {
@@ -65,6 +67,10 @@ export class Session {
   readonly #state = new ProtocolState();
   #socket: net.Socket | undefined;
   #rejectRunning: ((reason: Error) => void) | undefined;
+  /** Ends the wait for the position behind a write. */
+  #leavePosition: (() => void) | undefined;
+  /** The texts of the writes that are prepared on this connection. */
+  readonly #prepared = new Set<string>();
   #backend = 0;
   readonly #silence = new SilenceLimit(() => void this.#giveUp());
   /** A COPY may compute for as long as it takes before it sends something. */
@@ -166,6 +172,48 @@ export class Session {
   }
 
   /**
+   * Runs a write like `query`, and notes a WAL position behind its commit for its rows. The statement for the position
+   * is sent with the write, so it takes no further round trip; the server begins it after the commit. No position is
+   * noted if that statement fails, which never changes the answer of the write, nor at the first use of a text.
+   */
+  async write(text: string, params: unknown[], options: QueryOptions = {}): Promise<Rows> {
+    const isSentAtOnce = params.length === 0 || this.#prepared.has(text);
+    const answered = this.query(text, params, options);
+    if (!isSentAtOnce) {
+      const rows = await answered;
+      if (options.prepare) this.#prepared.add(text);
+      return rows;
+    }
+    const position = this.#readPosition();
+    try {
+      const rows = await answered;
+      // A server that is silent now would also be silent to a further statement, which would cost another timeout.
+      notePosition(rows, (await position) ?? (this.isSilent ? BEYOND_ALL : undefined));
+      return rows;
+    } finally {
+      await position; // the next statement must not be sent before
+    }
+  }
+
+  /** Reads the position behind the running write. Never rejects. */
+  #readPosition(): Promise<ServerPosition | undefined> {
+    const write = this.#rejectRunning;
+    return new Promise((resolve) => {
+      const settle = (position?: ServerPosition) => {
+        this.#leavePosition = undefined;
+        resolve(position);
+      };
+      if (this.lost) return settle();
+      this.#leavePosition = settle;
+      prepared(this.#client, END_OF_WAL).then(
+        // The driver repeats a write whose prepared statement has become invalid; the position is then before it.
+        ([row]) => settle(this.#rejectRunning === write ? undefined : (row as ServerPosition)),
+        (error: Error) => (isAnswer(error) ? settle() : this.destroy(connectionLost(error))),
+      );
+    });
+  }
+
+  /**
    * Runs a statement that may change statement_timeout: the deadline follows what the server then says.
    * No deadline holds meanwhile, only the limit of the transaction.
    */
@@ -247,10 +295,10 @@ export class Session {
   }
 
   async #giveUp(): Promise<void> {
-    const running = this.#rejectRunning;
+    const running = this.#rejectRunning ?? this.#leavePosition;
     if (!running) return;
     if (this.#isCopying && (await this.#isAtWork())) return void this.#silence.restart();
-    if (this.#rejectRunning !== running) return; // it has answered meanwhile
+    if (running !== (this.#rejectRunning ?? this.#leavePosition)) return; // it has answered meanwhile
     this.isSilent = true;
     this.destroy(noAnswer(this.#silence.limitMs));
   }
@@ -280,6 +328,7 @@ export class Session {
     this.#silence.end();
     this.#rejectRunning?.(reason);
     this.#rejectRunning = undefined;
+    this.#leavePosition?.();
     this.onInterrupt?.(reason);
     this.onLost?.();
   }

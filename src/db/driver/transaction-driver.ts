@@ -5,6 +5,7 @@ import {
   type DrizzleClient,
   type DrizzleOptions,
 } from '../query/drizzle-internals.js';
+import { carryPosition } from './noted-positions.js';
 import { PendingQuery, type Run } from './pending-query.js';
 import type { Rows } from './postgres-js.js';
 import type { Session } from './session.js';
@@ -31,13 +32,18 @@ export class TransactionDriver implements DrizzleClient {
     return new PendingQuery(this.#run, text, params);
   }
 
-  async run<T>(work: (transaction: Sql) => Promise<T>, begin: string): Promise<T> {
+  /** With `notesPosition` the result has a WAL position behind the commit (`notedPosition`), if it is an object. */
+  async run<T>(
+    work: (transaction: Sql) => Promise<T>,
+    { begin, notesPosition }: { begin: string; notesPosition: boolean },
+  ): Promise<T> {
     await this.#control(begin);
     try {
       const result = await this.#orLost(work(asDrizzleClient(this)));
-      const { command } = await this.#last('commit');
+      const committed = await this.#last('commit', notesPosition);
       // The server turns the COMMIT of a failed transaction into a ROLLBACK, without an error.
-      if (command !== 'COMMIT') throw this.#failure ?? rolledBack();
+      if (committed.command !== 'COMMIT') throw this.#failure ?? rolledBack();
+      carryPosition(committed, result);
       return result;
     } catch (error) {
       if (!this.#ended) {
@@ -100,10 +106,10 @@ export class TransactionDriver implements DrizzleClient {
   }
 
   /** Sends COMMIT or ROLLBACK after the pending statements, and refuses all later ones. */
-  #last(text: string): Promise<Rows> {
+  #last(text: string, notesPosition = false): Promise<Rows> {
     const rows = this.#tail.then(() => {
       this.#ended = true;
-      return this.session.query(text, []);
+      return notesPosition ? this.session.write(text, []) : this.session.query(text, []);
     });
     this.#tail = rows.catch(() => undefined);
     return rows;

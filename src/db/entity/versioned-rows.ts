@@ -1,5 +1,6 @@
 import { and, eq, not, type SQL, sql } from 'drizzle-orm';
-import type { Db } from '../connection.js';
+import { type Db, notingPositions } from '../connection.js';
+import { carryPosition } from '../driver/noted-positions.js';
 import { DataError } from '../errors.js';
 import { type Author, authorValues, WRITE_AUTHOR } from './author.js';
 import { batched } from '../query/batched.js';
@@ -46,6 +47,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
 ) {
   const { table, columns, written, normalize } = entity;
   const cached = statementCache(MAX_SHAPES);
+  const writing = notingPositions(db);
   const withIds = prepareOnce(() =>
     db
       .select(columns)
@@ -78,7 +80,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
   }
 
   const insert = prepareOnce(() =>
-    db
+    writing
       .insert(table)
       .values(rowPlaceholders(entity, written) as never)
       .returning({ ...columns, ...WRITE_AUTHOR })
@@ -92,7 +94,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
 
   const createAny =
     entity.insertTriggers && !isTransaction(db)
-      ? createInBatches(db, entity, createOne)
+      ? createInBatches(writing, entity, createOne)
       : createOne;
 
   /**
@@ -130,7 +132,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
   function upsertOne({ notVersions }: WriteCondition) {
     const set = rowPlaceholders(entity, written);
     const version = firstVersion(entity.name, sql`${sql.placeholder('id')}`);
-    const upsert = db
+    const upsert = writing
       .insert(table)
       .values({ id: sql.placeholder('id'), ...set, version } as never)
       .onConflictDoUpdate({
@@ -144,6 +146,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
       const [found] = await retryStatement(db, () => statement.execute(parametersOf(update)));
       if (!found) return undefined;
       const { created, ...row } = found as Record<string, unknown>;
+      carryPosition(found, row);
       return { row: row as unknown as Row, created: created as boolean };
     };
   }
@@ -161,7 +164,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     if (!isTogether || isCreation || isTransaction(db)) return updateOne;
     const condition = meets(entity, conditions, sql`given.versions`, sql`given."notVersions"`);
     const shape = { names, nullIsDefault: form === rowPlaceholders, condition };
-    return updateInBatches(db, entity, shape, updateOne, resultOf);
+    return updateInBatches(writing, entity, shape, updateOne, resultOf);
   }
 
   /** Changes the given columns, at least one. Throws `not_found`, `version_mismatch`. */
@@ -182,7 +185,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     const names = written.filter((name) => values[name as keyof Values] !== undefined);
     const updateAny = cached(`${form.name} ${names.join()} ${shapeOf(options)}`, () => {
       const statement = withPlainRows(
-        db
+        writing
           .update(table)
           .set(form(entity, names) as never)
           .where(matching(entity, options))
@@ -202,7 +205,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
   async function remove(id: string, options: WriteOptions = {}): Promise<Row> {
     const statement = cached(`delete ${shapeOf(options)}`, () =>
       withPlainRows(
-        db
+        writing
           .delete(table)
           .where(matching(entity, options))
           .returning({ ...columns, ...WRITE_AUTHOR })

@@ -1,3 +1,4 @@
+import { notedPosition, notePosition } from '../driver/noted-positions.js';
 import { mapRowsBy, type Query, selectedFields } from './drizzle-internals.js';
 
 /**
@@ -13,16 +14,19 @@ export function prepareOnce<Q extends Query>(prepare: () => Q): () => Q {
  * Replaces drizzle's row mapper of a query on one table by a plain loop. Drizzle's mapper checks the kind
  * of the column for each value of each row (docs/performance.md, "Rows"). The columns convert their values
  * as usual. Selected expressions that are not columns are dropped unless `extra` names them.
+ * A position that was noted for the result of a write is noted for each of its rows.
  */
 export function withPlainRows<Q extends Query>(query: Q, extra: string[] = []): Q {
   const fields = selectedFields(query).filter(({ name, column }) => column || extra.includes(name));
   mapRowsBy(query, (rows) => {
+    const position = notedPosition(rows);
     const mapped = rows.map((values) => {
       const row: Record<string, unknown> = {};
       for (const { at, name, column } of fields) {
         const value = values[at];
         row[name] = value === null || !column ? value : column.mapFromDriverValue(value);
       }
+      notePosition(row, position);
       return row;
     });
     emptyRows(rows);

@@ -1,9 +1,10 @@
 import { sql } from 'drizzle-orm';
 import { createDatabaseConnection, type Db, type TDatabaseConfig } from '../connection.js';
 import { parseDatabaseUrl } from '../driver/database-url.js';
+import type { ServerPosition } from '../driver/noted-positions.js';
 import { DatabaseUrlError } from '../driver/url-error.js';
 import { DataError } from '../errors.js';
-import { positionOf, type ServerPosition, type WalPosition } from './wal-position.js';
+import { positionOf, type WalPosition } from './wal-position.js';
 
 /** A replica that answers a trivial query more slowly than this is not used. */
 export const LOOK_TIMEOUT_MS = 1000;

@@ -1,19 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
-import { connectBeside, type Db, poolStats, type TDatabaseConfig } from '../connection.js';
+import {
+  connectBeside,
+  type Db,
+  poolStats,
+  type TDatabaseConfig,
+  wantPositions,
+} from '../connection.js';
+import {
+  BEYOND_ALL,
+  END_OF_WAL,
+  notedPosition,
+  type ServerPosition,
+} from '../driver/noted-positions.js';
 import type { PoolStats } from '../driver/pool.js';
 import { asDataError, DataError, type DataErrorCode } from '../errors.js';
 import { batched } from '../query/batched.js';
 import { PositionLog } from './position-log.js';
 import { LOOK_TIMEOUT_MS, Replica } from './replica.js';
 import {
-  BEYOND_ALL,
   endOfLastRecord,
   formatPosition,
   includes,
   parsePosition,
   positionOf,
-  type ServerPosition,
   type WalPosition,
 } from './wal-position.js';
 
@@ -44,8 +54,11 @@ export interface Replicas {
   /**
    * Returns a token of everything that has been committed. Concurrent calls share one statement. Never rejects: if the
    * position cannot be read, reads with the token run on the primary.
+   *
+   * With the result of the only write of a request, such as a row that a factory has created, it returns a token of
+   * that write. It needs no statement if a position was noted with the write. The first result with one is used.
    */
-  written(): Promise<string>;
+  written(...results: unknown[]): Promise<string>;
   stats(): ReplicaStats[];
   /** The number of reads that ran on the primary because no replica could serve them. */
   readonly readsOnPrimary: number;
@@ -58,9 +71,7 @@ const LOOK_EVERY_MS = 250;
 const LOOK_AGAIN_MS = 25;
 const DEFAULT_MAX_LAG_MS = 1000;
 
-const POSITION = sql`
-  select left(pg_walfile_name(lsn), 8) as timeline, lsn::text as lsn
-  from pg_current_wal_insert_lsn() as lsn`;
+const POSITION = sql.raw(END_OF_WAL);
 const CLUSTER = sql`select system_identifier::text as cluster from pg_control_system()`;
 
 /** The errors after which another server is tried. A standby cancels reads that conflict with its replay (40001). */
@@ -96,6 +107,7 @@ export function createReplicas(
 ): Replicas {
   const replicas = new ReplicaSet(primary, configs, options.maxLagMs ?? DEFAULT_MAX_LAG_MS);
   known.set(primary, replicas);
+  wantPositions(primary, true);
   return replicas;
 }
 
@@ -149,9 +161,11 @@ class ReplicaSet implements Replicas {
     return await work(this.#primary);
   }
 
-  async written(): Promise<string> {
+  async written(...results: unknown[]): Promise<string> {
+    const noted = results.map(notedPosition).find((position) => position);
+    if (noted) return formatPosition(endOfLastRecord(noted));
     const position = await this.#position('').catch(() => undefined);
-    return formatPosition(position ?? BEYOND_ALL);
+    return formatPosition(position ?? positionOf(BEYOND_ALL));
   }
 
   stats(): ReplicaStats[] {
@@ -167,6 +181,7 @@ class ReplicaSet implements Replicas {
 
   async close(): Promise<void> {
     known.delete(this.#primary);
+    wantPositions(this.#primary, false);
     this.#watching.abort();
     const closing = this.#replicas.map(({ replica }) => replica.close());
     await Promise.all([...closing, this.#watcher?.close(0)]);
@@ -209,8 +224,7 @@ class ReplicaSet implements Replicas {
   async #readPosition(): Promise<WalPosition> {
     const at = performance.now();
     const [seen] = await this.#watchedBy.execute<ServerPosition>(POSITION);
-    const { timeline, lsn } = positionOf(seen!);
-    const position = { timeline, lsn: endOfLastRecord(lsn) };
+    const position = endOfLastRecord(seen!);
     this.#log.note(position, at);
     return position;
   }

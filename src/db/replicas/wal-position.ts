@@ -1,3 +1,5 @@
+import type { ServerPosition } from '../driver/noted-positions.js';
+
 /** A position in the write-ahead log. Each promotion of a standby begins a new timeline. */
 export interface WalPosition {
   timeline: number;
@@ -28,16 +30,10 @@ function lsnOf(text: string): bigint {
   return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
 }
 
-/** A position in the format of a server: `0000000A` or 10, and `16/B374D848`. */
-export type ServerPosition = { timeline: string | number; lsn: string };
-
 export function positionOf({ timeline, lsn }: ServerPosition): WalPosition {
   const tli = typeof timeline === 'number' ? timeline : parseInt(timeline, 16);
   return { timeline: tli, lsn: lsnOf(lsn) };
 }
-
-/** A position later than any real one: no replica has replayed it. */
-export const BEYOND_ALL: WalPosition = { timeline: 0xffffffff, lsn: 0xffffffffffffffffn };
 
 /**
  * True if a server that has replayed `position` has everything that was committed before `other`. An LSN of an
@@ -51,6 +47,7 @@ export function includes(position: WalPosition, other: WalPosition): boolean {
  * Returns the end of the last record. At a page boundary the server adds the page header to the position, which a
  * replica reports only after the next record has arrived.
  */
-export function endOfLastRecord(lsn: bigint): bigint {
-  return lsn % PAGE === PAGE_HEADER ? lsn - PAGE_HEADER : lsn;
+export function endOfLastRecord(read: ServerPosition): WalPosition {
+  const { timeline, lsn } = positionOf(read);
+  return { timeline, lsn: lsn % PAGE === PAGE_HEADER ? lsn - PAGE_HEADER : lsn };
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { ApiHeader } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import type { Db } from '../../db/connection.js';
+import { type Db, notingPositions } from '../../db/connection.js';
+import { carryPosition } from '../../db/driver/noted-positions.js';
 import {
   createIdempotencyFactory,
   KEY_LIFETIME_HOURS,
@@ -71,7 +72,11 @@ export async function withIdempotencyKey<Body>(
   const key = { caller: callerOf(req), key: keyIn(header) };
   const request = { status: res.statusCode, fingerprint: () => fingerprintOf(exchange) };
   const attempt = (tx: Db) => claimed(tx, key, request, work);
-  const answer = await (bodyDigest ? db.transaction(attempt) : inTransaction(db, attempt));
+  const writing = notingPositions(db);
+  const answer = await (bodyDigest
+    ? writing.transaction(attempt)
+    : inTransaction(writing, attempt));
+  carryPosition(answer, answer.body);
   return give(res, answer);
 }
 
@@ -87,7 +92,11 @@ export async function onceFor<Body>(
 ): Promise<Answer<Body>> {
   const request = { status: 200, fingerprint: () => digest(`${name} ${digest(canonical(body))}`) };
   const ownKey = { caller, key: keyIn(key) };
-  return await inTransaction(db, (tx) => claimed(tx, ownKey, request, work));
+  const answer = await inTransaction(notingPositions(db), (tx) =>
+    claimed(tx, ownKey, request, work),
+  );
+  carryPosition(answer, answer.body);
+  return answer;
 }
 
 interface KeyedRequest {

@@ -14,14 +14,22 @@ import { mergeMap, type Observable } from 'rxjs';
 import type { Db } from '../../db/connection.js';
 import { replicasOf } from '../../db/replicas/replicas.js';
 import { CONSISTENCY_TOKEN } from '../answers/consistency-token.js';
+import type { Success } from '../answers/envelope.js';
 import { type ControllerClass, isGet, isRoute } from '../internals/nest.js';
 import { documentedResponses } from '../internals/swagger.js';
 
 const DATABASE = 'http/database';
 const DECORATED = 'http/consistency';
+const ONE_WRITE = 'http/one-write';
 
 /** Sets the injection token of the database that the routes of a controller write to. */
 export const WritesTo = (database: symbol) => SetMetadata(DATABASE, database);
+
+/**
+ * Declares that the route makes a single write, or one transaction, and answers its result. Its token then needs no
+ * statement of its own. A route that overrides it is not concerned, because it may write more.
+ */
+export const AnswersOneWrite = () => SetMetadata(ONE_WRITE, true);
 
 /**
  * Adds X-Consistency-Token to the answer of a write if its database has replicas. The token is read
@@ -38,9 +46,13 @@ class ConsistencyTokenInterceptor implements NestInterceptor {
     const replicas = database && replicasOf(database);
     if (!replicas) return next.handle();
     const res = context.switchToHttp().getResponse<Response>();
+    const isOneWrite = Reflect.hasMetadata(ONE_WRITE, context.getHandler());
     return next.handle().pipe(
       mergeMap(async (answer: unknown) => {
-        res.setHeader(CONSISTENCY_TOKEN, await replicas.written());
+        const results = isOneWrite
+          ? [answer, (answer as Partial<Success<unknown>> | undefined)?.data]
+          : [];
+        res.setHeader(CONSISTENCY_TOKEN, await replicas.written(...results));
         return answer;
       }),
     );

@@ -72,7 +72,7 @@ export function createProjectOperations(db: Db): ProjectOperations {
       if (operation in reading) consistencyTokenOf(parts);
       const reply = await works[operation](parts, by);
       const replicas = operation in reading ? undefined : replicasOf(db);
-      return replicas ? { ...reply, consistencyToken: await replicas.written() } : reply;
+      return replicas ? { ...reply, consistencyToken: await replicas.written(reply.data) } : reply;
     },
   };
 }
