@@ -46,5 +46,9 @@ export default {
   globalTeardown: '<rootDir>/test/support/global-teardown.js',
   reporters: ['default', ...(process.env.CI ? ['<rootDir>/test/support/slowest-files.js'] : [])],
   maxWorkers: 2,
+  // Node never frees the modules of a file's context (https://github.com/nodejs/node/issues/59118): about 18 MB a file,
+  // which every garbage collection marks again. A worker with more than this is replaced between two files.
+  workerIdleMemoryLimit: '350MB',
+  workerGracefulExitTimeout: 30_000, // a busy machine needs more than the 500 ms by default to end or replace a worker
   testTimeout: 90_000, // what takes 5 s may take 30 s on a busy machine
 };
