@@ -46,6 +46,7 @@ const SETTINGS = {
   wal_keep_size: '512MB',
   fsync: 'off',
   synchronous_commit: 'off',
+  scram_iterations: '1',
   listen_addresses: '127.0.0.1',
 };
 
@@ -60,7 +61,7 @@ export async function startCluster(
   const place = await placeOf(folder);
   const { directory } = place;
   const programs = await openPrograms(place);
-  const password = await openCluster(programs, directory, { fsync: 'off' });
+  const password = await openCluster(programs, directory, SETTINGS);
   const folderOf = (name: string) => path.join(directory, name);
   const data = {
     primary: folderOf('data'),

@@ -38,6 +38,7 @@ export async function openCluster(
     ...['--encoding=UTF8', '--locale=C', `--lc-ctype=${LETTERS[process.platform] ?? 'C'}`],
     ...['--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
     ...(settings.fsync === 'off' ? ['--no-sync'] : []),
+    ...(settings.scram_iterations ? ['-c', `scram_iterations=${settings.scram_iterations}`] : []),
   ]);
   await rename(unfinished, data);
   return readFile(password, 'utf8');

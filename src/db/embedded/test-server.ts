@@ -30,6 +30,7 @@ const SETTINGS = {
   fsync: 'off',
   synchronous_commit: 'off',
   full_page_writes: 'off',
+  scram_iterations: '1', // 4,096 by default, which cost a client 2 ms of processor time to connect
   max_connections: '400',
 };
 
