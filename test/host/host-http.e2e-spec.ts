@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { randomUUID } from 'node:crypto';
 import { type DynamicModule, type INestApplication, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
@@ -122,6 +123,44 @@ describe('a host that parses bodies itself', () => {
         const { body } = await sent.expect(415);
         expect(body.code).toBe('unsupported_media_type');
         expect(body.detail).toContain('A body parser of the application has read the body');
+      },
+    );
+  });
+});
+
+describe('a host with a query parser of its own', () => {
+  it.each([
+    ['none', false],
+    ['the extended one', 'extended'],
+    ['one that invents', () => ({ limit: '7' })],
+  ])('has the parameters of the URL read all the same: %s', async (_name, parser) => {
+    await withHost(
+      (host) =>
+        (host.getHttpAdapter().getInstance() as express.Express).set('query parser', parser),
+      async (agent) => {
+        const row = JSON.stringify(aProject());
+        const tried = agent.post('/projects/import?dryRun=true').type('application/x-ndjson');
+        expect((await tried.send(row).expect(200)).body.data).toMatchObject({ created: 1 });
+        const ids = Array.from({ length: 40 }, () => `id=${randomUUID()}`).join('&');
+        const { body } = await agent.get(`/projects?${ids}`).expect(200);
+        expect(body.data).toEqual([]);
+        expect((await agent.get('/projects?limit=x').expect(400)).body.errors).toEqual([
+          { path: 'limit', message: expect.stringContaining('whole number') },
+        ]);
+        expect((await agent.get('/projects?limit=1&q=none').expect(200)).body.meta.limit).toBe(1);
+      },
+    );
+  });
+
+  it('may put another query into the place of the one of the URL', async () => {
+    await withHost(
+      (host) =>
+        host.use((req: express.Request, _res: unknown, next: () => void) => {
+          Object.defineProperty(req, 'query', { value: { limit: '3' }, configurable: true });
+          next();
+        }),
+      async (agent) => {
+        expect((await agent.get('/projects?limit=1').expect(200)).body.meta.limit).toBe(3);
       },
     );
   });

@@ -1,3 +1,4 @@
+import { parse } from 'node:querystring';
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { methodsOfNamedPath } from './allowed-methods.js';
@@ -50,11 +51,23 @@ function checkQuery(req: Request, accepted: boolean): void {
       'The query contains a percent sign that is not followed by two hexadecimal digits of UTF-8.',
     );
   }
-  const { query } = req;
+  const query = queryOf(req);
   checkContent(query);
   const [name] = Object.keys(query);
   if (!accepted && name !== undefined) {
     throw notValid([{ path: name, message: 'there is no such parameter' }]);
   }
   Object.defineProperty(req, 'query', { value: query, writable: true, configurable: true }); // Express would parse it again at each access
+}
+
+/**
+ * Returns the query of the URL, or the one that a middleware of the application has put into its place. The parser of
+ * Express is a setting of the application: with `query parser` off, parameters such as `dryRun` would be ignored, and
+ * the extended one changes a list of more than twenty values.
+ */
+function queryOf(req: Request): Request['query'] {
+  if (Object.hasOwn(req, 'query')) return req.query;
+  return parse(req.url.slice(req.url.indexOf('?') + 1), '&', '=', {
+    maxKeys: 0,
+  });
 }
