@@ -83,10 +83,8 @@ export const projects = pgTable(
     ),
     check(
       'projects_technologies_check',
-      // `project_technologies` checks that each is a text of 1 to 100 characters and that there are no duplicates.
-      sql`case jsonb_typeof(${table.technologies}) when 'array' then
-        jsonb_array_length(${table.technologies}) <= ${sql.raw(String(PROJECT_LIMITS.technologies))}
-        and not ${table.technologies} @? 'strict $[*] ? (@.type() != "string")' else false end`,
+      // `project_technologies` checks that each has 1 to 100 characters and that there are no duplicates.
+      sql`is_text_list(${table.technologies}, ${sql.raw(String(PROJECT_LIMITS.technologies))})`,
     ),
     check('projects_version_check', sql`${table.version} > 0`),
   ],
@@ -140,18 +138,21 @@ export const technologyCounts = pgTable(
 
 /**
  * The changes of the counts and the new names, one row for each writing statement, so that writers do not wait
- * for each other and do not look up words. The rows are folded into `technology_counts` and `name_words`
- * later (functions/fold_is_due.sql); readers add the rows that are not folded yet.
+ * for each other and do not look up words. A row holds lists and names as they were written, because a single write
+ * is cheap only if it does not take them apart. The rows are folded into `technology_counts` and `name_words` later
+ * (functions/fold_is_due.sql); readers add the rows that are not folded yet.
  */
 export const technologyChanges = pgTable('technology_changes', {
   id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
-  /** A technology may occur several times. */
-  technologies: text('technologies').array().notNull().default([]),
-  /** The change of the number of projects for each of them. */
+  /** The technologies of projects, one list for each project. */
+  technologies: jsonb('technologies').$type<string[]>().array().notNull().default([]),
+  /** The change of the number of projects for each list: 1 or -1. */
   changes: integer('changes').array().notNull().default([]),
   /** New names of projects. */
   names: text('names').array().notNull().default([]),
-  /** True if the transaction folds at its commit. It is a column, so that the condition of the trigger is cheap. */
+  /** The number of technologies and names in this row. */
+  entries: integer('entries').notNull(),
+  /** True if the transaction folds at its commit. The update to true queues the fold. */
   isDue: boolean('is_due').notNull().default(false),
 });
 

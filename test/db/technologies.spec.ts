@@ -30,7 +30,7 @@ it('an import of very many technologies leaves few notes and correct counts', as
   });
   const sql = connectPlainly(database.url);
   const [{ notes }] = await sql<[{ notes: number }]>`
-    select coalesce(sum(cardinality(technologies)), 0)::integer as notes from technology_changes`;
+    select coalesce(sum(entries), 0)::integer as notes from technology_changes`;
   expect(notes).toBeLessThanOrEqual(1000);
   const technologies = createTechnologiesFactory(db);
   expect(await technologies.getTechnologies('', 3)).toEqual([
@@ -91,7 +91,8 @@ describe('a page of technologies', () => {
     async (analyzed) => {
       if (analyzed === 'before') await sql`analyze technology_counts`;
       await sql`
-      insert into technology_changes (technologies, changes) values (array['T1', 'used1', 'New'], array[5, -1001, 1])`;
+      insert into technology_changes (technologies, changes, entries)
+      values (array['["T1", "New"]', '["used1"]']::jsonb[], array[1, -1], 3)`;
       for (const beginning of BEGINNINGS) expect(await rowsReadFor(beginning)).toBeLessThan(1000);
       // The counter counts: these are 20 of a single count, behind up to 201 of as many digits.
       expect(await rowsReadFor('t4')).toBeGreaterThanOrEqual(20);
@@ -123,7 +124,7 @@ it('writes of many technologies fold as often as their number requires', async (
     await projects.createProject({ name: `n${i}`, description: '', technologies });
   }
   const [{ noted }] = await connectPlainly(database.url)<[{ noted: number }]>`
-    select coalesce(sum(cardinality(technologies)), 0)::integer as noted from technology_changes`;
+    select coalesce(sum(entries), 0)::integer as noted from technology_changes`;
   expect(noted).toBeLessThanOrEqual(1000);
   const { getTechnologies } = createTechnologiesFactory(db);
   expect(await getTechnologies('w198-', 200)).toHaveLength(100);
@@ -151,4 +152,51 @@ it('single writes fold after some notes, and a fold never lets a write in anothe
   while ((await technologies.foldChanges()) > 0);
   expect(await technologies.getTechnologies('a')).toEqual([{ name: 'A', projects: 810 }]);
   expect(await sql`select from technology_changes`).toHaveLength(0);
+});
+
+it('a fold adds each word of each name once, and an insert of no rows leaves no note', async () => {
+  const sql = connectPlainly(database.url);
+  await sql`insert into projects (name, description, technologies) select 'None', '', '[]' where false`;
+  expect(await sql`select from technology_changes`).toHaveLength(0);
+  const names = ['Alpha', 'Bêta gamma', 'alpha-delta', 'Ж1'.padEnd(200, 'ж'), 'omega'];
+  for (const name of names)
+    await sql`insert into projects (name, description, technologies) values (${name}, '', '["A"]')`;
+  await sql`
+    insert into projects (name, description, technologies)
+    select 'Many ' || translate(i::text, '0123456789', 'abcdefghij') || 'word', '', '["A", "B"]'
+    from generate_series(100, 349) as i`;
+  while ((await sql`select fold_technology_changes() as folded`)[0]!.folded > 0);
+  const words =
+    await sql`select word from name_words where word !~ '^[a-j]{3}word$' order by word collate "C"`;
+  expect(words.map(({ word }) => word as string)).toEqual([
+    'alpha',
+    'beta',
+    'delta',
+    'gamma',
+    'many',
+    'omega',
+  ]);
+  expect(await sql`select from name_words where word ~ '^[a-j]{3}word$'`).toHaveLength(250);
+  expect(
+    await sql`select technology, projects::integer from technology_counts order by technology`,
+  ).toEqual([
+    { technology: 'A', projects: 255 },
+    { technology: 'B', projects: 250 },
+  ]);
+});
+
+it.each([
+  '{}',
+  '"text"',
+  'null',
+  '1',
+  '[1]',
+  '["a", null]',
+  '["a", ["b"]]',
+  JSON.stringify(Array.from({ length: 101 }, (_, i) => `t${i}`)),
+])('the table refuses technologies that are no list of up to 100 texts (case %#)', async (list) => {
+  const sql = connectPlainly(database.url);
+  await expect(
+    sql`insert into projects (name, description, technologies) values ('n', '', ${list}::text::jsonb)`,
+  ).rejects.toMatchObject({ code: '23514', constraint_name: 'projects_technologies_check' });
 });

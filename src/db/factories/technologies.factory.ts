@@ -24,7 +24,8 @@ export const MAX_NOTES = 10_000;
 /** The changes that writers have noted and that no fold has added to the counts yet. */
 const noted = (filter: SQL) => sql`
   select technology, sum(change)::bigint as change
-  from technology_changes, unnest(technologies, changes) as noted (technology, change)
+  from technology_changes, unnest(technologies, changes) as noted (list, change),
+    jsonb_array_elements_text(list) as technology
   where ${filter} group by technology`;
 
 /**
@@ -72,11 +73,17 @@ function prepareBeginning(db: Db) {
   return prepareList(db, noted(sql`starts_with(lower(technology), lower(${BEGINNING}))`), counted);
 }
 
-/** Combines the counts with the noted changes: technologies without a note keep their count. */
+/**
+ * Combines the counts with the noted changes: technologies without a note keep their count. The count of a noted one
+ * is a subquery, not a join, so that it is looked up by index however many notes the planner expects.
+ */
 function prepareList(db: Db, noted: SQL, counted: SQL) {
   const changed = sql`
-    select technology, coalesce(projects, 0) + change from noted left join technology_counts using (technology)
-    where coalesce(projects, 0) + change > 0`;
+    select technology, projects from (
+      select technology, change + coalesce(
+        (select projects from technology_counts as counts where counts.technology = noted.technology), 0) as projects
+      from noted
+    ) as changed where projects > 0`;
   return db
     .select({
       name: sql<string>`technology`,

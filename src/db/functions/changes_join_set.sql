@@ -6,24 +6,21 @@ CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
   setting text := 'changes.set_' || encode(convert_to(NEW.entity, 'UTF8'), 'hex');
-  last record;
 BEGIN
-  IF NEW.change_set IS NULL THEN
+  IF NEW.change_set = 0 THEN
+    NEW.change_set := NEW.sequence;
+  ELSE
+    NEW.change_set := coalesce(changes_known_set(setting), NEW.sequence);
     NEW.actor := changes_author('actor');
     NEW.request_id := changes_author('request_id');
     IF NEW.action = 'created' THEN
-      SELECT version, action, before INTO last FROM changes
-        WHERE entity_id = NEW.entity_id AND entity = NEW.entity ORDER BY sequence DESC LIMIT 1;
-      IF NOT changes_may_follow(last.version, last.action, last.before, NEW.version, NEW.after) THEN
-        NEW.version := changes_refuse_version(NEW.entity, NEW.entity_id, last.version);
-      END IF;
+      NEW.version := changes_checked_version(NEW.entity, NEW.entity_id, NEW.version, NEW.after);
     END IF;
   END IF;
-  NEW.change_set := coalesce(changes_known_set(setting), NEW.sequence);
   setting := set_config(setting, pg_current_xact_id()::text || ':' || NEW.change_set, true);
   RETURN NEW;
 END
 $$;
 --> statement-breakpoint
 CREATE OR REPLACE TRIGGER changes_join_set BEFORE INSERT ON changes
-FOR EACH ROW WHEN (NEW.change_set IS NULL OR NEW.change_set = 0) EXECUTE FUNCTION changes_join_set();
+FOR EACH ROW WHEN (coalesce(NEW.change_set, 0) = 0) EXECUTE FUNCTION changes_join_set();

@@ -16,10 +16,8 @@ DECLARE
 BEGIN
   done := pg_advisory_xact_lock_shared(hashtext('changes'), last_position::bit(32)::integer);
   INSERT INTO change_commits (change_set, entity) VALUES (NEW.change_set, NEW.entity);
-  IF current_setting('max_prepared_transactions')::integer = 0 THEN
-    IF pg_try_advisory_xact_lock(hashtext('changes notify'), 0) THEN
-      done := pg_notify('changes', '');
-    END IF;
+  IF current_setting('max_prepared_transactions') = '0' AND pg_try_advisory_xact_lock(hashtext('changes notify'), 0) THEN
+    done := pg_notify('changes', '');
   END IF;
   RETURN NULL;
 END

@@ -13,15 +13,19 @@ BEGIN
   END IF;
   WITH notes AS (
     DELETE FROM technology_changes WHERE id = ANY (ARRAY(SELECT id FROM technology_changes ORDER BY id LIMIT max_notes))
-    RETURNING technologies, changes, names
+    RETURNING id, technologies, changes, names
   ), counted AS (
     INSERT INTO technology_counts AS counts (technology, projects)
-      SELECT technology, sum(change) FROM notes, unnest(technologies, changes) AS noted (technology, change)
+      SELECT technology, sum(change) FROM notes, unnest(technologies, changes) AS noted (list, change), jsonb_array_elements_text(list) AS technology
       GROUP BY technology HAVING sum(change) <> 0 ORDER BY technology
       ON CONFLICT (technology) DO UPDATE SET projects = counts.projects + excluded.projects
   ), worded AS (
+    -- The names of up to 100 notes are split into words at once, which takes half the time.
     INSERT INTO name_words (word)
-      SELECT DISTINCT typed FROM notes, unnest(names) AS name, typo_words(fold_accents(name)) AS typed
+      SELECT DISTINCT typed FROM (
+        SELECT string_agg(name, ' ') AS joined FROM notes, unnest(names) WITH ORDINALITY AS named (name, place)
+        GROUP BY id / 100, place / 100
+      ) AS some_names, typo_words(fold_accents(joined)) AS typed
       WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0
   )
   SELECT count(*) INTO folded FROM notes;

@@ -9,13 +9,19 @@
 -- statement at hand: after one of thousands of rows it would plan every later write of one row again.
 CREATE OR REPLACE FUNCTION projects_facets_add() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+  note bigint;
+  noted integer;
 BEGIN
   INSERT INTO project_technologies (technology, created_at, project_id)
-    SELECT item, created_at, id FROM added, jsonb_array_elements_text(technologies) AS item;
-  INSERT INTO technology_changes (technologies, changes, names, is_due)
-    SELECT coalesce(array_agg(item), '{}'), coalesce(array_agg(1), '{}'), ARRAY(SELECT name FROM added),
-      fold_is_due(count(*) + (SELECT count(*) FROM added))
-    FROM added, jsonb_array_elements_text(technologies) AS item;
+    SELECT jsonb_array_elements_text(technologies), created_at, id FROM added;
+  INSERT INTO technology_changes (technologies, changes, names, entries)
+    SELECT array_agg(technologies), array_agg(1), array_agg(name), count(*) + sum(jsonb_array_length(technologies))
+    FROM added HAVING count(*) > 0
+    RETURNING id, entries INTO note, noted;
+  IF fold_is_due(note, noted) THEN
+    UPDATE technology_changes SET is_due = true WHERE id = note;
+  END IF;
   RETURN NULL;
 END
 $$;

@@ -1,8 +1,13 @@
 -- Notes a changed name, whose words a fold adds to name_words.
 CREATE OR REPLACE FUNCTION projects_name_words() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
+DECLARE
+  note bigint;
 BEGIN
-  INSERT INTO technology_changes (names, is_due) VALUES (ARRAY[NEW.name], fold_is_due(1));
+  INSERT INTO technology_changes (names, entries) VALUES (ARRAY[NEW.name], 1) RETURNING id INTO note;
+  IF fold_is_due(note, 1) THEN
+    UPDATE technology_changes SET is_due = true WHERE id = note;
+  END IF;
   RETURN NULL;
 END
 $$;

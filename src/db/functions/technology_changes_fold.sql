@@ -1,5 +1,6 @@
 -- Folds at the commit of a write whose note is due (fold_is_due). At the commit, because the lock of the fold
--- must not be held for the rest of a long transaction.
+-- must not be held for the rest of a long transaction. A due note is updated, so that other notes have no trigger
+-- whose condition would be read again for each statement.
 CREATE OR REPLACE FUNCTION technology_changes_fold() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
@@ -10,6 +11,6 @@ $$;
 --> statement-breakpoint
 DROP TRIGGER IF EXISTS technology_changes_fold ON technology_changes;
 --> statement-breakpoint
-CREATE CONSTRAINT TRIGGER technology_changes_fold AFTER INSERT ON technology_changes
-DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.is_due)
+CREATE CONSTRAINT TRIGGER technology_changes_fold AFTER UPDATE ON technology_changes
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
 EXECUTE FUNCTION technology_changes_fold();

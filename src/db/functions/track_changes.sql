@@ -26,14 +26,13 @@ DECLARE
     BEGIN
       INSERT INTO [own].changes (change_set, entity, entity_id, version, action, after, actor, request_id)
         SELECT coalesce([own].changes_known_set('[setting]'), 0), [entity], added.id,
-          CASE WHEN [own].changes_may_follow(last.version, last.action, last.before, added.version, [own].[document](added))
-            THEN added.version ELSE [own].changes_refuse_version([entity], added.id, last.version) END,
+          CASE WHEN (
+            SELECT version FROM [own].changes WHERE entity_id = added.id AND entity = [entity] ORDER BY sequence DESC LIMIT 1
+          ) >= added.version
+            THEN [own].changes_checked_version([entity], added.id, added.version, [own].[document](added)) ELSE added.version END,
           'created', [own].[document](added),
           coalesce(authors -> added.id::text ->> 'actor', actor), coalesce(authors -> added.id::text ->> 'requestId', request)
-        FROM added LEFT JOIN LATERAL (
-          SELECT version, action, before FROM [own].changes
-          WHERE entity_id = added.id AND entity = [entity] ORDER BY sequence DESC LIMIT 1
-        ) AS last ON true;
+        FROM added;
       RETURN NULL;
     END
     $$;

