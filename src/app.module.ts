@@ -25,7 +25,10 @@ const API = [ProjectsModule, TechnologiesModule];
 /** The realm of WWW-Authenticate and the prefix of the scopes `projects:read` and `projects:write`. */
 const REALM = 'projects';
 
-/** Provides settings by token for modules that host applications may import too, which do not know Environment. */
+/**
+ * Provides settings by token for modules that host applications may also import. These modules do not know
+ * Environment.
+ */
 @Module({})
 class SettingsModule {
   static forRoot(environment: Environment): DynamicModule {
@@ -67,7 +70,7 @@ export class AppModule {
           replicas: replicasConfig(environment),
         }),
         ...(auth ? [AuthModule.forRoot(auth)] : []),
-        ...(rate ? [LimitsModule.forRoot(rate)] : []), // after AuthModule, because it needs the caller
+        ...(rate ? [LimitsModule.forRoot(rate)] : []), // it comes after AuthModule, because it needs the caller
         ...(mesh ? [meshModule(mesh, environment), ProjectMessagesModule.register()] : []),
       ],
     };

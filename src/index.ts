@@ -1,9 +1,9 @@
 /**
  * The public exports for host applications. Importing it connects to nothing and starts nothing.
  *
- * The host's database needs the migrations once: `await migrate({ url })`. Without a ProblemFilter
- * and a jsonBody of its own for all routes, what fails before a route of these modules is reached
- * (no such route, JSON that its own parser cannot read) is answered in the host's way.
+ * The host's database needs the migrations once: `await migrate({ url })`. If the host does not use ProblemFilter and
+ * jsonBody globally, it answers in its own format when a request fails before it reaches a route of these modules (an
+ * unknown route, or JSON that the host's parser cannot read).
  */
 export type { AuthOptions } from './auth/auth-options.js';
 export { AuthModule, type AuthModuleAsyncOptions } from './auth/auth.module.js';

@@ -21,7 +21,7 @@ beside others, send the \`ETag\` of a project as \`If-Match\`. To repeat a POST 
 the repository.
 `.trim();
 
-/** The OpenAPI document of the application's routes; needs no database and no initialised application. */
+/** Creates the OpenAPI document of the application's routes. It needs no database and no initialised application. */
 export function createOpenApiDocument(app: NestExpressApplication): OpenAPIObject {
   const config = new DocumentBuilder()
     .setOpenAPIVersion('3.0.3')
@@ -42,13 +42,16 @@ export function createOpenApiDocument(app: NestExpressApplication): OpenAPIObjec
   return { openapi, info, tags, ...rest, paths: inReadingOrder(paths), components };
 }
 
-/** A collection, its item, then what else is below the collection. Nest's order is the one that routes match in. */
+/**
+ * Sorts the routes: a collection, its item, then everything else below the collection. Nest uses the order in which
+ * routes match.
+ */
 function inReadingOrder(paths: OpenAPIObject['paths']): OpenAPIObject['paths'] {
   const key = (path: string) => path.replaceAll('{', ' ');
   return Object.fromEntries(Object.entries(paths).sort(([a], [b]) => (key(a) < key(b) ? -1 : 1)));
 }
 
-/** Says of every body what the validation pipe does: a field that the schema does not name is refused. */
+/** Documents for every body that a field that the schema does not name is refused, as the validation does. */
 function closeRequestBodies(document: OpenAPIObject): void {
   const bodies = Object.values(document.paths)
     .flatMap((path) => [path.post, path.put, path.patch, path.delete])
@@ -67,26 +70,26 @@ const BEARER = {
     'An API key, or a token of the issuer that the service trusts. Needed if the operator has set `AUTH_MODE`.',
 } as const;
 
-/** The document as YAML, as it is served and stored in docs/. */
+/** Returns the document as YAML, as it is served and stored in docs/. */
 export function openApiYaml(document: Partial<OpenAPIObject>): string {
-  // A document may hold one object in several places, which would become anchors and aliases.
+  // The document may contain one object in several places. Without this option YAML would use anchors and aliases.
   return stringify(JSON.parse(JSON.stringify(document)), { lineWidth: 100 });
 }
 
-/** Names the prefix that a trusted proxy has removed as the server, so that its clients add it. */
+/** Adds the prefix that a trusted proxy has removed as a server, so that clients add it. */
 function underForwardedPrefix(req: Request, document: OpenAPIObject): OpenAPIObject {
   const prefix = forwardedPrefixOf(req);
   if (!prefix) return document;
   return { ...document, servers: document.servers!.map((server) => ({ ...server, url: prefix })) };
 }
 
-/** The Swagger UI at /docs, the document at /docs/openapi.json and /docs/openapi.yaml. */
+/** Serves the Swagger UI at /docs, and the document at /docs/openapi.json and /docs/openapi.yaml. */
 export function serveDocs(app: NestExpressApplication): void {
   app.use(
     '/docs',
     helmet({
-      strictTransportSecurity: false, // for whoever ends TLS to say
-      // Over plain HTTP browsers ignore both, and complain on the console.
+      strictTransportSecurity: false, // only the server that terminates TLS can set these headers
+      // Browsers ignore both headers over plain HTTP and print a warning on the console.
       crossOriginOpenerPolicy: false,
       originAgentCluster: false,
       contentSecurityPolicy: { useDefaults: false, directives: CONTENT_SECURITY_POLICY },
@@ -96,7 +99,7 @@ export function serveDocs(app: NestExpressApplication): void {
   const builtOnce = () => (document ??= createOpenApiDocument(app));
   SwaggerModule.setup('docs', app, builtOnce, {
     jsonDocumentUrl: 'docs/openapi.json',
-    raw: ['json'], // the module would build the YAML at each request
+    raw: ['json'], // otherwise the module would build the YAML at each request
     patchDocumentOnRequest: (req, _res, built) => underForwardedPrefix(req as Request, built),
     customSiteTitle: 'Projects Service',
     customCss: STYLE,
@@ -105,13 +108,13 @@ export function serveDocs(app: NestExpressApplication): void {
       displayRequestDuration: true,
       defaultModelExpandDepth: 3,
       defaultModelsExpandDepth: 0,
-      validatorUrl: null, // or the page would ask a server elsewhere for a badge
+      validatorUrl: null, // otherwise the page would request a badge from another server
     },
   });
   serveYaml(app, builtOnce);
 }
 
-/** Serves the YAML. All of it but the servers is the same for every request, and is built once. */
+/** Serves the YAML. Only the list of servers differs between requests, so the rest is built once. */
 function serveYaml(app: NestExpressApplication, document: () => OpenAPIObject): void {
   let restText: string | undefined;
   const express: Express = app.getHttpAdapter().getInstance();
@@ -122,7 +125,7 @@ function serveYaml(app: NestExpressApplication, document: () => OpenAPIObject): 
   });
 }
 
-/** Without what says nothing here: a bar with a logo, and a column for links between operations. */
+/** Hides parts without a use here: a bar with a logo, and a column for links between operations. */
 const STYLE = `
   .swagger-ui .topbar, .swagger-ui .response-col_links { display: none }
   .swagger-ui .info { margin: 30px 0 }
@@ -131,7 +134,7 @@ const STYLE = `
   }
 `;
 
-/** The sources that the Swagger UI needs. All are served by this service, and its styles are inline. */
+/** The content sources that the Swagger UI needs. This service serves all of them, and the styles are inline. */
 const CONTENT_SECURITY_POLICY = {
   defaultSrc: ["'none'"],
   scriptSrc: ["'self'"],

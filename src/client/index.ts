@@ -1,6 +1,6 @@
 /**
- * The client of the service: the package subpath `projects-service/client`. Importing it loads
- * nothing of the service; `ProjectsClientModule.register({ local: true })` does when it is called.
+ * The client of the service: the package subpath `projects-service/client`. Importing it loads no module of the
+ * service. Only a call of `ProjectsClientModule.register({ local: true })` loads the service.
  */
 export type { CallOptions, CallSettings } from './calls.js';
 export { httpTransport, type HttpTransportOptions } from './http-transport.js';

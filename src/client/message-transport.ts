@@ -68,7 +68,7 @@ function failureOf(error: unknown): Error {
       cause: error,
     });
   }
-  // Errors of another realm, such as those of Node in a vm, are no instance of this Error.
+  // Errors of another realm, such as those of Node in a vm, are not instances of this Error.
   if (typeof message === 'string' || typeof error === 'string') {
     return new ProjectsClientError('unreachable', 'No instance of the service can be reached.', {
       cause: error,

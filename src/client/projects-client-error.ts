@@ -1,10 +1,10 @@
 import type { Fault, ProblemBody, ProblemCode } from './types.js';
 
 /**
- * Codes that the client itself gives. `timeout`: no answer came in time, and a write may have been
- * done. `unreachable`: the service cannot be reached, and nothing was sent. `connection_lost`: the
- * connection ended before the answer, and a write may have been done. `invalid_answer`: what
- * answered is not this service.
+ * Codes that only the client itself creates. `timeout`: no answer arrived in time, and a write may have been
+ * executed. `unreachable`: the service cannot be reached, and nothing was sent. `connection_lost`: the connection
+ * ended before the answer, and a write may have been executed. `invalid_answer`: the answer does not come from this
+ * service.
  */
 export type ClientCode = 'timeout' | 'unreachable' | 'connection_lost' | 'invalid_answer';
 
@@ -16,7 +16,7 @@ export interface FailureOptions {
   cause?: unknown;
 }
 
-/** The error of every failed call of a ProjectsClient, with any transport. Decide by `code`. */
+/** The error of every failed call of a ProjectsClient, with any transport. Use `code` to decide what to do. */
 export class ProjectsClientError extends Error {
   override readonly name = 'ProjectsClientError';
   /** The HTTP status of the code; 0 if the service has not answered. */
@@ -40,7 +40,7 @@ export class ProjectsClientError extends Error {
   }
 }
 
-/** The error for the body of a failure; `invalid_answer` for a body that is none. */
+/** Converts the body of a failure to an error; the code is `invalid_answer` if the body is not a problem. */
 export function errorOfProblem(body: unknown, options: FailureOptions = {}): ProjectsClientError {
   const problem = (typeof body === 'object' && body !== null ? body : {}) as Partial<ProblemBody>;
   const { code, detail, status, errors, requestId } = problem;

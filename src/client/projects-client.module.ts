@@ -8,13 +8,13 @@ import type { Transport } from './transport.js';
 export interface LocalOptions {
   /** The author of writes in the history, and the owner of Idempotency-Keys; default: none. */
   actor?: string;
-  /** The name of the database in DatabaseModule; default its default one. */
+  /** The name of the database in DatabaseModule; default: the default database. */
   database?: string;
 }
 
 /** The options of a client: exactly one transport. */
 export type ProjectsClientOptions = CallSettings & {
-  /** Other modules may inject the client without importing this one; default true. */
+  /** If true, other modules may inject the client without importing this one; default true. */
   isGlobal?: boolean;
 } & (
     | { local: LocalOptions | true }

@@ -36,20 +36,20 @@ function portFaults({ HOST, PORT, METRICS_PORT, ...mesh }: Environment): string[
   const { MESH_TRANSPORT, MESH_URL = '' } = mesh;
   const faults: string[] = [];
   if (METRICS_PORT !== undefined && METRICS_PORT !== 0 && METRICS_PORT === PORT) {
-    faults.push('METRICS_PORT must not be PORT; leave it out to serve /metrics on PORT');
+    faults.push('METRICS_PORT must differ from PORT; remove it to serve /metrics on PORT');
   }
   const address = MESH_TRANSPORT === 'tcp' ? parseMeshUrl(MESH_TRANSPORT, MESH_URL) : '';
   if (typeof address === 'string' || address.transport !== 'tcp' || address.host !== HOST)
     return faults;
   const taken = Object.entries({ PORT, METRICS_PORT }).find(([, port]) => port === address.port);
-  return taken ? [...faults, `MESH_URL must not have the port of ${taken[0]}`] : faults;
+  return taken ? [...faults, `MESH_URL must not use the same port as ${taken[0]}`] : faults;
 }
 
 function meshFaults(given: Record<string, unknown>, environment: Environment): string[] {
   const { MESH_TRANSPORT: transport, MESH_URL: url } = environment;
   if (!transport)
     return url ? ['MESH_TRANSPORT must be set to tcp or nats when MESH_URL is set'] : [];
-  if (!MESH_TRANSPORTS.includes(transport)) return []; // told already
+  if (!MESH_TRANSPORTS.includes(transport)) return []; // the rules of the variable report this fault
   if (!url) return [`MESH_URL must be set with MESH_TRANSPORT=${transport}`];
   const address = parseMeshUrl(transport, url);
   if (typeof address === 'string') return [`MESH_URL ${address}`];

@@ -55,11 +55,11 @@ export interface DatabaseConnection {
 }
 
 /**
- * A server that is slower than its own limit plus this has stopped answering. Less than a second, so
- * that a request is answered within a second of the statement timeout.
+ * The time that a server may exceed its own limit before it counts as silent. It is less than a second, so that a
+ * request is answered within a second after the statement timeout.
  */
 const ANSWER_GRACE_MS = 800;
-/** Also of postgres.js. */
+/** The tag that postgres.js also has. */
 const DEFAULT_MAX = 10;
 const MAX_WAITING = 10_000;
 const APPLICATION_NAME = 'projects-service';

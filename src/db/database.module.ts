@@ -36,7 +36,7 @@ type OwnDb = PgDatabase<PostgresJsQueryResultHKT, Record<string, unknown>, Table
 
 /** A configuration, or a connection that the caller has opened and will close. */
 export type DatabaseOptions = (TDatabaseConfig | { db: Db | OwnDb }) & {
-  /** Read replicas of the database; reads may go there (`readsOn`). */
+  /** Read replicas of the database, which reads may use (`readsOn`). */
   replicas?: ReplicaOptions & { configs: TDatabaseConfig[] };
 };
 

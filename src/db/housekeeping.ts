@@ -6,7 +6,10 @@ import { inTransaction } from './transaction.js';
 export interface HousekeepingTask {
   /** The name in the log, and of the lock that lets only one instance at a time run the task. */
   name: string;
-  /** Does as much as fits into a short transaction, and resolves with the number of rows; 0 means that nothing is left. */
+  /**
+   * Processes as many rows as fit into a short transaction, and resolves with their number; 0 means that nothing is
+   * left.
+   */
   step: (tx: Db) => Promise<number>;
 }
 

@@ -64,7 +64,7 @@ export const projects = pgTable(
     description: text('description').notNull(),
     technologies: jsonb('technologies').$type<string[]>().notNull(),
     ...createTimestamps(),
-    /** Counts the writes to the row, from 1; the trigger `touch_row` adds one at every update. */
+    /** The version of the row, which starts at 1. The trigger `touch_row` adds one at every update. */
     version: integer('version').notNull().default(1),
     search: tsvector('search').generatedAlwaysAs(
       sql`project_search(name, technologies, description, created_at)`,
@@ -128,7 +128,7 @@ export const technologyCounts = pgTable(
       sql`(lower(${table.technology}) collate "C")`,
       table.technology,
     ),
-    // For the names that begin with a text (functions/technologies_beginning.sql).
+    // An index for the names that begin with a text (functions/technologies_beginning.sql).
     index('technology_counts_beginning_index').on(
       sql`length(${table.projects}::text)`,
       sql`(lower(${table.technology}) collate "C")`,

@@ -68,7 +68,7 @@ export function bodyDtosOf<Row extends EntityRow, Values extends object>(
   return { input: Input as Type<Values>, patch: Patch };
 }
 
-/** The fields of a class that clients write. Those with a default may be left out. */
+/** Returns the fields of a class that clients write. Fields with a default may be omitted. */
 export function writtenFields(
   { written, defaults }: Pick<Entity, 'written' | 'defaults'>,
   dto: Type<object>,

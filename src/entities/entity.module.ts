@@ -12,11 +12,11 @@ import { EntityController } from './entity.controller.js';
 import type { EntityResource } from './entity-resource.js';
 
 interface EntityModuleOptions {
-  /** Serve `GET /<path>/export` and `POST /<path>/import` too. */
+  /** If true, the module also serves `GET /<path>/export` and `POST /<path>/import`. */
   transfer?: boolean;
-  /** Controllers of literal paths below the entity's path: they come before `:id`. */
+  /** Controllers with literal paths below the entity's path. They must come before `:id`. */
   controllers?: Type<object>[];
-  /** A class that extends `EntityController(resource)` and replaces it. */
+  /** A subclass of `EntityController(resource)` that replaces it. */
   controller?: Type<object>;
   /** The name of a database of DatabaseModule; default: the default database. */
   database?: string;

@@ -74,7 +74,7 @@ export class StartupMigrations implements OnApplicationBootstrap, OnApplicationS
 
 /** True if the same migrations may succeed later without a change. */
 function isTemporary(error: unknown): boolean {
-  // Class 42 elsewhere may mean that the database is not migrated yet. Here it is a permanent error.
+  // Elsewhere, class 42 may mean that the database is not migrated yet. Here it is a permanent error.
   if (errorCodeOf(error)?.startsWith('42')) return false;
   return TEMPORARY.has(asDataError(error)?.code);
 }

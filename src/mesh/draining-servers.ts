@@ -23,7 +23,7 @@ const MESH_URL = { host: 'MESH_URL', port: 'MESH_URL' };
 
 type Context = MessageContext & { getPattern?(): string; getSubject?(): string };
 
-/** Counts the messages that are being answered, and tells who observes of each answer. */
+/** Counts the messages that are being answered, and notifies observers of each answer. */
 class InFlight {
   #count = 0;
   readonly #startedAt = new WeakMap<object, number>();

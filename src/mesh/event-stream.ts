@@ -112,7 +112,7 @@ export class EventStream {
   }
 }
 
-/** More bytes than the headers of an event have. */
+/** This is more than the size of the headers of an event. */
 const HEADERS_BYTES = 4096;
 
 function headersOf({ headers }: CloudEvent) {

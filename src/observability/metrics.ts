@@ -230,7 +230,10 @@ export class Metrics implements OnApplicationShutdown {
     });
   }
 
-  /** Measures only the time since the last scrape: without the reset the values would hardly change any more. */
+  /**
+   * Resets the histogram, so that it measures only the time since the last scrape. Otherwise the values would hardly
+   * change.
+   */
   #loopMetric(): void {
     const loop = this.#loop;
     new Gauge({

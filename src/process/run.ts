@@ -24,7 +24,7 @@ export async function run(
   const starting = start((close) => opened.push(close));
   stopOnSignals({
     ...options,
-    // Wait for the start to finish: otherwise what it is just opening would not be closed.
+    // Wait for the start to finish. Otherwise the resources that it is opening would not be closed.
     stop: () => starting.then(closeAll),
     giveUp: () => Promise.race([closeAll(), setTimeout(LAST_CHANCE_MS)]),
   });

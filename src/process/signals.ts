@@ -34,7 +34,7 @@ export function onSignal(
     // Restore the default action: Node's own exit would wait for a blocking system call, such as opening a pipe.
     process.off('SIGTERM', listen).off('SIGINT', listen);
     process.kill(process.pid, signal);
-    process.exit(exitCodeOf(signal)); // a signal without a handler does not end the first process of a container
+    process.exit(exitCodeOf(signal)); // the first process of a container ignores a signal without a handler
   };
   process.on('SIGTERM', listen).on('SIGINT', listen);
   if (endWithParent) onParentEnd(() => came === 'none' && listen('SIGTERM'));

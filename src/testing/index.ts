@@ -1,6 +1,6 @@
 /**
- * For the tests of a host application, with any test runner: `projects-service/testing`. The service
- * itself never loads it. See docs/testing.md.
+ * Tools for the tests of a host application, with any test runner: `projects-service/testing`. The service itself
+ * never loads them. See docs/testing.md.
  */
 export { type Contract, contractOf } from './contract.js';
 export {

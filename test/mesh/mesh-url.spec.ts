@@ -40,15 +40,15 @@ it.each([
   ],
   [
     { MESH_TRANSPORT: 'tcp', MESH_URL: 'tcp://127.0.0.1:3000' },
-    'MESH_URL must not have the port of PORT',
+    'MESH_URL must not use the same port as PORT',
   ],
   [
     { MESH_TRANSPORT: 'tcp', MESH_URL: 'tcp://127.0.0.1:9000', METRICS_PORT: '9000' },
-    'MESH_URL must not have the port of METRICS_PORT',
+    'MESH_URL must not use the same port as METRICS_PORT',
   ],
   [
     { PORT: '9000', METRICS_PORT: '9000' },
-    'METRICS_PORT must not be PORT; leave it out to serve /metrics on PORT',
+    'METRICS_PORT must differ from PORT; remove it to serve /metrics on PORT',
   ],
 ])('the faults of %j are reported', (variables, fault) => {
   expect(() => validateEnvironment(variables)).toThrow(

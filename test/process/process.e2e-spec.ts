@@ -67,7 +67,7 @@ describe('the service at its start', () => {
     const service = await startProcess({ PORT: String(port) }, folder);
     expect(await service.ended).toBe(1);
     expect(service.errors().trim().split('\n').at(-1)).toBe(
-      `Cannot listen on 127.0.0.1:${port}: the port is in use. Set PORT to another one, or to 0 for any that is free.`,
+      `Cannot listen on 127.0.0.1:${port}: the port is in use. Set PORT to another one, or to 0 for any free port.`,
     );
     expect(existsSync(path.join(folder, '.data/postgres/data/PG_VERSION'))).toBe(true);
     expect(existsSync(postmasterPid(folder))).toBe(false);
@@ -87,7 +87,7 @@ describe('the service at its start', () => {
       `Cannot listen on 127.0.0.1:${port}: the port is in use. Set METRICS_PORT to another one.`,
     );
     expect(await lastLine({ HOST: '192.0.2.1', AUTH_MODE: 'none' })).toBe(
-      'Cannot listen on 192.0.2.1:0: this machine does not have the address. Set HOST to one that it has, or to 0.0.0.0 for all.',
+      'Cannot listen on 192.0.2.1:0: this machine does not have the address. Set HOST to an address of this machine, or to 0.0.0.0 for all of them.',
     );
 
     // Messages wait for their port, because another instance may just be leaving it.
@@ -95,7 +95,7 @@ describe('the service at its start', () => {
     const waiting = await onDatabase(mesh);
     await until(() => waiting.output().includes('cannot answer messages yet'));
     expect(waiting.output()).toContain(
-      'cannot answer messages yet: this machine does not have the address. Set MESH_URL to one that it has',
+      'cannot answer messages yet: this machine does not have the address. Set MESH_URL to an address of this machine',
     );
     expect(await stopped(waiting)).toBe(0);
     expect(waiting.errors()).toBe('');

@@ -82,7 +82,7 @@ function targetsOf(authority: string, parameters: Record<string, string>): Targe
   }
   if (hosts.some(isUnclear)) {
     throw new DatabaseUrlError(
-      'has a host with a colon that is no IPv6 address: write ?host=a,b&port=1,2 and addresses without brackets',
+      'has a host with a colon that is not an IPv6 address: write ?host=a,b&port=1,2 and addresses without brackets',
     );
   }
   if (ports.length > 1 && ports.length !== hosts.length) {

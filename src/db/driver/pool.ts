@@ -23,42 +23,47 @@ export interface PoolStats {
   idle: number;
   opening: number;
   waiting: number;
-  /** The number of waits that failed since the pool was created: too long, or too many at once. */
+  /** The number of failed waits since the pool was created. They took too long, or too many callers waited. */
   timeouts: number;
 }
 
-/** A server that has been replaced, behind a balancer or by a failover, is not kept for ever. */
+/**
+ * A session is closed at this age, so that a server that was replaced by a failover or a balancer is not used
+ * forever.
+ */
 const MAX_LIFETIME_MS = 30 * 60_000;
-/** After a server has refused a session, borrowers wait this long before they try again, if open sessions can serve them. */
+/**
+ * After a server has refused a session, callers wait this long before the next attempt, if open sessions can serve
+ * them.
+ */
 const REFUSED_PAUSE_MS = 250;
 
 /**
- * Up to `max` sessions, each lent to one borrower at a time: a statement, or a whole transaction.
+ * Up to `max` sessions. Each is lent to one borrower at a time: a statement, or a whole transaction.
  *
  * Guarantees:
- * - A borrower never queues behind a busy session while another is free, and its wait ends within the
- *   acquire timeout.
- * - A session is lent only when it is connected and the server has said that it is in no transaction.
+ * - A borrower never waits for a busy session while another one is free, and it waits at most for the acquire timeout.
+ * - A session is lent only if it is connected and the server has reported that it is in no transaction.
  * - A standby is refused, and the next server of the URL is tried.
- * - A failed connect is told at once to those who wait when no open session could serve them. The next
- *   borrower tries again: no back-off outlasts the outage.
- * - A server that has become silent costs one deadline, not one for each session.
- * - The work for a loan does not depend on how many there were.
+ * - If a connection attempt fails and no open session can serve the waiting borrowers, they get the error at once. The
+ *   next borrower causes a new attempt, so no pause continues after the outage.
+ * - A server that has stopped answering costs one deadline, not one for each session.
+ * - The cost of lending a session does not depend on the number of earlier loans.
  */
 export class Pool {
   readonly #settings: PoolSettings;
   readonly #sessions = new Set<Session>();
-  /** A stack: the busiest stay warm, the others reach the idle timeout at the bottom. */
+  /** A stack: the last used session is used first, so that the others reach the idle timeout. */
   readonly #idle: Session[] = [];
   readonly #waiting: WaitingBorrowers;
   readonly #opening = new Set<Session>();
   readonly #retiring = new Set<Promise<void>>();
-  /** The index of the target that answered last. */
+  /** The index of the target that last accepted a session. */
   #preferred = 0;
   /** The target of the session that was opened last. */
   #used: Target | undefined;
   #pausedUntil = 0;
-  /** Runs after a failed connect while any wait. */
+  /** Runs after a failed attempt while callers wait. */
   #retry: NodeJS.Timeout | undefined;
   #timeouts = 0;
   #reaper: NodeJS.Timeout | undefined;
@@ -79,12 +84,12 @@ export class Pool {
     };
   }
 
-  /** Returns an idle session without waiting, for the common case. */
+  /** Returns an idle session without waiting, which is the common case. */
   takeIdle(): Session | undefined {
     return this.#idle.pop();
   }
 
-  /** Rejects with `pool_exhausted` after the acquire timeout, or with the reason no session can be opened. */
+  /** Rejects with `pool_exhausted` after the acquire timeout, or with the reason why no session can be opened. */
   acquire(): Promise<Session> {
     if (this.#closed) return Promise.reject(closedError());
     const session = this.takeIdle();
@@ -96,8 +101,8 @@ export class Pool {
   }
 
   /**
-   * Takes a session back and lends it to the next borrower. One whose transaction is still open is
-   * ended, and one whose next answer could be wrong is settled before.
+   * Takes a session back and gives it to the next caller. A session with an open transaction is closed. A session
+   * whose next answer could be wrong is reset first.
    */
   release(session: Session): void {
     if (session.lost) return;
@@ -116,8 +121,8 @@ export class Pool {
   }
 
   /**
-   * Refuses new borrowers and those who wait, lets the others finish for up to `timeoutMs`, and
-   * resolves when the server has been told goodbye on every connection.
+   * Refuses new and waiting callers, lets the others finish for up to `timeoutMs`, and resolves when every connection
+   * is closed.
    */
   close(timeoutMs: number): Promise<void> {
     this.#closed ??= this.#close(timeoutMs);
@@ -125,7 +130,7 @@ export class Pool {
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    await Promise.resolve(); // from here on `#closed` is set, and release() retires
+    await Promise.resolve(); // from this point `#closed` is set, and release() closes sessions
     clearInterval(this.#reaper);
     clearTimeout(this.#retry);
     this.#waiting.reject(closedError());
@@ -153,7 +158,7 @@ export class Pool {
     for (let i = 0; i < wanted; i++) void this.#open();
   }
 
-  /** Tries again after a pause: no later caller may come that would cause another attempt. */
+  /** Tries again after a pause, because there may be no later caller that would cause another attempt. */
   #openIn(pauseMs: number): void {
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.#openIfWanted(), pauseMs);
@@ -176,7 +181,7 @@ export class Pool {
     this.#failedToOpen(failure);
   }
 
-  /** Tries every address of the host while standbys answer. */
+  /** Tries every address of the host while the servers are standbys. */
   async #openTo(target: Target): Promise<Session | DataError> {
     const deadlineMs = this.#settings.connectTimeoutMs / this.#settings.url.targets.length;
     const standbys = new Set<string>();
@@ -186,7 +191,7 @@ export class Pool {
       this.#opening.add(session);
       try {
         await session.connect(deadlineMs);
-        return session; // still counted as opening, until it is admitted
+        return session; // the session counts as opening until it is accepted
       } catch (error) {
         this.#opening.delete(session);
         failure ??= error as DataError;
@@ -212,7 +217,7 @@ export class Pool {
     const full = errorCodeOf(error) === TOO_MANY_CONNECTIONS;
     if (this.#sessions.size > 0) return this.#openIfWanted();
     if (full && this.#opening.size > 0) return;
-    // Each attempt that is still under way may serve one; it tells that one if it fails too.
+    // Each running attempt may serve one caller, and reports its own failure to that caller.
     this.#waiting.reject(error, Math.max(1, this.#waiting.count - this.#opening.size));
   }
 
@@ -224,7 +229,7 @@ export class Pool {
     if (!this.#closed) this.#openIfWanted();
   }
 
-  /** The idle sessions of a server that is silent lead to the same machine, and each would cost a deadline. */
+  /** The idle sessions of a silent server lead to the same machine, and each of them would cost a deadline. */
   #leave(target: Target): void {
     const { targets } = this.#settings.url;
     if (targets[this.#preferred] === target) {
@@ -235,7 +240,9 @@ export class Pool {
     }
   }
 
-  /** Ends what has been idle or open for too long; a busy session's age is seen when it is released. */
+  /**
+   * Closes sessions that were idle or open for too long. The age of a busy session is checked when it is released.
+   */
   #reap(): void {
     const now = performance.now();
     const { idleTimeoutMs } = this.#settings;

@@ -8,26 +8,26 @@ import type { Target } from './socket.js';
  * Everything that this service uses inside postgres@3.4.9 (postgres.js) and that its README does not promise. Each
  * point is watched by test/canaries/postgres-js.spec.ts. Read this file before an upgrade.
  *
- * 1. `max: 1` and one statement at a time: no queue of the driver is ever used, and nothing is cancelled. The
- *    exception is one statement behind a write that is prepared or has no parameters (Session.write): both are sent
- *    at once and settle in their order.
- * 2. `socket` is called for each connect, and what it gives is used as it is when `ssl` is off. It
- *    throws at the second connect: that is how a client is kept from reconnecting.
- * 3. A query settles at ReadyForQuery, after the bytes were given to the socket's earlier `data`
- *    listeners. A query that fails otherwise, such as by a parser that throws, settles with an error
- *    that is not a PostgresError, and its connection is of no more use.
- * 4. The driver's row counter is set back by CommandComplete alone (see ProtocolState).
- * 5. `options.parsers` is read when rows are described, and `options.serializers` when parameters are
- *    sent: both may be changed after the client was made.
- * 6. A text without parameters goes by the simple protocol, with all its statements at once. Its result
- *    is cut into several at row descriptions only.
- * 7. Where the URL says nothing, user, password and database come from PGUSER, PGPASSWORD and PGDATABASE
- *    or the user of the system.
- * 8. `fetch_types: false` spares a look-up whose failure nobody can catch.
- * 9. A query is answered by a call of its `resolve`, with the stream when the answer is a COPY.
- * 10. A prepared statement that the server can no longer use is prepared again, with the same parameters. It
+ * 1. With `max: 1` and one statement at a time, no queue of the driver is used and nothing is cancelled. The exception is
+ *    one statement behind a write that is prepared or has no parameters (Session.write). Both are sent immediately and
+ *    settle in their order.
+ * 2. The driver calls `socket` for each connection. If `ssl` is off, it uses the returned socket unchanged. `socket`
+ *    throws at the second call, which prevents the client from reconnecting.
+ * 3. A query settles at ReadyForQuery, after earlier `data` listeners of the socket have received the bytes. If a query
+ *    fails in another way, such as by a parser that throws, it settles with an error that is not a PostgresError, and
+ *    its connection can no longer be used.
+ * 4. Only CommandComplete resets the driver's row counter (see ProtocolState).
+ * 5. The driver reads `options.parsers` when rows are described, and `options.serializers` when parameters are sent.
+ *    Both may therefore be changed after the client was created.
+ * 6. A text without parameters uses the simple protocol, with all of its statements together. The result is split into
+ *    several ones only at row descriptions.
+ * 7. If the URL does not contain them, user, password and database come from PGUSER, PGPASSWORD and PGDATABASE, or from
+ *    the user of the system.
+ * 8. `fetch_types: false` avoids a look-up whose failure nobody can catch.
+ * 9. The driver answers a query by calling its `resolve`, with the stream if the answer is a COPY.
+ * 10. If the server can no longer use a prepared statement, the driver prepares it again, with the same parameters. It
  *     then settles after the statement that was sent behind it.
- * 11. A text without parameters can be prepared: it is sent in one go, also the first time.
+ * 11. A text without parameters can be prepared. It is then sent in one message, also the first time.
  */
 export interface ClientSettings {
   url: DatabaseUrl;
@@ -41,7 +41,7 @@ export interface ClientSettings {
   openSocket: () => Promise<net.Socket>;
 }
 
-/** A client of one connection, which connects at its first statement and never again. */
+/** Creates a client with one connection, which connects at its first statement and never reconnects. */
 export function createClient(settings: ClientSettings): postgres.Sql {
   const { url, target, prepare, connection, onNotify, onClose } = settings;
   const client = postgres({
@@ -68,7 +68,7 @@ export function createClient(settings: ClientSettings): postgres.Sql {
   return client;
 }
 
-/** The parsers of a client by type OID. Those that are added are used for the next rows. */
+/** The parsers of a client by type OID. Parsers that are added apply to the next rows. */
 export function parsersOf({ options }: postgres.Sql): Record<number, (text: string) => unknown> {
   return options.parsers;
 }
@@ -82,15 +82,15 @@ export function prepared(client: postgres.Sql, text: string): PromiseLike<Rows> 
 export type Rows = postgres.RowList<postgres.Row[]>;
 
 /**
- * False for a result with holes: the driver's row counter was not where it should have been. A text of
- * several statements has a list of results.
+ * False for a result with gaps, which means that the driver's row counter had a wrong value. A text of several
+ * statements has a list of results.
  */
 export function isWhole(answer: Rows): boolean {
   const results = 'command' in answer ? [answer] : (answer as unknown as Rows[]);
   return results.every((rows) => rows.length === 0 || 0 in rows);
 }
 
-/** The server's own answer to a statement, after which its connection can be used again. */
+/** True if the server itself answered the statement with an error; the connection is then usable. */
 export function isAnswer(error: Error): boolean {
   return (
     error instanceof postgres.PostgresError &&
@@ -100,9 +100,9 @@ export function isAnswer(error: Error): boolean {
 }
 
 /**
- * Frees the parameters of a query that has its answer. The driver's queries outlive the young generation
- * of the garbage collector, and with them what they hold: the service grew by tens of megabytes in an
- * import before they were collected.
+ * Frees the parameters of a query that has its answer. The driver's queries survive the young generation of the
+ * garbage collector, and everything that they reference survives with them. Without this the service grew by tens of
+ * megabytes during an import before they were collected.
  */
 export function freeParameters(query: object): void {
   Object.assign(query, NO_PARAMETERS);
@@ -111,9 +111,9 @@ export function freeParameters(query: object): void {
 const NO_PARAMETERS = { args: [], parameters: [] };
 
 /**
- * For a query whose answer may be the stream of a COPY. The stream can fail in the very bytes that begin
- * it, before any `then` runs, and an error that nobody hears ends the process. It is told where the
- * stream is read.
+ * Prepares a query whose answer may be the stream of a COPY for an early error. The stream can fail in the first
+ * bytes, before any `then` runs, and an error without a listener would end the process. The reader of the stream gets
+ * the error.
  */
 export function hearStream<Q extends object>(query: Q): Q {
   const answered = query as Q & { resolve: (answer: unknown) => void };
@@ -126,8 +126,8 @@ export function hearStream<Q extends object>(query: Q): Q {
 }
 
 /**
- * For a COPY's stream at its end. The driver pauses the socket while the stream is full, and goes on only
- * when more of the stream is asked for: what comes behind the last row would not be read.
+ * Reads the stream of a COPY to its end. The driver pauses the socket while the stream is full and resumes only when
+ * more is read. Otherwise the bytes after the last row would not be read.
  */
 export function readBehind(stream: Readable): void {
   stream._read(0);

@@ -1,4 +1,4 @@
-/** Types of messages that a server sends (PostgreSQL documentation, "Message Formats"). */
+/** The types of messages that a server sends (PostgreSQL documentation, "Message Formats"). */
 const COMMAND_COMPLETE = 0x43; // C
 const DATA_ROW = 0x44; // D
 const READY_FOR_QUERY = 0x5a; // Z

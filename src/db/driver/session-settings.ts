@@ -4,17 +4,21 @@ import type { DatabaseUrl } from './database-url.js';
 export interface SessionSettings {
   url: DatabaseUrl;
   applicationName: string;
-  /** Ends a statement at the server. */
+  /** The server cancels a statement after this time. */
   statementTimeoutMs: number;
-  /** Gives up a server that does not answer at all; longer than the statement timeout. */
+  /**
+   * A server that does not answer at all is abandoned after this time, which is longer than the statement timeout.
+   */
   deadlineMs: number;
-  /** Ends a transaction that its client has left open, at the server. */
+  /** The server ends a transaction that its client leaves idle for this time. */
   idleInTransactionTimeoutMs: number;
-  /** Takes a server in recovery too: for connections that only read. */
+  /** Accept also a server in recovery, for connections that only read. */
   acceptStandby: boolean;
-  /** Server-side prepared statements; off behind a transaction pooler, as are startup parameters. */
+  /**
+   * Use prepared statements on the server. This is off behind a transaction pooler, and so are startup parameters.
+   */
   prepare: boolean;
-  /** drizzle's parsers by type OID: it takes dates as text and maps them itself. */
+  /** The parsers of drizzle by type OID. Drizzle takes dates as text and converts them itself. */
   parsers: Record<number, (text: string) => unknown>;
   /** The channel that the session listens to. */
   listen?: Listen;
@@ -22,12 +26,12 @@ export interface SessionSettings {
 
 export interface Listen {
   channel: string;
-  /** Called for every notification, and once when the session begins to hear them. */
+  /** Called for every notification, and once when the session starts to listen. */
   onNotify: () => void;
 }
 
 export interface QueryOptions {
-  /** Rows as arrays. */
+  /** Return rows as arrays. */
   values?: boolean;
   prepare?: boolean;
 }
@@ -37,7 +41,7 @@ export function startupParameters(settings: SessionSettings): Record<string, str
   const { applicationName, prepare, statementTimeoutMs, idleInTransactionTimeoutMs } = settings;
   return {
     application_name: applicationName,
-    // A role or a database may have other settings, which the parsers could not read.
+    // A role or a database may have other values of these settings, which the parsers could not read.
     DateStyle: 'ISO',
     TimeZone: 'UTC',
     ...(prepare && {

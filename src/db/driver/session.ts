@@ -22,44 +22,44 @@ import { parseArray, toText } from './text-format.js';
 
 const READ_ONLY_TRANSACTION = '25006';
 export const TOO_MANY_CONNECTIONS = '53300';
-/** The time in which a server that is silent during a COPY must answer another connection. */
+/** The time in which a server that is silent during a COPY must answer on another connection. */
 const LIVENESS_MS = 1000;
 const TIMEOUT_QUERY = `
   select setting as ms from pg_catalog.pg_settings where name = 'statement_timeout'`;
 
-/** A backend that waits for its client to read has lost the client that waits for it. */
+/** A backend that waits for its client to read has lost the connection to the client that waits for it. */
 const isActive = (backend: number) => `
   select from pg_catalog.pg_stat_activity
   where pid = ${backend} and state = 'active' and wait_event is distinct from 'ClientWrite'`;
 
-/** One round trip tells the array types and whether the server takes writes. */
+/** One query reads the array types and whether the server accepts writes, so that it costs one round trip. */
 const FIRST_QUERY = `
   select oid, typarray, typdelim, (select pg_catalog.pg_is_in_recovery()) as standby
   from pg_catalog.pg_type where typarray <> 0 and typrelid = 0`;
 
 /**
- * One connection to PostgreSQL: a postgres.js client of `max: 1` that is given one statement at a
- * time (and a read of the log's position behind a write) and is thrown away when its connection ends.
+ * One connection to PostgreSQL: a postgres.js client of `max: 1` that gets one statement at a time (and a read of the WAL
+ * position behind a write). It is discarded when its connection ends.
  *
- * Why not the driver's own pool: its queue slows down with every query served, it sends queries
- * behind busy connections, and it reconnects under an open transaction, so that the rest of it runs
- * outside (porsager/postgres issues 1208, 1154, 1066). A client of one connection whose statements
- * are all sent at once meets none of that code. The socket is ours, so that a server that has
- * stopped answering can be left at once, and so that the driver cannot reconnect.
+ * It does not use the driver's own pool for three reasons: the queue of that pool slows down with every query, it sends
+ * queries behind busy connections, and it reconnects during an open transaction, so that the rest of the transaction runs
+ * outside of it (porsager/postgres issues 1208, 1154, 1066). A client with one connection whose statements are all sent
+ * immediately does not use this code. The socket is our own, so that a silent server can be abandoned at once, and so
+ * that the driver cannot reconnect.
  */
 export class Session {
-  /** The reason why the connection is lost. A session with it is never used again. */
+  /** The reason why the connection was lost. A session with a reason is never used again. */
   lost: Error | undefined;
-  /** Lost because nothing came from the server within the deadline. */
+  /** True if the connection was lost because the server sent nothing within the deadline. */
   isSilent = false;
-  /** The address of a standby, when it was refused for being one. */
+  /** The address of a standby, if the session was refused because of it. */
   standbyAt: string | undefined;
-  /** By performance.now(), as is `idleSince`. */
+  /** On the clock of performance.now(), like `idleSince`. */
   readonly openedAt = performance.now();
   idleSince = 0;
-  /** For the pool: the connection has ended, whoever ended it. */
+  /** Called for the pool when the connection has ended, for any reason. */
   onLost: (() => void) | undefined;
-  /** For the borrower: the same, while something other than a statement is awaited. */
+  /** Called for the current user when the connection has ended while no statement was running. */
   onInterrupt: ((reason: Error) => void) | undefined;
 
   readonly #client: postgres.Sql;
@@ -73,11 +73,11 @@ export class Session {
   readonly #prepared = new Set<string>();
   #backend = 0;
   readonly #silence = new SilenceLimit(() => void this.#giveUp());
-  /** A COPY may compute for as long as it takes before it sends something. */
+  /** A COPY may compute for any time before it sends something. */
   #isCopying = false;
   #hasOwnTimeout = false;
 
-  /** Connects to the given server, at none of the refused addresses, at the first statement. */
+  /** Connects to the server at the first statement, but to none of the refused addresses. */
   constructor(
     settings: SessionSettings,
     readonly target: Target,
@@ -96,22 +96,22 @@ export class Session {
     });
   }
 
-  /** In a transaction, open or failed, by what the server said last. */
+  /** True if the server is in a transaction, open or failed, according to its last message. */
   get inTransaction(): boolean {
     return this.#state.inTransaction;
   }
 
-  /** The server's process for this session; behind a pooler a number of the pooler's. */
+  /** The process id of the session's backend; behind a pooler a number of the pooler. */
   get backend(): number {
     return this.#backend;
   }
 
-  /** To be lent again it needs `settle` first. */
+  /** True if the session needs `settle` before it is used again. */
   get isUnsettled(): boolean {
     return this.#state.hasUncountedRows || this.#hasOwnTimeout;
   }
 
-  /** Resolves when the server answers; rejects with `database_unavailable`, at the deadline at latest. */
+  /** Resolves when the server answers. Rejects with `database_unavailable`, at the latest at the deadline. */
   async connect(deadlineMs: number): Promise<void> {
     const parsers = parsersOf(this.#client);
     const connecting = setTimeout(() => this.destroy(noAnswer(deadlineMs)), deadlineMs);
@@ -139,9 +139,9 @@ export class Session {
   }
 
   /**
-   * Runs one statement and resolves with its rows. Rejects with the server's error; with
-   * `database_unavailable` when the connection is lost or nothing came back within the deadline,
-   * which ends the session: whether the statement took effect is then unknown.
+   * Runs one statement and resolves with its rows. Rejects with the server's error. Rejects with
+   * `database_unavailable` if the connection is lost or nothing arrives within the deadline. This ends the session,
+   * and it is unknown whether the statement took effect.
    */
   query(text: string, params: unknown[], options: QueryOptions = {}): Promise<Rows> {
     if (this.lost) return Promise.reject(this.lost);
@@ -160,7 +160,7 @@ export class Session {
           resolve(rows as Rows);
         },
         (error: Error) => {
-          // All but the server's answer to this very statement is the end of the connection.
+          // Any failure except the server's answer to this statement ends the connection.
           if (!isAnswer(error) || this.#hasBecomeStandby(error)) {
             return this.destroy(asDataError(error) ?? error);
           }
@@ -172,9 +172,9 @@ export class Session {
   }
 
   /**
-   * Runs a write like `query`, and notes a WAL position behind its commit for its rows. The statement for the position
-   * is sent with the write, so it takes no further round trip; the server begins it after the commit. No position is
-   * noted if that statement fails, which never changes the answer of the write, nor at the first use of a text.
+   * Runs a write like `query`, and stores a WAL position after its commit for its rows. The statement for the position
+   * is sent with the write, so it needs no further round trip. The server begins it after the commit. No position is
+   * stored at the first use of a text, or if that statement fails, which never changes the answer of the write.
    */
   async write(text: string, params: unknown[], options: QueryOptions = {}): Promise<Rows> {
     const isSentAtOnce = params.length === 0 || this.#prepared.has(text);
@@ -195,7 +195,7 @@ export class Session {
     }
   }
 
-  /** Reads the position behind the running write. Never rejects. */
+  /** Reads the position after the running write. Never rejects. */
   #readPosition(): Promise<ServerPosition | undefined> {
     const write = this.#rejectRunning;
     return new Promise((resolve) => {
@@ -214,8 +214,8 @@ export class Session {
   }
 
   /**
-   * Runs a statement that may change statement_timeout: the deadline follows what the server then says.
-   * No deadline holds meanwhile, only the limit of the transaction.
+   * Runs a statement that may change statement_timeout. Afterwards the deadline follows the value that the server
+   * reports. During the statement no deadline applies, only the limit of the transaction.
    */
   async followTimeout<T>(run: () => Promise<T>): Promise<T> {
     const { deadlineMs, statementTimeoutMs } = this.#settings;
@@ -236,9 +236,8 @@ export class Session {
   }
 
   /**
-   * Takes back what a borrower has left behind: a statement_timeout of its own, and, by a command that
-   * gives no rows, the driver's row counter after an error. Never rejects: a session that cannot be
-   * settled is lost.
+   * Resets what a user has left in the session: its own statement_timeout, and the driver's row counter after an
+   * error. It resets the counter by a command without rows. Never rejects: a session that cannot be reset is closed.
    */
   async settle(): Promise<void> {
     this.#hasOwnTimeout = false;
@@ -247,10 +246,10 @@ export class Session {
   }
 
   /**
-   * Yields what a `copy … to stdout` sends, and reads no more from the server than the caller takes. Throws
-   * the errors of `query`. Gives up a server that is silent for the deadline, unless another connection
-   * finds within a second that it is at work. A COPY that is not read to its end ends the session, because
-   * the driver cannot leave it.
+   * Yields the output of a `copy … to stdout`, and reads no more from the server than the caller takes. Throws the
+   * errors of `query`. Abandons a server that is silent for the deadline, unless another connection finds within a
+   * second that the server is working. If a COPY is not read to its end, the session ends, because the driver cannot
+   * cancel a COPY.
    */
   async *copyOut(text: string): AsyncGenerator<Buffer> {
     if (this.lost) throw this.lost;
@@ -272,7 +271,7 @@ export class Session {
     }
   }
 
-  /** Resolves with the next data of the server, or rejects with the reason why there will be none. */
+  /** Resolves with the next data of the server, or rejects with the reason why no data will arrive. */
   #answered<T>(coming: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#rejectRunning = reject;
@@ -281,13 +280,13 @@ export class Session {
     }).finally(() => (this.#rejectRunning = undefined));
   }
 
-  /** Leaves the connection at once; what runs on it is rejected with `reason`. */
+  /** Closes the connection at once; the running statement is rejected with `reason`. */
   destroy(reason: Error): void {
     this.#end(reason);
     this.#socket?.destroy();
   }
 
-  /** Says goodbye to the server and resolves when the connection is closed, within a second. */
+  /** Sends Terminate to the server and resolves when the connection is closed, within a second. */
   async close(): Promise<void> {
     this.#end(connectionLost());
     await this.#client.end({ timeout: 1 });
@@ -298,12 +297,12 @@ export class Session {
     const running = this.#rejectRunning ?? this.#leavePosition;
     if (!running) return;
     if (this.#isCopying && (await this.#isAtWork())) return void this.#silence.restart();
-    if (running !== (this.#rejectRunning ?? this.#leavePosition)) return; // it has answered meanwhile
+    if (running !== (this.#rejectRunning ?? this.#leavePosition)) return; // the server has answered in the meantime
     this.isSilent = true;
     this.destroy(noAnswer(this.#silence.limitMs));
   }
 
-  /** Asks by another connection; a server that has none to give is there too. */
+  /** Asks on another connection. A server that refuses it because it has none left is also alive. */
   async #isAtWork(): Promise<boolean> {
     const asking = new Session({ ...this.#settings, listen: undefined }, this.target);
     try {
@@ -317,7 +316,7 @@ export class Session {
     }
   }
 
-  /** Behind the same address there may be another primary by now: a new connection finds it. */
+  /** Another primary may have the same address by now; a new connection finds it. */
   #hasBecomeStandby(error: Error): boolean {
     return !this.#settings.acceptStandby && errorCodeOf(error) === READ_ONLY_TRANSACTION;
   }
@@ -333,17 +332,17 @@ export class Session {
     this.onLost?.();
   }
 
-  /** The server waits for data, or for a reader: a session in that state would fail its next borrower. */
+  /** The server waits for data, or for a reader. A session in that state would fail for its next user. */
   #refuseCopy(): void {
     this.destroy(new TypeError('COPY needs its own connection.'));
   }
 
-  /** Before its first answer a server that closes the connection is likely to be none. */
+  /** A server that closes the connection before its first answer is probably not PostgreSQL. */
   #closedByServer(): DataError {
     return connectionLost(this.#backend ? undefined : notPostgresql());
   }
 
-  /** The driver's socket, once: its attempts to reconnect are refused. */
+  /** Gives the socket to the driver once, so that the driver cannot reconnect. */
   async #openSocket(): Promise<net.Socket> {
     try {
       if (this.#socket) throw this.#closedByServer();
@@ -354,7 +353,7 @@ export class Session {
       );
       return socket.on('data', (bytes: Buffer) => this.#state.read(bytes));
     } catch (error) {
-      this.#end(asDataError(error) ?? connectionLost(error)); // the driver does not always tell
+      this.#end(asDataError(error) ?? connectionLost(error)); // the driver does not always report the end
       throw error;
     }
   }

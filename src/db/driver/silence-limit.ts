@@ -1,4 +1,4 @@
-/** Calls back when a server was silent for too long. One timer for all statements: each of them restarts it. */
+/** Calls back when a server was silent for too long. All statements share one timer, and each of them restarts it. */
 export class SilenceLimit {
   #timer: NodeJS.Timeout | undefined;
   #limitMs = 0;
@@ -6,7 +6,7 @@ export class SilenceLimit {
 
   constructor(private readonly onSilence: () => void) {}
 
-  /** 0 is no limit, as before the first `set`. */
+  /** 0 means no limit, which is the value before the first `set`. */
   get limitMs(): number {
     return this.#limitMs;
   }
@@ -18,7 +18,7 @@ export class SilenceLimit {
     this.#timer = limitMs > 0 ? setTimeout(this.onSilence, limitMs).unref() : undefined;
   }
 
-  /** The server has been asked something: it may be silent for the whole limit again. */
+  /** Restarts the limit, because a statement was sent to the server. */
   restart(): void {
     this.#timer?.refresh();
   }

@@ -2,8 +2,9 @@
 const SUSPICIOUS = /\b(?:begin|start|commit|end|rollback|abort|prepare)\b/i;
 
 /**
- * Comments, strings, quoted names and dollar-quoted bodies, where words and semicolons mean nothing. One
- * that does not end takes the rest: the server refuses the text. A dollar inside a name begins nothing.
+ * Matches comments, strings, quoted names and dollar-quoted bodies, in which words and semicolons have no effect. If
+ * one of them does not end, it includes the rest of the text, which the server refuses. A dollar inside a name does
+ * not begin a body.
  */
 const OPAQUE = new RegExp(
   [
@@ -19,7 +20,7 @@ const OPAQUE = new RegExp(
   'gis',
 );
 
-/** Inside a function's body in standard SQL, `end` and the semicolons are none of a transaction. */
+/** In the body of a function in standard SQL, `end` and the semicolons do not belong to a transaction. */
 const SQL_BODY = /\bbegin\s+atomic\b|\bcase\b|\bend\b|;/gi;
 
 /** Matches the first words of a statement that controls a transaction. ROLLBACK TO a savepoint stays inside it. */
@@ -27,8 +28,8 @@ const CONTROL =
   /^\s*(?:begin|start\s+transaction|commit|end|abort|prepare\s+transaction|rollback(?!(?:\s+(?:work|transaction))?\s+to\b))\b/i;
 
 /**
- * True when a text holds a statement that begins or ends a transaction, at its beginning or behind a
- * semicolon. It is read like PostgreSQL does with `standard_conforming_strings`, which is its default.
+ * True if a text contains a statement that begins or ends a transaction, at its beginning or after a semicolon. The
+ * text is parsed as PostgreSQL does with the default value of `standard_conforming_strings`.
  */
 export function controlsTransaction(text: string): boolean {
   if (!SUSPICIOUS.test(text)) return false;
@@ -50,7 +51,7 @@ function withoutOpaque(text: string): string {
   return bare + text.slice(at);
 }
 
-/** Comments nest. */
+/** Comments may be nested. */
 function endOfComment(text: string, start: number): number {
   const bound = /\/\*|\*\//g;
   bound.lastIndex = start;

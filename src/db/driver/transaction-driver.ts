@@ -93,7 +93,7 @@ export class TransactionDriver implements DrizzleClient {
       }
     });
     this.#tail = rows.then(
-      () => (this.#failure = undefined), // a failed transaction has been taken back to a savepoint
+      () => (this.#failure = undefined), // a rollback to a savepoint has repaired the failed transaction
       (error: Error) => (this.#failure ??= error),
     );
     return rows;

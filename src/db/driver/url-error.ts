@@ -1,4 +1,7 @@
-/** Thrown for an invalid database URL. The message contains no value of the URL, which may have a password. */
+/**
+ * Thrown for an invalid database URL. The message contains no value of the URL, because the URL may contain a
+ * password.
+ */
 export class DatabaseUrlError extends Error {
   override readonly name = 'DatabaseUrlError';
 

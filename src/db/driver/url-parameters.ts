@@ -68,7 +68,7 @@ const INSTEAD = new Map(
   }),
 );
 
-/** Parameters of libpq that are no settings of the server. */
+/** Parameters of libpq that are not settings of the server. */
 const LIBPQ_ONLY =
   /^(keepalives|keepalives_.*|tcp_user_timeout|replication|require_auth|requirepeer|ssl.*|(min|max)_protocol_version|krbsrvname|gss.*|scram_.*|oauth_.*)$/;
 
@@ -109,7 +109,7 @@ function insteadOf(name: string): string {
   return `remove it, or write options=-c%20${name}%3Dvalue for a setting of the server`;
 }
 
-/** Settings stand there as `-c name=value`, `-cname=value` or `--name=value`. */
+/** In `options`, settings have the form `-c name=value`, `-cname=value` or `--name=value`. */
 function checkOptions(options: string): void {
   for (const [, name] of options.matchAll(/(?:^|\s)(?:-c\s*|--)([\w.-]+)\s*=/g)) {
     const setting = name!.replaceAll('-', '_').toLowerCase();

@@ -30,7 +30,7 @@ export function tlsOf(parameters: Parameters): TlsSettings {
       'has sslmode=verify-ca, which needs a certificate file in sslrootcert',
     );
   }
-  const checkServerIdentity = () => undefined; // only the authority is checked
+  const checkServerIdentity = () => undefined; // this mode checks only the authority
   return { mode: 'require', options: { ...files, rejectUnauthorized: true, checkServerIdentity } };
 }
 

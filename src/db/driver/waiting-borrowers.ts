@@ -3,20 +3,20 @@ import type { Session } from './session.js';
 interface Waiter {
   resolve(session: Session): void;
   reject(error: Error): void;
-  /** By performance.now(). */
+  /** On the clock of performance.now(). */
   since: number;
 }
 
 /**
- * The borrowers that wait for a session, the first one first. All may wait equally long, so the first to time
- * out is the first in the queue, and one timer serves all.
+ * The callers that wait for a session, in the order of their arrival. All have the same maximum wait, so the first in
+ * the queue times out first, and one timer serves all.
  */
 export class WaitingBorrowers {
   readonly #waiting: Waiter[] = [];
-  /** Runs while any wait. */
+  /** Runs while callers wait. */
   #timer: NodeJS.Timeout | undefined;
 
-  /** A borrower that has waited for `limitMs` is rejected with the error of `onTimeout`; 0 means no limit. */
+  /** A caller that has waited for `limitMs` is rejected with the error of `onTimeout`; 0 means no limit. */
   constructor(
     private readonly limitMs: number,
     private readonly onTimeout: () => Error,
@@ -33,7 +33,7 @@ export class WaitingBorrowers {
     });
   }
 
-  /** Lends the session to the first; false if none waits. */
+  /** Gives the session to the first caller; returns false if none waits. */
   serve(session: Session): boolean {
     const first = this.#waiting.shift();
     if (!first) return false;
@@ -42,7 +42,7 @@ export class WaitingBorrowers {
     return true;
   }
 
-  /** Rejects the first `count`, by default all. */
+  /** Rejects the first `count` callers, by default all. */
   reject(error: Error, count = this.#waiting.length): void {
     for (const waiter of this.#waiting.splice(0, count)) waiter.reject(error);
     if (this.#waiting.length === 0) clearTimeout(this.#timer);

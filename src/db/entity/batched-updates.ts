@@ -12,7 +12,7 @@ import { arrayTypeOf, columnOf } from './written-columns.js';
 
 export interface RowUpdate {
   id: string;
-  /** The values of all columns of the shape, as they are stored. */
+  /** The values of all columns of the shape, in their stored form. */
   values: object;
   /** The array literals of the conditions: `{1,2}`. */
   versions: string;
@@ -20,10 +20,12 @@ export interface RowUpdate {
   by: Author;
 }
 
-/** Updates of the same shape can be written by the same statement. */
+/** The key of the statement: updates with the same shape can share it. */
 export interface UpdateShape {
   names: readonly string[];
-  /** Null stands for a value that was left out, as in a PUT: a default in SQL replaces it. In a PATCH null is a value. */
+  /**
+   * Null stands for an omitted value in a PUT, which gets the SQL default of its column. In a PATCH, null is a value.
+   */
   nullIsDefault: boolean;
   /** The condition on a row; it may use `given.versions` and `given."notVersions"`. */
   condition: SQL | undefined;
@@ -83,7 +85,7 @@ export function updateInBatches<Row extends EntityRow, Result>(
   };
 }
 
-/** The statement takes arrays, so that one serves any number of rows. */
+/** The statement takes arrays, so that it serves any number of rows. */
 function prepareUpdate(db: Db, entity: Entity, shape: UpdateShape) {
   const { names, nullIsDefault, condition } = shape;
   const { table, columns } = entity;

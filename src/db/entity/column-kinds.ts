@@ -3,7 +3,7 @@ import type { PgColumn } from 'drizzle-orm/pg-core';
 import { DataError } from '../errors.js';
 import { nfc } from './normalize-texts.js';
 
-/** How the values of a column are stored, and written in JSON, in CSV and in statements. */
+/** Defines how the values of a column are stored, and how they are written in JSON, in CSV and in statements. */
 export interface ColumnKind<T> {
   /** Converts a value to its stored form. Throws `invalid_value`. */
   normalize: (value: T) => T;
@@ -70,11 +70,11 @@ export function kindOfColumn(column: PgColumn): ColumnKind<unknown> | undefined 
   return kinds[type.replace(/^varchar\(\d+\)$/, 'text')] as ColumnKind<unknown> | undefined;
 }
 
-/** A JSON list of distinct texts; `noun` is the word for one of them in messages. */
+/** A JSON list of distinct texts. Messages use `noun` for one of them. */
 export function distinctTexts(noun: string): ColumnKind<string[]> {
   return {
     normalize: (value) => {
-      if (!Array.isArray(value)) return value; // for the database to refuse
+      if (!Array.isArray(value)) return value; // the database refuses it
       const texts = value.map(nfc);
       if (new Set(texts).size === texts.length) return texts;
       throw new DataError('invalid_value', `A ${noun} occurs twice.`);

@@ -2,8 +2,8 @@ import { is, type SQL, SQL as SqlClass, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 
 /**
- * The values of columns that a client may leave out: the constant default, or null where null is
- * allowed. A default in SQL is left to the statement (`orDefault`).
+ * Returns the values of columns that a client may omit: the constant default, or null if null is allowed. The
+ * statement applies a default in SQL (`orDefault`).
  */
 export function defaultsOf(columns: Record<string, PgColumn>): Record<string, unknown> {
   const optional = Object.entries(columns).filter(([, column]) => mayBeLeftOut(column));
@@ -19,7 +19,7 @@ interface WithDefaults {
   defaults: Readonly<Record<string, unknown>>;
 }
 
-/** The written values of a row, those that were left out included. */
+/** Returns the written values of a row, including the omitted ones. */
 export function withDefaults<T extends object>({ written, defaults }: WithDefaults, values: T): T {
   const missing = written.filter((name) => values[name as keyof T] === undefined);
   if (missing.length === 0) return values;
@@ -29,7 +29,7 @@ export function withDefaults<T extends object>({ written, defaults }: WithDefaul
   };
 }
 
-/** The value, or where it is null the default that the column has in SQL. */
+/** Returns the value, or, if it is null, the SQL default of the column. */
 export function orDefault(column: PgColumn, value: SQL): SQL {
   return isSql(column.default) ? sql`coalesce(${value}, ${column.default})` : value;
 }

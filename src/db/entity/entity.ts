@@ -24,26 +24,28 @@ export interface Entity<Row extends EntityRow = EntityRow, Values extends object
   /** The name in the history, the feed and messages, such as `project`. */
   readonly name: string;
   readonly table: EntityTable;
-  /** The columns that are answered, in their order. */
+  /** The columns of the answers, in their order. */
   readonly columns: Readonly<Record<string, PgColumn>>;
   /** The columns that clients write. */
   readonly written: readonly string[];
   /** The kinds of the written columns, which import and export need. */
   readonly kinds: Readonly<Record<string, ColumnKind<unknown> | undefined>>;
-  /** The columns that a list can be sorted by; each needs an index on (column, id). */
+  /** The columns that a list can be sorted by. Each needs an index on (column, id). */
   readonly sorts: readonly string[];
   readonly filters: FilterTable;
-  /** What the written columns hold that a client left out; a column that is not here must be given. */
+  /** The values of the written columns that a client may omit. All other written columns are required. */
   readonly defaults: Readonly<Record<string, unknown>>;
-  /** True if the table has a unique constraint or index besides its id. */
+  /** True if the table has a unique constraint or index other than its id. */
   readonly hasUniqueValues: boolean;
-  /** Triggers of its own on INSERT; undefined: each row is inserted by a statement of its own (batched-inserts.ts). */
+  /**
+   * The known triggers on INSERT. If undefined, each row is inserted by a separate statement (batched-inserts.ts).
+   */
   readonly insertTriggers?: readonly string[];
   /** The same for UPDATE (batched-updates.ts). */
   readonly updateTriggers?: readonly string[];
   /** Converts values to their stored form. Throws `invalid_value` for values that cannot be stored. */
   readonly normalize: <T extends Partial<Values>>(values: T) => T;
-  /** For the compiler only: the types of a row and of the values that clients write. */
+  /** These exist only for the compiler: the types of a row and of the values that clients write. */
   readonly $row?: Row;
   readonly $values?: Values;
 }
@@ -52,7 +54,7 @@ interface EntityOptions<T extends EntityTable, W extends string, H extends strin
   name: string;
   table: T;
   written: readonly (W & keyof T['$inferInsert'])[];
-  /** Columns that are never answered, such as one for full-text search. */
+  /** Columns that are never in an answer, such as one for full-text search. */
   hidden?: readonly (H & keyof T['$inferSelect'])[];
   /** The kinds of columns that cannot be derived from their types, such as a JSON list. */
   kinds?: Partial<Record<W, unknown>>;
@@ -61,14 +63,14 @@ interface EntityOptions<T extends EntityTable, W extends string, H extends strin
   /** The filters in addition to those on `createdAt` and `updatedAt`, which every entity has. */
   filters?: FilterTable;
   /**
-   * Rows that are created at the same moment, on the pool, are inserted by one statement, as long as the
-   * table has no other triggers on INSERT than these and those of `track_changes`. For a table whose ids are
-   * `gen_random_uuid()`, without unique values. Default: each row by a statement of its own.
+   * If set, rows that are created at the same time on the pool share one INSERT, unless the table has triggers on
+   * INSERT other than these and those of `track_changes`. Use it for a table whose ids are `gen_random_uuid()`,
+   * without unique values. Default: each row is inserted by a separate statement.
    */
   insertTriggers?: readonly string[];
-  /** The same for rows that are updated or replaced at the same moment, and triggers on UPDATE. */
+  /** The same for rows that are updated or replaced at the same time, and for triggers on UPDATE. */
   updateTriggers?: readonly string[];
-  /** How values are stored; default: texts in Unicode normalization form C. */
+  /** Converts values to their stored form; default: texts are converted to Unicode normalization form C. */
   normalize?: <V extends Partial<Pick<T['$inferInsert'], W & keyof T['$inferInsert']>>>(
     values: V,
   ) => V;

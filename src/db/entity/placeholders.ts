@@ -2,7 +2,10 @@ import { type SQL, sql } from 'drizzle-orm';
 import { orDefault } from './defaults.js';
 import type { Entity } from './entity.js';
 
-/** Placeholders for the values of columns, each with the column's own encoding; `of` tells those of several rows apart. */
+/**
+ * Creates placeholders for the values of columns, each with the encoding of its column. `of` distinguishes the
+ * placeholders of several rows.
+ */
 export function placeholders(
   { columns }: Entity,
   names: readonly string[],
@@ -13,7 +16,7 @@ export function placeholders(
   );
 }
 
-/** The same for a whole row, where null stands for a value that was left out and has a default in SQL. */
+/** Does the same for a whole row. Null stands for an omitted value of a column with an SQL default. */
 export function rowPlaceholders(
   entity: Entity,
   names: readonly string[],

@@ -147,7 +147,7 @@ const LAYOUTS: Record<ExportFormat, (entity: Entity) => Layout> = {
     tailOf: (createdAt, updatedAt, version) =>
       `,"createdAt":"${createdAt}","updatedAt":"${updatedAt}","version":${version}}\n`,
   }),
-  /** RFC 4180; the text of a client in quotes, whatever it holds. */
+  /** Writes a cell by RFC 4180. A text of a client is always quoted. */
   csv: (entity) => ({
     header: `${['id', ...entity.written, 'createdAt', 'updatedAt', 'version'].join()}\r\n`,
     head: headOf(

@@ -98,8 +98,8 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
       : createOne;
 
   /**
-   * Creates a row. Values that are left out have the default of their column. Throws `already_exists` if a
-   * unique column has the value already.
+   * Creates a row. Omitted values have the default of their column. Throws `already_exists` if a unique column
+   * already has the value.
    */
   async function create(values: Values, by: Author = {}): Promise<Row> {
     return await createAny({ values: withDefaults(entity, normalize(values)), by });
@@ -151,7 +151,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     };
   }
 
-  /** Runs updates of one shape together where the entity and the connection allow it. */
+  /** Combines updates of one shape if the entity and the connection allow it. */
   function together<Result>(
     form: typeof placeholders,
     names: readonly string[],

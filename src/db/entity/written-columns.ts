@@ -3,12 +3,12 @@ import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { ColumnKind } from './column-kinds.js';
 import type { Entity } from './entity.js';
 
-/** The bare name of a column, which `given` and `excluded` of a statement have too. */
+/** Returns the unqualified name of a column, which `given` and `excluded` in a statement also have. */
 export function columnOf(entity: Entity, name: string): SQL {
   return sql`${sql.identifier(entity.columns[name]!.name)}`;
 }
 
-/** The written columns with their kinds. Throws TypeError where a kind is not known. */
+/** Returns the written columns with their kinds. Throws TypeError for a column without a known kind. */
 export function writtenKinds(entity: Entity): (readonly [string, ColumnKind<unknown>])[] {
   return entity.written.map((name) => {
     const kind = entity.kinds[name];

@@ -1,7 +1,7 @@
 -- Completes a change that is written with the change_set 0 or without one. The changes to one entity in one
--- transaction share a change_set, the sequence of the first of them. The triggers of track_changes write 0 for the
--- first one; a change without any comes from a trigger that a host has written: it gets its author here, and
--- is checked.
+-- transaction share a change_set, which is the sequence of the first of them. The triggers of track_changes write
+-- 0 for the first change. A change without a change_set comes from a trigger that a host has written; it gets its
+-- author here and is checked.
 CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE

@@ -1,13 +1,13 @@
--- Gives a transaction its place in the order of commits, as the last step before it commits: one
--- position for each entity that it changed. Until the transaction ends it holds a shared lock, named by
--- (the last 32 bits of) a position before its own, which changes_settled reads in pg_locks. Nobody ever
--- waits for that lock.
+-- Gives a transaction its place in the commit order, as the last step before it commits: one position for each
+-- entity that it changed. Until the transaction ends, it holds a shared lock, which changes_settled reads in
+-- pg_locks. The lock is named by the last 32 bits of a position before its own. Nobody waits for that lock.
 --
--- When several transactions commit at once, only one of them notifies, because NOTIFY serializes
--- commits. None does where the server takes PREPARE TRANSACTION, which fails after a NOTIFY; readers
--- then look once a second.
+-- When several transactions commit at the same time, only one of them notifies, because NOTIFY serializes commits.
+-- No transaction notifies if the server accepts PREPARE TRANSACTION, which fails after a NOTIFY. Readers then poll
+-- once a second.
 --
--- Functions are called in assignments, which PL/pgSQL evaluates without a query: PERFORM costs ten times as much.
+-- Functions are called in assignments, which PL/pgSQL evaluates without a query. PERFORM would cost ten times as
+-- much.
 CREATE OR REPLACE FUNCTION changes_take_position() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE

@@ -1,7 +1,7 @@
--- Adds up to so many of the notes that writers have left in technology_changes to technology_counts and
--- name_words, and returns how many that were; removes technologies that no project uses any more. One
--- transaction folds at a time, the others return 0. Only in read committed: with an older snapshot a concurrent fold would
--- be a serialization failure of the caller's write.
+-- Adds a limited number of the notes in technology_changes to technology_counts and name_words, and returns the
+-- number of these notes. It also removes technologies that no project uses any more. Only one transaction folds at
+-- a time; the others return 0. It runs only in read committed: with an older snapshot, a concurrent fold would
+-- cause a serialization failure of the caller's write.
 CREATE OR REPLACE FUNCTION fold_technology_changes(max_notes integer DEFAULT 10000) RETURNS integer LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 DECLARE

@@ -1,5 +1,5 @@
--- The version after this one. After the last number that an integer holds comes 1, so that a row stays
--- writable and removable at any version.
+-- Returns the version after this one. The version after the largest integer is 1, so that a row can be written and
+-- removed at any version.
 CREATE OR REPLACE FUNCTION next_version(version integer) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT version % 2147483647 + 1
 $$;

@@ -1,12 +1,12 @@
 -- Keeps the tables of the lists in step with inserted projects.
 --
--- The plan must use indexes whatever the planner estimates: a session plans the statements of a
--- trigger once, and an import is one transaction. If it plans them while the tables are empty, each
--- statement would scan everything that the transaction has written. So sequential scans are off, and
--- each look-up is a subquery of its own, not a join whose order could be reversed.
+-- The plan must use indexes, whatever the planner estimates. A session plans the statements of a trigger once, and
+-- an import is one transaction. If it planned them while the tables are empty, each statement would scan
+-- everything that the transaction has written. So sequential scans are off, and each look-up is a separate
+-- subquery and not a join whose order could be reversed.
 --
--- The plans are generic, because the planner takes the number of rows in a transition table from the
--- statement at hand: after one of thousands of rows it would plan every later write of one row again.
+-- The plans are generic, because the planner takes the number of rows in a transition table from the current
+-- statement. After a statement with thousands of rows it would plan every later write of one row again.
 CREATE OR REPLACE FUNCTION projects_facets_add() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE

@@ -1,4 +1,4 @@
--- Notes a changed name, whose words a fold adds to name_words.
+-- Records a changed name. A fold adds its words to name_words later.
 CREATE OR REPLACE FUNCTION projects_name_words() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE

@@ -1,2 +1,2 @@
--- History, feed and versions of projects; project_document(row) is what both contain.
+-- Attaches versions, history and change feed to projects. History and feed contain project_document(row).
 SELECT track_changes('projects', 'project');

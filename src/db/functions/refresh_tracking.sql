@@ -1,4 +1,5 @@
--- Runs track_changes again for each table that it was called for, from the note that it left on <entity>_document.
+-- Runs track_changes again for each table that it was called for. The comment on <entity>_document records the
+-- call.
 CREATE OR REPLACE FUNCTION refresh_tracking() RETURNS void LANGUAGE sql
 SET search_path FROM CURRENT AS $$
   SELECT track_changes(typrelid::regclass, (regexp_match(description, '^track_changes ''(.*)'', '))[1])

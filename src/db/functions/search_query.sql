@@ -1,8 +1,8 @@
--- The tsquery of a search, from words as search-words.ts writes them: a plain word stands bare, all
--- else in quotes. A single letter of a script without spaces matches every pair that begins with it (see
--- search_grams). A word that no name contains may be a typo of up to three words that names contain;
--- this does not apply inside a phrase or behind a minus. Names that no fold has added to name_words yet
--- are read from their notes.
+-- Returns the tsquery of a search from words in the format of search-words.ts: a plain word has no quotes,
+-- everything else has. A single letter of a script without spaces matches every pair that begins with it (see
+-- search_grams). A word that no name contains may be a typo of up to three words that names contain; this does not
+-- apply inside a phrase or after a minus. Names that no fold has added to name_words yet are read from their
+-- notes.
 CREATE OR REPLACE FUNCTION search_query(words text, all_of text[], any_of text[]) RETURNS tsquery
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET client_min_messages = warning AS $$
 DECLARE

@@ -1,5 +1,5 @@
--- Sets the actor and the request id that the history records for the rest of this transaction. What is
--- null stays as it is. It also ends what set_write_author has set.
+-- Sets the actor and the request id that the history records for the rest of this transaction. A null argument
+-- keeps the earlier value. The function also removes what set_write_author has set.
 CREATE OR REPLACE FUNCTION set_audit_context(actor text, request_id text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM set_config('audit.actor', actor, true) WHERE actor IS NOT NULL;

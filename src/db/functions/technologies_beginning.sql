@@ -1,14 +1,14 @@
--- Returns the technologies whose names begin with a text, in any case: the first max_rows of them in the
--- order of the list, the most used first. Reads a bounded part of the matches, however many there are:
--- the counts of as many digits in one go, and if these are many, one count after the other. The planner
--- must use the indexes in their order, whatever it estimates.
+-- Returns the technologies whose names begin with a text, in upper or lower case: the first max_rows of them in
+-- the order of the list, the most used first. It reads a limited part of the matches, whatever their number. It
+-- reads all counts with the same number of digits together. If there are many, it reads one count after another.
+-- The planner must use the indexes in their order, whatever it estimates.
 CREATE OR REPLACE FUNCTION technologies_beginning(beginning text, max_rows bigint) RETURNS SETOF technology_counts
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 DECLARE
   many CONSTANT integer := 200;
   first CONSTANT text := lower(beginning);
-  -- Behind every name that begins so: a name has at most 100 characters.
+  -- This is after every name with this beginning, because a name has at most 100 characters.
   last CONSTANT text := first || repeat(chr(1114111), 100);
   missing bigint := max_rows;
   digits integer := length((SELECT projects FROM technology_counts ORDER BY -projects LIMIT 1)::text);

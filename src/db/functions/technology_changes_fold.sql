@@ -1,6 +1,6 @@
--- Folds at the commit of a write whose note is due (fold_is_due). At the commit, because the lock of the fold
--- must not be held for the rest of a long transaction. A due note is updated, so that other notes have no trigger
--- whose condition would be read again for each statement.
+-- Folds when a write with a due note commits (fold_is_due). An earlier fold would hold its lock for the rest of a long
+-- transaction. Only a due note is updated, so that other notes have no trigger whose condition would be read again
+-- for each statement.
 CREATE OR REPLACE FUNCTION technology_changes_fold() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN

@@ -1,8 +1,9 @@
--- Attaches versions, the history and the change feed to a table with the columns id (uuid), created_at,
--- updated_at and version. It creates <entity>_document(row), the JSON that history and feed contain, from
--- the columns of the table, and the triggers. migrate() runs it again after columns were added or removed
--- (refresh_tracking); where it has nothing to change, it takes no lock.
--- Every name is qualified, so no search path and no temporary table can change what a trigger writes to.
+-- Attaches versions, the history and the change feed to a table with the columns id (uuid), created_at, updated_at
+-- and version. It creates the triggers, and the function <entity>_document(row), which returns the JSON for
+-- history and feed from the columns of the table. migrate() runs it again after columns were added or removed
+-- (refresh_tracking). If nothing has changed, it takes no lock.
+-- Every name is qualified, so that no search path and no temporary table can change the tables that a trigger
+-- writes to.
 CREATE OR REPLACE FUNCTION track_changes(tracked regclass, entity text) RETURNS void LANGUAGE plpgsql AS $track$
 DECLARE
   own text := (SELECT quote_ident(nspname) FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
@@ -14,14 +15,14 @@ DECLARE
     CREATE OR REPLACE FUNCTION [own].[document](tracked_row [table]) RETURNS json
     LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT json_build_object([fields]) $$;
 
-    -- The change_set 0 stands for the first change of a transaction, which changes_join_set completes. So it is
-    -- looked up for each row: that of the second row is known once the first is written.
+    -- The change_set 0 means the first change of a transaction, which changes_join_set completes. Each row looks
+    -- the change_set up again, because it is known after the first row was written.
     CREATE OR REPLACE FUNCTION [own].[created]() RETURNS trigger LANGUAGE plpgsql
     SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
     DECLARE
       actor text := [own].changes_author('actor');
       request text := [own].changes_author('request_id');
-      -- Of each row, by its id, where a statement inserts rows of several authors.
+      -- If a statement inserts rows of several authors, the setting has an author for each id.
       authors jsonb := nullif(current_setting('audit.write_authors', true), '');
     BEGIN
       INSERT INTO [own].changes (change_set, entity, entity_id, version, action, after, actor, request_id)
@@ -70,7 +71,7 @@ DECLARE
     DECLARE
       old_document json := [own].[document](OLD);
       new_document json := [own].[document](NEW);
-      -- The author of this row, where a statement updates rows of several authors.
+      -- If a statement updates rows of several authors, this is the author of this row.
       author json := nullif(current_setting('audit.write_authors', true), '')::json -> NEW.id::text;
     BEGIN
       IF NEW.id = OLD.id THEN

@@ -4,23 +4,23 @@ SELECT set_config('search_path', (
 ) || ', pg_temp', true);
 --> statement-breakpoint
 -- functions/api_moment.sql
--- A point in time in the format of the API: ISO 8601, UTC, milliseconds.
+-- Formats a point in time as the API does: ISO 8601 in UTC with milliseconds.
 CREATE OR REPLACE FUNCTION api_moment(moment timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 $$;
 --> statement-breakpoint
 -- functions/changes_author.sql
--- The actor ('actor') or the request ('request_id') that a change is recorded with: the one of this
--- write, or else the one of the transaction, or else ''.
+-- Returns the actor ('actor') or the request ('request_id') that is recorded with a change: that of the write,
+-- otherwise that of the transaction, otherwise ''.
 CREATE OR REPLACE FUNCTION changes_author(setting text) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT coalesce(nullif(current_setting('audit.write_' || setting, true), ''), current_setting('audit.' || setting, true), '')
 $$;
 --> statement-breakpoint
 -- functions/changes_may_follow.sql
--- Returns true if a row may be created at a version when its id has a history already. It continues from the
--- last version, otherwise one ETag would name two rows. A deleted row may come back exactly as it was, because
--- its ETag then names the same content. The version after another is written out as in next_version: this function
--- sets no search path, so that it is inlined.
+-- Returns true if a row may be created with a version when its id already has a history. The row must continue
+-- from the last version, otherwise one ETag would identify two rows. A deleted row may be restored exactly as it
+-- was, because its ETag then identifies the same content. The next version is computed here as in next_version,
+-- because this function must be inlined and therefore sets no search path.
 CREATE OR REPLACE FUNCTION changes_may_follow(last_version integer, last_action text, last_before json, version integer, after json)
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT last_version IS NULL OR last_version < version OR version = last_version % 2147483647 + 1
@@ -47,8 +47,8 @@ END
 $$;
 --> statement-breakpoint
 -- functions/changes_known_set.sql
--- The change_set of this transaction, from the setting that holds it; NULL before its first change. The
--- setting names the transaction: a value from anywhere else would hide changes from the feed.
+-- Returns the change_set of this transaction from the setting that contains it; NULL before its first change. The
+-- setting also names the transaction, because a value from elsewhere would hide changes from the feed.
 CREATE OR REPLACE FUNCTION changes_known_set(setting text) RETURNS bigint LANGUAGE sql VOLATILE AS $$
   SELECT CASE WHEN starts_with(current_setting(setting, true), pg_current_xact_id()::text || ':')
     THEN split_part(current_setting(setting, true), ':', 2)::bigint END
@@ -56,9 +56,9 @@ $$;
 --> statement-breakpoint
 -- functions/changes_join_set.sql
 -- Completes a change that is written with the change_set 0 or without one. The changes to one entity in one
--- transaction share a change_set, the sequence of the first of them. The triggers of track_changes write 0 for the
--- first one; a change without any comes from a trigger that a host has written: it gets its author here, and
--- is checked.
+-- transaction share a change_set, which is the sequence of the first of them. The triggers of track_changes write
+-- 0 for the first change. A change without a change_set comes from a trigger that a host has written; it gets its
+-- author here and is checked.
 CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
@@ -83,17 +83,16 @@ CREATE OR REPLACE TRIGGER changes_join_set BEFORE INSERT ON changes
 FOR EACH ROW WHEN (coalesce(NEW.change_set, 0) = 0) EXECUTE FUNCTION changes_join_set();
 --> statement-breakpoint
 -- functions/changes_settled.sql
--- The commit watermark: a position up to which every transaction has committed or was rolled back, so
--- that a statement that begins afterwards sees all of them. It is the last position taken, unless a
--- transaction is slow to commit: after 100 ms it is the position before that transaction. No writer
--- ever waits for a reader.
+-- Returns the commit watermark: every transaction with a position up to it has committed or was rolled back, so
+-- that a later statement sees all of their changes. It is the last position, unless a transaction is slow to
+-- commit. Then, after 100 ms, it is the position before that transaction. No writer ever waits for a reader.
 --
--- Why this holds: a transaction takes its lock before its position. When last_position is read, each
--- transaction with a position up to it has ended or still holds a lock whose name is smaller than its
--- position, and the query below sees that lock.
+-- This holds because a transaction takes its lock before its position. When last_position is read, each
+-- transaction with a position up to it has ended or still holds a lock whose name is smaller than its position,
+-- and the query below sees that lock.
 --
--- Only on the primary. A standby shows a sequence up to 32 values ahead and none of the primary's locks,
--- so its answer would make a reader skip changes.
+-- The function works only on the primary. A standby shows a sequence up to 32 values ahead and none of the locks
+-- of the primary, so its answer would make a reader skip changes.
 CREATE OR REPLACE FUNCTION changes_settled() RETURNS bigint LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
@@ -110,7 +109,7 @@ BEGIN
     SELECT max((last_position - objid::bigint) & 4294967295) INTO behind FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 2 AND classid = (hashtext('changes')::bigint & 4294967295)::oid
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      -- Not those who began to commit after it was read.
+      -- Ignores transactions that began to commit after last_position was read.
       AND ((last_position - objid::bigint) & 4294967295) BETWEEN 1 AND 2147483647;
     EXIT WHEN behind IS NULL OR clock_timestamp() > deadline;
     PERFORM pg_sleep(0.001);
@@ -120,16 +119,16 @@ END
 $$;
 --> statement-breakpoint
 -- functions/changes_take_position.sql
--- Gives a transaction its place in the order of commits, as the last step before it commits: one
--- position for each entity that it changed. Until the transaction ends it holds a shared lock, named by
--- (the last 32 bits of) a position before its own, which changes_settled reads in pg_locks. Nobody ever
--- waits for that lock.
+-- Gives a transaction its place in the commit order, as the last step before it commits: one position for each
+-- entity that it changed. Until the transaction ends, it holds a shared lock, which changes_settled reads in
+-- pg_locks. The lock is named by the last 32 bits of a position before its own. Nobody waits for that lock.
 --
--- When several transactions commit at once, only one of them notifies, because NOTIFY serializes
--- commits. None does where the server takes PREPARE TRANSACTION, which fails after a NOTIFY; readers
--- then look once a second.
+-- When several transactions commit at the same time, only one of them notifies, because NOTIFY serializes commits.
+-- No transaction notifies if the server accepts PREPARE TRANSACTION, which fails after a NOTIFY. Readers then poll
+-- once a second.
 --
--- Functions are called in assignments, which PL/pgSQL evaluates without a query: PERFORM costs ten times as much.
+-- Functions are called in assignments, which PL/pgSQL evaluates without a query. PERFORM would cost ten times as
+-- much.
 CREATE OR REPLACE FUNCTION changes_take_position() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
@@ -152,30 +151,30 @@ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.sequence = NEW.change_set)
 EXECUTE FUNCTION changes_take_position();
 --> statement-breakpoint
 -- functions/day_of.sql
--- The day of a point in time as project_search counts it: from 1970 in UTC; NULL for infinity.
+-- Returns the day of a point in time as project_search counts it: the days since 1970 in UTC; NULL for infinity.
 CREATE OR REPLACE FUNCTION day_of(moment timestamptz) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN isfinite(moment) THEN (moment AT TIME ZONE 'UTC')::date - '1970-01-01'::date END
 $$;
 --> statement-breakpoint
 -- functions/fold_is_due.sql
--- Returns true if the transaction of a note with so many technologies and names folds at its commit: on
--- average once for 1,000 of them, and at least once for 200 notes, so that a reader never has many to add up.
+-- Returns true if the transaction of a note with this number of technologies and names folds when it commits. On
+-- average one of 1,000 of them folds, and at least one of 200 notes, so that a reader adds up only a few notes.
 CREATE OR REPLACE FUNCTION fold_is_due(note bigint, entries integer) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT note % greatest(1, least(200, 1000 / greatest(1, entries))) = 0
 $$;
 --> statement-breakpoint
 -- functions/typo_words.sql
--- The words of a folded text that typo tolerance applies to: letters only, 4 to 40 of them.
+-- Returns the words of a folded text that typo tolerance applies to: they have only letters, 4 to 40 of them.
 CREATE OR REPLACE FUNCTION typo_words(content text) RETURNS SETOF text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT DISTINCT word FROM regexp_split_to_table(content, '[^[:alpha:]]+') AS word
   WHERE length(word) BETWEEN 4 AND 40
 $$;
 --> statement-breakpoint
 -- functions/fold_technology_changes.sql
--- Adds up to so many of the notes that writers have left in technology_changes to technology_counts and
--- name_words, and returns how many that were; removes technologies that no project uses any more. One
--- transaction folds at a time, the others return 0. Only in read committed: with an older snapshot a concurrent fold would
--- be a serialization failure of the caller's write.
+-- Adds a limited number of the notes in technology_changes to technology_counts and name_words, and returns the
+-- number of these notes. It also removes technologies that no project uses any more. Only one transaction folds at
+-- a time; the others return 0. It runs only in read committed: with an older snapshot, a concurrent fold would
+-- cause a serialization failure of the caller's write.
 CREATE OR REPLACE FUNCTION fold_technology_changes(max_notes integer DEFAULT 10000) RETURNS integer LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 DECLARE
@@ -209,8 +208,8 @@ END
 $$;
 --> statement-breakpoint
 -- functions/next_version.sql
--- The version after this one. After the last number that an integer holds comes 1, so that a row stays
--- writable and removable at any version.
+-- Returns the version after this one. The version after the largest integer is 1, so that a row can be written and
+-- removed at any version.
 CREATE OR REPLACE FUNCTION next_version(version integer) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT version % 2147483647 + 1
 $$;
@@ -218,13 +217,13 @@ $$;
 -- functions/projects_facets_add.sql
 -- Keeps the tables of the lists in step with inserted projects.
 --
--- The plan must use indexes whatever the planner estimates: a session plans the statements of a
--- trigger once, and an import is one transaction. If it plans them while the tables are empty, each
--- statement would scan everything that the transaction has written. So sequential scans are off, and
--- each look-up is a subquery of its own, not a join whose order could be reversed.
+-- The plan must use indexes, whatever the planner estimates. A session plans the statements of a trigger once, and
+-- an import is one transaction. If it planned them while the tables are empty, each statement would scan
+-- everything that the transaction has written. So sequential scans are off, and each look-up is a separate
+-- subquery and not a join whose order could be reversed.
 --
--- The plans are generic, because the planner takes the number of rows in a transition table from the
--- statement at hand: after one of thousands of rows it would plan every later write of one row again.
+-- The plans are generic, because the planner takes the number of rows in a transition table from the current
+-- statement. After a statement with thousands of rows it would plan every later write of one row again.
 CREATE OR REPLACE FUNCTION projects_facets_add() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
@@ -319,7 +318,7 @@ CREATE OR REPLACE TRIGGER projects_facets_remove AFTER DELETE ON projects
 REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION projects_facets_remove();
 --> statement-breakpoint
 -- functions/projects_name_words.sql
--- Notes a changed name, whose words a fold adds to name_words.
+-- Records a changed name. A fold adds its words to name_words later.
 CREATE OR REPLACE FUNCTION projects_name_words() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
@@ -337,10 +336,10 @@ CREATE OR REPLACE TRIGGER projects_name_words AFTER UPDATE ON projects FOR EACH 
 WHEN (OLD.name <> NEW.name) EXECUTE FUNCTION projects_name_words();
 --> statement-breakpoint
 -- functions/touch_row.sql
--- Counts the version of a row and keeps its timestamps. For every versioned table.
+-- Increases the version of a row and sets its timestamps. Every versioned table uses it.
 CREATE OR REPLACE FUNCTION touch_row() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  -- As next_version, which is not called because this function runs for every row and sets no search path.
+  -- The same as next_version, which is not called because this function runs for every row and sets no search path.
   NEW.version := OLD.version % 2147483647 + 1;
   NEW.created_at := OLD.created_at;
   -- A clock set back must not make a newer version look older.
@@ -350,11 +349,12 @@ END
 $$;
 --> statement-breakpoint
 -- functions/track_changes.sql
--- Attaches versions, the history and the change feed to a table with the columns id (uuid), created_at,
--- updated_at and version. It creates <entity>_document(row), the JSON that history and feed contain, from
--- the columns of the table, and the triggers. migrate() runs it again after columns were added or removed
--- (refresh_tracking); where it has nothing to change, it takes no lock.
--- Every name is qualified, so no search path and no temporary table can change what a trigger writes to.
+-- Attaches versions, the history and the change feed to a table with the columns id (uuid), created_at, updated_at
+-- and version. It creates the triggers, and the function <entity>_document(row), which returns the JSON for
+-- history and feed from the columns of the table. migrate() runs it again after columns were added or removed
+-- (refresh_tracking). If nothing has changed, it takes no lock.
+-- Every name is qualified, so that no search path and no temporary table can change the tables that a trigger
+-- writes to.
 CREATE OR REPLACE FUNCTION track_changes(tracked regclass, entity text) RETURNS void LANGUAGE plpgsql AS $track$
 DECLARE
   own text := (SELECT quote_ident(nspname) FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
@@ -366,14 +366,14 @@ DECLARE
     CREATE OR REPLACE FUNCTION [own].[document](tracked_row [table]) RETURNS json
     LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT json_build_object([fields]) $$;
 
-    -- The change_set 0 stands for the first change of a transaction, which changes_join_set completes. So it is
-    -- looked up for each row: that of the second row is known once the first is written.
+    -- The change_set 0 means the first change of a transaction, which changes_join_set completes. Each row looks
+    -- the change_set up again, because it is known after the first row was written.
     CREATE OR REPLACE FUNCTION [own].[created]() RETURNS trigger LANGUAGE plpgsql
     SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
     DECLARE
       actor text := [own].changes_author('actor');
       request text := [own].changes_author('request_id');
-      -- Of each row, by its id, where a statement inserts rows of several authors.
+      -- If a statement inserts rows of several authors, the setting has an author for each id.
       authors jsonb := nullif(current_setting('audit.write_authors', true), '');
     BEGIN
       INSERT INTO [own].changes (change_set, entity, entity_id, version, action, after, actor, request_id)
@@ -422,7 +422,7 @@ DECLARE
     DECLARE
       old_document json := [own].[document](OLD);
       new_document json := [own].[document](NEW);
-      -- The author of this row, where a statement updates rows of several authors.
+      -- If a statement updates rows of several authors, this is the author of this row.
       author json := nullif(current_setting('audit.write_authors', true), '')::json -> NEW.id::text;
     BEGIN
       IF NEW.id = OLD.id THEN
@@ -488,11 +488,12 @@ END
 $track$;
 --> statement-breakpoint
 -- functions/projects_tracking.sql
--- History, feed and versions of projects; project_document(row) is what both contain.
+-- Attaches versions, history and change feed to projects. History and feed contain project_document(row).
 SELECT track_changes('projects', 'project');
 --> statement-breakpoint
 -- functions/refresh_tracking.sql
--- Runs track_changes again for each table that it was called for, from the note that it left on <entity>_document.
+-- Runs track_changes again for each table that it was called for. The comment on <entity>_document records the
+-- call.
 CREATE OR REPLACE FUNCTION refresh_tracking() RETURNS void LANGUAGE sql
 SET search_path FROM CURRENT AS $$
   SELECT track_changes(typrelid::regclass, (regexp_match(description, '^track_changes ''(.*)'', '))[1])
@@ -504,18 +505,18 @@ SET search_path FROM CURRENT AS $$
 $$;
 --> statement-breakpoint
 -- functions/technologies_query.sql
--- Matches the lexemes that project_search makes of technologies, quoted as tsquery requires.
+-- Returns a tsquery that matches the lexemes of technologies in project_search, quoted as tsquery requires.
 CREATE OR REPLACE FUNCTION technologies_query(names text[], operator text) RETURNS tsquery LANGUAGE sql IMMUTABLE AS $$
   SELECT string_agg('''' || replace(replace('t=' || item, '\', '\\'), '''', '''''') || '''', operator)::tsquery
   FROM unnest(names) AS item
 $$;
 --> statement-breakpoint
 -- functions/search_query.sql
--- The tsquery of a search, from words as search-words.ts writes them: a plain word stands bare, all
--- else in quotes. A single letter of a script without spaces matches every pair that begins with it (see
--- search_grams). A word that no name contains may be a typo of up to three words that names contain;
--- this does not apply inside a phrase or behind a minus. Names that no fold has added to name_words yet
--- are read from their notes.
+-- Returns the tsquery of a search from words in the format of search-words.ts: a plain word has no quotes,
+-- everything else has. A single letter of a script without spaces matches every pair that begins with it (see
+-- search_grams). A word that no name contains may be a typo of up to three words that names contain; this does not
+-- apply inside a phrase or after a minus. Names that no fold has added to name_words yet are read from their
+-- notes.
 CREATE OR REPLACE FUNCTION search_query(words text, all_of text[], any_of text[]) RETURNS tsquery
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET client_min_messages = warning AS $$
 DECLARE
@@ -554,16 +555,16 @@ END
 $$;
 --> statement-breakpoint
 -- functions/set_write_author.sql
--- Sets the author of one write, in its RETURNING clause, which runs before the triggers that record the
--- history. What is null falls back to set_audit_context. It is inlined, so it sets no search path.
+-- Sets the author of one write, in its RETURNING clause, which runs before the triggers that record the history. A
+-- null argument means the value of set_audit_context. The function is inlined, so it sets no search path.
 CREATE OR REPLACE FUNCTION set_write_author(actor text, request_id text) RETURNS text LANGUAGE sql VOLATILE AS $$
   SELECT set_config('audit.write_actor', coalesce(actor, ''), true)
     || set_config('audit.write_request_id', coalesce(request_id, ''), true)
 $$;
 --> statement-breakpoint
 -- functions/set_audit_context.sql
--- Sets the actor and the request id that the history records for the rest of this transaction. What is
--- null stays as it is. It also ends what set_write_author has set.
+-- Sets the actor and the request id that the history records for the rest of this transaction. A null argument
+-- keeps the earlier value. The function also removes what set_write_author has set.
 CREATE OR REPLACE FUNCTION set_audit_context(actor text, request_id text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM set_config('audit.actor', actor, true) WHERE actor IS NOT NULL;
@@ -585,17 +586,17 @@ ALTER TABLE project_technologies ALTER COLUMN project_id SET (n_distinct = -1);
 INSERT INTO change_expiry DEFAULT VALUES ON CONFLICT DO NOTHING;
 --> statement-breakpoint
 -- functions/technologies_beginning.sql
--- Returns the technologies whose names begin with a text, in any case: the first max_rows of them in the
--- order of the list, the most used first. Reads a bounded part of the matches, however many there are:
--- the counts of as many digits in one go, and if these are many, one count after the other. The planner
--- must use the indexes in their order, whatever it estimates.
+-- Returns the technologies whose names begin with a text, in upper or lower case: the first max_rows of them in
+-- the order of the list, the most used first. It reads a limited part of the matches, whatever their number. It
+-- reads all counts with the same number of digits together. If there are many, it reads one count after another.
+-- The planner must use the indexes in their order, whatever it estimates.
 CREATE OR REPLACE FUNCTION technologies_beginning(beginning text, max_rows bigint) RETURNS SETOF technology_counts
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 DECLARE
   many CONSTANT integer := 200;
   first CONSTANT text := lower(beginning);
-  -- Behind every name that begins so: a name has at most 100 characters.
+  -- This is after every name with this beginning, because a name has at most 100 characters.
   last CONSTANT text := first || repeat(chr(1114111), 100);
   missing bigint := max_rows;
   digits integer := length((SELECT projects FROM technology_counts ORDER BY -projects LIMIT 1)::text);
@@ -627,9 +628,9 @@ END
 $$;
 --> statement-breakpoint
 -- functions/technology_changes_fold.sql
--- Folds at the commit of a write whose note is due (fold_is_due). At the commit, because the lock of the fold
--- must not be held for the rest of a long transaction. A due note is updated, so that other notes have no trigger
--- whose condition would be read again for each statement.
+-- Folds when a write with a due note commits (fold_is_due). An earlier fold would hold its lock for the rest of a long
+-- transaction. Only a due note is updated, so that other notes have no trigger whose condition would be read again
+-- for each statement.
 CREATE OR REPLACE FUNCTION technology_changes_fold() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN

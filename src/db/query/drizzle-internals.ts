@@ -17,9 +17,9 @@ export interface DrizzleClient {
   options: DrizzleOptions;
   /** Returns a query that runs when it is awaited, or when `values()` asks for rows as arrays. */
   unsafe(text: string, params: unknown[]): PromiseLike<unknown> & { values(): Promise<unknown> };
-  /** Only of the pool: drizzle runs a transaction by it. */
+  /** Only the pool has it: drizzle runs a transaction with it. */
   begin?(work: (transaction: Sql) => Promise<unknown>): Promise<unknown>;
-  /** Only of a transaction: drizzle runs a nested one by it. */
+  /** Only a transaction has it: drizzle runs a nested transaction with it. */
   savepoint?(work: (transaction: Sql) => Promise<unknown>): Promise<unknown>;
 }
 
@@ -29,7 +29,7 @@ export interface DrizzleOptions {
   serializers: object;
 }
 
-/** Types our driver as the postgres.js client that `drizzle()` takes. */
+/** Gives our driver the type of the postgres.js client that `drizzle()` takes. */
 export function asDrizzleClient(driver: DrizzleClient): Sql {
   return driver as unknown as Sql;
 }
@@ -46,7 +46,7 @@ export function isTransaction(db: unknown): boolean {
 
 export type Query = PgPreparedQuery<PreparedQueryConfig>;
 
-/** 3. The fields of a prepared query of one table: what it selects, and who maps its rows. */
+/** 3. The fields of a prepared query of one table: the selected values, and the mapper of its rows. */
 interface Prepared {
   fields: { path: string[]; field: unknown }[];
   customResultMapper?: (rows: unknown[][]) => unknown[];
@@ -73,7 +73,7 @@ export function mapRowsBy(query: Query, map: (rows: unknown[][]) => unknown[]): 
   (query as unknown as Prepared).customResultMapper = map;
 }
 
-/** 4. Selects from written SQL as if it were a table. The query builder has no documented way to do so. */
+/** 4. A select from raw SQL as if it were a table. The query builder has no documented way for it. */
 export function subquery(
   rows: SQLWrapper,
   columns: Record<string, unknown>,

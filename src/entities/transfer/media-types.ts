@@ -1,7 +1,7 @@
 import type { ExportFormat } from '../../db/entity/row-export.js';
 import { notValid } from '../../http/problems/problem.js';
 
-/** The media types of each format, the usual one first. NDJSON has no registered type, and so several. */
+/** The media types of each format, the usual one first. NDJSON has no registered type, so several are in use. */
 export const MEDIA_TYPES = {
   ndjson: ['application/x-ndjson', 'application/ndjson', 'application/jsonl'],
   csv: ['text/csv'],

@@ -14,9 +14,9 @@ import { callerOf } from '../contract/author.js';
 import { targetOf } from './public-path.js';
 import { Problem, type ProblemCode } from '../problems/problem.js';
 
-/** The answer of a route. It is written to the response after the transaction has been committed. */
+/** The answer of a route. It is sent after the transaction has been committed. */
 export interface Answer<Body> {
-  /** Default: the route's own. */
+  /** The status; default: that of the route. */
   status?: number;
   headers?: Record<string, string>;
   body: Body;

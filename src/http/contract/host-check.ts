@@ -2,7 +2,10 @@ import type { OnModuleInit, Provider, Type } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { countImports, ModulesContainer } from '../internals/nest.js';
 
-/** Stops the start of an application that cannot serve the routes of a module: no Express, or imported twice. */
+/**
+ * Prevents the start of an application that cannot serve the routes of a module, because it does not run on Express
+ * or imports the module twice.
+ */
 class HostCheck implements OnModuleInit {
   constructor(
     private readonly module: Type,

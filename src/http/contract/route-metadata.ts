@@ -3,7 +3,7 @@ import { type ExecutionContext, SetMetadata } from '@nestjs/common';
 import { routeParameters } from '../internals/nest.js';
 import { consumedTypes, producedTypes } from '../internals/swagger.js';
 
-/** A controller's method, as Nest's ExecutionContext returns it. */
+/** A method of a controller, as Nest's ExecutionContext returns it. */
 export type Handler = ReturnType<ExecutionContext['getHandler']>;
 
 /** Returns the media types that a handler reads, from its @ApiConsumes; empty if it reads no body. */

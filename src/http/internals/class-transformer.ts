@@ -8,7 +8,7 @@ import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
  */
 const PLAIN_TO_CLASS = TransformationType.PLAIN_TO_CLASS;
 
-/** Changes one value of a plain object, as the library's own `plainToInstance` does. */
+/** Transforms one value of a plain object, like the library's own `plainToInstance`. */
 export type Transform = (value: unknown, key: string, obj: object) => unknown;
 
 /** Returns the transforms that the decorators of a property apply, in their order. */

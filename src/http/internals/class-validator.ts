@@ -19,9 +19,9 @@ export function hasRules(type: Type | undefined): boolean {
 }
 
 /**
- * Returns the rules of a class and of those that it extends. `condition` decides whether the others of the
- * property apply (@IsOptional, @ValidateIf), `check` checks one value, `known` only declares the property,
- * and `other` is one that only the library itself can run.
+ * Returns the rules of a class and of its base classes. There are four kinds: `condition` decides whether the other
+ * rules of the property apply (@IsOptional, @ValidateIf), `check` checks one value, `known` only declares the
+ * property, and only the library itself can run `other`.
  */
 export function declaredRules(type: Type): Rule[] {
   return metadataOf(type).flatMap((rule): Rule[] => {

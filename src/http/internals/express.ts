@@ -21,7 +21,7 @@ interface Layer {
 
 export type RoutedLayer = Layer & { route: Route };
 
-/** Returns the routes of an application in the order in which it tries them; undefined if it is not of Express 5. */
+/** Returns the routes of an application in their order; undefined if the application does not use Express 5. */
 export function routesInOrder(app: unknown): RoutedLayer[] | undefined {
   const { router } = app as { router?: { stack: Layer[] } };
   return router?.stack.filter((layer): layer is RoutedLayer => layer.route !== undefined);
@@ -32,7 +32,7 @@ export function matchedRoute(req: Request): Route | undefined {
   return req.route as Route | undefined;
 }
 
-/** Returns the methods that a route declares; none for one that takes all. */
+/** Returns the methods that a route declares; empty for a route for all methods. */
 export function methodsOf({ methods }: Route): string[] {
   return Object.keys(methods)
     .filter((method) => method !== '_all')
@@ -81,14 +81,14 @@ function become<T extends object>(prototype: object, original: T): T {
   return Object.defineProperties(prototype, Object.getOwnPropertyDescriptors(original)) as T;
 }
 
-/** The routes decide about 304. Express would answer it for `If-None-Match: *` on any route. */
+/** The routes decide about 304. Express would also answer it for `If-None-Match: *` on any route. */
 export function leaveConditionsToRoutes(app: Express): void {
   Object.defineProperty(app.request, 'fresh', { value: false });
 }
 
 /**
- * 4. All that `res.json` looks at. True if it is the one of `original`, which is `express.response`, and would send
- * only the text and its length.
+ * 4. Everything that `res.json` reads. True if the response uses the method of `original`, which is
+ * `express.response`, and `res.json` would send only the text and its length.
  */
 export function isPlainAnswer(res: Response, original: Response): boolean {
   const { statusCode, req, app } = res;

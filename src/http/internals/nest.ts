@@ -23,7 +23,7 @@ export interface ControllerClass {
   readonly prototype: unknown;
 }
 
-/** The part of the request that a parameter of a handler takes: `@Body()`, `@Query()`. */
+/** The part of the request that a parameter of a handler receives: `@Body()`, `@Query()`. */
 export type PartKind = 'body' | 'query';
 
 export interface RouteParameter {
@@ -40,7 +40,7 @@ const KINDS: Record<string, PartKind> = {
   [RouteParamtypes.QUERY]: 'query',
 };
 
-/** 1. The decorated parameters of a method, from the metadata of `@Body()`, `@Query()` and the like. */
+/** 1. The decorated parameters of a method, from the metadata of decorators such as `@Body()` and `@Query()`. */
 export function routeParameters(
   controller: object,
   method: string | symbol,
@@ -50,14 +50,16 @@ export function routeParameters(
   return (
     args &&
     Object.entries(args).map(([key, { index, data }]) => ({
-      kind: KINDS[key.split(':', 1)[0]!], // a key is the kind and the index, such as `3:0`
+      kind: KINDS[key.split(':', 1)[0]!], // the key consists of the kind and the index, such as `3:0`
       index,
       field: data,
     }))
   );
 }
 
-/** 2. The classes of a method's parameters, which TypeScript emits and Nest's pipes and @nestjs/swagger read. */
+/**
+ * 2. The classes of a method's parameters, which TypeScript emits, and which Nest's pipes and @nestjs/swagger read.
+ */
 export function parameterTypes(prototype: object, method: string | symbol): Type<object>[] {
   return (Reflect.getMetadata(PARAMTYPES_METADATA, prototype, method) ?? []) as Type<object>[];
 }
@@ -80,17 +82,17 @@ export function isGet(method: object): boolean {
   return Reflect.getMetadata(METHOD_METADATA, method) === RequestMethod.GET;
 }
 
-/** 4. The guards, pipes and filters on a class or on a method itself. */
+/** 4. The guards, pipes and filters of a class or of a single method. */
 export function enhancersOf(target: object): unknown[] {
   return [GUARDS_METADATA, PIPES_METADATA, EXCEPTION_FILTERS_METADATA].flatMap(
     (key) => (Reflect.getMetadata(key, target) ?? []) as unknown[],
   );
 }
 
-/** 5. The modules of the application. It is exported, and its contents are not documented. */
+/** 5. The modules of the application. The class is exported, but its contents are not documented. */
 export { ModulesContainer };
 
-/** Returns how often the application has a module, with its different options. */
+/** Returns how often the application has imported a module, with different options. */
 export function countImports(modules: ModulesContainer, module: Type): number {
   return [...modules.values()].filter(({ metatype }) => metatype === module).length;
 }
@@ -101,7 +103,7 @@ export function controllersOf(app: INestApplication): Type[] {
     .map(({ metatype }) => metatype as Type);
 }
 
-/** 6. A private method of the adapter for Express: it makes `close` cut the open connections. */
+/** 6. A private method of the Express adapter, which makes `close` disconnect the open connections. */
 export function cutConnectionsAtClose(adapter: ExpressAdapter): void {
   (adapter as unknown as { trackOpenConnections(): void }).trackOpenConnections();
 }

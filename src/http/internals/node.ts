@@ -6,7 +6,10 @@ import type { Socket } from 'node:net';
  * other file uses it (test/repository/dependencies.spec.ts). A field that is missing is taken for empty.
  */
 
-/** 1. A socket of Node's HTTP server with its current response. A set of our own would cost up to a tenth of the CPU at full load. */
+/**
+ * 1. A socket of Node's HTTP server with its current response. A set of our own would cost up to a tenth of the
+ * processor time at full load.
+ */
 export type Connection = Socket & { _httpMessage?: ServerResponse | null };
 
 /** Returns the response that the connection is sending or waits for. */
@@ -14,12 +17,15 @@ export function currentResponse(connection: Socket): ServerResponse | undefined 
   return (connection as Connection)._httpMessage ?? undefined;
 }
 
-/** 2. Over TLS the socket that carries the answers wraps the accepted one. */
+/** 2. With TLS, the socket that carries the answers wraps the accepted one. */
 export function wrappedSocket(secure: Socket): Connection | undefined {
   return (secure as { _parent?: Connection | null })._parent ?? undefined;
 }
 
-/** 3. The system's view of a socket: its descriptor, and the bytes written and not taken by the system yet. */
+/**
+ * 3. The state of a socket in the operating system: its descriptor, and the bytes that were written but not yet taken
+ * by the system.
+ */
 interface Handle {
   fd?: number;
   bytesWritten?: number;
@@ -35,13 +41,15 @@ export function descriptorOf(connection: Socket): number | undefined {
   return handleOf(connection).fd;
 }
 
-/** Returns the bytes that the system has taken for the client, even from a single large write. */
+/** Returns the number of bytes that the system has taken for the client, also from a single large write. */
 export function bytesTaken(connection: Socket): number {
   const { bytesWritten = 0, writeQueueSize = 0 } = handleOf(connection);
   return bytesWritten - writeQueueSize;
 }
 
-/** 4. An option that is documented for `createServer` only: Node's own check of Host answers without a body. */
+/**
+ * 4. An option that is documented only for `createServer`: Node's own check of Host, which answers without a body.
+ */
 export function leaveHostUnchecked(server: Server): void {
   Object.assign(server, { requireHostHeader: false });
 }

@@ -29,26 +29,26 @@ export function producedTypes(handler: object): readonly string[] | undefined {
   return Reflect.getMetadata(SWAGGER.produces, handler) as string[] | undefined;
 }
 
-/** The documentation of one property of a DTO class, as @ApiProperty was given it. */
+/** Returns the documentation of one property of a DTO class, as @ApiProperty has stored it. */
 export function documentedProperty(type: Type<object>, name: string): Record<string, unknown> {
   const { prototype } = type as { prototype: object };
   return (Reflect.getMetadata(SWAGGER.property, prototype, name) ?? {}) as Record<string, unknown>;
 }
 
-/** The names of the documented properties of a DTO class. */
+/** Returns the names of the documented properties of a DTO class. */
 export function documentedProperties(type: Type<object>): string[] {
   const { prototype } = type as { prototype: object };
   const names = (Reflect.getMetadata(SWAGGER.properties, prototype) ?? []) as `:${string}`[];
   return names.map((name) => name.slice(1));
 }
 
-/** Documents further parameters of a handler, before those that it has. */
+/** Documents further parameters of a handler, before the existing ones. */
 export function documentParameters(handler: object, parameters: readonly object[]): void {
   const others = (Reflect.getMetadata(SWAGGER.parameters, handler) ?? []) as object[];
   Reflect.defineMetadata(SWAGGER.parameters, [...parameters, ...others], handler);
 }
 
-/** The documented responses of a handler by status. Changes of them show in the document. */
+/** Returns the documented responses of a handler by status. Changes to them appear in the document. */
 export function documentedResponses(handler: object): Record<string, { headers?: object }> {
   const responses: unknown = Reflect.getMetadata(SWAGGER.responses, handler);
   return (responses ?? {}) as Record<string, { headers?: object }>;

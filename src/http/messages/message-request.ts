@@ -16,8 +16,8 @@ export interface MessageMeta {
 }
 
 /**
- * The context that the transport makes for each message. Guards leave the caller here and not in the
- * message, since the fields of a message are the sender's own.
+ * The context that the transport creates for each message. Guards store the caller here and not in the message,
+ * because the sender controls the fields of the message.
  */
 export interface MessageContext {
   user?: unknown;
@@ -49,7 +49,7 @@ export function messageRequestId(context: MessageContext, message: unknown): str
   return (context[REQUEST_ID] = givenRequestId(meta) ?? randomUUID());
 }
 
-/** Notes what a message failed with, for those who observe answers. */
+/** Records the failure of a message for the observers of answers. */
 export function noteFailure(context: MessageContext, { status, code }: Problem): void {
   context[FAILURE] = { status, code };
 }
@@ -71,7 +71,7 @@ export interface AnsweredMessage {
 
 export type OnAnsweredMessage = (answered: AnsweredMessage) => void;
 
-/** Describes the answer to a message by what guards, handler and filter noted in its context. */
+/** Describes the answer to a message from the values that guards, handler and filter stored in its context. */
 export function answeredMessage(
   context: MessageContext,
   pattern: string,

@@ -38,7 +38,8 @@ export class ProblemFilter implements ExceptionFilter {
     // The readiness check logs its own changes, so failed probes are not logged here.
     const isOurs = problem.status >= 500 && problem.code !== 'not_ready';
     if (isOurs) this.log(problem, exception, requestId);
-    // An answer that has begun cannot become a problem. Cut it, so that the client sees it is incomplete.
+    // An answer that has begun cannot become a problem. Break the connection, so that the client sees that the answer
+    // is incomplete.
     if (res.headersSent) return void res.destroy();
     setApiHeaders(res);
     if (answeredToComeBack(req, res, problem)) return;

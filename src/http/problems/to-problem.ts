@@ -73,7 +73,7 @@ function noRoute(req: Request): Problem {
   return new Problem('route_not_found', 'No route has this path.');
 }
 
-/** The problem of a path that accepts only other methods. */
+/** Returns the problem for a path that supports only other methods. */
 export function methodNotAllowed(allowed: string[]): Problem {
   const Allow = allowed.join(', ');
   return new Problem('method_not_allowed', `This path supports ${Allow}.`, { headers: { Allow } });

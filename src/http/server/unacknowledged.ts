@@ -3,14 +3,15 @@ import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { descriptorOf } from '../internals/node.js';
 
-/** Linux's tables of TCP sockets: proc(5). */
+/** The tables of TCP sockets on Linux: proc(5). */
 const TABLES = ['/proc/self/net/tcp', '/proc/self/net/tcp6'];
 const QUEUES = 4;
 const INODE = 9;
 
 /**
- * The bytes that the system keeps for connections until their clients acknowledge them: up to 4 MB each,
- * of which Node does not know. Only on Linux; elsewhere, and where the tables cannot be read, nothing.
+ * Returns the bytes that the system keeps for connections until their clients acknowledge them: up to 4 MB each,
+ * which Node does not know. It works only on Linux. On other systems, and if the tables cannot be read, the result is
+ * empty.
  */
 export async function unacknowledgedBytes(
   connections: Iterable<Socket>,
@@ -26,7 +27,7 @@ export async function unacknowledgedBytes(
     for (const line of (await readFile(table, 'latin1').catch(() => '')).split('\n')) {
       const columns = line.trim().split(/ +/);
       const connection = byInode.get(columns[INODE] ?? '');
-      if (connection) found.set(connection, parseInt(columns[QUEUES]!, 16)); // up to the colon
+      if (connection) found.set(connection, parseInt(columns[QUEUES]!, 16)); // the address ends at the colon
     }
   }
   return found;

@@ -68,7 +68,7 @@ function collected(body: Readable, maxBytes: number): Promise<Buffer> {
     });
     body.once('end', () => resolve(bytes.subarray(0, length)));
     body.once('error', (error) => reject(error instanceof Problem ? error : notPacked()));
-    // Every body closes, and an error with its stack is dear.
+    // Every body closes, and creating an error with its stack is expensive.
     body.once('close', () => body.readableEnded || reject(cutShort()));
   });
 }

@@ -6,9 +6,9 @@ export const EVENT_STREAM = 'text/event-stream';
 
 const HEADERS = {
   'Content-Type': EVENT_STREAM,
-  // no-transform: a proxy that compresses the stream would delay events.
+  // With no-transform, a proxy does not compress the stream, which would delay events.
   'Cache-Control': 'no-store, no-transform',
-  'X-Accel-Buffering': 'no', // nginx
+  'X-Accel-Buffering': 'no', // nginx then does not buffer the stream
 };
 /** The delay before a client reconnects. */
 const RETRY_MS = 1000;

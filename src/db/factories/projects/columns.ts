@@ -3,7 +3,10 @@ import { type ColumnKind, distinctTexts, TEXT } from '../../entity/column-kinds.
 import { defineEntity, type EntityRow } from '../../entity/entity.js';
 import { type NewProject, projects } from '../../schema.js';
 
-/** The fields of a project that clients write; one with a default may be left out. The database sets the others. */
+/**
+ * The fields of a project that clients write. Fields with a default may be omitted. The database sets all other
+ * fields.
+ */
 export type ProjectValues = Omit<NewProject, keyof EntityRow>;
 
 /**

@@ -59,8 +59,8 @@ export function createProjectsFactory(db: Db) {
   }
 
   /**
-   * Replaces the project, or creates it under this id; `created` tells which. With `versions` it
-   * only replaces. Throws `version_mismatch` when the condition does not hold.
+   * Replaces the project, or creates it with this id; `created` is true if it was created. With `versions` it only
+   * replaces. Throws `version_mismatch` if the condition is not met.
    */
   async function putProject(id: string, values: ProjectValues, options: WriteOptions = {}) {
     const { row, created } = await rows.put(id, values, options);
