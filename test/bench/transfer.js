@@ -184,7 +184,7 @@ function reportOf(rows) {
   return [
     `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${os.cpus().length} cores (${model.trim()}), ${SIZE.toLocaleString('en')} projects.`,
     '',
-    '| | seconds | rows/s | of COPY | resident memory, MB: before + growth |',
+    '| | seconds | rows/s | ratio to COPY |  resident memory before + growth, MB |',
     '| --- | ---: | ---: | ---: | ---: |',
     ...lines,
   ].join('\n');

@@ -1,5 +1,5 @@
-// npm run chaos: failovers, reads over replicas and events under kills, in their long form; --write puts the results
-// into docs/reliability.md, and --parts chooses from failovers, reads and events.
+// npm run chaos: the long form of failovers, reads over replicas, and events with kills. `--write` puts the results
+// into docs/reliability.md, and `--parts` selects from failovers, reads and events.
 import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { writeReport } from '../bench/report.js';
@@ -48,16 +48,16 @@ async function failovers() {
     ['requests', found.requests],
     ['requests sent again after a failure', found.sentAgain],
     ['answers lost between service and client', found.lostAnswers],
-    ['answers repeated for a key', found.replays],
+    ['stored answers sent again for a key', found.replays],
     ['reads with the token of the write before', found.reads],
     ['changes in the history and in the feed', found.changes],
-    ['times the reader of the feed came back', found.reconnects],
+    ['reconnections of the feed reader', found.reconnects],
     [
-      'longest time without an acknowledged write, up to a second of it until the promotion',
+      'longest time without an acknowledged write, including up to a second before the promotion',
       `${(found.longestGapMs / 1000).toFixed(1)} s`,
     ],
     ['requests during the rolling restart', restart.requests],
-    ['of them failed', restart.failed],
+    ['failed requests during the rolling restart', restart.failed],
     [
       'faults: writes lost or done twice, stale reads, changes missed or seen twice, instances that ended',
       faults.length,
@@ -70,12 +70,12 @@ async function reads() {
   const found = await proveReads({ reads: Number(options.reads) });
   const rows: Rows = [
     ['writes', found.writes],
-    ['times the replay of a replica was paused', found.pauses],
+    ['pauses of the replay of a replica', found.pauses],
     ['reads with the token of a write', found.reads],
-    ['reads that a replica answered, of all', found.onReplicas],
+    ['reads answered by a replica', found.onReplicas],
     ['stale reads with a token', found.faults.length],
     ['reads without a token, for comparison', found.plain],
-    ['of them older than the write', found.plainStale],
+    ['reads without a token that were older than the write', found.plainStale],
   ];
   return { rows, faults: found.faults };
 }
@@ -89,14 +89,17 @@ async function events() {
   const found = await proveEvents({ directory, natsServer, ...counts, log }).finally(killServices);
   const rows: Rows = [
     [
-      'kills with SIGKILL, each of the holder of the relay, nats-server and PostgreSQL',
+      'kills with SIGKILL of each: the publishing instance, nats-server and PostgreSQL',
       counts.kills,
     ],
-    ['holders frozen past their lease with SIGSTOP', found.freezes],
-    ['of them without anything under way, which published nothing afterwards', found.idleFreezes],
+    ['instances frozen with SIGSTOP for longer than their lease', found.freezes],
+    [
+      'frozen instances without unpublished changes, which published nothing afterwards',
+      found.idleFreezes,
+    ],
     ['changes in the feed', found.changes],
     ['events in the stream', found.events],
-    ['events lost, repeated, out of order or published by a frozen holder', found.faults.length],
+    ['events lost, repeated, out of order or published by a frozen instance', found.faults.length],
   ];
   return { rows, faults: found.faults };
 }

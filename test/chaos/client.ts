@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import { sleep } from '../support/connections.js';
 
-/** The longest wait for one answer. */
+/** The maximum wait for one answer. */
 const ANSWER_MS = 15_000;
 const TOKEN = 'x-consistency-token';
 
@@ -12,11 +12,11 @@ export interface Written {
   version: number;
 }
 
-/** What the clients have met. */
+/** The counts of what the clients have observed. */
 export interface Traffic {
   stopped: boolean;
   requests: number;
-  /** Requests that got no answer, or one of the service's own failures. */
+  /** Requests without an answer, or with a failure of the service itself. */
   failed: number;
   replays: number;
   reads: number;
@@ -32,8 +32,8 @@ export function newTraffic(): Traffic {
 }
 
 /**
- * Creates projects, writes them again and reads each of its writes with the token of it. A write is
- * sent under one key until it is acknowledged.
+ * Creates projects, writes them again and reads each write with its token. A write is repeated with the same key
+ * until it is acknowledged.
  */
 export async function work(base: string, writer: number, traffic: Traffic): Promise<Written[]> {
   const acknowledged: Written[] = [];
@@ -74,7 +74,7 @@ async function read(url: string, token: string, version: number, traffic: Traffi
   if (found !== version) traffic.stale.push(`version ${found} of ${version} in ${url}`);
 }
 
-/** Sends again what was answered 503, 409 or not at all. Another refusal is a fault. */
+/** Repeats a request after 503, 409 or no answer. Any other refusal is a fault. */
 async function untilAnswered(traffic: Traffic, attempt: () => Promise<Answer>): Promise<Answer> {
   for (;;) {
     traffic.requests++;
@@ -95,7 +95,7 @@ export interface Answer {
   replayed: boolean;
 }
 
-/** Each request on a connection of its own, so that the balancer decides about each. */
+/** Sends each request on a new connection, so that the balancer distributes them. */
 export function send(url: string, options: { headers: object; body?: object }): Promise<Answer> {
   const body = options.body && JSON.stringify(options.body);
   const method = body === undefined ? 'GET' : 'POST';

@@ -1,6 +1,6 @@
-// Chaos for events: three instances publish the change feed while the one that relays, PostgreSQL and nats-server
-// are killed again and again, and holders are frozen past their lease. In the end every change must be in the stream
-// once, in the order of the feed.
+// Chaos for events: three instances publish the change feed, while the publishing instance, PostgreSQL and
+// nats-server are killed repeatedly, and publishing instances are frozen for longer than their lease. At the end
+// every change must be in the stream once, in the order of the feed.
 import { spawn } from 'node:child_process';
 import { randomInt, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -18,15 +18,15 @@ const WRITERS = 4;
 const OPERATIONS = 5;
 const STREAM = 'PROJECTS_CHANGES';
 
-/** How long anything may take that is waited for. */
+/** The time limit for everything that is waited for. */
 const PATIENCE_MS = 120_000;
 const ANSWER_MS = 8000;
 
 /**
- * Writes `changes` changes while each of the three is killed `kills` times with SIGKILL, and the holder
- * of the relay is frozen as often until another one has its lease. The changes are shared out among the
- * kills, so that each meets some on their way. Resolves with the counts and `faults`, each a sentence;
- * none when all held.
+ * Writes `changes` changes. Meanwhile each of the three is killed `kills` times with SIGKILL, and the publishing
+ * instance is frozen as often until another one has its lease. The changes are distributed over the kills, so that
+ * each kill happens during writes. Resolves with the counts and `faults`, one sentence each; empty if all guarantees
+ * held.
  */
 export async function proveEvents({ directory, natsServer, changes, kills, log = () => {} }) {
   const settings = { port: String(await freePort()) };
@@ -79,7 +79,7 @@ export async function proveEvents({ directory, natsServer, changes, kills, log =
   }
 }
 
-/** The instance that relays at this moment, or any while none does. */
+/** Returns the instance that publishes at the moment, or any instance if none does. */
 async function holderOf(instances) {
   return (await holdersIn(instances))[0] ?? instances[randomInt(instances.length)];
 }
@@ -100,15 +100,15 @@ async function metric(url, name) {
 }
 
 /**
- * Stops the holder until another one holds the lease, and lets it go on. One that had nothing under way
- * must not publish anything then, though changes wait for it when it wakes.
+ * Freezes the publishing instance until another one has its lease, and then resumes it. An instance without
+ * unpublished changes must not publish anything afterwards, although changes wait when it resumes.
  */
 async function freezeHolder(instances, { isIdle, release }) {
   let holder;
   await until(async () => {
     const holders = await holdersIn(instances);
     holder = holders[0];
-    return holders.length === 1; // one that lost its lease a moment ago may not know yet
+    return holders.length === 1; // an instance that has just lost its lease may not know it yet
   });
   const others = instances.filter((instance) => instance !== holder);
   const before = await metric(holder.url, 'relay_published_total');
@@ -124,7 +124,7 @@ async function freezeHolder(instances, { isIdle, release }) {
   return isIdle && after > before ? [`A frozen holder published ${after - before} events.`] : [];
 }
 
-/** Whether writers have written what they may, and all of it is in the stream. */
+/** True if the writers have written all changes so far, and all of them are in the stream. */
 async function isAllPublished(natsUrl, { sent, allowed, total, acknowledged }) {
   if (sent < Math.min(allowed, total) || acknowledged < sent) return false;
   const connection = await connect({ servers: natsUrl });
@@ -147,7 +147,7 @@ async function until(condition) {
   }
 }
 
-/** Sends batches, each under a key of its own until it is acknowledged, to any instance. */
+/** Sends batches to any instance, each repeated with its own key until it is acknowledged. */
 async function write(instances, writing) {
   while (writing.sent < writing.total && !writing.stop) {
     if (writing.sent >= writing.allowed) {
@@ -202,7 +202,7 @@ async function compare(databaseUrl, natsUrl) {
   }
 }
 
-/** The place in the feed of each event of the stream, read from its id, which is a cursor. */
+/** Returns the position in the feed of each event in the stream, from its id, which is a cursor. */
 async function placesOf(streams) {
   const { state } = await streams.info(STREAM);
   const places = [];

@@ -17,7 +17,7 @@ interface Options {
 }
 
 interface Found {
-  /** Each a sentence; none when every guarantee held. */
+  /** One sentence each; empty if every guarantee held. */
   faults: string[];
   writes: number;
   changes: number;
@@ -28,19 +28,19 @@ export interface Proof extends Found {
   requests: number;
   sentAgain: number;
   replays: number;
-  /** Answers that the balancer did not pass on, so that what was done was sent again. */
+  /** Answers that the balancer did not forward, so that executed requests were repeated. */
   lostAnswers: number;
   reads: number;
   longestGapMs: number;
-  /** Requests that were sent during the rolling restart, and those of them that failed. */
+  /** The requests during the rolling restart, and the failed ones among them. */
   restart: { requests: number; failed: number };
 }
 
 /**
- * Several instances of the built service on one pair of servers, behind a balancer. Clients write
- * under Idempotency-Keys and read each write with its token, and a reader follows the change feed.
- * The balancer loses some answers. Meanwhile the primary is killed and the standby promoted, as often as asked for; the killed one
- * becomes the standby of the other. In the end all instances are restarted, one after the other.
+ * Runs several instances of the built service on two servers, behind a balancer. Clients write with Idempotency-Keys
+ * and read each write with its token, and a reader follows the change feed. The balancer loses some answers.
+ * Meanwhile the primary is killed and the standby promoted, the given number of times; the killed server becomes the
+ * standby of the other one. At the end all instances are restarted, one after another.
  */
 export async function prove(options: Options): Promise<Proof> {
   const cluster = await startCluster({ synchronous_commit: 'on' });
@@ -101,14 +101,14 @@ async function startInstance(cluster: Cluster, balancer: RoundRobin): Promise<Se
   return service;
 }
 
-/** Resolves to the member that is the primary in the end. */
+/** Resolves with the member that becomes the primary. */
 async function failOver(cluster: Cluster, traffic: Traffic, options: Options): Promise<Member> {
   let [primary, standby]: [Member, Member] = ['primary', 'standby'];
   for (let n = 1; n <= options.failovers; n++) {
     const before = traffic.reads;
     await until(() => traffic.reads > before + 50, PATIENCE_MS);
     await cluster.kill(primary);
-    await sleep(Math.random() * 1000); // whoever elects needs a while
+    await sleep(Math.random() * 1000); // the election needs some time
     await cluster.promote(standby);
     const promoted = traffic.reads;
     await until(() => traffic.reads > promoted + 50, PATIENCE_MS);

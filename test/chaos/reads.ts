@@ -10,13 +10,13 @@ const READERS = 16;
 const TOKEN = 'x-consistency-token';
 
 export interface ReadProof {
-  /** Each a sentence; none when every read was right. */
+  /** One sentence each; empty if every read was correct. */
   faults: string[];
   writes: number;
-  /** Reads with a token, and those of them that a replica answered. */
+  /** The reads with a token, and the number of them that a replica answered. */
   reads: number;
   onReplicas: number;
-  /** The control group: reads without the token, and those of them that were older than the write. */
+  /** The control group: reads without the token, and the number of them that were older than the write. */
   plain: number;
   plainStale: number;
   pauses: number;
@@ -39,9 +39,9 @@ interface Traffic {
 }
 
 /**
- * Reads with the tokens of writes, over two instances of the built service and two replicas, while
- * writers write and the replay of the replicas is paused in turn. Each twentieth read goes without its
- * token, to see that replicas are behind: the proof would mean nothing otherwise.
+ * Reads with the tokens of writes, over two instances of the built service and two replicas, while writers write and
+ * the replay of the replicas is paused in turn. Each twentieth read is sent without its token, to show that the
+ * replicas are behind; otherwise the proof would mean nothing.
  */
 export async function proveReads({ reads }: { reads: number }): Promise<ReadProof> {
   const cluster = await startCluster({}, { standbys: 2 });
@@ -124,7 +124,7 @@ async function read(urls: string[], reads: number, traffic: Traffic): Promise<vo
 
 type Request = Parameters<typeof send>[1];
 
-/** Nothing is killed here, so that no request may fail; a read without a token may miss the project. */
+/** Nothing is killed here, so no request may fail. Only a read without a token may miss the project. */
 async function answered(url: string, request: Request, mayMiss = false): Promise<Answer> {
   const answer = await send(url, request);
   if (answer.status < 300 || (mayMiss && answer.status === 404)) return answer;
@@ -135,7 +135,7 @@ function anyOf<T>(values: T[]): T {
   return values[Math.floor(Math.random() * values.length)]!;
 }
 
-/** Stops the replay of one replica after the other for up to half a second, so that they are behind. */
+/** Pauses the replay of one replica after the other for up to half a second, so that they fall behind. */
 async function pauseInTurn(cluster: Cluster, traffic: Traffic): Promise<number> {
   const replicas = [cluster.standby, cluster.second].map((url) => connectPlainly(url));
   let pauses = 0;

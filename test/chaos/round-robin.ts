@@ -1,21 +1,21 @@
 import { once } from 'node:events';
 import net from 'node:net';
 
-/** A balancer of connections, as a gateway has one. */
+/** A balancer of connections, like a gateway. */
 export interface RoundRobin {
   url: string;
   add(url: string): void;
   remove(url: string): void;
-  /** From now on one of so many answers is lost: its connection is reset when the service has answered. */
+  /** From this call on, one of this many answers is lost: its connection is reset after the service has answered. */
   loseOneOf(count: number): void;
-  /** How many answers were lost. */
+  /** The number of lost answers. */
   lost(): number;
   close(): void;
 }
 
 const CHECK_EVERY_MS = 100;
 
-/** Each connection goes to the next service that is ready and takes it. */
+/** Each connection goes to the next service that is ready and accepts it. */
 export async function startRoundRobin(): Promise<RoundRobin> {
   const targets = new Map<string, { ready: boolean }>();
   let turn = 0;
@@ -49,14 +49,14 @@ export async function startRoundRobin(): Promise<RoundRobin> {
   };
 }
 
-/** Nothing has been sent to a service that refuses the connection: the next one is tried. */
+/** A service that refuses the connection has received nothing, so the next one is tried. */
 function connectTo(client: net.Socket, [url, ...others]: string[], isLost: () => boolean): void {
   if (url === undefined) return void client.destroy();
   const { port, hostname } = new URL(url);
   const upstream = net.connect(Number(port), hostname);
   upstream.once('connect', () => {
     client.pipe(upstream);
-    // The request was done: only its answer does not arrive.
+    // The request was executed, and only its answer is lost.
     upstream.once('data', (chunk: Buffer) => {
       if (isLost()) return void client.resetAndDestroy();
       client.write(chunk);

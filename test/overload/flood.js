@@ -60,7 +60,7 @@ export function startFlood({ port, connections, requests, pauseMs = 0, onAnswer 
   }
 }
 
-/** The bytes of an answer, known once its headers are there. */
+/** Returns the length of an answer, which is known when its headers have arrived. */
 function answerLength(text) {
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) return undefined;

@@ -2,10 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startFlood } from './flood.js';
 
 const PROBE_MS = 100;
-/** So many quick answers in a row are called normal. */
+/** This many fast answers in a row count as normal. */
 const NORMAL_ANSWERS = 20;
 
-/** The load of `connections` clients for `ms`: answers by status, and the times of the served ones. */
+/**
+ * Returns the load of `connections` clients for `ms`: the answers by status, and the times of the successful ones.
+ */
 export async function measureLoad({ connections, ms, ...rest }) {
   const startedAt = performance.now();
   const flood = startFlood({ connections, ...rest });
@@ -26,7 +28,7 @@ export async function measureLoad({ connections, ms, ...rest }) {
   };
 }
 
-/** Asks /health/live on a new connection ten times a second, as probes do, until it is stopped. */
+/** Requests /health/live on a new connection ten times a second, like probes, until it is stopped. */
 export function watchHealth(port) {
   const byStatus = new Map();
   const times = [];
@@ -62,7 +64,10 @@ async function statusOf(url) {
   }
 }
 
-/** Milliseconds until one client has its answers as quickly as `normalMs` again; Infinity when that takes more than ten seconds. */
+/**
+ * Returns the milliseconds until one client gets its answers as fast as `normalMs` again; Infinity if this takes more
+ * than ten seconds.
+ */
 export async function timeToNormal({ port, requests, normalMs }) {
   const startedAt = performance.now();
   const quick = [];

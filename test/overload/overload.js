@@ -1,6 +1,6 @@
-// npm run overload: ten times the clients that the service takes at once, none of which obeys Retry-After.
-// Prints what those get that are served, beside the same service without overload; --write puts the table
-// into docs/reliability.md. The service has the first core, the clients and the database the others.
+// npm run overload: ten times as many clients as the service accepts at once, which all ignore Retry-After. It prints
+// the times of the successful answers next to those without overload. `--write` puts the tables into
+// docs/reliability.md. The service has the first core; the clients and the database have the others.
 import { execFileSync } from 'node:child_process';
 import { hash } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
@@ -20,9 +20,9 @@ import { reportOf } from './report.js';
 
 const { values: options } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '60' }, // of overload, for each kind of request
-    calm: { type: 'string', default: '10' }, // of each load to compare with
-    only: { type: 'string', default: '' }, // kinds of requests whose name holds this
+    seconds: { type: 'string', default: '60' }, // seconds of overload, for each kind of request
+    calm: { type: 'string', default: '10' }, // seconds of each load to compare with
+    only: { type: 'string', default: '' }, // only kinds of requests whose name contains this text
     write: { type: 'boolean', default: false },
   },
 });
@@ -37,8 +37,8 @@ const IDS = Array.from({ length: 200 }, (_, n) => idOf(1 + n * 50));
 // Children inherit it, PostgreSQL among them.
 execFileSync('taskset', ['-a', '-c', '-p', `1-${os.cpus().length - 1}`, String(process.pid)]);
 const directory = mkdtempSync(path.join(os.tmpdir(), 'overload-'));
-chmodSync(directory, 0o711); // or PostgreSQL, which does not run as root, could not enter it
-const settings = { fsync: 'off', synchronous_commit: 'off' }; // as the bench has it
+chmodSync(directory, 0o711); // otherwise PostgreSQL, which does not run as root, could not enter it
+const settings = { fsync: 'off', synchronous_commit: 'off' }; // the same as in the benchmark
 const postgres = await startEmbeddedPostgres({
   directory: path.join(directory, 'postgres'),
   settings,

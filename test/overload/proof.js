@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { measureLoad, timeToNormal, watchHealth } from './measure.js';
 
-/** How many times the clients that the service takes at once. */
+/** The number of clients, as a multiple of the requests that the service accepts at once. */
 export const FACTOR = 10;
-/** The service holds refused clients back for a second: they are gone after that. */
+/** The service delays refusals for a second, so after this time they are gone. */
 const HOLD_MS = 1100;
 
 /**
- * Loads a service that takes `capacity` requests at once with one client, with as many as it takes,
- * and with ten times as many, and measures how soon it is normal afterwards.
+ * Loads a service that accepts `capacity` requests at once with one client, with `capacity` clients and with ten
+ * times as many. It also measures how soon the answers are normal again.
  */
 export async function proveOverload({
   port,
@@ -32,8 +32,8 @@ export async function proveOverload({
 }
 
 /**
- * What one caller gets that asks now and then: alone, beside a caller that sends far more than its
- * RATE_LIMIT allows, and beside strangers who guess keys. `requestsOf` makes the requests of a key.
+ * Measures the answers to one caller with few requests: alone, next to a caller that sends far more than its
+ * RATE_LIMIT allows, and next to unknown callers who guess keys. `requestsOf` creates the requests of a key.
  */
 export async function proveNeighbour({ port, requestsOf, capacity, calmMs, ms }) {
   const calm = { port, connections: 8, requests: requestsOf('calm'), pauseMs: 200 };
@@ -53,7 +53,7 @@ export async function proveNeighbour({ port, requestsOf, capacity, calmMs, ms })
 const REFUSALS = [503, 429];
 const MOST_MORE_MB = 150;
 
-/** What of the proof does not hold, apart from times. */
+/** Returns the violated requirements that do not depend on times. */
 export function faultsOf({ over, live, normalMs, fullMb, overMb }) {
   const wrong = [...over.byStatus.keys()].filter((s) => s >= 300 && !REFUSALS.includes(s));
   return [
@@ -66,7 +66,7 @@ export function faultsOf({ over, live, normalMs, fullMb, overMb }) {
   ];
 }
 
-/** What of the times does not hold. */
+/** Returns the violated requirements for times. */
 export function timeFaultsOf({ full, over, normalMs }) {
   return [
     ...(over.p99 <= 3 * full.p99

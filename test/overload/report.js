@@ -14,20 +14,23 @@ export function reportOf({ results, neighbour, seconds }) {
     '| --- | ---: | ---: | ---: | ---: | ---: |',
     ...results.flatMap(loadRows),
     '',
-    '| meanwhile and afterwards | ' + results.map(({ name }) => name).join(' | ') + ' |',
+    '| during and after the overload |  ' + results.map(({ name }) => name).join(' | ') + ' |',
     '| --- |' + ' ---: |'.repeat(results.length),
     row('answers of `/health/live`, all 200', results, ({ live }) => whole(live.times.length)),
     row('p50 / p99 of `/health/live` on a new connection, ms', results, ({ live }) =>
       [0.5, 0.99].map((share) => ms(quantile(live.times, share))).join(' / '),
     ),
     row('memory with 64 clients / at the peak, MB', results, (r) => `${r.fullMb} / ${r.overMb}`),
-    row('normal again after, ms', results, ({ normalMs }) => whole(normalMs)),
+    row('time until answers are normal again, ms', results, ({ normalMs }) => whole(normalMs)),
     '',
     '| a caller with 8 connections, who pauses for 200 ms | served/s | p50 / p99, ms | refused |',
     '| --- | ---: | ---: | ---: |',
     neighbourRow('alone', neighbour.alone),
-    neighbourRow('beside one with 640, far beyond its `RATE_LIMIT`', neighbour.greedy.caller),
-    neighbourRow('beside strangers with 640, who guess keys', neighbour.stranger.caller),
+    neighbourRow('next to a caller with 640, far above its `RATE_LIMIT`', neighbour.greedy.caller),
+    neighbourRow(
+      'next to 640 connections of unknown callers who guess keys',
+      neighbour.stranger.caller,
+    ),
     '',
   ].join('\n');
 }

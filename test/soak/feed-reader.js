@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Follows the change feed as server-sent events and comes back, with the last id, whenever it is cut. */
+/** Follows the change feed as server-sent events, and reconnects with the last id after every disconnect. */
 export function followFeed(url) {
   const feed = { seen: [], reconnects: -1, until, stop };
   let lastId;
@@ -40,10 +40,10 @@ export function followFeed(url) {
     lastId = fields.get('id');
   }
 
-  /** Resolves when so many changes were seen, or after half a minute without. */
+  /** Resolves when this many changes were received, or after half a minute without any. */
   async function until(count) {
     for (let left = 300; feed.seen.length < count && left > 0; left--) await sleep(100);
-    await sleep(300); // for what would come twice
+    await sleep(300); // wait for changes that might arrive twice
   }
 
   function stop() {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const MAIN = path.resolve(import.meta.dirname, '../../dist/main.js');
 
-/** The built service as a process on a port, that can be killed and starts again. */
+/** The built service in a process on a port, which can be killed and started again. */
 export async function startKillable({ url, port, directory, variables: more }) {
   let child;
   await start();
@@ -26,7 +26,7 @@ export async function startKillable({ url, port, directory, variables: more }) {
     }
   }
 
-  /** Kills it in the middle of whatever it does and starts another. */
+  /** Kills it at any moment and starts another one. */
   async function kill() {
     const ended = once(child, 'exit');
     child.kill('SIGKILL');
@@ -48,7 +48,7 @@ async function isAlive(port) {
   return response?.ok ?? false;
 }
 
-/** A port that nothing listens on at this moment. */
+/** Returns a port on which nothing listens at the moment. */
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -1,5 +1,5 @@
-// The proof by force: writers that retry until they are acknowledged, a reader of the change feed
-// that comes back each time, and between them a service and a PostgreSQL that are killed.
+// The soak test: writers that repeat each request until it is acknowledged, and a reader of the change feed that
+// reconnects, while the service and PostgreSQL are killed.
 import { randomInt, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -9,13 +9,13 @@ import { followFeed } from './feed-reader.js';
 import { freePort, startKillable } from './killable.js';
 import { startEmbeddedPostgres } from '../../dist/db/embedded/embedded-postgres.js';
 
-/** The longest wait for one answer. */
+/** The maximum wait for one answer. */
 const ANSWER_MS = 8000;
 
 /**
- * Runs `writers` against the service while the service and PostgreSQL are each killed with SIGKILL
- * `kills` times at random moments, until every write is acknowledged. Resolves with what was found:
- * the counts, and `faults`, each a sentence; none when all held.
+ * Runs `writers` against the service until every write is acknowledged. Meanwhile the service and PostgreSQL are each
+ * killed with SIGKILL `kills` times at random moments. Resolves with the counts and `faults`, one sentence each;
+ * empty if all guarantees held.
  */
 export async function prove({ directory, writers, kills, log = () => {} }) {
   const port = await freePort();
@@ -50,7 +50,10 @@ export async function prove({ directory, writers, kills, log = () => {} }) {
   }
 }
 
-/** One writer: creates projects and writes them again, each request under a key of its own until it is acknowledged. */
+/**
+ * One writer: it creates projects and updates them, and repeats each request with its own key until it is
+ * acknowledged.
+ */
 async function write(base, writer, writing) {
   const acknowledged = [];
   while (!writing.stop) {
@@ -70,7 +73,7 @@ async function write(base, writer, writing) {
   return acknowledged;
 }
 
-/** Sends a POST until it is acknowledged; a write is done once, however often it was sent. */
+/** Repeats a POST until it is acknowledged. A write is executed once, however often it is sent. */
 async function once(url, body, writing) {
   const request = {
     method: 'POST',
@@ -99,12 +102,12 @@ class Refused extends Error {
   }
 }
 
-/** Kills the server; its backends end when they notice. */
+/** Kills the server; its backends end when they notice it. */
 export async function killPostgres(directory) {
   const file = path.join(directory, 'data', 'postmaster.pid');
   const postmaster = Number((await readFile(file, 'utf8')).split('\n')[0]);
   process.kill(postmaster, 'SIGKILL');
-  while (isRunning(postmaster)) await sleep(10); // or it would be taken for a server that stands
+  while (isRunning(postmaster)) await sleep(10); // otherwise it would look like a running server
 }
 
 function isRunning(pid) {
@@ -115,7 +118,7 @@ function isRunning(pid) {
   }
 }
 
-/** Everything acknowledged against the table, the history and the feed. */
+/** Compares all acknowledged writes with the table, the history and the feed. */
 export async function compare({ url, acknowledged, feed, writing }) {
   const sql = postgres(url, { max: 1, onnotice: () => {} });
   try {
@@ -153,7 +156,7 @@ function faultsOfTable(acknowledged, rows) {
   return faults;
 }
 
-/** One row for each version, from the first on. */
+/** The history has one row for each version, from the first on. */
 function faultsOfHistory(rows, changes) {
   const versions = groupById(changes);
   return rows
@@ -171,7 +174,7 @@ function groupById(changes) {
   return groups;
 }
 
-/** Each change once, in the order of the commits. */
+/** The feed has each change once, in commit order. */
 function faultsOfFeed(changes, seen) {
   const textOf = ({ id, version, action }) => `${id} ${version} ${action}`;
   const [expected, found] = [changes.map(textOf), seen.map(textOf)];

@@ -1,4 +1,4 @@
-// npm run soak: the proof by force in its long form; --write puts the result into docs/reliability.md.
+// npm run soak: the long form of the soak test. `--write` puts the result into docs/reliability.md.
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import os, { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -36,14 +36,14 @@ function reportOf(result) {
     '',
     '| | |',
     '| --- | ---: |',
-    `| kills with SIGKILL, of the service and of PostgreSQL | ${kills} and ${kills} |`,
+    `| kills with SIGKILL of the service and of PostgreSQL | ${kills} and ${kills} |`,
     `| writers | ${writers} |`,
     `| writes acknowledged | ${writes.toLocaleString('en')} |`,
     `| requests sent again | ${retries.toLocaleString('en')} |`,
-    `| answers repeated for a key | ${replays.toLocaleString('en')} |`,
+    `| stored answers sent again for a key | ${replays.toLocaleString('en')} |`,
     `| projects | ${projects.toLocaleString('en')} |`,
     `| changes in the history and in the feed | ${changes.toLocaleString('en')} |`,
-    `| times the reader of the feed came back | ${reconnects} |`,
+    `| reconnections of the feed reader | ${reconnects} |`,
     `| faults | ${faults.length} |`,
     ...faults.slice(0, 20).map((fault) => `\n- ${fault}`),
   ].join('\n');

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ProjectValues } from '../../src/db/factories/projects/columns.js';
 
-/** A valid project, with what the test cares about put in its place. */
+/** Creates a valid project with the given values. */
 export function aProject(values: Partial<ProjectValues> = {}): ProjectValues {
   return {
     name: `Project ${randomUUID()}`,

@@ -6,7 +6,7 @@ export const ROOT = path.resolve(import.meta.dirname, '../..');
 
 const builds = new Map<string, Promise<unknown>>();
 
-/** Brings dist/ up to date, for tests that run what is built. With `--declarations` the types are in it too. */
+/** Updates dist/ for tests that run the build. With `--declarations` it also contains the types. */
 export async function built(...options: '--declarations'[]): Promise<void> {
   const key = options.join();
   if (!builds.has(key)) builds.set(key, run(process.execPath, ['scripts/build.js', ...options]));

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { createFolder } from './process.js';
 
-/** A key and a certificate of localhost for a day, in files that every user may read. */
+/** Creates a key and a certificate for localhost that is valid for a day, in files that every user can read. */
 export async function createCertificate(openssl: string) {
   const folder = await createFolder();
   const files = {

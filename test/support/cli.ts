@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { Readable, Writable } from 'node:stream';
 import { runCommand } from '../../src/cli/program.js';
 
-/** For tests that need a process: of signals, pipes, terminals, and of the built program itself. */
+/** For tests that need a process: tests of signals, pipes and terminals, and of the built program itself. */
 export const MAIN = 'dist/cli/main.js';
 
 export interface CommandResult {
@@ -12,7 +12,7 @@ export interface CommandResult {
 }
 
 interface Given {
-  /** No other variables are set. */
+  /** The process gets only these variables. */
   variables: Record<string, string>;
   input?: string | Readable;
 }
@@ -52,7 +52,7 @@ export function startCli(words: string[], variables: Record<string, string>) {
   });
 }
 
-/** A stream that keeps what is written to it. */
+/** A stream that collects what is written to it. */
 export function collector() {
   let written = '';
   const decoder = new TextDecoder();

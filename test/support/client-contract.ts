@@ -5,7 +5,7 @@ import type { Replicas } from '../../src/db/replicas/replicas.js';
 import { aProject } from './builders.js';
 import { until } from './connections.js';
 
-/** What every client must do, whatever way its calls go. `client` is asked for in each test. */
+/** The behaviour of every client, with any transport. Each test calls `client`. */
 export function describeClient(client: () => ProjectsClient): void {
   it('creates, reads, replaces, changes and removes a project', async () => {
     const values = aProject();
@@ -216,7 +216,7 @@ export function describeClient(client: () => ProjectsClient): void {
   });
 }
 
-/** The error that a call rejects with, which must be one of the client. */
+/** Returns the error that a call rejects with, which must be a ProjectsClientError. */
 export async function failureOf(call: Promise<unknown>): Promise<ProjectsClientError> {
   const error: unknown = await call.then(
     () => new Error('It succeeded.'),
@@ -226,17 +226,17 @@ export async function failureOf(call: Promise<unknown>): Promise<ProjectsClientE
   throw error;
 }
 
-/** What a client needs around it to show that its reads see its writes. */
+/** The servers that a test needs to show that the reads of a client see its writes. */
 export interface ConsistencySetting {
   client: () => ProjectsClient;
-  /** Of the service: one replica, without a bound for its lag. */
+  /** The URL of a service with one replica and without a limit for its lag. */
   replicas: () => Replicas;
-  /** Stops the replay of the replica until the test is over. */
+  /** Pauses the replay of the replica until the test ends. */
   pauseReplay: () => Promise<void>;
   replayed: () => Promise<void>;
 }
 
-/** Every client reads its own writes, whatever replica the service reads on. */
+/** Every client reads its own writes, whichever replica the service uses. */
 export function describeConsistency(setting: ConsistencySetting): void {
   const { client, replicas, pauseReplay, replayed } = setting;
   const isHealthy = () => replicas().stats()[0]!.healthy;
@@ -252,7 +252,7 @@ export function describeConsistency(setting: ConsistencySetting): void {
     const { id } = (await client().create(aProject({ technologies: [technology] }))).project;
     expect(client().consistencyToken).toMatch(/^1-/);
 
-    // The replica is read, and does not have it.
+    // Waits until the service reads on the replica, which does not have the write.
     expect(await failureOf(stranger.get(id))).toMatchObject({ code: 'not_found' });
     expect((await client().get(id)).project.version).toBe(1);
     expect(await client().getMany([id])).toHaveLength(1);

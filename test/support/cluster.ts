@@ -14,30 +14,30 @@ import { freePort } from './free-port.js';
 export type Member = 'primary' | 'standby' | 'second';
 
 /**
- * A primary and its streaming standbys, from the embedded binaries. The names stay after a promotion, and a
- * standby follows whichever of the others is the primary.
+ * A primary and its streaming standbys, from the embedded binaries. A member keeps its name after a promotion, and
+ * each standby follows the current primary.
  */
 export interface Cluster {
-  /** URL of the database `postgres` on each, with the superuser and its password. */
+  /** The URL of the database `postgres` on each member, with the superuser and its password. */
   primary: string;
   standby: string;
-  /** Only of a cluster of two standbys. */
+  /** Only a cluster with two standbys has it. */
   second: string;
-  /** A URL of both, in the given order. */
+  /** Returns a URL with both hosts, in the given order. */
   both(first: Member, second: Member): string;
-  /** Makes a standby a primary; resolves when it takes writes. */
+  /** Promotes a standby; resolves when it accepts writes. */
   promote(member?: Member): Promise<void>;
-  /** Makes of a member that has stopped a standby of `source`, from a copy of it, and starts it. */
+  /** Makes a stopped member a standby of `source`, from a copy of it, and starts it. */
   rebuild(member: Member, source: Member): Promise<void>;
-  /** From now on a commit on this primary waits for its standby. Resolves when it does. */
+  /** Makes each further commit on this primary wait for its standby. Resolves when this is in effect. */
   synchronize(primary: Member): Promise<void>;
-  /** Resolves when all standbys have replayed what the primary has written by now. */
+  /** Resolves when all standbys have replayed everything that the primary has written so far. */
   replayed(): Promise<void>;
-  /** Whether a standby has replayed what this primary has written by now. */
+  /** True if a standby has replayed everything that this primary has written so far. */
   hasReplayed(standby: Member, primary: Member): Promise<boolean>;
-  /** SIGKILL, as a machine that fails. */
+  /** Sends SIGKILL, like a machine that fails. */
   kill(member: Member): Promise<void>;
-  /** Starts a member that was killed or stopped, on its old port. */
+  /** Starts a stopped member on its previous port. */
   start(member: Member): Promise<void>;
   stop(): Promise<void>;
 }
@@ -50,7 +50,7 @@ const SETTINGS = {
   listen_addresses: '127.0.0.1',
 };
 
-/** `settings` are for all servers. Takes about two seconds. */
+/** Starts a cluster, which takes about two seconds. `settings` apply to all servers. */
 export async function startCluster(
   settings: Record<string, string> = {},
   { standbys = 1 } = {},
@@ -93,7 +93,7 @@ export async function startCluster(
     const server = running.get(member);
     running.delete(member);
     if (!server || (server.exitCode ?? server.signalCode) !== null) return;
-    server.ref(); // or this process may end before the server
+    server.ref(); // otherwise this process may end before the server
     const ended = once(server, 'exit');
     server.kill(signal);
     await ended;
@@ -175,12 +175,12 @@ async function writeOwned(programs: PostgresPrograms, file: string, text: string
   await programs.handOver(file);
 }
 
-/** A base backup by the functions of the server; resolves to its backup_label. */
+/** Makes a base backup with the functions of the server; resolves with its backup_label. */
 async function copyWhileRunning(url: string, from: string, to: string): Promise<string> {
   const sql = postgres(url, { max: 1, fetch_types: false, onnotice: () => {} });
   try {
     await sql`select pg_backup_start('cluster', true)`;
-    // Files that vanish meanwhile are not needed, and cp complains of them.
+    // Files that disappear during the copy are not needed, but cp reports them as errors.
     await promisify(execFile)('cp', ['-a', from, to]).catch(() => undefined);
     const [stopped] = await sql`select labelfile from pg_backup_stop(false)`;
     const wal = path.join(to, 'pg_wal');
@@ -209,7 +209,7 @@ async function ask(url: string, expression: string): Promise<unknown> {
   }
 }
 
-/** False too while the server does not answer. */
+/** Also returns false while the server does not answer. */
 async function holds(url: string, condition: string): Promise<boolean> {
   return (await ask(url, condition).catch(() => false)) as boolean;
 }

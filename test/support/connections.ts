@@ -10,33 +10,36 @@ import { asDataError } from '../../src/db/errors.js';
 
 const ends: (() => unknown)[] = [];
 
-/** Runs when the test is over, the last one given first. */
+/** Run when the test ends, in reverse order. */
 export function atEnd(end: () => unknown): void {
   ends.push(end);
 }
 
-/** To be called once in a spec that uses this file. */
+/** Call it once in a spec that uses this file. */
 export function endEachTest(): void {
   afterEach(async () => {
     for (const end of ends.splice(0).reverse()) await end();
   });
 }
 
-/** A connection of the product, closed when the test is over. */
+/** Opens a connection of the product, which is closed when the test ends. */
 export function connect(config: TDatabaseConfig): DatabaseConnection {
   const connection = createDatabaseConnection(config);
   atEnd(() => connection.close());
   return connection;
 }
 
-/** A client of the published driver, to observe with and to compare with. */
+/** Opens a client of the published driver, for observation and comparison. */
 export function connectPlainly(url: string, options: object = {}): postgres.Sql {
   const client = postgres(url, { max: 1, onnotice: () => {}, ...options });
   atEnd(() => client.end({ timeout: 0 }));
   return client;
 }
 
-/** The processes that wait for a lock of a table in this database. The server has the databases of other specs as well. */
+/**
+ * Returns the processes that wait for a lock of a table in this database. The server also has the databases of other
+ * specs.
+ */
 export async function waitingForLocks(
   sql: postgres.Sql | postgres.TransactionSql,
 ): Promise<number[]> {
@@ -45,7 +48,7 @@ export async function waitingForLocks(
   return rows.map(({ pid }) => pid);
 }
 
-/** The code a call fails with, as callers of the product see it; `none` when it succeeds. */
+/** Returns the code that a call fails with, as callers of the product see it; `none` when it succeeds. */
 export async function codeOf(call: PromiseLike<unknown>): Promise<string> {
   try {
     await call;
@@ -55,14 +58,14 @@ export async function codeOf(call: PromiseLike<unknown>): Promise<string> {
   }
 }
 
-/** How long a call takes, in milliseconds, however it ends. */
+/** Returns the duration of a call in milliseconds, also if it fails. */
 export async function timeOf(call: PromiseLike<unknown>): Promise<number> {
   const began = performance.now();
   await codeOf(call);
   return performance.now() - began;
 }
 
-/** Resolves when the condition holds; rejects when it does not within the time. */
+/** Resolves when the condition is true; rejects if it is still false after the time limit. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   timeoutMs = 30_000,
@@ -79,7 +82,7 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** The process number of the server's side of this connection. */
+/** Returns the process id of the server's backend for this connection. */
 export async function backendOf(db: Db): Promise<number> {
   const [row] = await db.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`);
   return row!.pid;

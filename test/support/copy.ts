@@ -24,18 +24,20 @@ const PARTS = [
   'jest.config.js',
 ];
 
-/** A copy of the repository to change and to run. */
+/** A copy of the repository that a test may change and run. */
 export interface Copy {
   folder: string;
-  /** Writes a file, or the change of one. */
+  /** Writes a file, or changes it with a function. */
   write(file: string, text: string | ((before: string) => string)): void;
-  /** Runs a command without this run's own settings, as in a terminal. Throws with all that it has printed. */
+  /**
+   * Runs a command without the settings of this test run, as in a terminal. Throws an error with its complete output.
+   */
   run(command: string): string;
   remove(): void;
 }
 
 export function copyRepository(): Copy {
-  // Below the repository, so that the server of the tests and the tools find node_modules.
+  // The copy is inside the repository, so that the test server and the tools find node_modules.
   mkdirSync(path.join(ROOT, '.data'), { recursive: true });
   const folder = mkdtempSync(path.join(ROOT, '.data/copy-'));
   for (const part of PARTS) {

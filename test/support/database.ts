@@ -5,12 +5,12 @@ import {
 
 export type { TestDatabase };
 
-/** A database of its own with every migration applied. */
+/** Creates a database with every migration applied. */
 export function createTestDatabase(): Promise<TestDatabase> {
   return create(process.env.TEST_DATABASE_URL, 'migrated');
 }
 
-/** A database of its own with nothing in it. */
+/** Creates an empty database. */
 export function createEmptyDatabase(): Promise<TestDatabase> {
   return create(process.env.TEST_DATABASE_URL);
 }

@@ -12,21 +12,21 @@ export interface SentEvent {
 type ProjectChange = Omit<ChangeDto, 'before' | 'after'> &
   Record<'before' | 'after', Project | null>;
 
-/** A reader of server-sent events, as a browser's EventSource is, that does not come back by itself. */
+/** A reader of server-sent events, like a browser's EventSource, but it does not reconnect. */
 export interface EventClient {
   response: http.IncomingMessage;
   events: SentEvent[];
   comments: number;
-  /** What a browser would come back with. */
+  /** The id of the last event, with which a browser would reconnect. */
   lastEventId: string;
   hasEnded: boolean;
-  /** Resolves with all events when there are so many; rejects after `timeoutMs`. */
+  /** Resolves with all events when there are at least this many; rejects after `timeoutMs`. */
   received(count: number, timeoutMs?: number): Promise<SentEvent[]>;
-  /** Leaves without a word. */
+  /** Disconnects without notice. */
   leave(): void;
 }
 
-/** Resolves when the answer has begun; what comes is read at once, unless it is `paused`. */
+/** Opens a stream. Resolves when the answer has begun. Events are read at once, unless the client is `paused`. */
 export async function openEvents(
   url: string,
   headers: http.OutgoingHttpHeaders = {},

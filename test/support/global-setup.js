@@ -1,10 +1,14 @@
 import { tsImport } from 'tsx/esm/api';
 
-// From source, so that a test file runs without a build. Jest compiles what tests import, but not this file's imports.
+// This imports the source, so that a test file runs without a build. Jest compiles the imports of tests, but not
+// those of this file.
 const { startTestServer } = await tsImport('../../src/db/embedded/test-server.ts', import.meta.url);
 const { migrate } = await tsImport('../../src/db/migrate.ts', import.meta.url);
 
-/** One PostgreSQL for the whole run, with a migrated template to clone: that of TEST_SERVER_URL, or one of its own. */
+/**
+ * Provides one PostgreSQL for the whole run, with a migrated template to copy: the one of TEST_SERVER_URL, or a new
+ * one.
+ */
 export default async function globalSetup() {
   const server = await startTestServer({
     url: process.env.TEST_SERVER_URL,

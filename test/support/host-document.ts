@@ -13,7 +13,7 @@ import { DatabaseModule, ProjectsModule, TechnologiesModule } from '../../src/in
 })
 class HostModule {}
 
-/** The document of a host application with a prefix of its own, which connects to nothing. */
+/** The document of a host application with its own prefix, which connects to nothing. */
 export async function hostDocument(): Promise<OpenAPIObject> {
   const app = await NestFactory.create<NestExpressApplication>(HostModule, { logger: false });
   app.setGlobalPrefix('company/v3');

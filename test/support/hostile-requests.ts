@@ -1,9 +1,9 @@
-/** Stands in every value that a hostile request holds, and must stand in no answer that refuses it. */
+/** Every value of a hostile request contains this text, and no answer that refuses it may contain it. */
 export const MARKER = 'value-7f3a9c-of-the-client';
 
 export interface Forged {
   method: string;
-  /** Without the query. */
+  /** The path without the query. */
   path: string;
   head: string;
   body: Buffer;
@@ -11,7 +11,7 @@ export interface Forged {
 
 type Random = () => number;
 
-/** mulberry32: from one number, ever the same request. */
+/** mulberry32: the same number always gives the same request. */
 function randomFrom(seed: number): Random {
   let state = seed;
   return () => {
@@ -212,7 +212,7 @@ const SEARCHED = [
   ],
 ];
 
-/** The `q` of this number, of up to 220 characters. */
+/** Returns the `q` for this number, of up to 220 characters. */
 export function forgeSearch(seed: number): string {
   const random = randomFrom(seed);
   const pieces = Array.from({ length: 1 + Math.floor(random() * 14) }, () =>
@@ -221,7 +221,7 @@ export function forgeSearch(seed: number): string {
   return [...pieces.join(random() < 0.5 ? '' : ' ')].slice(0, 220).join('');
 }
 
-/** JSON of values that no field takes, or that no field should. */
+/** JSON of values that no field accepts or should accept. */
 const VALUES = [
   ...[
     'null',
@@ -320,7 +320,7 @@ const BROKEN_BODIES = [
   ...['{"a":1,'.repeat(3000), '\0', `{"__proto__":{"name":"${MARKER}"}}`, 'x'.repeat(1_100_000)],
 ];
 
-/** The request of this number: mostly right, and wrong in a few places, so that it gets far. */
+/** Returns the request for this number. It is mostly valid, with a few faults, so that it passes the first checks. */
 export function forgeRequest(seed: number, item: string): Forged {
   const random = randomFrom(seed);
   const chance = (probability: number) => random() < probability;
@@ -344,7 +344,7 @@ export function forgeRequest(seed: number, item: string): Forged {
     const name = pick(random, chance(0.4) ? CONDITIONS : Object.keys(HEADERS));
     headers.set(name, pick(random, HEADERS[name]!));
   }
-  // A body that never comes is waited for, as it should be.
+  // The service correctly waits for a body that never arrives.
   if (body.length === 0 && headers.get('Content-Length') === '1') headers.delete('Content-Length');
   if (!headers.get('Connection')) headers.set('Connection', 'close');
   const lines = [...headers].map(([name, value]) => `${name}: ${value}`);

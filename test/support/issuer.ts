@@ -23,13 +23,13 @@ export interface SigningKey {
 /** An issuer of tokens, whose answers a test may change. */
 export interface Issuer {
   url: string;
-  /** What authenticates a service by it. */
+  /** The environment of a service that uses this issuer. */
   variables: Record<'AUTH_MODE' | 'AUTH_JWKS_URL' | 'AUTH_ISSUER' | 'AUTH_AUDIENCE', string>;
-  /** How often its keys have been asked for. */
+  /** The number of requests for its keys. */
   requests: number;
   lastHeaders?: IncomingHttpHeaders;
   keys: SigningKey[];
-  /** Instead of its keys. */
+  /** The answer to send instead of its keys. */
   answer: ((res: ServerResponse) => void) | undefined;
   close(): Promise<void>;
 }
@@ -71,7 +71,10 @@ export async function startIssuer(...keys: SigningKey[]): Promise<Issuer> {
 
 const nowInSeconds = () => Math.floor(Date.now() / 1000);
 
-/** A token of the issuer for `someone`, who may read and write, good for five minutes; `claims` and `header` change it. */
+/**
+ * Creates a token of the issuer for `someone`, with the scopes read and write, valid for five minutes; `claims` and
+ * `header` change it.
+ */
 export async function aToken(
   {
     kid,

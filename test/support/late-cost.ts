@@ -1,9 +1,9 @@
 /**
- * The processor time of a query at the end of `queries` of them, divided by that of a query near the start.
- * Keeps ten connections in use. A driver that does more work with every query answers more than 1.
+ * Returns the processor time of a query after `queries` queries, divided by that of a query near the start. It uses
+ * ten connections. A driver that does more work with every query gives a result above 1.
  */
 export async function lateCost(queries: number, run: () => Promise<unknown>): Promise<number> {
-  // Opens all connections: connections that are left idle make plain postgres.js slower.
+  // Opens all connections, because unused connections make plain postgres.js slower.
   await Promise.all(Array.from({ length: 20 }, run));
   const costs: number[] = [];
   for (let done = 0; done < queries; done += 8000) {
@@ -15,6 +15,7 @@ export async function lateCost(queries: number, run: () => Promise<unknown>): Pr
     await Promise.all(Array.from({ length: 9 }, runInTurn));
     costs.push(process.cpuUsage(before).user);
   }
-  // Leaves the first out, while the code is still being compiled. The lowest cost is the least disturbed one.
+  // Ignores the first measurement, during which the code is still compiled. The lowest cost is the least disturbed
+  // one.
   return Math.min(...costs.slice(-4)) / Math.min(...costs.slice(1, 5));
 }

@@ -6,13 +6,13 @@ interface Served {
   serverInstance: { getHandlers(): Map<string, unknown> };
 }
 
-/** The message patterns that an application answers. */
+/** Returns the message patterns that an application answers. */
 export function patternsOf(app: INestApplication): string[] {
   const servers = app.getMicroservices() as unknown as Served[];
   return servers.flatMap(({ serverInstance }) => [...serverInstance.getHandlers().keys()]).sort();
 }
 
-/** What an application answers to a message: a reply, or the failure that its client rejects with. */
+/** Returns the answer to a message: a reply, or the failure that its client rejects with. */
 export async function ask(client: ClientProxy, pattern: string, message: unknown) {
   const reply = client.send<Answer>(pattern, message).pipe(timeout(10_000));
   return await firstValueFrom(reply).catch((error: Answer) => error);
@@ -24,7 +24,7 @@ interface Answer {
   errors?: { path: string }[];
 }
 
-/** What the patterns lack of the contract, a line each. `token` may read and write. */
+/** Returns the violations of the contract by the patterns, one line each. `token` has the scopes read and write. */
 export async function auditMessages(
   patterns: string[],
   client: ClientProxy,

@@ -6,7 +6,7 @@ import { createEmptyDatabase } from './database.js';
 
 export const MIGRATIONS = path.resolve(import.meta.dirname, '../../src/db/migrations');
 
-/** The URL of a database with nothing in it, dropped when the test is over. */
+/** Returns the URL of an empty database, which is dropped when the test ends. */
 export async function emptyDatabase(): Promise<string> {
   const database = await createEmptyDatabase();
   atEnd(() => database.drop());
@@ -17,7 +17,7 @@ interface Journal {
   entries: { idx: number; version: string; when: number; tag: string; breakpoints: boolean }[];
 }
 
-/** A copy of the migrations of this code, to be changed. */
+/** Creates a copy of the migrations of this code, which a test may change. */
 export async function copyOfMigrations() {
   const folder = await mkdtemp(path.join(tmpdir(), 'migrations-'));
   atEnd(() => rm(folder, { recursive: true }));
@@ -33,7 +33,10 @@ export async function copyOfMigrations() {
     changeJournal,
     write: (tag: string, statements: string) =>
       writeFile(path.join(folder, `${tag}.sql`), statements),
-    /** Adds a migration, stamped so long after the last one of this code; before it if negative. */
+    /**
+     * Adds a migration with a timestamp this long after the last one of this code, or before it if the number is
+     * negative.
+     */
     add: async (tag: string, statements: string, afterMs: number) => {
       await writeFile(path.join(folder, `${tag}.sql`), statements);
       await changeJournal((entries) => {

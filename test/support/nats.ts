@@ -17,7 +17,7 @@ export interface Nats {
   stop(): Promise<void>;
 }
 
-/** `more` are further arguments of nats-server. */
+/** Starts a nats-server; `more` are further arguments. */
 export async function startNats(program: string, more: string[] = []): Promise<Nats> {
   const folder = await mkdtemp(path.join(tmpdir(), 'projects-service-nats-'));
   const port = await freePort();
@@ -50,7 +50,7 @@ export async function startNats(program: string, more: string[] = []): Promise<N
   return nats;
 }
 
-/** Whether it greets: it accepts connections a moment before it serves them. */
+/** True if the server sends its greeting. It accepts connections a moment before it serves them. */
 async function isListening(port: number): Promise<boolean> {
   const socket = net.connect(port, '127.0.0.1');
   try {

@@ -11,24 +11,24 @@ import { freePort } from './free-port.js';
 export interface Pgbouncer {
   /** The URL of the same database through the pooler. */
   through(databaseUrl: string): string;
-  /** The same by its Unix socket. */
+  /** The URL of the same database by its Unix socket. */
   throughSocket(databaseUrl: string): string;
-  /** From now on nobody is answered. */
+  /** Freezes the pooler, so that it answers nobody. */
   freeze(): void;
   thaw(): void;
   stop(): Promise<void>;
 }
 
 interface PgbouncerOptions {
-  /** Most connections to each database. */
+  /** The maximum number of connections to each database. */
   connections: number;
-  /** Where it connects to; default: the PostgreSQL of the tests. */
+  /** The server that it connects to; default: the PostgreSQL of the tests. */
   serverUrl?: string;
-  /** Files of a key and a certificate, for clients that ask for TLS. */
+  /** Files with a key and a certificate, for clients that use TLS. */
   tls?: { key: string; certificate: string };
 }
 
-/** Starts pgbouncer in transaction mode before a PostgreSQL. */
+/** Starts pgbouncer in transaction mode in front of a PostgreSQL. */
 export async function startPgbouncer(
   program: string,
   { connections, serverUrl = process.env.TEST_DATABASE_URL!, tls }: PgbouncerOptions,
@@ -37,7 +37,7 @@ export async function startPgbouncer(
   const [user, password] = [server.username, server.password].map(decodeURIComponent);
   const port = await freePort();
   const folder = await mkdtemp(path.join(tmpdir(), 'projects-service-pgbouncer-'));
-  await chmod(folder, 0o777); // it runs as another user
+  await chmod(folder, 0o777); // pgbouncer runs as another user
   const file = path.join(folder, 'pgbouncer.ini');
   await writeFile(
     file,
@@ -54,7 +54,7 @@ server_login_retry = 1
 ${tls ? `client_tls_sslmode = allow\nclient_tls_key_file = ${tls.key}\nclient_tls_cert_file = ${tls.certificate}` : ''}
 `,
   );
-  const asNobody = process.getuid?.() === 0 ? ['--user', 'nobody'] : []; // it refuses to be root
+  const asNobody = process.getuid?.() === 0 ? ['--user', 'nobody'] : []; // pgbouncer refuses to run as root
   const child = spawn(program, ['--quiet', ...asNobody, file]);
   const said = text(child.stderr);
   await until(async () => {

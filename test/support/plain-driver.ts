@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import path from 'node:path';
 
 export interface PlainRun {
-  /** The process's exit code; null when it had to be killed. */
+  /** The process's exit code; null if it was killed. */
   code: number | null;
   output: string;
 }
 
 /**
- * Runs a script on the published postgres.js, in a process of its own since some of them end it.
- * The script finds `postgres` and `url` and prints what it saw. Killed after a hundred seconds.
+ * Runs a script with the published postgres.js in a separate process, because some scripts end it. The script has the
+ * variables `postgres` and `url` and prints its results. It is killed after a hundred seconds.
  */
 export async function runOnPlainDriver(
   url: string,

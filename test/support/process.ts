@@ -7,11 +7,11 @@ import { built, ROOT } from './built.js';
 
 const MAIN = path.join(ROOT, 'dist/main.js');
 
-/** The built service as a process of its own. */
+/** The built service in a separate process. */
 export interface ServiceProcess {
-  /** Resolves when it listens; rejects with its errors when it ends before. */
+  /** Resolves when it listens; rejects with its errors if it ends earlier. */
   url: Promise<string>;
-  /** The code, or the signal, that it ended with. */
+  /** Resolves with the exit code, or the signal that ended it. */
   ended: Promise<number | NodeJS.Signals>;
   output(): string;
   errors(): string;
@@ -22,14 +22,14 @@ export interface ServiceProcess {
 const children: ChildProcess[] = [];
 const folders: string[] = [];
 
-/** Kills what is still running. To be called when a spec is over. */
+/** Kills the remaining processes. Call it at the end of a spec. */
 export async function killServices(): Promise<void> {
   for (const child of children) child.kill('SIGKILL');
   const gone = folders.splice(0);
   await Promise.all(gone.map((folder) => rm(folder, { recursive: true, maxRetries: 10 })));
 }
 
-/** An empty folder, which the embedded PostgreSQL may enter too. */
+/** Creates an empty folder that the embedded PostgreSQL can also enter. */
 export async function createFolder(): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'projects-service-process-'));
   folders.push(folder);
@@ -37,7 +37,7 @@ export async function createFolder(): Promise<string> {
   return folder;
 }
 
-/** Starts the service with these variables and no others, in an empty folder unless one is given. */
+/** Starts the service with only these variables, in an empty folder unless one is given. */
 export async function startProcess(
   variables: Record<string, string | undefined> = {},
   folder?: string,
@@ -62,7 +62,7 @@ export async function startProcess(
     });
     void ended.then((code) => reject(new Error(`It ended with ${code}: ${errors}`)));
   });
-  url.catch(() => undefined); // who waits for the end alone does not ask
+  url.catch(() => undefined); // a caller that only waits for the end ignores this promise
   return {
     url,
     ended,

@@ -1,21 +1,21 @@
 import net from 'node:net';
 
-/** A TCP proxy in front of a database server, to break the network between it and a client at will. */
+/** A TCP proxy in front of a database server, which can break the network between the server and a client. */
 export interface Proxy {
   /** A database URL that leads through the proxy. */
   url: string;
-  /** How many connections clients hold. */
+  /** The number of open client connections. */
   connections(): number;
-  /** How often a client has sent something and waited for the answer, since the proxy began. */
+  /** The number of times that a client has sent something and waited for the answer since the proxy started. */
   roundTrips(): number;
-  /** Forwards nothing any more, in either direction; connections stay and new ones are accepted. */
+  /** Stops forwarding in both directions. Connections stay open, and new ones are accepted. */
   freeze(): void;
   thaw(): void;
-  /** Forwards nothing any more on the connections there are; new ones work. */
+  /** Stops forwarding on the open connections. New ones work. */
   stall(): void;
   /** Resets all connections and refuses new ones. */
   refuse(): void;
-  /** Listens again, on the same port; in front of another server when its URL is given. */
+  /** Listens again on the same port, in front of another server if its URL is given. */
   accept(databaseUrl?: string): Promise<void>;
   /** Resets every connection on which a client sends this text. */
   resetOn(text: string | undefined): void;

@@ -2,7 +2,7 @@ import net from 'node:net';
 
 export interface RawAnswer {
   status: number;
-  /** Names in lower case. */
+  /** The names are in lower case. */
   headers: Record<string, string>;
   body: string;
 }
@@ -10,9 +10,8 @@ export interface RawAnswer {
 const TIMEOUT_MS = 10_000;
 
 /**
- * Writes bytes as they are on a connection of their own, each part when the one before has been
- * sent, and resolves with the answers when the server has closed it. Ask it to, or break HTTP.
- * Strings are bytes (latin1).
+ * Writes bytes unchanged on a new connection, each part after the previous one was sent, and resolves with the
+ * answers when the server has closed it. Either request the close, or break HTTP. Strings are bytes (latin1).
  */
 export async function exchange(url: string, ...parts: (string | Buffer)[]): Promise<RawAnswer[]> {
   const { hostname, port } = new URL(url);
@@ -26,7 +25,7 @@ export async function exchange(url: string, ...parts: (string | Buffer)[]): Prom
       const got = Buffer.concat(chunks).toString();
       reject(new Error(`no end within ${TIMEOUT_MS} ms of ${sent}: ${got}`));
     });
-    // A server that refuses a request early may reset the rest of it.
+    // A server that refuses a request early may reset the rest of the request.
     socket.on('error', () => {});
     socket.on('close', () => resolve());
     for (const part of parts) {
@@ -36,14 +35,16 @@ export async function exchange(url: string, ...parts: (string | Buffer)[]): Prom
   return answersIn(Buffer.concat(chunks));
 }
 
-/** The one answer to a request, without a 100 before it; its headers end with the blank line already. */
+/**
+ * Returns the only answer to a request, without a preceding 100. The given headers already end with the blank line.
+ */
 export async function exchangeOne(url: string, ...parts: (string | Buffer)[]): Promise<RawAnswer> {
   const answers = (await exchange(url, ...parts)).filter(({ status }) => status >= 200);
   if (answers.length !== 1) throw new Error(`${answers.length} answers: ${String(parts[0])}`);
   return answers[0]!;
 }
 
-/** A request line and headers, ready to send: the connection is closed after the answer. */
+/** Formats a request line and headers. The connection is closed after the answer. */
 export function head(request: string, ...headers: string[]): string {
   return [request, 'Host: test', 'Connection: close', ...headers, '', ''].join('\r\n');
 }

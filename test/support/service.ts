@@ -11,7 +11,7 @@ export interface TestService {
   close(): Promise<void>;
 }
 
-/** The real application on a database of its own, listening on a free port. */
+/** Starts the real application on a new database, listening on a free port. */
 export async function startService(
   variables: Partial<Record<keyof Environment, string>> = {},
 ): Promise<TestService> {

@@ -13,7 +13,7 @@ import {
   TextField,
 } from '../../src/index.js';
 
-/** A table of a host application, in a schema of its own. Its names are not those of the guide's table. */
+/** A table of a host application in its own schema. Its names differ from those of the guide's table. */
 const CATEGORIES = ['language', 'tool'] as const;
 const skills = pgSchema('host').table('team_skills', {
   id: uuid('id').primaryKey().defaultRandom(),
@@ -24,7 +24,7 @@ const skills = pgSchema('host').table('team_skills', {
   version: integer('version').notNull().default(1),
 });
 
-/** The host's own migration: its table, and the one call that attaches history and feed. */
+/** The host's own migration: it creates the table and attaches history and feed. */
 export const SKILLS_MIGRATION = `
   create schema host;
   create table host.team_skills (

@@ -2,7 +2,7 @@ import path from 'node:path';
 
 const SHOWN = 10;
 
-/** A reporter of jest that ends a run with its slowest files. */
+/** A Jest reporter that prints the slowest files at the end of a run. */
 export default class SlowestFiles {
   onRunComplete(_contexts, { testResults }) {
     const times = testResults

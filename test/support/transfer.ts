@@ -12,17 +12,17 @@ export const EXPORT = '/api/projects/export';
 export const NDJSON = 'application/x-ndjson';
 export const CSV = 'text/csv';
 
-/** The transfers of projects. Every entity with files has an instance of its own, with its own limits of time. */
+/** The transfers of projects. Every entity with files has its own instance, with its own time limits. */
 export function transfersOf({ app }: TestService): Transfers {
   return app.select(ProjectsModule).get(Transfers, { strict: true });
 }
 
-/** Rows as NDJSON; text stands as it is. */
+/** Formats rows as NDJSON; a text is used unchanged. */
 export function ndjson(...rows: (string | object)[]): string {
   return rows.map((row) => `${typeof row === 'string' ? row : JSON.stringify(row)}\n`).join('');
 }
 
-/** Projects that stay the same on their way through any file, if that is right. */
+/** Projects with content that a wrong file format would change. */
 export function nastyProjects(): ImportRow<ProjectValues>[] {
   const texts = [
     ...['', ' ', '"', '""', '"a"', 'a,b', ',', 'a\nb', '\n', 'a\r\nb', '\r', '\r\n', 'a\tb', '\t'],
@@ -79,7 +79,9 @@ function technologiesOf(text: string, i: number): string[] {
   return own === '' || own === 'C' ? ['C'] : [own, 'C'];
 }
 
-/** Everything that the table of projects holds, as COPY would write it, and what the triggers made of it. */
+/**
+ * Returns the complete content of the table of projects, as COPY writes it, and of the tables that its triggers fill.
+ */
 export async function tableOf({ database }: TestService): Promise<unknown> {
   return await onDatabase(database.url, async (sql) => {
     const projects = await sql`select p::text as row from projects as p order by id`;
@@ -101,8 +103,8 @@ export async function onDatabase<T>(
 }
 
 /**
- * Inserts projects with descriptions of 19,200 characters. They are not in the search index: to index such texts takes
- * five times as long as all else.
+ * Inserts projects with descriptions of 19,200 characters. They are not in the search index, because indexing such
+ * texts takes five times as long as everything else.
  */
 export async function insertLarge(url: string, count: number): Promise<void> {
   await onDatabase(url, async (sql) => {
