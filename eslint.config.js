@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint';
 
 const SQL = ['drizzle-orm', 'drizzle-orm/*', 'postgres'];
 
-/** What these files must not import. */
+/** The imports that are forbidden in these files. */
 function ban(files, group, ignores = []) {
   const message = 'The order of the folders forbids it: see CONTRIBUTING.md.';
   return {
@@ -33,7 +33,7 @@ export default defineConfig(
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
     },
   },
-  // The order of the folders, for editors; test/repository/architecture.spec.ts knows it whole, with cycles.
+  // The order of the folders, for editors. test/repository/architecture.spec.ts checks it completely, with cycles.
   ban(
     'src/db/**/*.ts',
     ['@nestjs/*', 'express', '**/http/**', '**/config/*'],
@@ -52,7 +52,7 @@ export default defineConfig(
     },
   },
   {
-    // Answers and decoded bodies are asserted whole; typing each of them would say nothing more.
+    // Tests compare complete answers and decoded bodies, so types for each of them would add nothing.
     files: ['test/**/*.ts'],
     rules: {
       '@typescript-eslint/no-unsafe-assignment': 'off',

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** What tests of programs import: they start processes, servers of their own or a browser. */
+/** Tests that import these files start processes, separate servers or a browser. */
 const PROGRAMS = /\/support\/(built|process|cluster|pgbouncer|needs)\.js'/;
 
 const folder = path.join(import.meta.dirname, 'test');
@@ -18,16 +18,16 @@ const common = {
   roots: ['<rootDir>/test'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  transform: { '^.+\\.ts$': '@swc/jest' }, // by .swcrc, as the build does
+  transform: { '^.+\\.ts$': '@swc/jest' }, // .swcrc configures it, as for the build
 };
 
-/** None without files: Jest takes an empty list for all files. */
+/** Jest takes an empty list for all files, so a project without files is null. */
 function project(displayName, belongs) {
   const testMatch = files.filter(belongs).map((file) => `<rootDir>/test/${file}`);
   return testMatch.length > 0 ? [{ ...common, displayName, testMatch }] : [];
 }
 
-/** `--selectProjects unit`: one of them alone. The canaries on postgres.js run only when they are named. */
+/** `--selectProjects unit` runs one project alone. The canaries on postgres.js run only when they are named. */
 const projects = [
   ...project('unit', (file) => !isSlow(file) && !isApi(file)),
   ...project('api', (file) => !isSlow(file) && isApi(file)),
@@ -50,5 +50,5 @@ export default {
   // which every garbage collection marks again. A worker with more than this is replaced between two files.
   workerIdleMemoryLimit: '350MB',
   workerGracefulExitTimeout: 30_000, // a busy machine needs more than the 500 ms by default to end or replace a worker
-  testTimeout: 90_000, // what takes 5 s may take 30 s on a busy machine
+  testTimeout: 90_000, // a test that takes 5 s may take 30 s on a busy machine
 };

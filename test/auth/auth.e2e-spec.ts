@@ -13,7 +13,7 @@ import { startService, type TestService } from '../support/service.js';
 const KEYS = { ci: 'key-of-ci', reader: 'key-of-reader', writer: 'key-of-writer' };
 const SCOPES = { ci: 'read+write', reader: 'read', writer: 'write' };
 
-/** Everything that may be asked without a key. */
+/** All routes that need no key. */
 const PUBLIC = [/^\/health\//, /^\/docs(\/|$)/];
 
 const LACKING = 'Bearer realm="projects"';

@@ -30,7 +30,7 @@ afterAll(async () => {
   await issuer.close();
 });
 
-/** With an issuer and a service of its own, which nothing has been asked yet. */
+/** Starts a new issuer and a new service, which have received no requests yet. */
 async function withIssuer(
   signing: SigningKey,
   work: (guarded: TestService, issuer: Issuer) => Promise<void>,
@@ -45,7 +45,7 @@ async function withIssuer(
   }
 }
 
-/** Status, code and challenge of a list that is asked for with this token. */
+/** Returns the status, code and challenge of a list that is requested with this token. */
 async function ask(token: string, { url } = service) {
   const response = await fetch(`${url}/api/projects?limit=1`, {
     headers: { Authorization: `Bearer ${token}` },
@@ -122,7 +122,7 @@ describe('a token', () => {
   });
 });
 
-/** Each of them was accepted by some library once, or would be without a check of ours. */
+/** Some library has accepted each of these tokens once, or would do so without one of our checks. */
 const FORGED: [string, () => Promise<string> | string][] = [
   ['expired', () => aToken(key, { exp: now() - 60 })],
   ['without an expiry', () => aToken(key, { exp: undefined })],
@@ -198,7 +198,7 @@ describe('a token', () => {
   it('is verified once and remembered until it expires', async () => {
     const token = await aToken(key, { exp: now() + 30 });
     expect((await ask(token)).status).toBe(200);
-    // From here on it cannot be verified: what is let in is remembered.
+    // From here on the token cannot be verified, so an accepted one was remembered.
     const verify = jest.spyOn(crypto.subtle, 'verify').mockRejectedValue(new Error('not again'));
     expect((await ask(token)).status).toBe(200);
     expect(verify).not.toHaveBeenCalled();
@@ -225,7 +225,7 @@ const UNAVAILABLE = {
   challenge: null,
 };
 
-/** What an issuer may do instead of answering. */
+/** The failures of an issuer. */
 const OUTAGES: [string, NonNullable<Issuer['answer']>][] = [
   ['is unavailable', (res) => void res.destroy()],
   ['fails', (res) => void res.writeHead(500).end()],

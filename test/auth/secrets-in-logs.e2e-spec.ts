@@ -37,7 +37,7 @@ interface Sent {
   body?: string;
 }
 
-/** A request with the secret in each place where a client may put it by mistake. */
+/** Returns requests with the secret in each place where a client may put it by mistake. */
 function everywhere(secret: string, valid: string): Sent[] {
   const json = 'Content-Type: application/json';
   const id = '00000000-0000-4000-8000-000000000001';
@@ -109,7 +109,7 @@ async function send(url: string, { line, headers = [], body = '' }: Sent): Promi
   return (await exchange(url, lines.join('\r\n'))).map(({ status }) => status);
 }
 
-/** While the table is locked: statements with these values fail, and are slow. */
+/** While the table is locked, statements with these values are slow and fail. */
 async function sendToLockedTable(url: string, secret: string, valid: string): Promise<number[]> {
   const sql = postgres(database.url, { max: 1, onnotice: () => {} });
   try {
@@ -154,7 +154,7 @@ describe.each(['pretty', 'json'])('with LOG_LEVEL=verbose and LOG_FORMAT=%s', (L
         expect(await sendToLockedTable(url, secret, valid)).toEqual([503]);
       }
       const metrics = await (await fetch(`${url}/metrics`)).text();
-      // What the requests were for: they were served, refused and failed.
+      // The log must show that the requests were served, refused and failed.
       for (const status of [200, 201, 400, 401, 404])
         expect([...statuses.keys()]).toContain(status);
       expect([...statuses.keys()].filter((status) => status >= 500)).toEqual([]);
@@ -164,7 +164,7 @@ describe.each(['pretty', 'json'])('with LOG_LEVEL=verbose and LOG_FORMAT=%s', (L
       const written = service.output() + service.errors();
       expect(written).toMatch(/slowStatement/);
       for (const secret of secrets) {
-        // A part of one is too much as well; of a token the signature, which makes it valid.
+        // A part of a secret must not appear either. For a token this is its signature, which makes it valid.
         const part = isKey ? secret.slice(4, 24) : secret.split('.')[2]!.slice(0, 20);
         for (const text of [secret, part]) {
           expect(written).not.toContain(text);

@@ -4,8 +4,8 @@ import { lateCost } from '../support/late-cost.js';
 import { runOnPlainDriver } from '../support/plain-driver.js';
 import { startProxy } from '../support/proxy.js';
 
-// The faults of plain postgres.js for which src/db/driver has a pool of its own. A failure here says that the
-// library no longer has that fault: read docs/decisions/0001-own-pool.md again.
+// The faults of plain postgres.js that are the reason for the pool in src/db/driver. If a test fails, the library no
+// longer has that fault: read docs/decisions/0001-own-pool.md again.
 
 let database: TestDatabase;
 let url: string;

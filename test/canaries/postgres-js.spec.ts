@@ -4,8 +4,8 @@ import { ProtocolState } from '../../src/db/driver/protocol-state.js';
 import { atEnd, connectPlainly, endEachTest, until } from '../support/connections.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
-// What src/db/driver/postgres-js.ts leans on inside postgres.js. A failure here says that the library
-// has changed, not that the product is wrong: read that file again before another version is taken.
+// The internals of postgres.js that src/db/driver/postgres-js.ts uses. If a test fails, the library has changed and
+// the product is not wrong: read that file again before you upgrade.
 
 let database: TestDatabase;
 beforeAll(async () => (database = await createTestDatabase()));

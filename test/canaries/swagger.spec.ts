@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { ApiConsumes, ApiProduces, ApiProperty, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import { documentedProperty, SWAGGER } from '../../src/http/internals/swagger.js';
 
-// A failure here says that @nestjs/swagger keeps its metadata elsewhere, not that the product is wrong.
+// If this fails, @nestjs/swagger stores its metadata elsewhere and the product is not wrong.
 
 class Dto {
   @ApiProperty({ example: 'C' })

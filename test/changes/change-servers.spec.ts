@@ -45,7 +45,7 @@ it('a standby refuses to read the feed, because it would skip changes, but it re
     });
   }
   expect((await changes.getHistory(id)).changes).toHaveLength(1);
-  // By hand too.
+  // PostgreSQL allows this by hand too.
   await expect(connectPlainly(cluster.standby)`select changes_settled()`).rejects.toMatchObject({
     code: '25006',
     hint: 'Read the feed on the primary.',

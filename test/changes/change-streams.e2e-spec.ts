@@ -15,7 +15,7 @@ import { startService, type TestService } from '../support/service.js';
 
 let service: TestService;
 let sql: postgres.Sql;
-/** Opened at first, to be looked at when 15 seconds are over. */
+/** This stream is opened at the start and checked after 15 seconds. */
 let silent: EventClient;
 beforeAll(async () => {
   service = await startService();
@@ -47,7 +47,7 @@ const insert = (name: string, on: postgres.ISql = sql) =>
 const namesOf = ({ events }: EventClient) =>
   events.map(({ data }) => (data.after ?? data.before)!.name);
 
-/** The name of every change, in the order of the commits. */
+/** Returns the name of every change, in commit order. */
 const allNames = async (from = 0) =>
   (
     await sql`select coalesce(after, before) ->> 'name' as name from change_commits
@@ -57,7 +57,7 @@ const allNames = async (from = 0) =>
 const lastPosition = async () =>
   Number((await sql`select coalesce(max(position), 0) as last from change_commits`)[0]!.last);
 
-/** The service's sessions that hear of changes. */
+/** Returns the service's sessions that listen to changes. */
 const listeners = async (on = sql) =>
   (
     await on`select pid from pg_stat_activity where datname = current_database()
@@ -228,7 +228,7 @@ describe('a stream of changes', () => {
     await client.received(3);
 
     await sql.begin(async (tx) => {
-      // Held by somebody else, so that nobody notifies.
+      // Another session holds the lock, so that nobody notifies.
       await tx`select pg_advisory_xact_lock(hashtext('changes notify'), 0)`;
       await insert('unheard');
       await client.received(4);
@@ -245,7 +245,7 @@ describe('a stream of changes', () => {
       await client.received(round);
       tookMs.push(performance.now() - began);
     }
-    // From the second on it would have looked just before.
+    // Without a notification the next poll would come almost a second later.
     expect(Math.min(...tookMs.slice(1))).toBeLessThan(500);
   });
 
@@ -327,7 +327,7 @@ describe('a stream of changes', () => {
     expect(namesOf(again)).toEqual(['meanwhile', 'after']);
   }, 60_000);
 
-  it('of a host with a connection of its own pool polls once a second', async () => {
+  it('polls once a second on the pool of a host', async () => {
     const database = await createTestDatabase();
     const client = postgres(database.url, { max: 2, onnotice: () => {} });
     @Module({

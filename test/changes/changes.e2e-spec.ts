@@ -23,10 +23,10 @@ const feed = (query = '') => get(`${FEED}${query}`);
 const api = (id: string) => `/api/projects/${id}`;
 const create = async (values?: Parameters<typeof aProject>[0]) =>
   (await request(service.url).post('/api/projects').send(aProject(values)).expect(201)).body.data;
-/** Where the feed ends now. */
+/** Returns the current end of the feed. */
 const theEnd = async () => (await feed('?after=now').expect(200)).body.meta.nextCursor as string;
 
-/** So many updates of a project, whose description is as long as it may be. */
+/** Updates a project this many times; its description has the maximum length. */
 const large = async (id: string, updates: number) => {
   for (let update = 0; update < updates; update++)
     await sql`update projects set description = ${'€'.repeat(20_000)} where id = ${id}`;

@@ -39,7 +39,7 @@ const insert = (...names: string[]) =>
   sql`insert into projects (name, description, technologies)
     select name, '', '[]' from unnest(${names}::text[]) as name`;
 
-/** The EventSource of the npm package, which gives up where that of a browser does. */
+/** The EventSource of the npm package, which gives up in the same cases as that of a browser. */
 function follow(url: string) {
   const names: string[] = [];
   const source = new EventSource(url);
@@ -84,7 +84,7 @@ describe('an EventSource', () => {
       if (how === 'refuse') await proxy.accept();
       else proxy.thaw();
       await until(async () => {
-        await insert('back'); // until the one that begins at the end of the feed has begun
+        await insert('back'); // wait until the stream at the end of the feed has begun
         await sleep(100);
         return now.names.length > 0;
       }, LONG);
@@ -127,7 +127,7 @@ describe('an EventSource', () => {
     await insert('one');
     const json = await fetch(`${service.url}${FEED}`);
     expect(json.status).toBe(200);
-    // The limit is of the address, so that the stream is refused at first.
+    // The limit applies to the address, so the stream is refused first.
     const refused = await openEvents(`${service.url}${FEED}`);
     expect(refused.response.statusCode).toBe(200);
     await until(() => refused.hasEnded);
@@ -153,7 +153,7 @@ describe('an EventSource', () => {
       const list = fetch(`${service.url}/api/projects`);
       await until(async () => (await waitingForLocks(tx)).length > 0, LONG);
       const client = follow(`${service.url}${FEED}`);
-      await until(() => client.opened() > 1, LONG); // answered 200 and ended, more than once
+      await until(() => client.opened() > 1, LONG); // it was answered with 200 and ended several times
       return { list, client };
     });
     expect((await held.list).status).toBe(200);
@@ -161,7 +161,7 @@ describe('an EventSource', () => {
     expect((await fetch(`${service.url}/api/projects`)).status).toBe(200);
   });
 
-  it('is one of a thousand that begin at once with old changes, while other requests are answered', async () => {
+  it('is served together with a thousand others that begin with old changes, while other requests are answered', async () => {
     const service = await startProcess({ DATABASE_URL: database.url });
     const url = await service.url;
     await insert(...Array.from({ length: 150 }, (_, n) => `many ${n}`));
@@ -199,7 +199,7 @@ describe('an EventSource', () => {
 });
 
 describe('the reads of streams that catch up', () => {
-  /** The real factory, with the reads counted. */
+  /** The real factory, with a count of its reads. */
   function counted(): {
     changes: ChangesFactory;
     reads: { now: number; most: number; all: number };
@@ -231,7 +231,7 @@ describe('the reads of streams that catch up', () => {
     expect(reads.all).toBe(1);
     await catchUp.pageAfter(next);
     expect(reads.all).toBe(2);
-    // A place of another history, as a reader has it after a restore, is refused all the same.
+    // A position of another history, which a reader has after a restore, is also refused.
     const elsewhere = { ...batches[0]!.events[10]!, commitTime: 1 };
     await expect(catchUp.pageAfter(elsewhere)).rejects.toMatchObject({ code: 'cursor_expired' });
   });

@@ -21,7 +21,7 @@ beforeEach(async () => {
 endEachTest();
 afterEach(() => database.drop());
 
-/** One that keeps what it is given. */
+/** A follower that stores everything that it gets. */
 class Keeper implements Follower {
   readonly kept: FeedPosition[] = [];
 
@@ -46,7 +46,7 @@ class Keeper implements Follower {
   end(): void {}
 }
 
-/** One that has taken each batch a while after it was given. */
+/** A follower that takes each batch some time after it got it. */
 class Slow extends Keeper {
   isLeftBehind = false;
   #behindUntil = 0;
@@ -138,18 +138,18 @@ describe('the buffer of live changes', () => {
     const behind = new Keeper(start);
     live.join(behind);
     await until(() => behind.kept.length === 10_000, 60_000);
-    expect(waits.mock.calls.length).toBeLessThan(10); // and not one for each of a hundred pages
+    expect(waits.mock.calls.length).toBeLessThan(10); // not one read for each of a hundred pages
   });
 
   it('waits for a slow stream for a quarter of a second in total, and then leaves it behind', async () => {
     const start = await end();
     const [quick, slow] = [new Keeper(start), new Slow(start)];
     for (const follower of [quick, slow]) expect(live.join(follower)).toBe(true);
-    await create(40, '€'.repeat(20_000)); // each a batch
+    await create(40, '€'.repeat(20_000)); // each one is a batch
     await until(() => quick.kept.length === 40);
     expect(slow.isLeftBehind).toBe(true);
     expect(slow.kept.length).toBeGreaterThan(1);
-    expect(slow.kept.length).toBeLessThan(40); // or the others would have waited for each of them
+    expect(slow.kept.length).toBeLessThan(40); // otherwise the others would have waited for each batch
     const had = slow.kept.length;
     await create(1);
     await until(() => quick.kept.length === 41);

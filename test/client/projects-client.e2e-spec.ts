@@ -21,7 +21,7 @@ afterAll(async () => {
   for (const close of closes.reverse()) await close();
 });
 
-/** An application of somebody else's with nothing but the client. */
+/** A foreign application that contains only the client. */
 async function clientOf(
   options: ProjectsClientOptions,
   imports: object[] = [],

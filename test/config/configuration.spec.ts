@@ -22,7 +22,7 @@ function faultsOf(variables: Record<string, string>): string[] {
   }
 }
 
-/** Wrong in every variable that can be wrong. */
+/** Every variable that can be invalid has an invalid value. */
 const ALL_WRONG = {
   NODE_ENV: 'staging',
   DATABASE_URL: 'mysql://root:secret@localhost/x',
@@ -380,7 +380,7 @@ describe('the variables', () => {
     );
     const lines = sources.flatMap((source) => source.split('\n'));
     const code = lines.filter((line) => !/^\s*(\/?\*|\/\/)/.test(line)).join('\n');
-    // Each stands once where it is declared.
+    // Each name occurs once in its declaration.
     const uses = (name: string) => code.match(new RegExp(`\\b${name}\\b`, 'g'))!.length - 1;
     expect(NAMES.filter((name) => uses(name) === 0)).toEqual([]);
   });

@@ -17,7 +17,7 @@ afterEach(() => database.drop());
 
 endEachTest();
 
-/** A column may be null, and has a default in SQL. */
+/** A table with a nullable column that has an SQL default. */
 const notes = pgTable('notes', {
   id: uuid('id').primaryKey().defaultRandom(),
   title: text('title').notNull(),
@@ -37,9 +37,9 @@ const COUNT = 60;
 const NUMBERS = Array.from({ length: COUNT }, (_, n) => n);
 const authorOf = (n: number) => ({ actor: `actor ${n}`, requestId: `request ${n}` });
 
-/** A factory, its plain client, and projects that exist. */
+/** Returns a factory, its plain client, and existing projects. */
 async function makeProjects({ prepare = true } = {}) {
-  // Long limits: a slow machine must not turn a wait for a lock into an error.
+  // The limits are long, so that a slow machine does not turn a wait for a lock into an error.
   const limits = { statement_timeout_ms: 60_000, acquire_timeout_ms: 60_000 };
   const { db } = connect({ url: database.url, prepare, ...limits });
   const projects = createProjectsFactory(db);

@@ -1,7 +1,7 @@
 import { batched } from '../../src/db/query/batched.js';
 import { until } from '../support/connections.js';
 
-/** A read that notes each statement and ends it when told to. */
+/** A read that records each statement and ends it on request. */
 function aRead(patienceMs = 60_000) {
   const statements: { keys: string[]; end(): void; fail(error: Error): void }[] = [];
   const read = batched<string, string>(
@@ -68,7 +68,7 @@ describe('batched', () => {
       statements[at]!.end();
       await turn();
       await turn();
-      expect(sizes().length).toBeLessThanOrEqual(at + 3); // one ended for each that begins
+      expect(sizes().length).toBeLessThanOrEqual(at + 3); // one statement has ended for each that begins
     }
     expect((await Promise.all(reading)).length).toBe(350);
     await turn();

@@ -3,7 +3,7 @@ import { type ChangesFactory, createChangesFactory } from '../../src/db/entity/c
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { connectRecorded, type RecordedConnection } from '../support/recorded.js';
 
-/** Commits of another entity, which come first. */
+/** Commits of another entity, which precede the others. */
 const OTHERS = 200_000;
 const SINGLE = 100_000;
 const IN_ONE = 100_000;
@@ -13,14 +13,14 @@ let database: TestDatabase;
 let { connection, client, sent, db } = {} as RecordedConnection;
 let changes: ChangesFactory;
 let others: ChangesFactory;
-/** Of every commit. */
+/** The number of changes in each commit. */
 let commitTime: number;
 beforeAll(async () => {
   database = await createTestDatabase();
   ({ connection, client, sent, db } = connectRecorded(database.url));
   changes = createChangesFactory(db, 'project');
   others = createChangesFactory(db, 'skill');
-  // Many small transactions, one that is as large as all of them, and many small ones again.
+  // Many small transactions, then one that is as large as all of them, then many small ones again.
   const document = `'{"name":"x"}'`;
   for (const statement of [
     'alter table changes disable trigger user',
@@ -88,7 +88,7 @@ it('this test detects a plan that reads too much', async () => {
   expect(await rowsOf(statement, [])).toBeGreaterThan(SINGLE);
 });
 
-/** How many rows of the growing tables the statements of a call read. */
+/** Returns the number of rows of the growing tables that the statements of a call read. */
 async function rowsRead(call: () => Promise<unknown>): Promise<number> {
   sent.length = 0;
   await call();
@@ -99,7 +99,7 @@ async function rowsRead(call: () => Promise<unknown>): Promise<number> {
   return rows;
 }
 
-/** As it is planned for its values, or for any: the server may settle for the latter. */
+/** Explains the plan for the given values and the generic plan, because the server may use either. */
 async function rowsOf(text: string, params: unknown[]): Promise<number> {
   const modes = ['force_custom_plan', 'force_generic_plan'];
   return Math.max(...(await Promise.all(modes.map((mode) => rowsPlanned(mode, text, params)))));
@@ -116,7 +116,7 @@ async function rowsPlanned(mode: string, text: string, params: unknown[]): Promi
       await tx.unsafe(`prepare explained as ${text}`);
       const [row] = await tx.unsafe(`explain (analyze, format json) execute explained${values}`);
       await tx.unsafe('deallocate explained');
-      // Rolls back, so that what removes rows can be explained as well.
+      // Rolls back, so that statements that remove rows can also be explained.
       throw new Explained(rowsIn((row!['QUERY PLAN'] as [{ Plan: Plan }])[0].Plan));
     })
     .catch((error: unknown) => {

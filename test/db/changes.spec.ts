@@ -38,7 +38,7 @@ afterEach(async () => {
 const insert = (name: string, on: postgres.ISql = sql) =>
   on`insert into projects (name, description, technologies) values (${name}, '', '[]')`;
 
-/** The feed from a place on, to its end, page by page. */
+/** Reads the feed from a position to its end, page by page. */
 async function readOn(after?: FeedPosition, limit = 50): Promise<FeedChange[]> {
   const found: FeedChange[] = [];
   for (let hasMore = true; hasMore;) {
@@ -56,7 +56,7 @@ async function* lines(...rows: object[]) {
 const nameOf = ({ before, after }: FeedChange) => ((after ?? before) as Project).name;
 const namesOf = (found: FeedChange[]) => found.map(nameOf);
 
-/** A transaction that has written and is held open. */
+/** Opens a transaction that has written and is not committed yet. */
 async function held(work: (tx: postgres.ISql) => Promise<unknown>) {
   const tx = await sql.reserve();
   await tx`begin`;
@@ -68,7 +68,7 @@ async function held(work: (tx: postgres.ISql) => Promise<unknown>) {
   return { commit: () => end('commit'), rollBack: () => end('rollback') };
 }
 
-/** Keeps what a backup has. The function returned brings the database back to it, sequences included. */
+/** Takes a backup of the tables. The returned function restores them, with the sequences. */
 async function backup() {
   const kept = ['changes', 'change_commits', 'change_expiry', 'projects'];
   for (const table of kept) await sql.unsafe(`create table backup_${table} as table ${table}`);
@@ -212,7 +212,7 @@ describe('the feed', () => {
   });
 
   it('gives each change once to a reader with pages of one while eight writers commit out of order', async () => {
-    // Behind the trigger that gives the position: COMMITs that take their time.
+    // This trigger runs after the one that assigns the position, so that COMMITs are slow.
     await sql.unsafe(`
       create function dawdle() returns trigger language plpgsql as $$
         begin perform pg_sleep(random() * 0.02); return null; end $$;
@@ -262,7 +262,7 @@ describe('the feed', () => {
   ])('skips no slow transaction, and no writer waits for a reader: %s', async (_, from) => {
     await sql.unsafe(`alter sequence change_commits_position_seq restart with ${from}`);
     await insert('before');
-    // From here on it has its position, as if its COMMIT took long.
+    // From here on the transaction has its position, as if its COMMIT took long.
     const slow = await held(async (tx) => {
       await insert('slow', tx);
       await tx`set constraints all immediate`;
@@ -311,7 +311,7 @@ describe('the feed', () => {
   it('waits at its end for a transaction that commits late with an earlier position', async () => {
     for (const name of ['one', 'two']) await insert(name);
     const end = await changes.getFeedEnd();
-    // As changes_take_position does it: it has looked up the last position, and then was not run for long.
+    // This does the same as changes_take_position: it has read the last position and was then suspended.
     const late = await held(
       (tx) => tx`select pg_advisory_xact_lock_shared(hashtext('changes'), 0)`,
     );
@@ -338,7 +338,7 @@ describe('the feed', () => {
       await restored();
       const after = Array.from({ length: commits }, (_, i) => `new ${i + 4}`);
       for (const name of after) await insert(name);
-      // Three readers have seen what is lost, and one has not.
+      // Three readers have seen the lost changes, and one has not.
       for (const lost of [read.at(-1)!, next, end])
         expect(await codeOf(changes.getFeedPage({ after: lost }))).toBe('cursor_expired');
       expect(namesOf(await readOn(third))).toEqual(after);
@@ -362,7 +362,7 @@ const positions = async () =>
     Number(row.position),
   );
 
-/** Removes all that is older, in batches of so many rows; resolves with the rows of each batch. */
+/** Removes all older changes in batches of the given size; resolves with the number of rows in each batch. */
 async function expire(days: number, most: number): Promise<number[]> {
   const steps: number[] = [];
   for (let rows; (rows = await removeExpiredChanges(connection.db, days, most)) > 0;)

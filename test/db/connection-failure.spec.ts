@@ -70,7 +70,7 @@ describe('a server that does not answer', () => {
     expect(await codeOf(query(db))).toBe('none');
   });
 
-  it('delays neither a connect longer than the acquire timeout nor the close', async () => {
+  it('delays a connection attempt at most for the acquire timeout, and does not delay the close', async () => {
     const held = new Set<net.Socket>();
     const hole = net.createServer((socket) => held.add(socket)).listen(0, '127.0.0.1');
     await once(hole, 'listening');
@@ -109,8 +109,8 @@ describe('a server that does not answer', () => {
   });
 
   it('is tried again each second, so that it is found within a second', async () => {
-    // A full queue of connections drops the next ones, as a broken network would. By then the system
-    // would repeat its request after 4 seconds only.
+    // A full connection queue drops new connections, like a broken network. Without a new request the system would
+    // repeat its own only after 4 seconds.
     const script = `
       const net = require('node:net');
       const server = net.createServer((client) => {

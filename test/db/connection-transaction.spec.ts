@@ -56,7 +56,7 @@ describe('a transaction whose backend is terminated', () => {
     );
     expect(await transaction).toBe('database_unavailable');
     expect(new Set(await Promise.all(others))).toEqual(new Set(['none']));
-    await sleep(100); // what the transaction still tries
+    await sleep(100); // the statements that the transaction still sends
     expect(await marks()).toEqual(['other 0', 'other 1', 'other 2', 'other 3', 'other 4']);
     expect(stats()).toMatchObject({ open: 1, idle: 1 });
   });
@@ -80,7 +80,7 @@ describe('a transaction whose backend is terminated', () => {
       }),
     );
     expect(await transaction).toBe('database_unavailable');
-    await sleep(20); // the statements' own promises
+    await sleep(20); // the promises of the statements
     expect(codes).toEqual(['none', ...Array<string>(3).fill('database_unavailable')]);
     expect(await marks()).toEqual([]);
   });

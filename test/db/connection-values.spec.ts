@@ -62,10 +62,10 @@ describe('prepared statements', () => {
 
     await db.execute(sql`alter table flags alter id type bigint`);
     expect(await find(db)).toEqual([{ id: '1', flag: true }]);
-    // The plain driver sends it again too, but with `false` for `true`.
+    // The plain driver also repeats it, but with `false` instead of `true`.
     expect(await findPlainly()).toEqual([]);
 
-    // A transaction cannot send it again, but the whole of it can be tried again.
+    // A transaction cannot repeat one statement, but it can be repeated as a whole.
     await db.execute(sql`alter table flags add note text`);
     expect(await codeOf(db.transaction(find))).toBe('conflict');
     await db.execute(sql`alter table flags drop note`);

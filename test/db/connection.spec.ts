@@ -44,7 +44,7 @@ describe('waiting for a connection', () => {
     await slow;
     expect(stats()).toEqual({ open: 1, idle: 1, opening: 0, waiting: 0, timeouts: 2 });
 
-    // The plain driver knows no such limit.
+    // The plain driver has no such limit.
     const plain = connectPlainly(url);
     void plain`select pg_sleep(0.8)`.execute();
     expect(await timeOf(plain`select 1`)).toBeGreaterThan(700);
@@ -115,9 +115,9 @@ describe('a refused connection attempt', () => {
     let isBusy = true;
     const busy = codeOf(db.execute(sql`select pg_sleep(4)`)).finally(() => (isBusy = false));
     await until(() => stats().open === 1);
-    // Asked once: a second caller would have it tried again.
+    // Only one call, because a second caller would cause another attempt.
     const waiting = codeOf(db.execute(sql`select 1`));
-    await sleep(100); // refused: the role has no other connection
+    await sleep(100); // this is refused, because the role has no other connection
     await admin.unsafe(`alter role ${role} connection limit 10`);
     expect([await waiting, isBusy]).toEqual(['none', true]);
     expect(await busy).toBe('none');
@@ -128,7 +128,7 @@ describe('a connection', () => {
   it('needs the same processor time for a query after very many queries', async () => {
     const { db } = connect({ url, max: 10 });
     const statement = 'select id from projects limit $1';
-    // What drizzle sends its statements with: its own work would hide some of the driver's.
+    // Drizzle uses this function for its statements. The work of drizzle itself would hide a part of the driver's.
     const { $client } = db as unknown as { $client: postgres.Sql };
     expect(await lateCost(64_000, () => $client.unsafe(statement, [1]).values())).toBeLessThan(1.5);
   });

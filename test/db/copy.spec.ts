@@ -22,7 +22,7 @@ beforeAll(async () => (database = await createTestDatabase()));
 afterAll(() => database.drop());
 endEachTest();
 
-/** Of two connections. */
+/** A pool with two connections. */
 const POOLS: [string, (url: string) => Db][] = [
   ['the pool of this library', (url) => connect({ url, max: 2, statement_timeout_ms: 500 }).db],
   [
@@ -35,7 +35,7 @@ const POOLS: [string, (url: string) => Db][] = [
   ],
 ];
 
-/** More than the buffers between server and reader hold. */
+/** This exceeds the buffers between server and reader. */
 const LONG = sql`select repeat('x', 1000) from generate_series(1, 50000)`;
 const bytesOfLong = 50_000 * (2 + 4 + 1000) + 2;
 
@@ -125,7 +125,7 @@ it('a COPY abandons a server that has stopped answering, but not one with a slow
   let parts = 0;
   const reading = (async () => {
     for await (const part of copyOut(db, LONG)) {
-      if (parts++ === 0) await sleep(1500); // longer than a server may be silent
+      if (parts++ === 0) await sleep(1500); // this is longer than a server may be silent
       if (parts === 2) proxy.freeze();
       expect(part.length).toBeGreaterThan(0);
     }

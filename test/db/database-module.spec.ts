@@ -36,14 +36,14 @@ afterAll(async () => {
 });
 endEachTest();
 
-/** An application with these modules, started; closed when the test is over, if it has not been before. */
+/** Starts an application with these modules. It is closed when the test ends, unless the test has closed it. */
 async function start(...imports: NonNullable<ModuleMetadata['imports']>): Promise<TestingModule> {
   const testing = await Test.createTestingModule({ imports }).compile();
   atEnd(() => testing.close());
   return await testing.init();
 }
 
-/** The name of the database that answers, and the name under which it knows the session. */
+/** Returns the name of the connected database and the application name of the session. */
 async function whoAnswers(db: Db): Promise<unknown> {
   const [row] = await db.execute(
     sql`select current_database() as database, current_setting('application_name') as name`,

@@ -9,7 +9,7 @@ import { copyOfMigrations, emptyDatabase } from '../support/migrations.js';
 const MIGRATOR = `migrator_${process.pid}`;
 const SERVER = `server_${process.pid}`;
 
-/** The SQL of docs/database/overview.md, "Roles", for the roles of this test. */
+/** The SQL from docs/database/overview.md, "Roles", for the roles of this test. */
 async function documentedGrants(): Promise<string> {
   const guide = await readFile('docs/database/overview.md', 'utf8');
   const [, grants] = /### Roles.*?```sql\n(.*?)```/s.exec(guide)!;
@@ -84,7 +84,7 @@ it('one role migrates and another one serves with only the documented grants', a
   await api.post('/api/projects/batch').send({ operations }).expect(200);
   await api.delete(path).expect(200);
 
-  // Nothing is pending, so the role that serves may run the migrations too.
+  // Nothing is pending, so the serving role may also run the migrations.
   expect(await migrate({ url: as(SERVER, url) })).toEqual([]);
 });
 

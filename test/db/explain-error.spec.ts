@@ -16,7 +16,7 @@ import { emptyDatabase } from '../support/migrations.js';
 const ROLE = `told_${process.pid}`;
 const PASSWORD = 'secret-of-the-role';
 
-/** A web server, as another port of a machine may have. */
+/** A web server, which may listen on another port of a machine. */
 const web = createServer((_req, res) => res.end());
 let webPort: number;
 beforeAll(async () => {
@@ -46,7 +46,7 @@ async function cli(url: string, command: string) {
   return { status, stderr };
 }
 
-/** What /health/ready says of the database. */
+/** Returns the errors of /health/ready about the database. */
 async function readinessOf(url: string): Promise<string> {
   const app = await createApplication(
     validateEnvironment({ DATABASE_URL: url, MIGRATIONS: 'verify', LOG_LEVEL: 'fatal' }),

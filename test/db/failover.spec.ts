@@ -21,7 +21,7 @@ let cluster: Cluster;
 endEachTest();
 
 const write = (db: Db, n: number) => db.execute(sql`insert into writes values (${n})`);
-/** Listens on an address and forwards to a server; resolves to the port. */
+/** Listens on an address and forwards to a server; resolves with the port. */
 async function forwardFrom(address: string, port: number, url: string): Promise<number> {
   const server = net.createServer((client) => {
     const upstream = net.connect(Number(new URL(url).port), '127.0.0.1');

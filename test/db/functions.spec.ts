@@ -28,7 +28,7 @@ async function migratedDatabase(root = ROOT) {
 
 type Client = Awaited<ReturnType<typeof migratedDatabase>>;
 
-/** Every function and trigger as PostgreSQL describes it, those of extensions aside. */
+/** Returns every function and trigger as PostgreSQL describes it, except those of extensions. */
 async function definitionsOf(client: Client): Promise<{ name: string; sql: string }[]> {
   return await client`
     select proname as name, pg_get_functiondef(pg_proc.oid) as sql from pg_proc
@@ -39,7 +39,7 @@ async function definitionsOf(client: Client): Promise<{ name: string; sql: strin
     order by name, sql`;
 }
 
-/** The names of what `track_changes` creates for the tables that the files call it for. */
+/** Returns the names of the objects that `track_changes` creates for the tables in the files. */
 function generatedNames(text: string): RegExp {
   const calls = [...text.matchAll(/track_changes\('(\w+)', '(\w+)'\)/g)];
   const names = calls.map(
@@ -48,7 +48,7 @@ function generatedNames(text: string): RegExp {
   return new RegExp(`^(${names.join('|')})$`);
 }
 
-/** Runs every file again, as a migration that contains it would. */
+/** Runs every file again, as a migration with these files would. */
 async function applyFiles(client: Client, root = ROOT): Promise<string> {
   const folder = path.join(root, 'src/db/functions');
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });

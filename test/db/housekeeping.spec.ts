@@ -100,7 +100,7 @@ it('the running service removes only expired idempotency keys', async () => {
 });
 
 describe('the retention of changes', () => {
-  /** Three projects, of which the changes of one were committed 40 days ago, of one 20. */
+  /** Three projects. The changes of one were committed 40 days ago, those of another one 20 days ago. */
   async function withAgedChanges() {
     const sql = connectPlainly(database.url);
     for (const days of [40, 20, 0]) {

@@ -70,8 +70,8 @@ it.each(Object.entries(cases))('%s uses no sequential scan', async (_name, query
 it.each(Object.entries(cases))('%s has the SQL of the reviewed snapshot', async (_name, query) => {
   sent.length = 0;
   await createProjectLists(db).listProjects(query);
-  // How often a statement is tried, and for an estimate with which values, depends on the statistics.
-  // The page and its count are sent at the same time, in no fixed order.
+  // The number of attempts and the values for an estimate depend on the statistics. The page and its count are sent
+  // at the same time, in no fixed order.
   const statements = sent
     .splice(0)
     .map(({ text }) => text)
@@ -95,7 +95,7 @@ async function expectNoScan(read: () => Promise<unknown>): Promise<void> {
   for (const plan of await plansOf(read)) expect(scannedWhole(plan)).toEqual([]);
 }
 
-/** Of all that it sends but for what is sent for an estimate; at least one. */
+/** Returns all statements except those for an estimate; at least one. */
 async function plansOf(read: () => Promise<unknown>): Promise<Plan[]> {
   sent.length = 0;
   await read();
@@ -148,7 +148,7 @@ interface Plan {
   Plans?: Plan[];
 }
 
-/** The tables that grow with the catalogue and that a plan reads from end to end. */
+/** Returns the tables that grow with the catalogue and that a plan scans sequentially. */
 function scannedWhole(plan: Plan): string[] {
   return nodesOf(plan)
     .filter((node) => node['Node Type'] === 'Seq Scan')
@@ -156,7 +156,7 @@ function scannedWhole(plan: Plan): string[] {
     .filter((table) => table !== 'technology_counts');
 }
 
-/** The plan and all below it. */
+/** Returns the plan node and all nodes below it. */
 function nodesOf(plan: Plan): Plan[] {
   return [plan, ...(plan.Plans ?? []).flatMap(nodesOf)];
 }

@@ -24,7 +24,7 @@ let all: Row[];
 beforeAll(async () => {
   database = await createTestDatabase();
   connection = createDatabaseConnection({ url: database.url, statement_timeout_ms: 60_000 });
-  // Forty projects of each moment of creation, so that pages end among those alike.
+  // Forty projects for each time of creation, so that pages end between equal ones.
   await connection.db.execute(`
     insert into projects (name, description, technologies, created_at, updated_at)
     select 'n' || i, 'word' || i % 3 || case when i % 7 = 0 then ' seventh' else '' end
@@ -57,7 +57,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** What the query matches, read off the whole catalogue. */
+/** Returns the matches of the query, from the whole catalogue. */
 function expected({ technology = [], anyTechnology = [], q, ...query }: ProjectListQuery) {
   const matching = all.filter(
     (row) =>
@@ -145,11 +145,11 @@ it('technology candidates are skipped when too few of them would match, and the 
 });
 
 it('more days are searched until they fill the page, and otherwise the whole catalogue', async () => {
-  const query = { technology: ['a1'], q: 'old' }; // all in the first 16 of 126 days
+  const query = { technology: ['a1'], q: 'old' }; // all of them are in the first 16 of 126 days
   expect(await daysAskedFor({ ...query, limit: 88 })).toEqual([15, 120]);
   expect(await daysAskedFor({ ...query, limit: 50 })).toEqual([9, 72]);
   expect((await sentFor({ ...query, limit: 50 })).at(-1)).not.toEqual(DAYS);
-  // The matches behind a cursor are as dense as all are.
+  // The matches after a cursor are as dense as all matches.
   const after = { key: '2020-03-01T00:00:00.000Z', id: all[0]!.id };
   expect(await daysAskedFor({ ...query, limit: 50, after })).toEqual([9]);
   expect(await daysAskedFor({ ...query, limit: 50, descending: false, after })).toEqual([9]);
@@ -170,16 +170,16 @@ it.each([
   });
 });
 
-/** A statement that walks the candidates of a technology. */
+/** True for a statement that scans the candidates of a technology. */
 const CANDIDATES: unknown = expect.stringContaining('limit 1000');
-/** One that asks the search index for some days. */
+/** True for a statement that searches some days with the search index. */
 const DAYS: unknown = expect.stringContaining('to_timestamp(');
 
 async function sentFor(query: ProjectListQuery): Promise<string[]> {
   return (await statementsFor(query)).map(({ text }) => text);
 }
 
-/** How many days each statement names that asks for some. */
+/** Returns the number of days in each statement that searches some days. */
 async function daysAskedFor(query: ProjectListQuery): Promise<number[]> {
   const statements = await statementsFor(query);
   return statements

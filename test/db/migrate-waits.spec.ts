@@ -16,7 +16,7 @@ const ALTER = 'alter table projects add column extra integer;';
 
 endEachTest();
 
-/** Opens a transaction that has read this table, as a long export does; it ends with the test at the latest. */
+/** Opens a transaction that has read this table, like a long export. It ends with the test at the latest. */
 async function readerOf(url: string, table: string) {
   const client = connectPlainly(url);
   await client.unsafe(`begin; select from ${table} limit 1`);
@@ -72,7 +72,7 @@ it('time limits of a role or a pooler do not end a migration', async () => {
   }
   const { folder, add } = await copyOfMigrations();
   await add('9001_long', 'select pg_sleep(0.7);', 1);
-  const applied = await migrate({ url, prepare: false }, { folder }); // sends no limits of its own
+  const applied = await migrate({ url, prepare: false }, { folder }); // this client sends no limits
   expect(applied).toContain('9001_long');
 });
 

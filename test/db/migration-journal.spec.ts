@@ -17,7 +17,7 @@ const ALL_WELL = { pending: [], edited: [], missing: [], late: [], absent: [], u
 
 endEachTest();
 
-/** The migrations of a host application, stamped before or after all of ours. */
+/** The migrations of a host application, with timestamps before or after all of ours. */
 async function migrateHost(url: string, when: number): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'host-migrations-'));
   atEnd(() => rm(folder, { recursive: true }));
@@ -40,7 +40,7 @@ async function createSchemas(url: string, ...names: string[]): Promise<void> {
 }
 
 function onPath(url: string, searchPath: string): string {
-  return `${url}?search_path=${encodeURIComponent(searchPath)}`; // where libpq takes + for itself
+  return `${url}?search_path=${encodeURIComponent(searchPath)}`; // libpq would interpret a plain +
 }
 
 async function startOn(url: string) {

@@ -24,7 +24,7 @@ pooler.describe('two instances behind pgbouncer, in transaction mode', () => {
   beforeAll(async () => {
     database = await createEmptyDatabase();
     const { pathname } = new URL(database.url);
-    // As docs/database/overview.md has it: the pooler passes no startup parameters on.
+    // The pooler does not forward startup parameters, as docs/database/overview.md says.
     await onDatabase(database.url, (sql) =>
       sql.unsafe(
         `alter database ${pathname.slice(1)} set statement_timeout = ${STATEMENT_TIMEOUT_MS}`,
@@ -35,7 +35,7 @@ pooler.describe('two instances behind pgbouncer, in transaction mode', () => {
       DATABASE_URL: pgbouncer.through(database.url),
       DATABASE_PREPARE: 'false',
       DATABASE_MAX_CONNECTIONS: '20',
-      // Who waits in the pooler waits for the answer to a statement.
+      // A caller that waits in the pooler waits for the answer to a statement.
       DATABASE_STATEMENT_TIMEOUT_MS: '15000',
       DATABASE_ACQUIRE_TIMEOUT_MS: '15000',
     };

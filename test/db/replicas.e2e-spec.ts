@@ -52,7 +52,7 @@ interface Answer {
   body: { code?: string; data: { id: string; version: number; name: string } };
 }
 
-/** The service on the cluster, when both replicas take reads. */
+/** Starts the service on the cluster. Resolves when both replicas serve reads. */
 async function startOnReplicas(variables: Variables = {}): Promise<Service> {
   const service = await startHere({
     DATABASE_REPLICA_URLS: `${cluster.standby},${cluster.second}`,
@@ -224,7 +224,7 @@ describe('reads over two replicas', () => {
       for (;;) {
         const askedAt = performance.now();
         const { status } = await send('GET', path);
-        // The bound is a promise about the moment of the question.
+        // The limit applies to the time of the request.
         if (askedAt - writtenAt > 2000) expect(status).toBe(200);
         if (askedAt - writtenAt > 3000) break;
       }
@@ -250,7 +250,7 @@ describe('reads over two replicas', () => {
       const active = await Promise.all(
         watchers.map((w) => w`select from pg_stat_activity where query like '%pg_sleep(30)%'`),
       );
-      return active.some((rows) => rows.length > 1); // the watcher's own is one
+      return active.some((rows) => rows.length > 1); // one of them belongs to the watcher
     }, LONG);
     await primary.begin((tx) => tx`lock table projects in access exclusive mode`);
     expect(await reading).toMatchObject([{ standby: expect.any(Boolean) as boolean }]);

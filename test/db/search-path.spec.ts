@@ -22,7 +22,7 @@ const state = (sql: postgres.Sql, schema = 'public') =>
       (select count(*)::integer from ${schema}.project_technologies) as technologies,
       (select count(*)::integer from ${schema}.name_words) as words`);
 
-/** One project is created, renamed and given another technology, and one is deleted. */
+/** Creates a project, renames it, gives it another technology, and deletes another one. */
 async function write(sql: postgres.Sql, projects = 'projects'): Promise<void> {
   await sql.unsafe(
     `insert into ${projects} (name, description, technologies) values ('Alpha', '', '["A", "B"]'), ('Beta', '', '["C"]')`,
@@ -70,7 +70,7 @@ it('a second schema of the same database has its own tables, and its triggers wr
     const own = new URL(url);
     own.searchParams.set('search_path', `${schema},public`);
     const sql = connectPlainly(own.href);
-    // Not by migrate(), whose journal is the other schema's too.
+    // Without migrate(), whose journal would be that of the other schema.
     await applyMigrations(sql);
     await write(sql);
     expect(await state(sql, schema)).toEqual(WRITTEN);
@@ -109,7 +109,7 @@ it('a restore of rows without their triggers fails with an error', async () => {
   await write(sql);
   const restored = connectPlainly(await database());
   await restored`set search_path = ''`;
-  // As a data-only restore, in the order of the names of the tables.
+  // Inserts rows like a data-only restore, in the order of the table names.
   for (const table of ['project_technologies', 'projects']) {
     const rows = await sql.unsafe(
       `select * ${table === 'projects' ? ', null as search' : ''} from ${table}`,

@@ -163,7 +163,7 @@ describe('a statement inside a transaction', () => {
 
   it('that ends it in a hidden way is detected in the answer, and later statements are refused', async () => {
     const { db } = connect({ url, max: 1 });
-    // Read otherwise than PostgreSQL does by default: the first string ends before the semicolon.
+    // This text is parsed differently from PostgreSQL's default: the first string ends before the semicolon.
     const hidden = (last: string) => `select '\\''; commit; ${last}; select ''`;
     for (const last of ['select 1', 'select 1 / 0']) {
       const transaction = db.transaction(async (tx) => {
@@ -199,7 +199,7 @@ describe('a statement inside a transaction', () => {
     expect(await codeOf(transaction)).toBe('database_unavailable');
   });
 
-  it('may contain the keywords where they have no effect', async () => {
+  it('may contain the words COMMIT and ROLLBACK where they have no effect', async () => {
     const { db } = connect({ url, max: 1 });
     await db.transaction(async (tx) => {
       for (const text of [

@@ -94,7 +94,8 @@ describe('a page of technologies', () => {
       insert into technology_changes (technologies, changes, entries)
       values (array['["T1", "New"]', '["used1"]']::jsonb[], array[1, -1], 3)`;
       for (const beginning of BEGINNINGS) expect(await rowsReadFor(beginning)).toBeLessThan(1000);
-      // The counter counts: these are 20 of a single count, behind up to 201 of as many digits.
+      // This checks the counter itself: 20 technologies have the same count, after up to 201 with the same number of
+      // digits.
       expect(await rowsReadFor('t4')).toBeGreaterThanOrEqual(20);
     },
   );
@@ -108,7 +109,7 @@ describe('a page of technologies', () => {
           from pg_stat_xact_user_tables where relname = 'technology_counts'`);
         return row!.read;
       };
-      // The server adds what the session has read before, until it has reported that.
+      // The server includes the session's earlier reads until it has reported them.
       const before = await read();
       await createTechnologiesFactory(tx).getTechnologies(beginning, 20);
       return (await read()) - before;

@@ -45,7 +45,7 @@ it('a third server answers reads with the tokens of all three timelines after tw
       return true;
     }, LONG);
   };
-  /** Every write with its token, each read until the third server has answered it. */
+  /** Reads every write with its token until the third server has answered. */
   const readAll = async () => {
     for (const { id, token } of written) {
       await until(async () => {
@@ -68,7 +68,7 @@ it('a third server answers reads with the tokens of all three timelines after tw
 
   await cluster.rebuild('primary', 'standby');
   await cluster.synchronize('standby');
-  await write(); // both standbys may have it; the one that is promoted must
+  await write(); // both standbys may have the write, but the promoted one must have it
   await until(async () => await cluster.hasReplayed('primary', 'standby'), LONG);
   await cluster.kill('standby');
   await cluster.promote('primary');

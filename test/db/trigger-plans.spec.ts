@@ -35,7 +35,7 @@ it('the triggers of the lists read the same number of rows at the beginning and 
         await write(tx, batch);
         read.push((await rowsRead(tx)) - before);
       }
-      // Of a project one name and up to three technologies, each met once or twice.
+      // Each project has one name and up to three technologies; each of these occurs once or twice.
       expect(Math.max(...read)).toBeLessThanOrEqual(ROWS * 10);
     }
   });

@@ -98,7 +98,7 @@ describe("an entity of a host's own", () => {
     await put().set('If-None-Match', '*').expect(412);
     expect((await put().expect(200)).body.data.version).toBe(2);
     await api().delete(`${PATH}/${id}`).set('If-Match', '"2"').expect(200);
-    // No ETag of the first one names the second one.
+    // No ETag of the first row identifies the second one.
     expect((await put().expect(201)).headers.etag).toBe('"4"');
   });
 
@@ -217,7 +217,7 @@ describe("the history and feed of a host's entity", () => {
     ]);
     const history = await api().get(`${PATH}/${data[0].talentId}/history`).expect(200);
     expect(history.body.data[0]).toMatchObject({ action: 'updated', changed: ['proficiency'] });
-    // A document is the row as the API answers it.
+    // A document in the feed is equal to the row in an answer.
     const row = await api().get(`${PATH}/${data[0].talentId}`).expect(200);
     expect(data[1].after).toEqual(row.body.data);
   });
@@ -259,7 +259,7 @@ describe("import and export of a host's entity", () => {
     const after = await createEntityFactory(connection.db, SKILL).list();
     expect(after.rows).toEqual(rows);
     expect((await send(text, type).expect(200)).body.data).toMatchObject({ unchanged: 2 });
-    // Each version is in the history, as the row is answered.
+    // The history contains each version in the format of an answer.
     const history = await api().get(`${PATH}/${id}/history`).expect(200);
     expect(history.body.data[0]).toMatchObject({ action: 'created', version: 2, after: rows[0] });
   });

@@ -23,7 +23,7 @@ import {
 } from '../../src/index.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
-/** A table whose columns may be left out, for each reason that there is. */
+/** A table with columns that may be omitted, one for each reason. */
 const tasks = pgTable('tasks', {
   id: uuid('id').primaryKey().defaultRandom(),
   title: text('title').notNull(),
@@ -95,7 +95,7 @@ it('an entity lets code omit columns with a default, and no others', async () =>
   expect(created).toMatchObject({ title: 'a', ...DEFAULTS });
   const changed = await rows.create({ title: 'b', done: true, owner: 'me' });
   expect(changed).toMatchObject({ title: 'b', priority: 3, done: true, owner: 'me' });
-  // A row is replaced whole, whether it is asked for a version or not.
+  // A PUT replaces the whole row, with and without a condition on the version.
   const id = changed.id;
   const replaced = await rows.put(id, { title: 'c', priority: undefined }, { versions: [1] });
   expect(replaced.row).toMatchObject({ title: 'c', ...DEFAULTS });

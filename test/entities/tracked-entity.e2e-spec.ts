@@ -19,7 +19,7 @@ import { until } from '../support/connections.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { openEvents } from '../support/event-client.js';
 
-/** A table of a host application, and what writes its history. */
+/** A table of a host application with the triggers of its history. */
 const SKILLS = `
   create table team_skills (id uuid primary key, name text not null, version integer not null default 1);
   create function skills_changes() returns trigger language plpgsql as $$

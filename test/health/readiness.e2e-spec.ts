@@ -97,7 +97,7 @@ describe('behind a pooler', () => {
   const openssl = withProgram('openssl');
   const NO_ANSWER = { path: 'database', message: expect.stringMatching(/did not answer within/) };
 
-  /** A service behind a pooler that has one connection to the server. */
+  /** Starts a service behind a pooler with one connection to the server. */
   async function startBehindPooler(
     urlOf: (pgbouncer: Pgbouncer, databaseUrl: string) => string,
     tls?: { key: string; certificate: string },

@@ -15,7 +15,7 @@ import { until } from '../support/connections.js';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.js';
 import { openEvents } from '../support/event-client.js';
 
-/** An application of somebody else's, with habits of its own, that has installed the package. */
+/** A foreign application with its own conventions that has installed the package. */
 const HOST_APPLICATION = `
   import 'reflect-metadata';
   import {
@@ -97,7 +97,7 @@ const HOST_APPLICATION = `
   });
 `;
 
-/** Imports the package and does nothing else. */
+/** Only imports the package. */
 const IMPORT_ONLY = `
   process.env.DATABASE_URL = 'not a URL';
   const exported = await import('projects-service');
@@ -109,7 +109,7 @@ const root = path.resolve(import.meta.dirname, '../..');
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 
 let folder: string;
-/** What the compiler says of the host application; nothing when all is well. */
+/** Returns the errors of the compiler for the host application; empty if there are none. */
 let compiled: Promise<string>;
 beforeAll(async () => {
   await built('--declarations');
@@ -138,7 +138,7 @@ beforeAll(async () => {
     },
     files: ['main.ts', 'globals.d.ts'],
   });
-  // Of Node's types the host has none.
+  // The host has only some of Node's types.
   await write('globals.d.ts', 'declare const process: any, console: any;');
   await write('main.ts', HOST_APPLICATION);
   await write('import-only.js', IMPORT_ONLY);
@@ -256,7 +256,7 @@ interface Host {
   url: string;
   database: TestDatabase;
   process: ChildProcess;
-  /** What it prints next; its errors when it has ended. */
+  /** Returns the next output; its errors if it has ended. */
   nextLine(): Promise<string>;
 }
 
@@ -314,7 +314,7 @@ describe.each(['forRoot', 'forRootAsync'])('a host that passes its own pool to %
     expect(created.headers['x-request-id']).toBeTruthy();
     await api().get(created.headers.location!).expect(200, created.body).expect('ETag', '"1"');
     await api().get(`${projects}/${id}`).set('If-None-Match', '"1"').expect(304);
-    // Other tests may have left projects: this is the newest, whether there are more or not.
+    // Other tests may have left projects. This is the newest one, whether there are more or not.
     const list = await api().get(`${projects}?limit=1`).expect(200);
     const { hasMore } = list.body.meta;
     expect(list.body).toEqual({
@@ -419,7 +419,7 @@ describe.each(['forRoot', 'forRootAsync'])('a host that passes its own pool to %
   });
 });
 
-/** The names that the sessions on the database have given themselves. */
+/** Returns the application names of the sessions on the database. */
 async function sessionsOn({ url }: TestDatabase): Promise<string[]> {
   const sql = postgres(url, { max: 1 });
   const rows = await sql<{ name: string }[]>`

@@ -59,7 +59,7 @@ async function startHost(metadata: ModuleMetadata): Promise<INestApplication> {
 
 const scopes = (...names: Scope[]) => new Set(names);
 
-/** The sessions of the host: anything may stand behind a token. */
+/** The sessions of the host: a token may stand for anything. */
 class Sessions {
   callers: Record<string, Caller> = {
     'session-1': { sub: 'ada', scopes: scopes('read', 'write') },
@@ -131,7 +131,7 @@ describe('a host that imports AuthModule with its own authentication function', 
     const answer = await api().get('/projects').set(as('session-down')).expect(503);
     expect(answer.body).toMatchObject({ code: 'authentication_unavailable' });
     expect(answer.text).not.toContain('the store is away');
-    // A route of the host's own has Nest's filter, or what the host put there.
+    // A route of the host uses Nest's filter, or that of the host.
     expect((await api().get('/reports').set(as('session-down'))).status).toBe(503);
   });
 
@@ -145,7 +145,7 @@ describe('a host that imports AuthModule with its own authentication function', 
 });
 
 describe('a host that omits AuthModule and has its own guard', () => {
-  /** Cookies, certificates, an identity provider's library: the host's own affair. */
+  /** Cookies, certificates or the library of an identity provider are decisions of the host. */
   class BadgeGuard implements CanActivate {
     canActivate(context: ExecutionContext): boolean {
       const req = context.switchToHttp().getRequest<Request & { user?: unknown }>();

@@ -13,7 +13,7 @@ import { createTestDatabase } from '../support/database.js';
 import { SKILLS_MIGRATION, SkillsModule } from '../support/skills.js';
 import { onDatabase } from '../support/transfer.js';
 
-/** Global pipes as host applications have them, each with something that others have not. */
+/** Global pipes of host applications, each with a different option. */
 const PIPES: [name: string, options: ValidationPipeOptions][] = [
   ['no options', {}],
   ['transform', { transform: true }],
@@ -43,13 +43,13 @@ const PIPES: [name: string, options: ValidationPipeOptions][] = [
 
 const ID = '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10';
 const OTHER = '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b11';
-/** Projects under random ids have other names, or are alike: no list depends on the order of the ids. */
+/** Projects with random ids have different names or are equal, so no list depends on the order of the ids. */
 const PROJECT = { name: ' Ada ', description: 'd', technologies: ['C++', ' SQL '] };
 
-/** What the requests here have sent: `get /api/projects limit` for a parameter, `post /api/projects` for a body. */
+/** The requests that were sent: `get /api/projects limit` for a parameter, `post /api/projects` for a body. */
 const sent = new Set<string>();
 
-/** What a client sees of a host application with this pipe, on a database of its own. */
+/** Returns the answers of a host application with this pipe, on a new database. */
 async function answersWith(options?: ValidationPipeOptions): Promise<Seen[]> {
   const database = await createTestDatabase();
   const { url } = database;
@@ -190,7 +190,7 @@ const SKILL_QUERIES: Record<string, string | string[]>[] = [
 const VOLATILE =
   /"(?:id|requestId|createdAt|updatedAt|nextCursor|cursor|at)":"[^"]*"|[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}|\d{4}-[\dT:.-]+Z/g;
 
-/** Without what differs from one time to the next. */
+/** Removes the parts that differ between runs. */
 function stable({ body, text }: request.Response): string {
   const json = Object.keys(body as object).length > 0;
   return (json ? JSON.stringify(body) : text).replace(VOLATILE, '');
@@ -204,7 +204,7 @@ describe("a host's ValidationPipe for all routes", () => {
     expect(await answersWith(options)).toEqual(expected);
   });
 
-  it('could change answers: each filter lets something pass, and faults are refused', () => {
+  it('is tested with filters that match something, and with faults that are refused', () => {
     const refused = expected.filter(({ status }) => status >= 400);
     expect(refused.map(({ request: asked, status }) => `${status} ${asked}`)).toEqual([
       ...[`{"name":7}`, `{"colour":"red"}`].map((body) => `400 patch /projects/${ID} ${body}`),
@@ -234,7 +234,7 @@ describe("a host's ValidationPipe for all routes", () => {
 
   it('is tested with every parameter and every body of the document', async () => {
     const { paths } = JSON.parse(await readFile('docs/openapi.json', 'utf8')) as Document;
-    // Not those of an entity that the guide adds: the host has its own.
+    // The document also has the entity of the guide; the host has its own version of it.
     const own = Object.entries(paths).filter(([path]) => !path.startsWith('/api/skills'));
     const known = own.flatMap(([path, operations]) =>
       Object.entries(operations).flatMap(([method, { parameters = [], requestBody }]) => [

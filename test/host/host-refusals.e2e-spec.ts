@@ -13,7 +13,7 @@ import { DatabaseModule, type ProblemBody, ProjectsModule } from '../../src/inde
 import { PROBLEMS } from '../../src/http/problems/problem.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
-/** What the guard of the host throws, or answers itself. */
+/** The exceptions that the guard of the host throws, or the answers that it sends. */
 let refuse: (res: Response) => unknown;
 
 class HostGuard implements CanActivate {
@@ -58,7 +58,7 @@ function send(method: Method = 'get', path = '/projects') {
   return request(host.getHttpServer())[method](path).set('X-Refuse', 'yes').redirects(0);
 }
 
-/** The codes of the statuses that are registered, as the document publishes them. */
+/** The codes of the registered statuses, as the document publishes them. */
 const CODES: Record<number, string> = {
   400: 'bad_request',
   401: 'unauthorized',

@@ -19,7 +19,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 const LIST = '/company/v3/projects';
 const LINES = '/company/v3/lines';
 
-/** Recognizes a caller by a header, as guards leave it on the request. */
+/** Identifies a caller by a header and stores it on the request, like a guard. */
 class BadgeGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const req = context.switchToHttp().getRequest<Request & { user?: object }>();
@@ -30,7 +30,7 @@ class BadgeGuard implements CanActivate {
 
 let started = 0;
 
-/** A route of a host that makes a project of each line, as the lines arrive. */
+/** A route of a host that creates a project for each line while the body arrives. */
 @Controller('lines')
 @UseFilters(ProblemFilter)
 class LinesController {

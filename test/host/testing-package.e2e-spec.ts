@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { createTestDatabase, startTestServer } from '../../src/testing/index.js';
 import { built, ROOT } from '../support/built.js';
 
-/** The application of a host that docs/testing.md tests: a table of its own beside projects, and a guard. */
+/** The host application that docs/testing.md tests: it has its own table and a guard. */
 const HOST = `
   import 'reflect-metadata';
   import {
@@ -115,9 +115,9 @@ function write(file: string, text: string): Promise<void> {
   return writeFile(path.join(folder, file), text);
 }
 
-/** Runs Node in the folder of the host; what it printed, and its exit code. */
+/** Runs Node in the folder of the host; resolves with its output and its exit code. */
 async function node(args: string[], env: Record<string, string> = {}) {
-  // Without the mark of this run, by which node:test would report to its parent.
+  // Without this variable node:test does not report to the current test run.
   const { NODE_TEST_CONTEXT: _, NODE_OPTIONS: __, ...own } = process.env;
   const options = { cwd: folder, env: { ...own, ...env } };
   return await promisify(execFile)(process.execPath, args, options).then(
@@ -157,7 +157,7 @@ describe('a test database', () => {
     const filled: string[] = [];
     const fill = async (template: string) => filled.push(new URL(template).pathname);
     const start = () => startTestServer({ url, templates: { of_a_host: fill } });
-    await start(); // as if the run were killed
+    await start(); // the run looks as if it was killed
     const server = await start();
     expect(filled).toEqual(Array(2).fill('/projects_service_template_of_a_host'));
     await (await createTestDatabase(server.url, 'of_a_host')).drop();

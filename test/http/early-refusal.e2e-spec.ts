@@ -13,7 +13,10 @@ let service: TestService;
 beforeAll(async () => (service = await startService()));
 afterAll(() => service.close());
 
-/** What is refused before its body has come: too large, of another type, a wrong query, no route. */
+/**
+ * Requests that are refused before their bodies have arrived: too large, of another type, with a wrong query, without
+ * a route.
+ */
 const REFUSED: [method: string, path: string, type: string, status: number][] = [
   ['POST', '/api/projects', 'application/json', 413],
   ['PUT', ITEM, 'application/json', 413],
@@ -33,7 +36,7 @@ interface Sent {
   agent?: http.Agent | false;
 }
 
-/** The status, or the error that the client reports. */
+/** Returns the status, or the error that the client reports. */
 function send(method: string, path: string, { headers, agent = false }: Sent) {
   return new Promise<number | string>((resolve) => {
     const request = http.request(service.url + path, { method, headers, agent }, (response) => {

@@ -23,7 +23,7 @@ async function open() {
   return { stream: stream!, client };
 }
 
-/** More than the system keeps for a client that does not read. */
+/** This exceeds the data that the system keeps for a client that does not read. */
 const fill = (stream: EventStream) => {
   const large = eventBytes('x', 'large', { text: 'x'.repeat(512 * 1024) });
   for (let sent = 0; sent < 40; sent++) stream.send(large);

@@ -129,7 +129,7 @@ class Routes {
 @Module({ controllers: [Routes] })
 class Host {}
 
-/** What a host puts before and beside its routes. */
+/** Adds middleware before and next to the routes, like a host. */
 function furnish(app: NestExpressApplication): void {
   app.use(helmet());
   app.use(cors({ origin: 'https://example.org', credentials: true, exposedHeaders: ['ETag'] }));
@@ -146,14 +146,14 @@ function furnish(app: NestExpressApplication): void {
   });
 }
 
-/** As those do that compress, log or time answers. */
+/** Middleware like this compresses, logs or measures answers. */
 function wrapping(_req: Request, res: Response, next: () => void): void {
   const json = res.json.bind(res);
   res.json = (body) => json({ wrapped: body as unknown });
   next();
 }
 
-/** It answers some paths and hands the others back; its requests are its own while it has them. */
+/** A mounted application answers some paths and passes on the others. During this time the requests belong to it. */
 function subApplication(): Express {
   const sub = express().set('json spaces', 2);
   Object.defineProperty(sub.request, 'mark', { value: 'of the sub-application' });
@@ -311,7 +311,7 @@ async function listen(
   return { app, port: (app.getHttpServer().address() as AddressInfo).port };
 }
 
-/** The whole answer as it came, save for the date and for what depends on the port. */
+/** Returns the complete answer, without the date and the parts that depend on the port. */
 async function answerOf(
   port: number,
   [method, target, headers = {}, body = '']: (typeof REQUESTS)[number],

@@ -7,9 +7,9 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { killServices, type ServiceProcess, startProcess } from '../support/process.js';
 import { CSV, IMPORT, NDJSON } from '../support/transfer.js';
 
-/** The longest that another request may wait, on a machine that does nothing else. */
+/** The longest wait of another request on an idle machine. */
 const LIMIT_MS = 100;
-/** Of which the quietest counts: whatever else the machine does makes a round only longer. */
+/** The quietest round counts, because other work on the machine can only make a round longer. */
 const ROUNDS = 4;
 const MB = 1024 * 1024;
 const LIST = '/api/projects';
@@ -51,7 +51,7 @@ const project = (fields: object) => {
     .map(([name, text]) => `"${name}":${text}`)
     .join()}}`;
 };
-/** Of two kinds that take turns, so that each has to be put in order. */
+/** Marks of two kinds alternate, so that each must be sorted. */
 const MARKS = '\u0301\u0323'.repeat(MB / 4 - 500);
 const deep = `${'['.repeat(MB / 2 - 500)}${']'.repeat(MB / 2 - 500)}`;
 const hundred = JSON.stringify(Array.from({ length: 100 }, (_, i) => String(i)));
@@ -145,7 +145,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** The longest that a request waits during the work, in the quietest of a few rounds. */
+/** Returns the longest wait of a request during the work, in the quietest of a few rounds. */
 async function waitDuring(work: () => Promise<unknown>, enoughMs = 0): Promise<number> {
   let best = Infinity;
   for (let round = 0; round < ROUNDS && best > enoughMs; round++) {
@@ -212,7 +212,7 @@ describe('no other request waits for', () => {
     expect(waitMs).toBeLessThan(limitMs);
   });
 
-  it('a file that arrives byte by byte, more than for such a body', async () => {
+  it('a file that arrives byte by byte, longer than for such a body', async () => {
     const bodyMs = await byteByByte(
       LIST,
       'application/json',
@@ -228,7 +228,7 @@ describe('no other request waits for', () => {
   });
 });
 
-/** How long others wait while a body comes in chunks of one byte, which Node parses many at a time. */
+/** Returns the wait of others while a body arrives in chunks of one byte, of which Node parses many at once. */
 async function byteByByte(path: string, type: string, text: string, enoughMs = 0): Promise<number> {
   const head = `POST ${path} HTTP/1.1\r\nHost: test\r\nContent-Type: ${type}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n`;
   const chunks = Array.from(text, (byte) => `1\r\n${byte}\r\n`).join('');

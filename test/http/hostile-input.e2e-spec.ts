@@ -19,7 +19,7 @@ const LIST = '/api/projects';
 const ID = '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10';
 const ITEM = `${LIST}/${ID}`;
 const REQUESTS = 1600;
-/** What the document says of any path, whatever the operation. */
+/** The documented answers of each path, for all operations together. */
 const ANYWHERE = [400, 404, 405, 413, 415, 417, 431];
 
 const LEAKS = [
@@ -38,7 +38,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.close());
 
-/** What is wrong with the answer to a request; none for one that keeps the contract. */
+/** Returns the faults of the answer to a request; empty if it follows the contract. */
 function faultsOf(forged: Forged, answer: RawAnswer): string[] {
   const { status, headers, body } = answer;
   const faults: string[] = [];
@@ -82,7 +82,7 @@ function problemFaults({ status, headers, body }: RawAnswer): string[] {
   }
 }
 
-/** The path that was asked for may be repeated. */
+/** An answer may repeat the path of the request. */
 function withoutInstance(body: string): string {
   return body.startsWith('{') ? JSON.stringify({ ...JSON.parse(body), instance: '' }) : body;
 }
@@ -117,7 +117,7 @@ it(`the service answers ${REQUESTS} hostile requests as documented and leaks not
   };
   await Promise.all(Array.from({ length: 8 }, attack));
   expect(faults.slice(0, 5)).toEqual([]);
-  // The attack reaches everything: it is not all refused at the door.
+  // The attack reaches all parts: not every request is refused by the first check.
   expect([...seen.keys()]).toEqual(
     expect.arrayContaining([200, 201, 400, 404, 405, 406, 412, 415, 431]),
   );
@@ -203,7 +203,7 @@ describe('a value that would break a default Nest application', () => {
     ['50,000 empty lists', inField('x', `[${'[],'.repeat(50_000)}[]]`)],
     ['a megabyte of empty lists', inField('technologies', `[${'[],'.repeat(340_000)}[]]`)],
   ])('%s are refused quickly with a short answer', async (_, body) => {
-    // The service runs in this process; its time counts, not that of others on the machine.
+    // The service runs in this process, so its processor time counts and not that of other programs.
     const before = process.cpuUsage();
     const { status, text } = await post(body);
     const { user } = process.cpuUsage(before);
@@ -220,7 +220,7 @@ describe('a value that would break a default Nest application', () => {
   });
 });
 
-/** Every operation on projects, once. */
+/** Returns every operation on projects, once. */
 function everyRoute(url: string): [string, () => request.Test][] {
   const api = request(url);
   return [
@@ -367,7 +367,7 @@ describe('a fault of the service', () => {
     expect(logged()).not.toContain(MARKER);
   }
 
-  /** Has the next listing do this. */
+  /** Makes the next list run this function. */
   function whenListing(app: INestApplication, work: () => never): void {
     const projects = app.get<ProjectsFactory>(PROJECTS_FACTORY, { strict: false });
     jest.spyOn(projects, 'listProjects').mockImplementationOnce(async () => work());
@@ -409,7 +409,7 @@ describe('a fault of the service', () => {
     },
   );
 
-  it('is not the refusal of a guard of a host application', async () => {
+  it('is not reported when a guard of a host application refuses a request', async () => {
     whenListing(broken.app, () => {
       throw new UnauthorizedException(MARKER, { cause: new Error(MARKER) });
     });
@@ -418,7 +418,7 @@ describe('a fault of the service', () => {
     expect(text).not.toContain(MARKER);
   });
 
-  it('or a request leaves no query and no value in the log', async () => {
+  it('leaves no query and no value in the log, and neither does a request', async () => {
     await request(broken.url).get(`${LIST}?nonsense=${MARKER}`).expect(400);
     await request(broken.url).post(LIST).send({ name: MARKER, x: MARKER }).expect(400);
     await request(broken.url)

@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.close());
 
-/** Every path of the service with the methods it is routed for. */
+/** Every path of the service with its methods. */
 const PATHS: [path: string, allow: string][] = [
   [LIST, 'GET, HEAD, OPTIONS, POST'],
   [ITEM, 'DELETE, GET, HEAD, OPTIONS, PATCH, PUT'],
@@ -44,7 +44,7 @@ const ROUTES: [Method, string][] = [
 ];
 const WRITES = ROUTES.filter(([method]) => ['post', 'put', 'patch'].includes(method));
 
-/** The whole body of a problem. */
+/** Returns the complete body of a problem. */
 function problem(code: ProblemCode, detail: string, instance: string, errors?: unknown) {
   const { status, title } = PROBLEMS[code];
   return {
@@ -242,7 +242,7 @@ describe('an unknown part of a request', () => {
   });
 });
 
-/** Every path of the document, with the methods that it documents. */
+/** Every path of the document with its documented methods. */
 const DOCUMENTED: [path: string, allow: string][] = Object.entries(
   (JSON.parse(await readFile('docs/openapi.json', 'utf8')) as OpenAPIObject).paths,
 ).map(([path, operations]) => {
@@ -669,7 +669,7 @@ describe('a request that is not HTTP', () => {
   });
 
   it.each(['', 'Host: a\r\nHost: a\r\n', 'Host: a\r\nhost: b\r\n'])(
-    'is an HTTP/1.1 request without exactly one Host: %j',
+    'includes an HTTP/1.1 request without exactly one Host: %j',
     async (hosts) => {
       const answer = await exchangeOne(service.url, `GET ${LIST}?limit=1 HTTP/1.1\r\n${hosts}\r\n`);
       expectProblem(
@@ -679,12 +679,12 @@ describe('a request that is not HTTP', () => {
     },
   );
 
-  it('is not an HTTP/1.0 request without Host', async () => {
+  it('does not include an HTTP/1.0 request without Host', async () => {
     const answer = await exchangeOne(service.url, 'GET /health/live HTTP/1.0\r\n\r\n');
     expect(answer.status).toBe(200);
   });
 
-  it('is not a whole URL as the target, unless the URL is invalid', async () => {
+  it('may be an invalid URL as the target, while a valid one is taken by its path', async () => {
     const whole = await exchangeOne(
       service.url,
       head('GET http://example.org/api/nothing?x HTTP/1.1'),

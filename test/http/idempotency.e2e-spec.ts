@@ -14,7 +14,7 @@ import { startService, type TestService } from '../support/service.js';
 const LIST = '/api/projects';
 
 let service: TestService;
-// The machine may be busy: none of these tests is about how long a connection is waited for.
+// The limits are long for a busy machine, because these tests do not measure the wait for a connection.
 const PATIENT = { DATABASE_ACQUIRE_TIMEOUT_MS: '20000' };
 beforeAll(async () => (service = await startService(PATIENT)));
 afterAll(async () => {
@@ -25,7 +25,7 @@ endEachTest();
 
 const observe = () => connectPlainly(service.database.url);
 
-/** No housekeeping removes anything from it. */
+/** Housekeeping removes nothing from this database. */
 async function databaseWithoutService(): Promise<string> {
   const database = await createTestDatabase();
   atEnd(() => database.drop());
@@ -36,7 +36,7 @@ function post(key: string, body: object | string, url = service.url, path = LIST
   return request(url).post(path).set('Idempotency-Key', key).type('application/json').send(body);
 }
 
-/** Another instance of the service on the same database. */
+/** Starts another instance of the service on the same database. */
 async function another(variables: Record<string, string> = {}): Promise<string> {
   const instance = await startService({
     DATABASE_URL: service.database.url,
@@ -47,13 +47,13 @@ async function another(variables: Record<string, string> = {}): Promise<string> 
   return instance.url;
 }
 
-/** The service as a process of its own, on the same database. */
+/** Starts the service in a separate process on the same database. */
 async function aProcess() {
   const started = await startProcess({ DATABASE_URL: service.database.url });
   return { ...started, url: await started.url };
 }
 
-/** What a client sees of an answer, but for when it came and under which id. */
+/** Returns an answer without its time and its request id. */
 function seen({ status, headers, text }: request.Response) {
   const { date, 'x-request-id': id, 'idempotency-replayed': replayed, ...rest } = headers;
   return { status, headers: rest, text };
@@ -65,12 +65,12 @@ const named = (sql: postgres.Sql, name: string) =>
   sql`select id from projects where name = ${name}`;
 
 interface Hold {
-  /** The backends that are held up. */
+  /** Returns the backends that wait. */
   waiting: () => Promise<number[]>;
   release: () => void;
 }
 
-/** Holds every request up that has claimed its key: before it writes a project, or before it keeps its answer. */
+/** Holds every request that has claimed its key, before it writes a project or before it stores its answer. */
 async function hold(before: 'work' | 'answer'): Promise<Hold> {
   const sql = connectPlainly(service.database.url, { max: 2 });
   if (before === 'answer') await haltAnswers(sql);
@@ -450,7 +450,7 @@ describe('a POST without a key', () => {
       await send();
       costs.push(proxy.roundTrips() - before);
     }
-    // Housekeeping may run beside one of them.
+    // Housekeeping may run at the same time as one of them.
     expect(Math.min(...costs)).toBe(1);
   });
 });

@@ -20,7 +20,7 @@ class Hello {
 @Module({ controllers: [Hello] })
 class HostModule {}
 
-/** A connection to a host application on the exported adapter, with one request answered. */
+/** Opens a connection to a host application with the exported adapter, and sends one request. */
 async function start(keepAliveTimeoutMs: number) {
   const adapter = new LeanExpressAdapter(express(), { keepAliveTimeoutMs });
   const app = await NestFactory.create(HostModule, adapter, { logger: false });
@@ -54,7 +54,7 @@ it('an idle connection is closed at its limit', async () => {
 it('a request that arrives before the limit is answered, even if the process reads it later', async () => {
   const { app, socket, errors } = await start(100);
   socket.write(REQUEST);
-  // The process does nothing else until long after the limit, to which Node 24 adds a second.
+  // The process is busy until long after the limit, to which Node 24 adds a second.
   const began = performance.now();
   while (performance.now() - began < 1500);
   const [answer] = (await once(socket, 'data')) as [Buffer];

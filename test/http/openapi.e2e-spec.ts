@@ -25,7 +25,7 @@ import { transfersOf } from '../support/transfer.js';
 
 const document = JSON.parse(await readFile('docs/openapi.json', 'utf8')) as OpenAPIObject;
 const all = operationsOf(document);
-/** The resources whose tables, ids and bodies this file knows. Those that the guide adds are only asked. */
+/** The resources whose tables, ids and bodies this file knows. Those that the guide adds are only requested. */
 const KNOWN = /^\/(api\/(projects|technologies)|health)\b/;
 const operations = all.filter(({ path }) => KNOWN.test(path));
 const others = all.filter(({ path }) => !KNOWN.test(path));
@@ -33,7 +33,7 @@ const contract = await contractOf(document);
 
 const KEY = 'Idempotency-Key';
 
-/** Each answer that the service gave while everything that can be asked or go wrong was tried. */
+/** Each answer of the service while this file requests everything and causes every failure. */
 const answers = new Map<Operation, Answer[]>();
 const onAnyPath: Answer[] = [];
 let service: TestService;
@@ -201,7 +201,7 @@ interface Asked {
   body?: string;
 }
 
-/** Sends the request that the document gives as its example, with the changes asked for. */
+/** Sends the request that the document shows as its example, with the given changes. */
 async function ask(to: TestService, operation: Operation, asked: Asked = {}): Promise<Answer> {
   const mediaType = Object.keys(operation.requestBody?.content ?? {})[0];
   const answer = await send(to, urlOf(operation, asked.id ?? randomUUID()) + (asked.query ?? ''), {
@@ -232,7 +232,7 @@ function takesFile({ requestBody }: Operation): boolean {
   return 'application/x-ndjson' in (requestBody?.content ?? {});
 }
 
-/** The body that "Try it out" begins with. */
+/** Returns the initial body of "Try it out". */
 function bodyOf({ requestBody }: Operation): Record<string, unknown> {
   const { $ref } = Object.values(requestBody!.content)[0]!.schema;
   const { properties } = document.components!.schemas![$ref.split('/').at(-1)!] as {
@@ -254,7 +254,7 @@ async function aStoredId(): Promise<string> {
   return JSON.parse(text).data.id;
 }
 
-/** What succeeds; a new route needs a line here only where it takes an id. */
+/** Sends successful requests. A new route needs a line here only if it has an id. */
 async function askRight(to: TestService): Promise<void> {
   for (const operation of operations) {
     const id = await aStoredId();
@@ -267,7 +267,7 @@ async function askRight(to: TestService): Promise<void> {
   }
 }
 
-/** What the client can do wrong, of each kind that the operation's parameters and body allow. */
+/** Sends invalid requests of each kind that the parameters and the body of the operation allow. */
 async function askWrong(to: TestService): Promise<void> {
   for (const operation of operations) {
     const takes = (name: string) => takesParameter(operation, name);
@@ -296,7 +296,9 @@ async function askWrong(to: TestService): Promise<void> {
   onAnyPath.push(await sendRaw(to, { Expect: 'miracles' }));
 }
 
-/** What needs no knowledge of the entity: its examples, twice, an id that no row has, and wrong parameters. */
+/**
+ * Sends requests that need no knowledge of the entity: its examples, twice, an unknown id, and invalid parameters.
+ */
 async function askOthers(to: TestService): Promise<void> {
   for (const operation of others) {
     for (let times = 2; times > 0; times--) await ask(to, operation);
@@ -309,13 +311,13 @@ async function askOthers(to: TestService): Promise<void> {
   }
 }
 
-/** The key under which `askRight` has asked for something else. */
+/** The key with which `askRight` has sent another request. */
 function keyOfAnother(operation: Operation): string {
   const keyed = operations.filter((other) => takesParameter(other, KEY) && other !== operation);
   return keyed[0]!.operationId;
 }
 
-/** Says that a file comes, and sends nothing of it. */
+/** Announces a file and sends nothing of it. */
 async function askSilently(to: TestService): Promise<void> {
   const { limits } = transfersOf(to);
   const { silenceMs } = limits;
@@ -336,7 +338,7 @@ async function askUndoneBatches(to: TestService): Promise<void> {
     await ask(to, operation, { body: JSON.stringify({ operations: [undone] }) });
 }
 
-/** With a cursor whose changes retention has removed. */
+/** Uses a cursor whose changes retention has removed. */
 async function askTooLate(to: TestService, operation: Operation): Promise<void> {
   const { text } = await ask(to, operation, { query: '?limit=1' });
   const { cursor } = JSON.parse(text).data[0];
@@ -359,7 +361,7 @@ async function askWrongBodies(to: TestService, operation: Operation): Promise<vo
 
 const LIST = { method: 'get', path: '/api/projects' };
 
-/** Headers that fetch does not send, and no body. */
+/** Sends headers that fetch does not send, and no body. */
 async function sendRaw(
   { url }: TestService,
   headers: http.OutgoingHttpHeaders,
@@ -387,7 +389,7 @@ async function askAll(to: TestService): Promise<void> {
   for (const operation of operations) await ask(to, operation);
 }
 
-/** With a token whose issuer is away, a key that is unknown, and keys that may only read or only write. */
+/** Uses a token whose issuer is unavailable, an unknown key, and keys that may only read or only write. */
 async function askAsStrangers(): Promise<void> {
   const away = { AUTH_JWKS_URL: 'http://127.0.0.1:1/', AUTH_ISSUER: 'i', AUTH_AUDIENCE: 'a' };
   await withService({ AUTH_MODE: 'jwt', ...away }, async (guarded) => {
@@ -426,7 +428,7 @@ async function withSql<T>(to: TestService, work: (sql: postgres.Sql) => Promise<
   }
 }
 
-/** A constraint that the DTO knows nothing of, and a lock that writes wait for and give up. */
+/** Adds a constraint that the DTO does not know, and a lock that writes wait for until they give up. */
 async function stepInTheWay(to: TestService): Promise<void> {
   const writes = operations.filter(({ method }) => method !== 'get');
   const ids = await Promise.all(writes.map(aStoredId));
@@ -448,14 +450,14 @@ async function stepInTheWay(to: TestService): Promise<void> {
   );
 }
 
-/** Fails every statement in a way that nothing foresaw. */
+/** Makes every statement fail with an unknown error. */
 async function breakTheTable(to: TestService): Promise<void> {
   await withSql(to, async (sql) => {
     await sql`alter table projects rename to kept`;
     await sql`alter table technology_counts rename to kept_counts`;
     await sql.unsafe(`create function fail() returns boolean immutable language plpgsql
       as $$ begin raise exception 'on purpose'; end $$`);
-    // With what the import reads to tell a new row, which a view has not.
+    // Keeps the columns that the import uses to detect a new row, which a view does not have.
     await sql`create view projects as select distinct *, 0 as xmax from kept where fail()`;
     await sql`create function project_document(projects) returns json language sql as 'select null::json'`;
     await sql`create view technology_counts as select distinct * from kept_counts where fail()`;
@@ -468,14 +470,14 @@ async function breakTheTable(to: TestService): Promise<void> {
 
 const WHILE_HELD = ['statement_timeout', 'pool_exhausted'];
 
-/** Lets every statement wait for longer than it may, on the only connection there is. */
+/** Makes every statement wait longer than its limit, on the only connection. */
 async function holdTheTable(to: TestService): Promise<void> {
   await withSql(to, (sql) =>
     sql.begin(async (tx) => {
       await tx`lock table projects, technology_counts, changes in access exclusive mode`;
       for (const operation of operations.filter(({ path }) => path.startsWith('/api/'))) {
-        // On a busy machine the first may have ended before the second comes, or find the
-        // connection not ready: tried until both answers were given.
+        // On a busy machine the first request may have ended before the second one arrives, or the connection may not
+        // be ready. So this repeats until both answers were given.
         const codes = new Set<string | undefined>();
         for (let tries = 0; tries < 10 && !WHILE_HELD.every((code) => codes.has(code)); tries++) {
           const first = ask(to, operation);
@@ -492,7 +494,7 @@ function answerNameProblem(answer: Answer): string | undefined {
   return (JSON.parse(answer.text) as Partial<ProblemBody>).code;
 }
 
-/** While the one request that may be in flight waits. */
+/** Sends requests while the only permitted request waits. */
 async function askWhenBusy(to: TestService): Promise<void> {
   await withSql(to, async (sql) => {
     const first = await sql.begin(async (tx) => {

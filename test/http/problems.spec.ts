@@ -2,7 +2,7 @@ import { DrizzleQueryError } from 'drizzle-orm';
 import { asDataError, DataError, errorCodeOf } from '../../src/db/errors.js';
 import { notValid, PROBLEMS } from '../../src/http/problems/problem.js';
 
-/** As drizzle throws what the driver threw. */
+/** Wraps the driver's error as drizzle does. */
 function failed(code: string): Error {
   const cause = Object.assign(new Error('said by the driver'), { code });
   return new DrizzleQueryError('select secret', ['secret'], cause);

@@ -32,7 +32,7 @@ import { startService, type TestService } from '../support/service.js';
 
 const AUDIT: RouteAuditOptions = {
   skip: (name) => /^GET \/docs(\/|$)/.test(name),
-  // Health checks are no resources, and take neither body nor query.
+  // Health checks are not resources, and accept neither body nor query.
   enhancers: (controller) =>
     controller === HealthController ? [RequestGuard, ProblemFilter] : RESOURCE_ENHANCERS,
 };
@@ -106,7 +106,7 @@ describe('every message pattern', () => {
     closes.push(() => started.close());
     const patterns = patternsOf(started.app);
     const json = operationsOf(createOpenApiDocument(started.app))
-      .filter(({ path }) => /^\/api\/(projects|technologies)\b/.test(path)) // others are HTTP alone
+      .filter(({ path }) => /^\/api\/(projects|technologies)\b/.test(path)) // the others use only HTTP
       .filter(({ path }) => !/(import|export)$/.test(path))
       .map(({ operationId }) => operationId);
     expect(patterns).toHaveLength(json.length);
@@ -135,7 +135,7 @@ describe('every message pattern', () => {
     await app.startAllMicroservices();
     const patterns = [...new Set(patternsOf(app))];
     expect(patterns).toContain('careless');
-    // A global guard is not asked here.
+    // A global guard does not run here.
     expect(await auditMessages(patterns, clientOf(port), key.key)).toEqual([
       'careless answers without a token',
       'careless takes unknown fields',
@@ -143,14 +143,14 @@ describe('every message pattern', () => {
       'careless fails without a problem',
     ]);
     expect(CarelessMessages.answered).toBe(3);
-    // Here it is.
+    // Here it runs.
     const refused = { status: 'error', message: 'Internal server error' };
     expect(await ask(clientOf(guardedPort), 'careless', {})).toMatchObject(refused);
     expect(CarelessMessages.answered).toBe(3);
   });
 });
 
-/** Nothing of the contract. */
+/** A controller that breaks all rules of the contract. */
 @Controller('api/bare')
 class BareController {
   @Get()
@@ -170,7 +170,7 @@ class UncheckedDto {
   name!: string;
 }
 
-/** All of it but the validation. */
+/** A controller that follows all rules except the validation. */
 @ResourceController('api/loose')
 class LooseController {
   @Get()

@@ -8,7 +8,7 @@ const browserProgram = withProgram('chromium');
 browserProgram.describe('the Swagger UI', () => {
   let service: TestService;
   let browser: Browser;
-  /** What the browser complained of: blocked by the content-security policy, errors, failed requests. */
+  /** The complaints of the browser: blocks by the content security policy, errors and failed requests. */
   let complaints: string[];
   let page: Page;
 
@@ -89,7 +89,7 @@ browserProgram.describe('the Swagger UI', () => {
     }
   });
 
-  /** Opens an operation, fills in its parameters, sends it and reads the answer off the page. */
+  /** Opens an operation, fills in its parameters, sends it and reads the answer from the page. */
   async function tryOut(operationId: string, parameters: Record<string, string> = {}) {
     const block = page.locator(`#operations-projects-${operationId}`);
     await block.locator('.opblock-summary-control').click();
@@ -99,7 +99,7 @@ browserProgram.describe('the Swagger UI', () => {
     const answered = page.waitForResponse((one) => new URL(one.url()).pathname.startsWith('/api/'));
     await block.getByRole('button', { name: 'Execute' }).click();
     const live = block.locator('.live-responses-table .response');
-    // Until it comes, the page shows the answer to the last execution of the same operation.
+    // Until the answer arrives, the page shows the answer to the previous execution of the operation.
     const shown = { hasText: String((await answered).status()) };
     await live.locator('.response-col_status', shown).first().waitFor();
     const body = await live.locator('.response-col_description code').first().textContent();

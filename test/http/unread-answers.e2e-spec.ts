@@ -21,7 +21,7 @@ class Texts {
 @Module({ controllers: [Texts] })
 class HostModule {}
 
-/** A host application on the exported adapter. */
+/** A host application with the exported adapter. */
 async function startHost(options: LeanExpressAdapterOptions, maxConcurrent = 0) {
   const adapter = new LeanExpressAdapter(express(), options);
   const app = await NestFactory.create(HostModule, adapter, { logger: false });
@@ -33,7 +33,7 @@ async function startHost(options: LeanExpressAdapterOptions, maxConcurrent = 0) 
 
 const requestFor = (path: string) => `GET ${path} HTTP/1.1\r\nHost: test\r\n\r\n`;
 
-/** A client that sends a request and reads nothing, or only when it is asked to. */
+/** A client that sends a request and reads nothing, or reads only on request. */
 function open(port: number, path: string) {
   const socket = net.connect(port, '127.0.0.1').pause();
   const state = { socket, received: 0, isCut: false };
@@ -44,7 +44,7 @@ function open(port: number, path: string) {
   return state;
 }
 
-/** A socket that is not read does not notice its end by itself: what it writes meets it. */
+/** A socket that is not read does not notice its own end, but a write fails. */
 async function isCutWithin(client: ReturnType<typeof open>) {
   await until(() => {
     if (!client.isCut) client.socket.write('\r\n');
@@ -52,7 +52,7 @@ async function isCutWithin(client: ReturnType<typeof open>) {
   }, 30_000);
 }
 
-/** More than the system keeps for a connection. */
+/** This exceeds the data that the system keeps for a connection. */
 const LARGE = `/text?bytes=${32 * MB}`;
 
 describe('an answer that is not read', () => {
@@ -79,7 +79,7 @@ describe('an answer that is not read', () => {
     await app.close();
   });
 
-  // Only Linux tells what it keeps for a connection.
+  // Only Linux reports the data that it keeps for a connection.
   const onLinux = process.platform === 'linux' ? it : it.skip;
   onLinux('is not cut off while its client reads what the system keeps for it', async () => {
     const { app, port } = await startHost({ sendTimeoutMs: 3000 });
@@ -94,7 +94,7 @@ describe('an answer that is not read', () => {
     await app.close();
   });
 
-  it('ends with a disconnect when all unread answers exceed the limit, the slowest reader first', async () => {
+  it('ends with a disconnect when all unread answers together exceed the limit; the slowest reader is first', async () => {
     const { app, port } = await startHost({ maxUnsentBytes: 48 * MB });
     const idle = open(port, LARGE);
     const others = [open(port, LARGE), open(port, LARGE)];
@@ -131,7 +131,7 @@ describe('with 50 clients that never read', () => {
       most = Math.max(most, process.memoryUsage().arrayBuffers - before);
       rounds++;
     } while (rounds < 10);
-    // Without the bound 600 MB are kept.
+    // Without the limit 600 MB would be kept.
     expect(most).toBeLessThan(6 * maxUnsentBytes);
     for (const { socket } of clients) socket.destroy();
     await app.close();

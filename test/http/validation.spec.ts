@@ -127,7 +127,7 @@ it('the validation does not change a value that it has already transformed', () 
   const row = plainToInstance(PROJECT_FILE.rowDto, moment);
   expect(plainToInstance(PROJECT_FILE.rowDto, row)).toEqual(row);
   expect(row).toEqual({ id: EXAMPLE_ID, createdAt: '2026-01-31T10:00:00.000Z' });
-  // A list that came in the request is still a parameter given twice.
+  // A list in the request is still a parameter that was given twice.
   const twice = plainToInstance(ListProjectsQuery, { fields: ['id', 'name'] });
   expect(isPlainlyValid(ListProjectsQuery, twice)).toBe(false);
 });

@@ -83,7 +83,7 @@ describe('with RATE_LIMIT', () => {
       });
       return found;
     };
-    // A client cannot pass for another one.
+    // A client cannot pretend to be another one.
     expect(await statuses('false', ['192.0.2.1', '192.0.2.2'])).toEqual([200, 429]);
     const twoHops = ['192.0.2.1', '192.0.2.2', '192.0.2.9, 192.0.2.1'];
     expect(await statuses('1', twoHops)).toEqual([200, 200, 429]);
@@ -104,7 +104,7 @@ describe('with more concurrent requests than MAX_CONCURRENT_REQUESTS', () => {
     DATABASE_STATEMENT_TIMEOUT_MS: '60000',
   };
 
-  /** While two requests wait for the database. */
+  /** Runs while two requests wait for the database. */
   async function whileBusy(service: TestService, work: () => Promise<void>): Promise<void> {
     const sql = postgres(service.database.url, { max: 1, onnotice: () => {} });
     try {
@@ -154,7 +154,7 @@ describe('with more concurrent requests than MAX_CONCURRENT_REQUESTS', () => {
         );
         expect(new Set(await Promise.all(gone))).toEqual(new Set(['TimeoutError']));
       });
-      // A place is free a moment after its client has the answer.
+      // A request stops counting shortly after its client has the answer.
       await until(async () => {
         const both = await Promise.all([ask(service), ask(service)]);
         return both.every(({ status }) => status === 200);

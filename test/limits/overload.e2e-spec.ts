@@ -15,7 +15,7 @@ import { faultsOf, proveOverload } from '../overload/proof.js';
 
 afterAll(killServices);
 
-/** The built service, which takes so many requests at once. */
+/** Starts the built service, which accepts this many requests at once. */
 async function withBuiltService(
   capacity: number,
   variables: Record<string, string>,
@@ -25,7 +25,7 @@ async function withBuiltService(
   const service = await startProcess({
     DATABASE_URL: database.url,
     MAX_CONCURRENT_REQUESTS: String(capacity),
-    LOG_LEVEL: 'info', // or it would not tell its URL
+    LOG_LEVEL: 'info', // otherwise it would not log its URL
     ...variables,
   });
   try {
@@ -37,7 +37,7 @@ async function withBuiltService(
   }
 }
 
-/** In megabytes; by ps where there is no /proc. */
+/** Returns megabytes; it uses ps where /proc does not exist. */
 const memoryOf = (pid: number) => () => {
   const kilobytes = existsSync('/proc/self/status')
     ? /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]
@@ -57,7 +57,7 @@ describe('ten times as many clients as the service accepts at once', () => {
         capacity: 16,
         calmMs: 500,
         ms: 4000,
-        normalFactor: Infinity, // how quick they are depends on the machine
+        normalFactor: Infinity, // their speed depends on the machine
       });
       expect(faultsOf(proof)).toEqual([]);
       expect(proof.over.byStatus.get(200)).toBeGreaterThan(16);
@@ -65,12 +65,12 @@ describe('ten times as many clients as the service accepts at once', () => {
     });
   }, 120_000);
 
-  it('do not prevent answers to others when they are one caller or have no credentials', async () => {
+  it('do not prevent answers to other callers, even if they have no credentials', async () => {
     const AUTH_API_KEYS = ['calm', 'greedy'].map((key) => `${key}:read:${hash('sha256', key)}`);
     const variables = {
       AUTH_MODE: 'api-key',
       AUTH_API_KEYS: AUTH_API_KEYS.join(),
-      RATE_LIMIT: '400/600', // more than the calm caller asks for
+      RATE_LIMIT: '400/600', // more than the calm caller sends
     };
     await withBuiltService(32, variables, async ({ port }) => {
       const flood = (key: string, connections: number, pauseMs = 0) =>
@@ -96,7 +96,7 @@ describe('ten times as many clients as the service accepts at once', () => {
 
 describe('4xx answers', () => {
   it('are delayed above their limit a second, and do not count as running requests', async () => {
-    jest.spyOn(performance, 'now').mockReturnValue(1); // the second does not end
+    jest.spyOn(performance, 'now').mockReturnValue(1); // the second one does not end
     const app = express()
       .use(overloadProtection({ maxConcurrent: 4, holdMs: 60_000, promptRefusals: 3 }))
       .get('/refused', (_req, res) => sendRefusal(res, () => void res.status(404).end()))

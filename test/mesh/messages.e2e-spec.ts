@@ -66,7 +66,7 @@ it('the service authenticates callers by meta.token, checks their scope and reco
   const { project } = await writer.create(aProject());
   expect((await reader.history(project.id)).items).toMatchObject([{ actor: 'writer' }]);
 
-  // Who sends a message does not say who they are.
+  // A message does not identify its sender.
   const claim = { user: 'admin', meta: { token: keys.writer.key } };
   expect(await ask(rawClient(port), 'projects.create', claim)).toMatchObject({
     code: 'validation_failed',

@@ -27,7 +27,7 @@ afterAll(killServices);
 interface Mesh {
   nats: Nats;
   database: TestDatabase;
-  /** Another instance of the service; resolves with what closes it and its URL. */
+  /** Starts another instance of the service; resolves with its URL and a function that closes it. */
   instance: () => Promise<{ url: string; close: () => Promise<void> }>;
   write: (count: number) => Promise<void>;
   feed: () => Promise<FeedChange[]>;
@@ -82,7 +82,7 @@ async function manager({ url }: Nats): Promise<{ nc: NatsConnection; jsm: JetStr
   return { nc, jsm: await jetstreamManager(nc) };
 }
 
-/** How many messages the stream holds; 0 where there is none. */
+/** Returns the number of messages in the stream; 0 if it does not exist. */
 async function count(jsm: JetStreamManager): Promise<number> {
   const info = await jsm.streams.info(STREAM).catch(() => undefined);
   return info?.state.messages ?? 0;
@@ -113,13 +113,13 @@ async function documentedEvent(): Promise<object> {
   return JSON.parse(json!);
 }
 
-/** Without the headers of JetStream itself. */
+/** Removes the headers of JetStream itself. */
 function withoutNats<T extends { headers: object }>(event: T): T {
   const own = Object.entries(event.headers).filter(([name]) => !name.startsWith('Nats-'));
   return { ...event, headers: Object.fromEntries(own) };
 }
 
-/** The value with what differs from event to event replaced. */
+/** Replaces the parts of a value that differ between events. */
 function shapeOf(value: unknown, name = ''): unknown {
   if (Array.isArray(value)) return [];
   if (typeof value === 'object' && value !== null) {
@@ -177,7 +177,7 @@ program.describe('the relay', () => {
     });
   });
 
-  it('is done by one of many instances, and by another one when that instance stops', async () => {
+  it('runs on one of many instances, and on another one when that instance stops', async () => {
     const own = await mesh();
     const instances = [await own.instance(), await own.instance(), await own.instance()];
     await own.write(30);
@@ -289,7 +289,7 @@ program.describe('the relay', () => {
     frozen.send('SIGSTOP');
     const other = await own.instance();
     await own.write(40);
-    await expectWholeFeed(own); // the other waited for the end of the lease
+    await expectWholeFeed(own); // the other instance waited for the end of the lease
     frozen.send('SIGCONT');
     await own.write(40);
     await expectWholeFeed(own);
@@ -321,10 +321,10 @@ program.describe('the stream of events', () => {
     const [zombie, holder] = [await stream(own.nats), await stream(own.nats)];
     const end = await zombie.publish(all.slice(0, 2), await zombie.end());
     const newEnd = await holder.publish(all.slice(2, 4), end);
-    // Beyond the window in which the broker knows repeated ids, these are other messages.
+    // Outside the window in which the broker detects repeated ids, these are other messages.
     const late = all.slice(2, 6).map((event) => ({ ...event, id: `${event.id}-late` }));
     await expect(zombie.publish(late, end)).rejects.toMatchObject({ code: 10070 });
-    await expect(zombie.publish(all.slice(2, 4), end)).resolves.toEqual(newEnd); // known: not stored
+    await expect(zombie.publish(all.slice(2, 4), end)).resolves.toEqual(newEnd); // the broker knows them and does not store them
     await holder.publish(all.slice(4), newEnd);
     const { jsm } = await manager(own.nats);
     const ids = (await messages(jsm)).map(({ header }) => header.get('Nats-Msg-Id'));

@@ -13,7 +13,7 @@ interface Dashboard {
 const FUNCTIONS = ['sum', 'max', 'by', 'rate', 'histogram_quantile', 'label_values'];
 const LABELS_OF_PROMETHEUS = ['job', 'instance', 'le'];
 
-/** The names in a query that are neither functions nor within braces, brackets or quotes, and its labels. */
+/** Returns the names in a query that are neither functions nor inside braces, brackets or quotes, and its labels. */
 function namesIn(query: string): { metrics: string[]; labels: string[] } {
   const grouped = [...query.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, list]) => list!.split(', '));
   const matched = [...query.matchAll(/[{,](\w+)=~?"/g)].map(([, name]) => name!);
@@ -28,7 +28,7 @@ function namesIn(query: string): { metrics: string[]; labels: string[] } {
 it('the dashboard uses only metrics of /metrics', async () => {
   const text = await readFile('docs/grafana/projects-service.json', 'utf8');
   const dashboard = JSON.parse(text) as Dashboard;
-  // Grafana never asks for inputs when a dashboard is provisioned.
+  // Grafana never asks for inputs if a dashboard is provisioned.
   expect(dashboard.__inputs).toBeUndefined();
   expect(dashboard.templating.list.map(({ name }) => name)).toEqual([
     'datasource',

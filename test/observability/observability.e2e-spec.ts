@@ -27,7 +27,7 @@ async function metricsText({ url } = service): Promise<string> {
   return await (await fetch(`${url}/metrics`)).text();
 }
 
-/** The samples by name and labels. Throws for a line that is not in the format. */
+/** Parses the samples by name and labels. Throws for a line that is not in the format. */
 function samplesOf(text: string): Map<string, number> {
   const samples = new Map<string, number>();
   for (const line of text.trimEnd().split('\n')) {
@@ -85,7 +85,7 @@ describe('/metrics', () => {
         fetch(`${service.url}/api/projects?limit=${i + 1}`, { headers }),
       );
       await until(async () => (await sample('db_pool_sessions{state="open"}')) === 2);
-      // Housekeeping may be waiting beside the five requests.
+      // Housekeeping may wait at the same time as the five requests.
       await until(async () => (await sample('db_pool_waiting')) >= 3);
       expect(await sample('db_pool_sessions{state="idle"}')).toBe(0);
       return { all };
@@ -98,9 +98,9 @@ describe('/metrics', () => {
 
   it('contains the delay of the event loop and of the change feed', async () => {
     await metricsText();
-    await sleep(100); // it measures from one tick to the next, and begins again at each scrape
+    await sleep(100); // it measures the time between two ticks, and starts again at each scrape
     const end = performance.now() + 300;
-    while (performance.now() < end); // nothing else runs meanwhile
+    while (performance.now() < end); // nothing else runs at the same time
     await sleep(50);
     expect(await sample('nodejs_eventloop_delay_seconds{quantile="1"}')).toBeGreaterThan(0.1);
 
@@ -187,7 +187,7 @@ describe('the log', () => {
       const all = [1, 2].map(() => fetch(`${slow.url}/api/projects?technology=${MARKER}`));
       await until(async () => (await waitingForLocks(tx)).length === 2);
       const pids = await waitingForLocks(tx);
-      await sleep(10); // more than DATABASE_SLOW_STATEMENT_MS
+      await sleep(10); // longer than DATABASE_SLOW_STATEMENT_MS
       return { all, pids };
     });
     for (const answer of answers.all) expect((await answer).status).toBe(200);

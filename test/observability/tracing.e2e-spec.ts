@@ -31,7 +31,7 @@ interface Made {
 const made: Made[] = [];
 let count = 0;
 
-/** As little of an SDK as shows what the service makes: spans, contexts and traceparent. */
+/** A minimal SDK that shows what the service creates: spans, contexts and traceparent. */
 const tracer = {
   startSpan(name: string, options: SpanOptions = {}, parent: Context = context.active()): Span {
     const above = trace.getSpanContext(parent);
@@ -159,7 +159,8 @@ it('the service creates nothing without an SDK, and works with the API of old SD
   await (await fetch(`${service.url}/api/projects`, { headers: { traceparent } })).text();
   expect(made).toEqual([]);
   await service.close();
-  // An SDK registered by 1.9 is not seen by a service on 1.10: nothing would arrive, without a word.
+  // A service on version 1.10 does not see an SDK that version 1.9 has registered. Nothing would arrive, without a
+  // message.
   const { dependencies } = JSON.parse(await readFile('package.json', 'utf8')) as {
     dependencies: Record<string, string>;
   };

@@ -40,7 +40,7 @@ it('kill -TERM of `npm run cli` also ends its work and leaves nothing incomplete
   const { npm, output } = start(['run', '-s', 'cli', '--', 'import', '-'], {
     DATABASE_URL: database.url,
   });
-  // Enough for the import to begin; the rest of the file does not come.
+  // This is enough for the import to begin; the rest of the file does not arrive.
   npm.stdin.write(ndjson(...Array.from({ length: 5000 }, () => aProject())));
   await until(async () => (await transactions()) > 0);
   npm.kill('SIGTERM');

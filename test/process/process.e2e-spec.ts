@@ -74,7 +74,7 @@ describe('the service at its start', () => {
     holder.close();
   });
 
-  it('tells how to choose another address, for metrics and messages too', async () => {
+  it('names the setting of an address that cannot be used, also for metrics and messages', async () => {
     const holder = net.createServer().listen(0, '127.0.0.1');
     await once(holder, 'listening');
     const { port } = holder.address() as net.AddressInfo;
@@ -90,7 +90,7 @@ describe('the service at its start', () => {
       'Cannot listen on 192.0.2.1:0: this machine does not have the address. Set HOST to an address of this machine, or to 0.0.0.0 for all of them.',
     );
 
-    // Messages wait for their port, because another instance may just be leaving it.
+    // Messages wait for their port, because another instance may still be closing it.
     const mesh = { MESH_TRANSPORT: 'tcp', MESH_URL: `tcp://192.0.2.1:${port}`, AUTH_MODE: 'none' };
     const waiting = await onDatabase(mesh);
     await until(() => waiting.output().includes('cannot answer messages yet'));
@@ -126,7 +126,7 @@ describe('the service at its start', () => {
       expect(level).toBe('info');
       expect(timestamp).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     }
-    // What Nest says of each module and route is for LOG_LEVEL=debug.
+    // Nest's messages about modules and routes appear only with LOG_LEVEL=debug.
     const contexts = lines.map(({ context }) => context);
     expect(contexts.filter((name) => !['Http', 'Migrations', 'Service'].includes(name))).toEqual(
       [],
@@ -360,7 +360,7 @@ describe('the service without its database', () => {
     await until(async () => (await api.get('/health/ready')).status === 200);
     await api.get('/health/startup').expect(200);
     await api.post('/api/projects').send(aProject()).expect(201);
-    // Told once, not at every attempt.
+    // It is logged once, not at every attempt.
     expect(service.output().match(/waiting for the database/g)).toHaveLength(1);
 
     proxy.refuse();
@@ -403,8 +403,8 @@ describe('the service without its database', () => {
   });
 });
 
-describe('the service with migrations', () => {
-  it('that are pending runs with MIGRATIONS=verify, and is not ready until they are applied', async () => {
+describe('the service with its migrations', () => {
+  it('runs with MIGRATIONS=verify while they are pending, and is not ready until they are applied', async () => {
     const empty = await createEmptyDatabase();
     const service = await startProcess({ DATABASE_URL: empty.url, MIGRATIONS: 'verify' });
     const api = request(await service.url);
@@ -422,7 +422,7 @@ describe('the service with migrations', () => {
     await empty.drop();
   });
 
-  it('that have been edited applies none, and names them in readiness and in the log', async () => {
+  it('applies none if one was edited, and names it in readiness and in the log', async () => {
     const edited = await createTestDatabase();
     await onServer(
       edited.url,
@@ -443,7 +443,7 @@ describe('the service with migrations', () => {
     await edited.drop();
   });
 
-  it('of any state is ready with MIGRATIONS=off', async () => {
+  it('is ready with MIGRATIONS=off, whatever their state is', async () => {
     const empty = await createEmptyDatabase();
     const service = await startProcess({ DATABASE_URL: empty.url, MIGRATIONS: 'off' });
     await request(await service.url)
@@ -519,7 +519,7 @@ async function onServer(url: string, statement: string): Promise<postgres.RowLis
   }
 }
 
-/** The sessions that services hold on the database. */
+/** Returns the sessions of services on the database. */
 async function sessions(): Promise<unknown[]> {
   const rows = await onServer(
     database.url,
@@ -543,7 +543,7 @@ async function waitingForLocks(): Promise<number> {
   return row!.count;
 }
 
-/** Lets no write to projects through until it is released. */
+/** Blocks all writes to projects until it is released. */
 async function blockWrites() {
   const sql = postgres(database.url, { max: 1 });
   const holder = await sql.reserve();
@@ -562,18 +562,18 @@ const KEPT_ALIVE = 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n';
 
 interface ClientHabits {
   writes: boolean;
-  /** Whether it connects again when the service has said goodbye, until it is refused. */
+  /** True if it connects again after the service has closed the connection, until it is refused. */
   returns: boolean;
 }
 
 interface ClientResult {
-  /** How many complete answers of each status. */
+  /** The number of complete answers by status. */
   statuses: Map<number, number>;
-  /** How a request ended that had been sent and got no complete answer. */
+  /** The errors of requests that were sent and got no complete answer. */
   failure?: string;
 }
 
-/** One request after the other on one connection. */
+/** Sends one request after another on one connection. */
 async function runClient(port: number, { writes, returns }: ClientHabits): Promise<ClientResult> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   const statuses = new Map<number, number>();

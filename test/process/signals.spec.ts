@@ -7,7 +7,7 @@ beforeAll(() => built());
 
 const SIGNALS = new URL('../../dist/process/signals.js', import.meta.url).href;
 
-/** Does something for half a second at the first signal, without looking up, and ends long after. */
+/** Blocks for half a second at the first signal, and ends long afterwards. */
 const PROGRAM = `
   const { onSignal } = await import(${JSON.stringify(SIGNALS)});
   const wait = new Int32Array(new SharedArrayBuffer(4));

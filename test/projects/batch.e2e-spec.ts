@@ -18,7 +18,7 @@ interface Result {
 }
 
 let service: TestService;
-// The machine may be busy: none of these tests is about how long a connection is waited for.
+// The limits are long for a busy machine, because these tests do not measure the wait for a connection.
 beforeAll(async () => (service = await startService({ DATABASE_ACQUIRE_TIMEOUT_MS: '30000' })));
 afterAll(() => service.close());
 endEachTest();
@@ -42,7 +42,7 @@ async function stored(): Promise<string> {
   return body.data.id;
 }
 
-/** The table as it is, to tell that nothing was written. */
+/** Returns the content of the table, to check that nothing was written. */
 async function table(): Promise<unknown> {
   const sql = observe();
   const rows = await sql`select * from projects order by id`;
@@ -209,7 +209,7 @@ describe('a batch of any size', () => {
       ...ids.slice(10).map((id) => remove(id)),
     ]).expect(200);
     const rows = await sql`select kind, count(*)::int from statements group by kind order by kind`;
-    // One INSERT … ON CONFLICT DO UPDATE is both.
+    // One INSERT … ON CONFLICT DO UPDATE does both.
     expect(rows.map(({ kind, count }) => [kind, count])).toEqual([
       ['DELETE', 1],
       ['INSERT', 1],
@@ -235,7 +235,7 @@ describe('a batch of any size', () => {
       ).expect(200);
       return proxy.roundTrips() - before;
     };
-    // The least of several: housekeeping may come between.
+    // The minimum of several runs, because housekeeping may run at the same time.
     const least = async (size: number) =>
       Math.min(await roundTrips(size), await roundTrips(size), await roundTrips(size));
     await roundTrips(1);
@@ -269,7 +269,7 @@ describe('a batch of any size', () => {
         .filter(({ project }) => project.id === ids[0])
         .map(({ project }) => project.version),
     );
-    // Each of them wrote after another, none over it.
+    // Each of them has written after another one, and none has overwritten another.
     expect(versions.sort((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, i) => i + 2));
   });
 
@@ -393,7 +393,10 @@ describe('an invalid batch', () => {
     ]);
   });
 
-  /** The computing time of the quickest of three, in milliseconds: what compiling and collecting garbage add is no part of it. */
+  /**
+   * Returns the processor time of the fastest of three runs, in milliseconds, which excludes compilation and garbage
+   * collection.
+   */
   async function computing(work: () => unknown): Promise<number> {
     const times: number[] = [];
     for (let i = 0; i < 3; i++) {
@@ -448,7 +451,7 @@ describe('an invalid batch', () => {
       const plain = JSON.stringify({
         operations: Array.from({ length: 1000 }, () => create(aProject({ description }))),
       });
-      // What the process computes beside them may disturb a round; five in a row it does not.
+      // Other work of the process may disturb a round, but not five in a row.
       const ratios: number[] = [];
       do {
         const parsing = await computing(() => JSON.parse(body) as unknown);

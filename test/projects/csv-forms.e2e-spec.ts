@@ -32,7 +32,7 @@ async function exportFile(query: string, accept = '*/*') {
   };
 }
 
-/** A file in which a wrong delimiter would give another name: it holds all three of them. */
+/** A file that contains all three delimiters, so that a wrong one would give another name. */
 const fileWith = (delimiter: string) =>
   [
     ['name', 'description', 'technologies'],

@@ -280,7 +280,7 @@ describe('an export', () => {
     socket.destroy();
   });
 
-  /** More than lies in the buffers between a service and its reader. */
+  /** This exceeds the buffers between a service and its reader. */
   async function fillHeavily({ database } = service): Promise<void> {
     await insertLarge(database.url, 2000);
   }
@@ -293,7 +293,7 @@ describe('an export', () => {
     });
   }
 
-  /** Reads the beginning of a file, does something else, and reads the rest. */
+  /** Reads the beginning of a file, runs a function, and reads the rest. */
   async function slowly(url: string, meanwhile: () => Promise<void>): Promise<string> {
     const response = await new Promise<IncomingMessage>((resolve, reject) =>
       http.get(url, resolve).on('error', reject),

@@ -378,7 +378,7 @@ describe('the sender of an import', () => {
   const opened: http.ClientRequest[] = [];
   afterEach(() => opened.splice(0).forEach((sender) => sender.destroy()));
 
-  /** Sends so much and then nothing. */
+  /** Sends this much and then nothing. */
   function send(url: string, text: string, headers = {}): http.ClientRequest {
     const sender = http.request(url + IMPORT, {
       method: 'POST',
@@ -398,7 +398,7 @@ describe('the sender of an import', () => {
       return open.length;
     });
 
-  /** The imports that have written a batch and wait for more; housekeeping has transactions too. */
+  /** Returns the imports that have written a batch and wait for more; housekeeping also has transactions. */
   const imports = ({ database } = service) =>
     onDatabase(database.url, async (sql) => {
       const open = await sql`select from pg_stat_activity where datname = current_database()
@@ -438,7 +438,7 @@ describe('the sender of an import', () => {
     const server = service.app.getHttpServer();
     const [socket] = (await once(server, 'connection')) as [Socket];
     await sleep(50);
-    // As Node does after five minutes.
+    // Node does this after five minutes.
     const late = Object.assign(new Error(), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
     server.emit('clientError', late, socket);
     sender.end(ndjson(...rows(10)));
@@ -457,7 +457,7 @@ describe('the sender of an import', () => {
     await api.get('/api/projects/export').expect(200);
   });
 
-  it('is one of a limited number, so that exports and other requests get a connection', async () => {
+  it('is refused above a limited number, so that exports and other requests get a connection', async () => {
     const { limits } = transfersOf(service);
     for (let i = 0; i < limits.ofAKind; i++) send(service.url, ndjson(...rows(5000)));
     await until(async () => (await imports()) === limits.ofAKind);
@@ -504,7 +504,7 @@ describe('the sender of an import', () => {
         const sender = send(service.url, '');
         let sent = 0;
         const row = ndjson(...rows(1, () => ({ description: 'x'.repeat(10_000) })));
-        // Until nothing moves: what lies between here and there is full.
+        // Wait until nothing moves, because the buffers in between are full.
         while (await Promise.race([written(sender, row), sleep(500).then(() => false)]))
           sent += row.length;
         sender.destroy();
@@ -563,7 +563,7 @@ describe('the sender of an import', () => {
     }
   });
 
-  it('of a service with few connections leaves one to others', async () => {
+  it('leaves one connection to others on a service with few connections', async () => {
     const small = await startService({ DATABASE_MAX_CONNECTIONS: '2' });
     try {
       send(small.url, ndjson(...rows(5000)));
@@ -576,7 +576,7 @@ describe('the sender of an import', () => {
     }
   });
 
-  it('without an answer, because the service was killed, has written nothing', async () => {
+  it('has written nothing if the service is killed before its answer', async () => {
     const killed = await startProcess({
       DATABASE_URL: service.database.url,
       MIGRATIONS: 'off',

@@ -26,12 +26,12 @@ const create = async (...values: Parameters<typeof aProject>[0][]) => {
   const created = [];
   for (const value of values) {
     created.push(await projects.createProject(aProject(value)));
-    await sleep(2); // a millisecond of its own, so that the order of creation is known
+    await sleep(2); // a separate millisecond for each, so that the order of creation is known
   }
   return created;
 };
 
-/** Does these over and over, all at once, until it is stopped, and resolves with how often. */
+/** Runs all of these repeatedly and concurrently until it is stopped, and resolves with the number of runs. */
 function startWriting(writes: (() => Promise<unknown>)[]) {
   let isStopped = false;
   let count = 0;
@@ -47,11 +47,11 @@ function startWriting(writes: (() => Promise<unknown>)[]) {
   };
 }
 
-/** The answer to a GET of an address as it stands, which a client's own URL would write anew. */
+/** Sends a GET with the unchanged address, which the URL class of a client would rewrite. */
 const asWritten = (path: string) =>
   exchangeOne(service.url, `GET ${path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n`);
 
-/** Every page of a list, by its cursors, which the Link headers must agree with. */
+/** Reads every page of a list by its cursors and compares them with the Link headers. */
 async function walk(query: string, limit: number) {
   const found: { id: string }[] = [];
   for (let path: string | undefined = `/api/projects?limit=${limit}${query}`; path;) {
@@ -90,14 +90,14 @@ describe('the pages of a list', () => {
         ...Array.from({ length: 40 }, (_, i) => ({ name: `n${i % 9}`, technologies: ['Kept'] })),
       );
       const projects = createProjectsFactory(connection.db);
-      // A new project moves through the list and out of it again, again and again.
+      // A new project moves through the list and out of it repeatedly.
       const passing = async () => {
         const { id } = await projects.createProject(aProject({ technologies: ['Kept', 'Gone'] }));
         const name = `n${Math.floor(Math.random() * 9)}`;
         await projects.updateProject(id, { name, technologies: ['Kept'] });
         await projects.deleteProject(id);
       };
-      // A standing one changes, but for what the list is sorted by.
+      // An unchanged project changes only fields that the list is not sorted by.
       const changing = async () => {
         const { id } = standing[Math.floor(Math.random() * 40)]!;
         await projects.updateProject(id, { description: `changed ${Math.random()}` });
@@ -105,7 +105,7 @@ describe('the pages of a list', () => {
       const written = query.includes('updatedAt') ? [passing, passing] : [passing, changing];
       const others = startWriting(written);
       const found = await walk(query, 5);
-      // They wrote meanwhile, and not only what they finished at the end.
+      // They wrote during the test and not only at its end.
       expect(await others.stop()).toBeGreaterThan(written.length);
       const stood = found.map(({ id }) => id).filter((id) => standing.some((one) => one.id === id));
       expect(stood.sort()).toEqual(standing.map(({ id }) => id).sort());
@@ -220,7 +220,7 @@ describe('the pages of a list', () => {
       const answer = await get(`?after=${after}`).expect(400);
       expect(answer.body).toMatchObject({ code: 'invalid_cursor', errors: [{ path: 'after' }] });
     }
-    // How much is read of each does not change the list.
+    // The number of fields does not change the list.
     await get(`?limit=2&fields=name&technology=TypeScript&after=${cursor}`).expect(200);
   });
 });
@@ -248,7 +248,7 @@ describe('a filter', () => {
     ];
     for (const [query, expected] of cases) {
       expect([query, names((await get(`?${query}`).expect(200)).body)]).toEqual([query, expected]);
-      // The search index, which other orders ask, knows the same.
+      // The search index, which other sorts use, gives the same result.
       const byName = await get(`?${query}&sort=name`).expect(200);
       expect([query, names(byName.body)]).toEqual([query, [...expected].sort()]);
       const exact = await get(`?${query}&count=exact`).expect(200);
@@ -557,7 +557,7 @@ describe('the technologies', () => {
     const [{ noted }] = (await connection.db.execute<{ noted: number }>(
       'select count(*)::int as noted from technology_changes',
     )) as unknown as [{ noted: number }];
-    // Of 12,001 notes: the commits have folded all but the last few.
+    // The commits have folded all of the 12,001 notes except the last few.
     expect(noted).toBeLessThan(1000);
     expect(await technologies()).toEqual([
       { name: 'X', projects: 1000 },

@@ -9,7 +9,7 @@ import { startService, type TestService } from '../support/service.js';
 
 const COUNT = 120;
 const MAX_BYTES = 1024 * 1024;
-/** What surrounds the projects in an answer. */
+/** The bytes around the projects in an answer. */
 const ENVELOPE = 1024;
 
 interface Page {
@@ -33,9 +33,9 @@ afterAll(async () => {
   await service.close();
 });
 
-/** Resolves with the ids of new projects, which have 80 or 120 KB of JSON each, in the order of their names. */
+/** Creates projects with 80 or 120 KB of JSON each, and resolves with their ids in the order of their names. */
 async function insertLarge(name: string, count: number): Promise<string[]> {
-  // JSON has six bytes for U+0001, where the database has one.
+  // U+0001 takes six bytes in JSON and one byte in the database.
   const rows = await connection.db.execute<{ id: string }>(sql`
     insert into projects (name, description, technologies)
     select ${name} || to_char(i, ' FM000'),
@@ -53,7 +53,7 @@ async function get(query: string): Promise<{ bytes: number; page: Page; link: st
   return { bytes: Buffer.byteLength(body), page: JSON.parse(body) as Page, link };
 }
 
-/** The ids of all pages, in their order, and how many pages there were. */
+/** Returns the ids of all pages in their order, and the number of pages. */
 async function walk(query: string): Promise<{ met: string[]; pages: number }> {
   const met: string[] = [];
   let after = '';
@@ -80,7 +80,7 @@ describe('a page of large projects', () => {
     async (_name, query) => {
       const { met, pages } = await walk(query);
       expect(met).toEqual(ids);
-      // 60 of 120 KB and 60 of 80 KB come to 12 MB; a page is not cut much too early either.
+      // 60 projects of 120 KB and 60 of 80 KB have 12 MB together. A page is not cut much too early either.
       expect(pages).toBeGreaterThanOrEqual(12);
       expect(pages).toBeLessThanOrEqual(16);
     },

@@ -36,7 +36,7 @@ async function create(values = {}): Promise<Stored> {
   return body.data;
 }
 
-/** The `errors` of a 400. */
+/** Returns the `errors` of a 400. */
 async function faultsOf(sent: request.Test): Promise<unknown> {
   const { body } = await sent.expect(400);
   expect(body).toMatchObject({ success: false, code: 'validation_failed' });
@@ -375,7 +375,7 @@ describe('DELETE /api/projects/:id', () => {
       await make(id);
       await api.patch(path).set('If-Match', '"1", "2"').send({ name: 'x' }).expect(412);
       const { headers } = await api.get(path).set('If-None-Match', '"1", "2"').expect(200);
-      expect(headers.etag).toBe('"3"'); // behind the deletion
+      expect(headers.etag).toBe('"3"'); // after the deletion
       const { body } = await api.get(`${path}/history`).expect(200);
       const versions = body.data.map(({ version }: { version: number }) => version);
       expect(versions).toEqual([3, 2, 1]);
@@ -442,7 +442,7 @@ describe('the database', () => {
     ['technologies', 'null', '23514'],
     ['technologies', '[1]', '23514'],
     ['technologies', '[""]', '23514'],
-    ['technologies', '["C","C"]', '23505'], // by the key of project_technologies
+    ['technologies', '["C","C"]', '23505'], // the key of project_technologies refuses it
     ['technologies', JSON.stringify(['x'.repeat(101)]), '23514'],
     ['technologies', JSON.stringify(Array.from({ length: 101 }, (_, i) => `${i}`)), '23514'],
     ['version', '0', '23514'],

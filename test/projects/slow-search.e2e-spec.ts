@@ -9,7 +9,7 @@ let sql: postgres.Sql;
 beforeAll(async () => {
   service = await startService({ DATABASE_STATEMENT_TIMEOUT_MS: String(TIMEOUT_MS) });
   sql = postgres(service.database.url, { max: 1, onnotice: () => {} });
-  // The words of the phrases are everywhere, the phrases themselves nowhere: each text has to be read.
+  // The words of the phrases occur everywhere and the phrases nowhere, so that each text must be read.
   await sql.unsafe(`
     set session_replication_role = replica; -- no triggers: the lists by technology are not asked
     insert into projects (name, description, technologies)

@@ -44,7 +44,7 @@ describe('consecutive combining marks', () => {
       technologies: ['b', marks(102).slice(0, 102)],
     })) {
       const { body } = await post({ [path]: value }).expect(400);
-      // A technology of more than 100 marks is longer than one may be as well.
+      // A technology of more than 100 marks also exceeds the maximum length.
       expect(body.errors).toEqual([{ path, message }]);
       const row = JSON.stringify(aProject({ [path]: value }));
       const file = await request(service.url)
@@ -65,10 +65,10 @@ describe('consecutive combining marks', () => {
   });
 });
 
-describe('two forms of the same characters are the same text', () => {
+describe('a text in two Unicode forms', () => {
   const stored = { name: NFC, description: NFC, technologies: [NFC] };
 
-  it('for every way of writing them', async () => {
+  it('is stored as the same text by every kind of write', async () => {
     const decomposed = { name: NFD, description: NFD, technologies: [NFD] };
     const { body } = await post(decomposed).expect(201);
     expect(body.data).toMatchObject(stored);
@@ -100,7 +100,7 @@ describe('two forms of the same characters are the same text', () => {
     expect(exported.text.normalize('NFC')).toBe(exported.text);
   });
 
-  it('in searches and filters', async () => {
+  it('is found in both forms by searches and filters', async () => {
     await post(stored).expect(201);
     for (const query of [{ q: NFD }, { technology: NFD }, { anyTechnology: [NFD, 'x'] }])
       expect(await find(query)).toEqual([NFC]);
@@ -111,7 +111,7 @@ describe('two forms of the same characters are the same text', () => {
     expect(projects).toHaveLength(1);
   });
 
-  it('so that one technology in both forms is a duplicate', async () => {
+  it('counts as a duplicate if one technology is given in both forms', async () => {
     const { body } = await post({ technologies: [NFC, NFD] }).expect(400);
     expect(body.errors).toEqual([{ path: 'technologies', message: 'must not contain duplicates' }]);
     await request(service.url)
@@ -120,7 +120,7 @@ describe('two forms of the same characters are the same text', () => {
       .expect(400);
   });
 
-  it('and SQL cannot store the other form, nor an invalid technology: duplicate, too long, empty or not a text', async () => {
+  it('cannot be stored by SQL in the other form, and neither can a technology that is a duplicate, too long, empty or not a text', async () => {
     const sql = connectPlainly(service.database.url);
     const insert = (values: object) => sql`insert into projects ${sql(aProject(values) as never)}`;
     for (const values of [{ name: NFD }, { description: NFD }, { technologies: sql.json([NFD]) }])
@@ -147,7 +147,7 @@ describe('two forms of the same characters are the same text', () => {
   });
 });
 
-/** Names, and searches with what each finds. */
+/** Names, and searches with the names that each finds. */
 const NAMES = [
   'École Überblick',
   'Łódź straße',

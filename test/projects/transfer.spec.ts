@@ -15,7 +15,7 @@ const readCsv = (source: AsyncIterable<Uint8Array>, options?: CsvOptions) =>
 
 type Reader = (source: AsyncIterable<Uint8Array>) => AsyncGenerator<FileRow[]>;
 
-/** What a reader makes of a file that comes in parts of these sizes, one after the other, over and over. */
+/** Returns the result of a reader for a file that arrives in parts of these sizes, repeatedly in turn. */
 async function read(reader: Reader, file: string | Buffer, sizes = [1 << 20]): Promise<FileRow[]> {
   const bytes = Buffer.from(file as string);
   async function* parts() {
@@ -28,7 +28,7 @@ async function read(reader: Reader, file: string | Buffer, sizes = [1 << 20]): P
   return rows;
 }
 
-/** Line and value, or line and what is wrong. */
+/** The line and the value, or the line and the fault. */
 function told(rows: FileRow[]): unknown[] {
   return rows.map(({ line, value, faults }) => [line, value ?? faults[0]!.message]);
 }

@@ -15,13 +15,13 @@ beforeAll(async () => {
 });
 afterAll(() => service.close());
 
-/** The path of a project that has just been created, at version 1. */
+/** Creates a project and returns its path; it has version 1. */
 async function created(): Promise<string> {
   const { headers } = await api.post('/api/projects').send(aProject()).expect(201);
   return headers.location!;
 }
 
-/** The path of a project that is at this version. */
+/** Creates a project with this version and returns its path. */
 async function at(version: number): Promise<string> {
   const [row] = await onDatabase(
     service.database.url,
@@ -43,7 +43,7 @@ const WRITES: [string, Writer][] = [
   ['DELETE', (path) => api.delete(path)],
 ];
 
-/** Sends them at once and counts the answers by status. */
+/** Sends the requests at the same time and counts the answers by status. */
 async function countStatuses(sent: PromiseLike<request.Response>[]) {
   const answers = await Promise.all(sent);
   const counts: Record<number, number> = {};
@@ -150,7 +150,7 @@ describe('an ETag', () => {
     ],
   ];
 
-  /** A PATCH is open, a DELETE waits behind it, and then comes `create`: the actions, in their order. */
+  /** A PATCH is open, a DELETE waits behind it, and then `create` arrives. Returns the actions in their order. */
   async function race(create: (id: string) => PromiseLike<request.Response>): Promise<string> {
     const path = await created();
     const id = path.split('/').at(-1)!;
@@ -180,7 +180,7 @@ describe('an ETag', () => {
   it.each(CREATES)(
     'identifies only one state while a PATCH, a DELETE and %s wait for each other',
     async (_, create) => {
-      // Who comes first of the two that wait is up to the database.
+      // The database decides which of the two waiting ones is first.
       let actions = '';
       for (let round = 0; round < 50 && actions !== 'created,updated,deleted,created'; round++)
         actions = await race(create);

@@ -4,7 +4,7 @@ import ts from 'typescript';
 
 interface Import {
   specifier: string;
-  /** `import type` and `import { type A }` alone: erased, and so is what it would load. */
+  /** Removes imports of types only (`import type` and `import { type A }`), because they load nothing. */
   typeOnly: boolean;
 }
 
@@ -16,14 +16,14 @@ interface Source {
 
 const OUTSIDE_DATABASE = /^src\/(?!db\/)/;
 /**
- * The folders that serve any entity and any host, in the order of imports: each may use those before
- * it. None looks for an Environment.
+ * The folders for any entity and any host, in the order of imports: each may use the earlier ones. None of them uses
+ * Environment.
  */
 const GENERIC = ['process', 'db', 'http', 'changes', 'entities', 'testing'];
 const ENVIRONMENT_READERS = [
   /^src\/config\//,
   /^test\//,
-  // Hands its own environment on to the programs of PostgreSQL, without what would mislead them.
+  // This file passes its own environment to the programs of PostgreSQL, without misleading variables.
   /^src\/db\/embedded\/binaries\.ts$/,
 ];
 
@@ -134,7 +134,9 @@ function importFaults(file: string, { specifier, typeOnly }: Import): string[] {
   return faults;
 }
 
-/** Whether a generic folder uses a later one or a feature, or the service what is for the tests of hosts. */
+/**
+ * True if a generic folder uses a later folder or a feature, or if the service uses a tool for the tests of hosts.
+ */
 function isLaterFolder(file: string, target: string): boolean {
   const [own, used] = [file, target].map((name) => /^src\/(\w+)/.exec(name)?.[1]);
   if (used === 'testing' && file.startsWith('src/')) return own !== 'testing';
@@ -147,7 +149,7 @@ function isForeignToDatabase(file: string, target: string): boolean {
   return target.startsWith('src/') && !target.startsWith('src/db/');
 }
 
-/** Types count: what cannot be understood alone is one thing, whatever is loaded when it runs. */
+/** Types count too, because files in a cycle cannot be understood separately. */
 function cycles(sources: Source[]): string[] {
   const targets = new Map(
     sources.map(({ file, imports }) => [
@@ -168,7 +170,7 @@ function cycles(sources: Source[]): string[] {
   return found;
 }
 
-/** The file that a relative import means, from the root; a package by its own name. */
+/** Returns the file of a relative import, from the root; for a package its name. */
 function targetOf(file: string, specifier: string): string {
   if (!specifier.startsWith('.')) return specifier;
   return path.posix.join(path.posix.dirname(file), specifier).replace(/\.js$/, '.ts');

@@ -16,7 +16,7 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { ROOT } from '../support/built.js';
 
-/** A copy of what the build is made of, with sources of a few lines. */
+/** Creates a copy of the build, with sources of a few lines. */
 let copy: string;
 beforeEach(() => {
   mkdirSync(path.join(ROOT, '.data'), { recursive: true });
@@ -33,7 +33,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(copy, { recursive: true, force: true }));
 
-/** A string that takes more than one write to the disk. */
+/** A string that needs more than one write to the disk. */
 const LARGE = `'${'x'.repeat(300_000)}'`;
 
 it('the build compiles sources and copies the other files, and does nothing when nothing has changed', async () => {

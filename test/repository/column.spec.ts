@@ -6,7 +6,7 @@ beforeAll(() => {
 });
 afterAll(() => copy.remove());
 
-/** What docs/database/overview.md, "Add a column to projects", says to do: each edit once. */
+/** Follows docs/database/overview.md, "Add a column to projects", with each edit once. */
 const SCHEMA = `homepage: varchar('homepage', { length: 200 }).notNull().default(''),`;
 const COLUMN = 'homepage: TEXT,';
 const FIELD = `
@@ -30,7 +30,7 @@ function errorsOf(work: () => unknown): string {
   }
 }
 
-/** Asks for the new column at every door; it runs in the copy. */
+/** Checks the new column in every interface; it runs in the copy. */
 const DOORS = `
 import request from 'supertest';
 import { startService, type TestService } from '../support/service.js';
@@ -55,7 +55,7 @@ it('is read, written, listed, batched, imported, exported and recorded', async (
   const operations = [{ op: 'replace', id, project: project('d') }];
   const batch = await api().post('/api/projects/batch').send({ operations }).expect(200);
   expect(batch.body.data[0].project.homepage).toBe('d');
-  // Clients that do not know the column go on working: it has its default.
+  // Clients that do not know the column continue to work, because it has a default.
   const leftOut = await api().put(at).send({ ...project(''), homepage: undefined }).expect(200);
   expect(leftOut.body.data).toMatchObject(project(''));
   const refused = await api().put(at).send({ ...project(''), homepage: null }).expect(400);
@@ -95,7 +95,7 @@ function text(res, done) {
 
 it('a new column in the schema, the table of columns and the DTO appears in every interface', () => {
   copy.write('src/db/schema.ts', after("description: text('description').notNull(),", SCHEMA));
-  // The compiler names the two other places.
+  // The compiler names the other two places.
   const named = errorsOf(() => copy.run('npm run -s typecheck'));
   for (const file of ['columns.ts', 'project.dto.ts']) {
     expect(named).toMatch(new RegExp(`${file.replace('.', '\\.')}[^]*homepage`));

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-/** A file that holds all that we use inside libraries, and the texts by which other files would use it too. */
+/** A file with all uses of internals of a library, and the texts that such uses in other files would contain. */
 const INTERNALS: Record<string, RegExp[]> = {
   'src/db/driver/postgres-js.ts': [
     /\bPostgresError\b/,
@@ -47,7 +47,7 @@ interface Manifest {
   [kind: string]: Record<string, string> | undefined;
 }
 
-/** The packages whose inside a file uses: its comments name them as `name@version`. */
+/** The packages whose internals a file uses. Its comments name them as `name@version`. */
 function namedVersions(text: string): [name: string, version: string][] {
   return [...text.matchAll(/((?:@[\w-]+\/)?[\w-]+)@(\d+\.\d+\.\d+)/g)].map((match) => [
     match[1]!,
@@ -85,7 +85,7 @@ function faultsOf(file: string, text: string): string[] {
 it.each(Object.keys(INTERNALS))(
   'package.json pins the exact versions of the packages whose internals %s uses',
   async (file) => {
-    // After an upgrade: read that file, run `npm test -- --selectProjects canaries`, then change the version there.
+    // After an upgrade, read that file, run `npm test -- --selectProjects canaries`, then change the version there.
     const manifest = JSON.parse(await readFile('package.json', 'utf8')) as Manifest;
     const named = namedVersions(await readFile(file, 'utf8'));
     expect(named.length > 0).toBe(!file.endsWith('/node.ts'));

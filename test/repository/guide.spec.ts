@@ -4,7 +4,7 @@ import { type Copy, copyRepository, ROOT } from '../support/copy.js';
 
 const GUIDE = path.join(ROOT, 'docs/database/overview.md');
 
-/** One step of the guide: what its comment says to do with the code block behind it. */
+/** One step of the guide: the instruction in its comment, for the following code block. */
 interface Step {
   action: string;
   target: string;
@@ -38,7 +38,7 @@ it('the guide needs at most 6 new files, 300 lines and 2 edits', () => {
   expect(lines.length).toBeLessThanOrEqual(300);
 });
 
-/** What a comment of the guide says to do, with the code block that follows it, if any. */
+/** Returns the instruction in a comment of the guide, and the code block that follows it, if any. */
 function readSteps(guide: string): Step[] {
   const step = /^<!-- (append|write|run|add) ?(.*?) -->\n(?:\n+```\w+\n([\s\S]*?)^```$)?/gm;
   return [...guide.matchAll(step)].map(([, action, target, code = '']) => ({
@@ -48,7 +48,7 @@ function readSteps(guide: string): Step[] {
   }));
 }
 
-/** Does a step, unless it was done already: by a developer who has followed the guide for real. */
+/** Executes a step, unless a developer who follows the guide has done it already. */
 function perform({ action, target, code }: Step): void {
   if (action === 'run') for (const command of code.trim().split('\n')) copy.run(command);
   else if (action === 'add') addToList(target);
@@ -56,7 +56,7 @@ function perform({ action, target, code }: Step): void {
   else copy.write(target, (text) => (text.includes(code.trim()) ? text : `${text}\n${code}`));
 }
 
-/** `FILE `LIST` NAME from 'MODULE'`: puts a name into a list of the file and imports it. */
+/** `FILE `LIST` NAME from 'MODULE'`: adds a name to a list in the file and imports it. */
 function addToList(target: string): void {
   const [, file, list, name, module] = /^(\S+) `(\w+)` (\w+) from '(.+)'$/.exec(target)!;
   copy.write(file!, (text) => {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { breakingChanges } from '../../scripts/openapi-changes.js';
 
-/** Parts of a document, to be cut at will. */
+/** Parts of a document, from which a test may remove anything. */
 type Json = any; // eslint-disable-line @typescript-eslint/no-explicit-any
 
 const text = await readFile('docs/openapi.json', 'utf8');
