@@ -120,6 +120,7 @@ class ReplicaSet implements Replicas {
   readonly #watcher;
   readonly #watching = new AbortController();
   readonly #position = batched(async () => new Map([['', await this.#readPosition()]]));
+  readonly #tokens = new WeakMap<ServerPosition, string>();
   #cluster: string | undefined;
   #lookedAt = 0;
 
@@ -163,9 +164,16 @@ class ReplicaSet implements Replicas {
 
   async written(...results: unknown[]): Promise<string> {
     const noted = results.map(notedPosition).find((position) => position);
-    if (noted) return formatPosition(endOfLastRecord(noted));
+    if (noted) return this.#tokenAt(noted);
     const position = await this.#position('').catch(() => undefined);
     return formatPosition(position ?? positionOf(BEYOND_ALL));
+  }
+
+  /** All rows of a statement have the same position. */
+  #tokenAt(noted: ServerPosition): string {
+    let token = this.#tokens.get(noted);
+    if (!token) this.#tokens.set(noted, (token = formatPosition(endOfLastRecord(noted))));
+    return token;
   }
 
   stats(): ReplicaStats[] {
