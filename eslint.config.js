@@ -1,18 +1,32 @@
 import js from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
+import { FOLDER_ORDER, laterFolders } from './scripts/folder-order.js';
 
-const SQL = ['drizzle-orm', 'drizzle-orm/*', 'postgres'];
+const SQL = { group: ['drizzle-orm', 'drizzle-orm/*', 'postgres'] };
+const HTTP = { group: ['@nestjs/*', 'express'] };
 
-/** The imports that are forbidden in these files. */
-function ban(files, group, ignores = []) {
+/** The bans of each folder of src, from the order of the folders. */
+function folderBans() {
+  const folders = Object.entries(FOLDER_ORDER).flatMap(([parent, order]) =>
+    order.map((name) => ({ folder: `${parent}/${name}`, later: laterFolders(parent, name) })),
+  );
+  const inherited = (folder) =>
+    folders.filter((outer) => folder.startsWith(`${outer.folder}/`)).flatMap(({ later }) => later);
+  return folders.map(({ folder, later }) => {
+    const packages = folder.startsWith('src/db') ? HTTP : SQL;
+    return ban(`${folder}/**/*.ts`, [...later, ...inherited(folder)], [packages]);
+  });
+}
+
+/** What these files must not import: files in these folders, and these packages. */
+function ban(files, folders, packages) {
   const message = 'The order of the folders forbids it: see CONTRIBUTING.md.';
+  const relative = folders.length > 0 ? [{ regex: `^(\\.\\./)+(${folders.join('|')})/` }] : [];
+  const patterns = [...relative, ...packages].map((pattern) => ({ ...pattern, message }));
   return {
     files: [files],
-    ignores,
-    rules: {
-      '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ group, message }] }],
-    },
+    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns }] },
   };
 }
 
@@ -33,14 +47,11 @@ export default defineConfig(
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
     },
   },
-  // The order of the folders, for editors. test/repository/architecture.spec.ts checks it completely, with cycles.
-  ban(
-    'src/db/**/*.ts',
-    ['@nestjs/*', 'express', '**/http/**', '**/config/*'],
-    ['src/db/database.module.ts'],
-  ),
-  ban('src/{http,changes,entities}/**/*.ts', [...SQL, '**/config/*', '../projects/**']),
-  ban('src/!(db|http|changes|entities)/**/*.ts', SQL),
+  // For editors; test/repository/architecture.spec.ts checks the same order, and circles.
+  ban('src/**/*.ts', [], [SQL]),
+  ban('src/db/*.ts', laterFolders('src', 'db'), [HTTP]),
+  ...folderBans(),
+  ban('src/db/database.module.ts', laterFolders('src', 'db'), []),
   {
     files: ['**/*.js'],
     languageOptions: {

@@ -20,7 +20,7 @@ import { type OnAnswered, observeAnswers } from './http/server/answered.js';
 import { allowJsonText } from './http/answers/json-text.js';
 import { messageLog } from './http/messages/message-log.js';
 import type { OnAnsweredMessage } from './http/messages/message-request.js';
-import { ProblemFilter } from './http/problems/problem.filter.js';
+import { ProblemFilter } from './http/contract/problem.filter.js';
 import { bytesOf } from './http/server/body-parser.js';
 import { requestId } from './http/server/request-id.js';
 import { requestLog } from './http/server/request-log.js';

@@ -107,7 +107,7 @@ export {
   type ProblemBody,
   type ProblemCode,
 } from './http/problems/problem.js';
-export { ProblemFilter } from './http/problems/problem.filter.js';
+export { ProblemFilter } from './http/contract/problem.filter.js';
 export { ProjectMessagesModule } from './projects/messages/project-messages.module.js';
 export { ProjectsModule, type ProjectsModuleOptions } from './projects/projects.module.js';
 export { CHANGES_FACTORY, PROJECTS_FACTORY } from './projects/projects.tokens.js';

@@ -1,6 +1,6 @@
 import type { Response } from 'express';
 import { type FeedPosition, isBefore } from '../db/entity/change-feed.js';
-import { nextTurn } from '../http/server/turns.js';
+import { nextTurn } from '../http/streams/turns.js';
 import { EventStream } from '../http/streams/event-stream.js';
 import type { EventPage } from './catch-up.js';
 import { feedCursor } from './feed.js';

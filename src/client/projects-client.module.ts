@@ -62,6 +62,6 @@ async function wayOf(options: ProjectsClientOptions): Promise<Way> {
   if ('messages' in options) {
     return { inject: [], connect: () => messageTransport(options.messages) };
   }
-  const { localConnection } = await import('../projects/messages/local-connection.js');
+  const { localConnection } = await import('./local-connection.js');
   return localConnection(options.local === true ? {} : options.local);
 }

@@ -1,3 +1,4 @@
+import type { Operation, Reply } from '../projects/messages/operation.js';
 import type {
   ChangesQuery,
   HistoryQuery,
@@ -12,8 +13,10 @@ interface OfOne {
   id: string;
 }
 
-/** The operations of the service, except files and streams, with their parameters. */
-export interface Requests {
+export type { Operation, Reply };
+
+/** The parameters of each operation. A failure is thrown as a ProjectsClientError. */
+export interface Requests extends Record<Operation, object> {
   list: { query: ListQuery & { id?: string[] } };
   get: OfOne;
   create: { body: ProjectInput };
@@ -26,8 +29,6 @@ export interface Requests {
   technologies: { query: TechnologiesQuery };
 }
 
-export type Operation = keyof Requests;
-
 /** The metadata of a request: its headers over HTTP, and the field `meta` over messages. */
 export interface RequestMeta {
   /** An API key or a bearer token. */
@@ -38,18 +39,6 @@ export interface RequestMeta {
   ifMatch?: string;
   ifNoneMatch?: string;
   /** A read sees the write that returned this token, and all earlier ones. */
-  consistencyToken?: string;
-}
-
-/** A success. A failure is thrown as a ProjectsClientError. */
-export interface Reply {
-  status: number;
-  data?: unknown;
-  meta?: unknown;
-  etag?: string;
-  /** True if it is the stored answer to an earlier request with this Idempotency-Key. */
-  replayed?: boolean;
-  /** The token of a write, if the service has read replicas. */
   consistencyToken?: string;
 }
 

@@ -11,7 +11,7 @@ import {
 import { IsIn, IsOptional } from 'class-validator';
 import type { Entity, EntityRow } from '../db/entity/entity.js';
 import { DEFAULT_LIMIT, DEFAULT_SORT } from '../db/entity/keyset-list.js';
-import { PageCursor, PageLimit } from '../http/answers/page.js';
+import { PageCursor, PageLimit } from '../http/contract/page-parameters.js';
 import type { EntityListQuery } from './entity-list.js';
 import { FilterParameter } from '../http/contract/filter-parameter.js';
 

@@ -4,7 +4,7 @@ import { Public } from '../auth/public.decorator.js';
 import { ApiProblems, ApiSuccess } from '../http/contract/api-answers.js';
 import { type Success, success } from '../http/answers/envelope.js';
 import { Problem } from '../http/problems/problem.js';
-import { ProblemFilter } from '../http/problems/problem.filter.js';
+import { ProblemFilter } from '../http/contract/problem.filter.js';
 import { BodyGuard } from '../http/contract/body.guard.js';
 import { RequestGuard } from '../http/contract/request.guard.js';
 import { HealthDto } from './health.dto.js';

@@ -9,7 +9,7 @@ import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { isPublic } from '../auth/public.decorator.js';
-import { callerOf } from '../http/contract/author.js';
+import { callerOf } from '../http/answers/caller.js';
 import { messageContextOf } from '../http/messages/message-request.js';
 import { Problem } from '../http/problems/problem.js';
 

@@ -11,7 +11,7 @@ import { DatabaseModule, getDatabaseToken } from '../../src/db/database.module.j
 import { createProjectsFactory } from '../../src/db/factories/projects/projects.factory.js';
 import { authorOf } from '../../src/http/contract/author.js';
 import { withIdempotencyKey } from '../../src/http/answers/idempotency.js';
-import { ProblemFilter } from '../../src/http/problems/problem.filter.js';
+import { ProblemFilter } from '../../src/http/contract/problem.filter.js';
 import { ProjectsModule } from '../../src/projects/projects.module.js';
 import { aProject } from '../support/builders.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';

@@ -17,7 +17,7 @@ import { type Success, success } from '../../src/http/answers/envelope.js';
 import { HealthController } from '../../src/health/health.controller.js';
 import { HealthDto } from '../../src/health/health.dto.js';
 import { RequestGuard } from '../../src/http/contract/request.guard.js';
-import { ProblemFilter } from '../../src/http/problems/problem.filter.js';
+import { ProblemFilter } from '../../src/http/contract/problem.filter.js';
 import {
   auditRoutes,
   operationsOf,

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import ts from 'typescript';
+import { FOLDER_ORDER } from '../../scripts/folder-order.js';
 
 interface Import {
   specifier: string;
@@ -15,11 +16,6 @@ interface Source {
 }
 
 const OUTSIDE_DATABASE = /^src\/(?!db\/)/;
-/**
- * The folders for any entity and any host, in the order of imports: each may use the earlier ones. None of them uses
- * Environment.
- */
-const GENERIC = ['process', 'db', 'http', 'changes', 'entities', 'testing'];
 const ENVIRONMENT_READERS = [
   /^src\/config\//,
   /^test\//,
@@ -76,6 +72,23 @@ it.each([
     "import type { TrackedEntity } from '../changes/tracked-entity.js';",
     'uses src/changes/tracked-entity.ts',
   ],
+  [
+    'src/projects/a.ts',
+    "import type { Reply } from '../client/transport.js';",
+    'uses src/client/transport.ts',
+  ],
+  ['src/projects/a.ts', "import { b } from '../skills/b.js';", 'uses src/skills/b.ts'],
+  [
+    'src/auth/a.ts',
+    "import { createApplication } from '../application.js';",
+    'uses src/application.ts',
+  ],
+  [
+    'src/http/problems/a.ts',
+    "import { b } from '../contract/b.js';",
+    'uses src/http/contract/b.ts',
+  ],
+  ['src/db/driver/a.ts', "import { b } from '../entity/b.js';", 'uses src/db/entity/b.ts'],
   ['test/a.spec.ts', "import '../dist/main.js';", 'uses dist/main.ts'],
   ['src/http/a.ts', "import { b } from './b';", 'leaves .js off ./b'],
   ['src/db/a.ts', 'const { PORT } = process.env;', 'reads process.env'],
@@ -92,6 +105,20 @@ it.each([
   ],
 ])('the lint rules refuse in %s: %s', (file, text, fault) => {
   expect(faultsOf([parse(file, text)])).toEqual([`${file} ${fault}`]);
+});
+
+it('the package loads no file that reads settings from the environment', async () => {
+  const reached = new Set<string>();
+  const visit = async (file: string): Promise<void> => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    const { imports } = parse(file, await readFile(file, 'utf8'));
+    const targets = imports.map(({ specifier }) => targetOf(file, specifier));
+    await Promise.all(targets.filter((target) => target.startsWith('src/')).map(visit));
+  };
+  await Promise.all(['index', 'client/index', 'testing/index'].map((f) => visit(`src/${f}.ts`)));
+  expect(reached.size).toBeGreaterThan(100);
+  expect([...reached].filter((file) => /^src\/(config|cli|app|main)/.test(file))).toEqual([]);
 });
 
 it('the check of cycles also refuses a cycle of types only', () => {
@@ -134,14 +161,29 @@ function importFaults(file: string, { specifier, typeOnly }: Import): string[] {
   return faults;
 }
 
-/**
- * True if a generic folder uses a later folder or a feature, or if the service uses a tool for the tests of hosts.
- */
+/** True if a file uses a folder that comes after its own, or if the service uses the tools for tests of hosts. */
 function isLaterFolder(file: string, target: string): boolean {
-  const [own, used] = [file, target].map((name) => /^src\/(\w+)/.exec(name)?.[1]);
-  if (used === 'testing' && file.startsWith('src/')) return own !== 'testing';
-  if (!used || !GENERIC.includes(own!)) return false;
-  return !GENERIC.slice(0, GENERIC.indexOf(own!) + 1).includes(used);
+  if (target.startsWith('src/testing/') && file.startsWith('src/')) {
+    return !file.startsWith('src/testing/');
+  }
+  return Object.entries(FOLDER_ORDER).some(([parent, order]) => {
+    const [own, used] = [file, target].map((name) => folderIn(parent, name));
+    if (!own || used === undefined || own === used) return false;
+    if (used === '') return parent === 'src' && own !== 'cli';
+    return rankOf(used, order) >= rankOf(own, order);
+  });
+}
+
+/** Returns the folder of a file below `parent`; empty for a file of `parent` itself, undefined for other files. */
+function folderIn(parent: string, file: string): string | undefined {
+  if (!file.startsWith(`${parent}/`)) return undefined;
+  const [first, ...rest] = file.slice(parent.length + 1).split('/');
+  return rest.length > 0 ? first : '';
+}
+
+/** Returns the place of a folder in the order. One that is not listed is a new feature. */
+function rankOf(folder: string, order: string[]): number {
+  return order.indexOf(order.includes(folder) ? folder : 'projects');
 }
 
 function isForeignToDatabase(file: string, target: string): boolean {

@@ -2,7 +2,8 @@ import { DEFAULT_LIMIT } from '../../db/entity/keyset-list.js';
 import type { Type } from '@nestjs/common';
 import { ApiProperty, ApiSchema, getSchemaPath } from '@nestjs/swagger';
 import { CHANGE_ACTIONS } from '../../db/schema.js';
-import { PageCursor, PageLimit, PageMetaDto } from '../../http/answers/page.js';
+import { PageMetaDto } from '../../http/answers/page.js';
+import { PageCursor, PageLimit } from '../../http/contract/page-parameters.js';
 import { documentedNamesOf, idFieldOf, type TrackedEntity } from '../tracked-entity.js';
 
 /** The value of `after` that starts at the end of the feed. */

@@ -1,6 +1,6 @@
 import type { ImportRow } from '../../db/entity/row-import.js';
 import { answerable, type Fault } from '../../http/problems/problem.js';
-import { Turn } from '../../http/server/turns.js';
+import { Turn } from '../../http/streams/turns.js';
 import { type Checked, checkRow, plainRow, rowIfValid } from './check-row.js';
 import type { EntityFile } from './entity-file.js';
 import type { FileRow } from './file-row.js';

@@ -1,5 +1,5 @@
 import { answerable, type Fault, MAX_FAULTS, Problem } from '../../http/problems/problem.js';
-import { mapInTurns } from '../../http/server/turns.js';
+import { mapInTurns } from '../../http/streams/turns.js';
 import { cellsOf, type Delimiter, DELIMITERS } from './csv-cells.js';
 import type { EntityFile } from './entity-file.js';
 import { type FileRow, refused } from './file-row.js';

@@ -4,7 +4,7 @@ import type { Request, Response } from 'express';
 import type { EntityRow } from '../../db/entity/entity.js';
 import type { EntityFactory } from '../../db/entity/entity.factory.js';
 import { EXPORT_FORMATS, type ExportFormat } from '../../db/entity/row-export.js';
-import { preferredType } from '../../http/contract/accept.js';
+import { preferredType } from '../../http/answers/accept.js';
 import { ApiFile, ApiResourceProblems } from '../../http/contract/api-answers.js';
 import { QueryClass } from '../../http/contract/endpoint.js';
 import { ResourceController } from '../../http/contract/resource-controller.js';

@@ -1,6 +1,6 @@
 import { type JsonLimits, jsonSizeFault } from '../../http/server/json-size.js';
 import type { Fault } from '../../http/problems/problem.js';
-import { mapInTurns } from '../../http/server/turns.js';
+import { mapInTurns } from '../../http/streams/turns.js';
 import { type FileRecord, recordsOf } from './records.js';
 import { type FileRow, refused } from './file-row.js';
 

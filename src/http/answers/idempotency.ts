@@ -10,7 +10,7 @@ import {
   type RequestKey,
 } from '../../db/factories/idempotency.factory.js';
 import { inTransaction } from '../../db/transaction.js';
-import { callerOf } from '../contract/author.js';
+import { callerOf } from './caller.js';
 import { targetOf } from './public-path.js';
 import { Problem, type ProblemCode } from '../problems/problem.js';
 

@@ -1,43 +1,13 @@
-import { applyDecorators } from '@nestjs/common';
-import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
-import { IsOptional } from 'class-validator';
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import type { Request } from 'express';
-import { MAX_CURSOR_LENGTH } from './cursor.js';
+import { DEFAULT_LIMIT } from '../../db/entity/keyset-list.js';
 import { forwardedPrefixOf, targetOf } from './public-path.js';
-import { TextParameter, WholeNumberParameter } from '../contract/validators.js';
-
-/** The maximum number of rows in one page of any list. */
-export const MAX_LIMIT = 200;
-
-/** The query parameter `limit` of a list. The property's initial value is its default. */
-export function PageLimit(description: string): PropertyDecorator {
-  return applyDecorators(
-    ApiPropertyOptional({
-      type: 'integer',
-      minimum: 1,
-      maximum: MAX_LIMIT,
-      default: 50,
-      description,
-    }),
-    IsOptional(),
-    WholeNumberParameter(1, MAX_LIMIT),
-  );
-}
-
-/** The query parameter `after` of a list: a cursor. `decodeCursor` checks it. */
-export function PageCursor(description: string): PropertyDecorator {
-  return applyDecorators(
-    ApiPropertyOptional({ type: String, maxLength: MAX_CURSOR_LENGTH, description }),
-    IsOptional(),
-    TextParameter(),
-  );
-}
 
 @ApiSchema({ name: 'PageMeta', description: 'Paging information of a list.' })
 export class PageMetaDto {
   @ApiProperty({
     type: 'integer',
-    example: 50,
+    example: DEFAULT_LIMIT,
     description: 'The limit that was applied. A page of large entries may have fewer.',
   })
   limit!: number;

@@ -1,7 +1,7 @@
 import type { Type } from '@nestjs/common';
 import { Allow } from 'class-validator';
 import { type Fault, MAX_FAULTS } from '../problems/problem.js';
-import { Turn } from '../server/turns.js';
+import { Turn } from '../streams/turns.js';
 
 /** Creates an instance of the class from an object and lists its faults, with paths below `parent`. */
 type CheckObject = (

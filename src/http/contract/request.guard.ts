@@ -1,13 +1,13 @@
 import { parse } from 'node:querystring';
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { methodsOfNamedPath } from './allowed-methods.js';
+import { methodsOfNamedPath } from '../problems/allowed-methods.js';
 import { methodNotAllowed } from '../problems/to-problem.js';
 import { notValid, Problem } from '../problems/problem.js';
 import { setApiHeaders } from '../answers/api-headers.js';
 import { withUtf8 } from '../server/body-parser.js';
 import { requestIdOf } from '../server/request-id.js';
-import { preferredType } from './accept.js';
+import { preferredType } from '../answers/accept.js';
 import { checkContent } from './content.js';
 import { acceptsQuery, answerTypesOf } from './route-metadata.js';
 

@@ -1,7 +1,7 @@
 import { applyDecorators, Controller, UseFilters, UseGuards } from '@nestjs/common';
 import { BodyGuard } from './body.guard.js';
 import { consistent, WritesTo } from './consistency.js';
-import { ProblemFilter } from '../problems/problem.filter.js';
+import { ProblemFilter } from './problem.filter.js';
 import { RequestGuard } from './request.guard.js';
 import { takeOverValidation } from './validated-parts.js';
 import { ValidationGuard } from './validation.guard.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ArgumentsHost } from '@nestjs/common';
-import { callerOf } from '../contract/author.js';
+import { callerOf } from '../answers/caller.js';
 import type { Problem } from '../problems/problem.js';
 import { givenRequestId } from '../server/request-id.js';
 

@@ -1,7 +1,7 @@
 import { HttpException } from '@nestjs/common';
 import type { Request } from 'express';
 import { asDataError } from '../../db/errors.js';
-import { allowedMethods, isRouted } from '../contract/allowed-methods.js';
+import { allowedMethods, isRouted } from './allowed-methods.js';
 import { Problem, problemOfStatus } from './problem.js';
 
 /**

@@ -1,5 +1,5 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
-import { callerOf } from '../contract/author.js';
+import { callerOf } from '../answers/caller.js';
 import { requestIdOf, traceIdOf } from './request-id.js';
 
 /** A request that has been answered. It contains no text that the client chose, except checked ids. */

@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import type { Request, RequestHandler } from 'express';
 import { notValid, Problem } from '../problems/problem.js';
-import { requireUtf8 } from './charset.js';
+import { requireUtf8 } from '../streams/charset.js';
 import { type JsonLimits, jsonSizeFault } from './json-size.js';
-import { nextTurn } from './turns.js';
+import { nextTurn } from '../streams/turns.js';
 import { wholeBody } from './whole-body.js';
 
 export const JSON_MEDIA_TYPES = ['application/json', 'application/merge-patch+json'];

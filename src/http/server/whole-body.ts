@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { Problem } from '../problems/problem.js';
-import { Turn } from './turns.js';
+import { Turn } from '../streams/turns.js';
 
 const UNPACKERS = {
   gzip: createGunzip,

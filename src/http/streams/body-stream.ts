@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 import { createGunzip, type Gunzip } from 'node:zlib';
 import type { Request } from 'express';
 import { Problem } from '../problems/problem.js';
-import { requireUtf8 } from '../server/charset.js';
-import { Turn } from '../server/turns.js';
+import { requireUtf8 } from './charset.js';
+import { Turn } from './turns.js';
 
 export interface BodyStreamOptions {
   /** The longest time in which no byte arrives. */

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { preferredType } from '../contract/accept.js';
+import { preferredType } from '../answers/accept.js';
 import { type Problem, problemHeaders } from '../problems/problem.js';
 
 export const EVENT_STREAM = 'text/event-stream';

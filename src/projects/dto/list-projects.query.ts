@@ -10,7 +10,8 @@ import {
 import { searchText } from '../../db/factories/projects/search-words.js';
 import { PROJECT_LIMITS } from '../../db/schema.js';
 import { isUuid } from '../../db/driver/text-format.js';
-import { MAX_LIMIT, PageCursor, PageLimit, PageMetaDto } from '../../http/answers/page.js';
+import { PageMetaDto } from '../../http/answers/page.js';
+import { MAX_LIMIT, PageCursor, PageLimit } from '../../http/contract/page-parameters.js';
 import {
   DistinctTexts,
   MomentParameter,

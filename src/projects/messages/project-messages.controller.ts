@@ -1,10 +1,10 @@
 import { Controller, Inject, UseFilters, UseGuards } from '@nestjs/common';
 import { Ctx, MessagePattern, Payload } from '@nestjs/microservices';
 import { Reads } from '../../auth/scope.decorator.js';
-import type { Operation, Reply } from '../../client/transport.js';
-import { callerOf } from '../../http/contract/author.js';
+import type { Operation, Reply } from './operation.js';
+import { callerOf } from '../../http/answers/caller.js';
 import { type MessageContext, messageRequestId } from '../../http/messages/message-request.js';
-import { ProblemFilter } from '../../http/problems/problem.filter.js';
+import { ProblemFilter } from '../../http/contract/problem.filter.js';
 import { MessageAuthGuard } from '../../auth/message-auth.guard.js';
 import type { ProjectOperations } from './project-operations.js';
 import { PROJECT_OPERATIONS } from './project-operations.token.js';

@@ -15,7 +15,7 @@ import {
   historyPosition,
   toHistoryEntry,
 } from '../../changes/history.js';
-import type { Operation, Reply } from '../../client/transport.js';
+import type { Operation, Reply } from './operation.js';
 import { areNamed, etagOf } from '../../http/answers/etag.js';
 import { type Answer, onceFor } from '../../http/answers/idempotency.js';
 import { notValid } from '../../http/problems/problem.js';

@@ -3,7 +3,7 @@ import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { IsOptional } from 'class-validator';
 import type { TechnologyUse } from '../../db/factories/technologies.factory.js';
 import { PROJECT_LIMITS } from '../../db/schema.js';
-import { PageLimit } from '../../http/answers/page.js';
+import { PageLimit } from '../../http/contract/page-parameters.js';
 import { TextLength } from '../../http/contract/validators.js';
 
 @ApiSchema({ name: 'Technology', description: 'A technology that projects use.' })

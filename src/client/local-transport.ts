@@ -1,11 +1,11 @@
-import type { Author } from '../../db/entity/author.js';
-import type { Db } from '../../db/connection.js';
-import { errorOfProblem } from '../../client/projects-client-error.js';
-import type { Transport } from '../../client/transport.js';
-import { messageRequestId } from '../../http/messages/message-request.js';
-import { problemBody } from '../../http/problems/problem.js';
-import { toProblem } from '../../http/problems/to-problem.js';
-import { createProjectOperations } from './project-operations.js';
+import type { Author } from '../db/entity/author.js';
+import type { Db } from '../db/connection.js';
+import { errorOfProblem } from './projects-client-error.js';
+import type { Transport } from './transport.js';
+import { messageRequestId } from '../http/messages/message-request.js';
+import { problemBody } from '../http/problems/problem.js';
+import { toProblem } from '../http/problems/to-problem.js';
+import { createProjectOperations } from '../projects/messages/project-operations.js';
 
 /**
  * Executes the operations in this process, on the given database. Requests are copied as JSON, as with any other

@@ -9,7 +9,12 @@ import type { Request, Response } from 'express';
 import { type Observable, throwError } from 'rxjs';
 import { errorCodeOf } from '../../db/errors.js';
 import { explainError } from '../../db/explain-error.js';
-import { type Problem, PROBLEM_MEDIA_TYPE, problemBody, problemHeaders } from './problem.js';
+import {
+  type Problem,
+  PROBLEM_MEDIA_TYPE,
+  problemBody,
+  problemHeaders,
+} from '../problems/problem.js';
 import { setApiHeaders } from '../answers/api-headers.js';
 import { publicPathOf } from '../answers/public-path.js';
 import { messageContextOf, messageRequestId, noteFailure } from '../messages/message-request.js';
@@ -17,7 +22,7 @@ import { answeredToComeBack } from '../streams/event-stream.js';
 import { linger } from '../server/linger.js';
 import { sendRefusal } from '../server/overload.js';
 import { requestIdOf } from '../server/request-id.js';
-import { toProblem } from './to-problem.js';
+import { toProblem } from '../problems/to-problem.js';
 
 /** Answers every failure as a problem, and logs the failures of the service itself. */
 @Catch()

@@ -1,6 +1,6 @@
-import type { Db } from '../../db/connection.js';
-import { getDatabaseToken } from '../../db/database.module.js';
-import type { Transport } from '../../client/transport.js';
+import type { Db } from '../db/connection.js';
+import { getDatabaseToken } from '../db/database.module.js';
+import type { Transport } from './transport.js';
 import { localTransport } from './local-transport.js';
 
 /** The token that ProjectsClientModule injects for a client in this process, and the function that creates its transport. */
