@@ -5,7 +5,7 @@ import {
   type TDatabaseConfig,
   wantPositions,
 } from '../../src/db/connection.js';
-import { notedPosition } from '../../src/db/driver/noted-positions.js';
+import { notedPosition } from '../../src/db/query/noted-positions.js';
 import { createProjectsFactory } from '../../src/db/factories/projects/projects.factory.js';
 import { createReplicas } from '../../src/db/replicas/replicas.js';
 import { endOfLastRecord, formatPosition, positionOf } from '../../src/db/replicas/wal-position.js';

@@ -12,7 +12,12 @@ import {
   readBehind,
   type Rows,
 } from './postgres-js.js';
-import { BEYOND_ALL, END_OF_WAL, notePosition, type ServerPosition } from './noted-positions.js';
+import {
+  BEYOND_ALL,
+  END_OF_WAL,
+  notePosition,
+  type ServerPosition,
+} from '../query/noted-positions.js';
 import { ProtocolState } from './protocol-state.js';
 import { connectionLost, isStandby, miscounted, noAnswer } from './session-errors.js';
 import { type QueryOptions, type SessionSettings, startupParameters } from './session-settings.js';

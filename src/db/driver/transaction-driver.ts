@@ -5,7 +5,7 @@ import {
   type DrizzleClient,
   type DrizzleOptions,
 } from '../query/drizzle-internals.js';
-import { carryPosition } from './noted-positions.js';
+import { carryPosition } from '../query/noted-positions.js';
 import { PendingQuery, type Run } from './pending-query.js';
 import type { Rows } from './postgres-js.js';
 import type { Session } from './session.js';

@@ -1,6 +1,6 @@
 import { and, eq, not, type SQL, sql } from 'drizzle-orm';
 import { type Db, notingPositions } from '../connection.js';
-import { carryPosition } from '../driver/noted-positions.js';
+import { carryPosition } from '../query/noted-positions.js';
 import { DataError } from '../errors.js';
 import { type Author, authorValues, WRITE_AUTHOR } from './author.js';
 import { batched } from '../query/batched.js';

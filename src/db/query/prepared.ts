@@ -1,4 +1,4 @@
-import { notedPosition, notePosition } from '../driver/noted-positions.js';
+import { notedPosition, notePosition } from './noted-positions.js';
 import { mapRowsBy, type Query, selectedFields } from './drizzle-internals.js';
 
 /**

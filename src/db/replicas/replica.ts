@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { createDatabaseConnection, type Db, type TDatabaseConfig } from '../connection.js';
 import { parseDatabaseUrl } from '../driver/database-url.js';
-import type { ServerPosition } from '../driver/noted-positions.js';
+import type { ServerPosition } from '../query/noted-positions.js';
 import { DatabaseUrlError } from '../driver/url-error.js';
 import { DataError } from '../errors.js';
 import { positionOf, type WalPosition } from './wal-position.js';

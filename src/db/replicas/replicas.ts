@@ -12,7 +12,7 @@ import {
   END_OF_WAL,
   notedPosition,
   type ServerPosition,
-} from '../driver/noted-positions.js';
+} from '../query/noted-positions.js';
 import type { PoolStats } from '../driver/pool.js';
 import { asDataError, DataError, type DataErrorCode } from '../errors.js';
 import { batched } from '../query/batched.js';

@@ -1,4 +1,4 @@
-import type { ServerPosition } from '../driver/noted-positions.js';
+import type { ServerPosition } from '../query/noted-positions.js';
 
 /** A position in the write-ahead log. Each promotion of a standby begins a new timeline. */
 export interface WalPosition {

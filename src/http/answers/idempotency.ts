@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { ApiHeader } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { type Db, notingPositions } from '../../db/connection.js';
-import { carryPosition } from '../../db/driver/noted-positions.js';
+import { carryPosition } from '../../db/query/noted-positions.js';
 import {
   createIdempotencyFactory,
   KEY_LIFETIME_HOURS,
