@@ -1,5 +1,5 @@
-// npm run bench: the service as it runs in production beside the limit (limit.js), with the same
-// rows in the same PostgreSQL. The server under load has the first core, load and database the others.
+// npm run bench: compares the service, as it runs in production, with the limit (limit.js), on the same rows in the
+// same PostgreSQL. The server under load has the first core; the load and the database have the others.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -43,10 +43,10 @@ const { values: options } = parseArgs({
 
 const isAsked = (name) => options.only.some((part) => name.includes(part));
 const scenarios = SCENARIOS.filter(({ name }) => isAsked(name));
-/** Of the part about authentication and metrics. */
+/** For the part about authentication and metrics. */
 const CALLERS = 'callers';
 
-/** Some of the rows, all over the table. */
+/** Ids of some rows, from all parts of the table. */
 const IDS = Array.from({ length: 500 }, (_, n) =>
   idOf(1 + Math.floor((n / 500) * Number(options.rows))),
 );
@@ -63,13 +63,13 @@ if (options.help) {
 
 async function main() {
   await requireWrk();
-  // Children inherit it, PostgreSQL and wrk among them.
+  // Child processes inherit it, such as PostgreSQL and wrk.
   execFileSync('taskset', ['-a', '-c', '-p', `1-${os.cpus().length - 1}`, String(process.pid)]);
   const directory = mkdtempSync(path.join(os.tmpdir(), 'bench-'));
-  chmodSync(directory, 0o711); // or PostgreSQL, which does not run as root, could not enter it
+  chmodSync(directory, 0o711); // otherwise PostgreSQL, which does not run as root, could not enter it
   const postgres = await startEmbeddedPostgres({
     directory: path.join(directory, 'postgres'),
-    // Or writes would wait for the disk, and both servers with them.
+    // Otherwise writes would wait for the disk, and so would both servers.
     settings: { fsync: 'off', synchronous_commit: 'off', shared_buffers: '512MB', jit: 'off' },
   });
   try {
@@ -112,7 +112,7 @@ async function measure(node, setting) {
   }
 }
 
-/** What was created: another Node is measured with the same rows. */
+/** Removes the created rows, so that another version of Node is measured with the same rows. */
 async function removeWritten(url) {
   const sql = sqlTo(url, { max: 1, onnotice: () => {} });
   await sql`delete from projects where id::text not like '00000000-%'`;
@@ -131,13 +131,13 @@ async function startBoth(node, { url, driver }) {
   return { limit, service: await startService(node, url) };
 }
 
-/** Everything on, as production has it. */
+/** All options are on, as in production. */
 function startService(node, url) {
   const env = { NODE_ENV: 'production', AUTH_MODE: 'none', LOG_LEVEL: 'warn', DATABASE_URL: url };
   return startServer({ node, program: 'dist/main.js', env, target: FIRST });
 }
 
-/** Throws unless both answer each scenario alike, but for what is another in each row written. */
+/** Throws unless both give the same answer in each scenario, except for the parts that differ in each written row. */
 async function compareAnswers(servers) {
   for (const { name, method, target, body } of scenarios) {
     const [limit, service] = await Promise.all(
@@ -160,7 +160,10 @@ async function compareAnswers(servers) {
   }
 }
 
-/** Requests a second by scenario: one warm round, then limit and service in turns. Reads come first: what is written would change what they read. */
+/**
+ * Measures the requests a second by scenario: one round to warm up, then the limit and the service alternate. Reads
+ * come first, because writes would change their results.
+ */
 async function rounds(servers, setting) {
   const results = scenarios.map((scenario) => ({ scenario, limit: [], service: [] }));
   for (const result of results) {
@@ -197,7 +200,7 @@ function report(node, results, { limit, service }) {
   ].join('\n');
 }
 
-/** GET by id with authentication and metrics against the service without either. */
+/** Measures GET by id with authentication and metrics, compared with the service without them. */
 async function compareCallers(node, setting) {
   const askOne = (port, headers) =>
     ask(port, { ...SCENARIOS[0], headers }, setting, options.seconds);
@@ -220,7 +223,7 @@ async function compareCallers(node, setting) {
   ].join('\n');
 }
 
-/** Each minute against the first, which is what ageing would show in. */
+/** Compares each minute with the first one, which would show a service that becomes slower. */
 async function soak(node, setting) {
   const service = await startService(node, setting.url);
   try {

@@ -1,5 +1,5 @@
-// What it costs to recognise callers and to count requests: GET by id by the service with authentication and
-// metrics, against the service with neither.
+// Measures the cost of authentication and metrics: GET by id on the service with them, compared with the service
+// without them.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { hash } from 'node:crypto';
@@ -11,10 +11,13 @@ const KEY = 'key-of-the-bench';
 const ISSUER = 'https://issuer.example/';
 const AUDIENCE = 'bench';
 
-/** The least that each variant reaches of the service without. */
+/** The minimum ratio of each variant to the service without both. */
 const LEAST = { 'api-key and metrics': 0.9, 'jwt and metrics': 0.85 };
 
-/** Rates by variant. `ask(port, headers)` resolves with the requests a second; rounds are in turns, after a warm one. */
+/**
+ * Measures the rates by variant. `ask(port, headers)` resolves with the requests a second. The variants alternate,
+ * after a round to warm up.
+ */
 export async function measureCallers({ node, url, rounds, ask }) {
   const issuer = await startIssuer();
   const variants = variantsOf(issuer);
@@ -35,7 +38,7 @@ export async function measureCallers({ node, url, rounds, ask }) {
   }
 }
 
-/** Each round begins with another one: what runs first in a round may fare better. */
+/** Each round begins with another variant, because the first one in a round may have an advantage. */
 function inTurn(round, count) {
   return Array.from({ length: count }, (_, n) => (n + round) % count);
 }

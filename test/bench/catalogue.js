@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 const FUNCTIONS = readFileSync(new URL('catalogue.sql', import.meta.url), 'utf8');
 
-/** Fills a migrated, empty database with `size` projects, the same ones each time, skewed like real ones. */
+/** Fills a migrated, empty database with `size` projects. They are the same each time, and skewed like real ones. */
 export async function fillCatalogue(sql, size) {
   await sql.unsafe(FUNCTIONS);
   for (let from = 1; from <= size; from += 100_000) {
@@ -13,8 +13,8 @@ export async function fillCatalogue(sql, size) {
 }
 
 /**
- * Makes `plain`: the table as the design document has it, with a primary key, an index on created_at and
- * GIN on technologies, which is what a user would have instead.
+ * Creates `plain`: the table of the design document, with a primary key, an index on created_at and GIN on
+ * technologies. A user would have this table without the service.
  */
 export async function makePlainTable(sql) {
   await sql.unsafe(`
@@ -27,14 +27,14 @@ export async function makePlainTable(sql) {
     create index on plain using gin (technologies)`);
 }
 
-/** Makes the plain table with the rows of `projects`. */
+/** Creates the plain table with the rows of `projects`. */
 export async function fillPlainTable(sql) {
   await makePlainTable(sql);
   await sql.unsafe(`insert into plain
     select id, name, description, technologies, created_at, updated_at from projects`);
 }
 
-/** The id of the n-th project. */
+/** Returns the id of the n-th project. */
 export function idOf(n) {
   return `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
 }

@@ -1,5 +1,5 @@
-// npm run dashboard: a minute of load on the built service, read from /metrics every second, drawn as
-// docs/assets/dashboard.png with the titles of docs/grafana/projects-service.json. Needs Chromium.
+// npm run dashboard: puts load on the built service for a minute, reads /metrics every second, and draws
+// docs/assets/dashboard.png with the titles of docs/grafana/projects-service.json. It needs Chromium.
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -34,7 +34,10 @@ try {
 }
 await draw();
 
-/** The first ten work throughout; the others come in the middle, more than the service takes at once. */
+/**
+ * The first ten clients work all the time. The others join in the middle, and then there are more than the service
+ * accepts at once.
+ */
 async function client(n) {
   if (n >= 10) await sleep(SECONDS * 400);
   const until = performance.now() + SECONDS * (n >= 10 ? 250 : 1000);
@@ -80,7 +83,7 @@ async function watch() {
   stopping = true;
 }
 
-/** Metric, labels and value of each line. */
+/** The metric, the labels and the value of each line. */
 function samplesOf(text) {
   return [...text.matchAll(/^(\w+?)(?:\{(.*)\})? (\S+)$/gm)].map(
     ([, name, labels = '', value]) => ({
@@ -98,7 +101,7 @@ function sum(scrape, name, where = () => true) {
   return found.reduce((total, { value }) => total + value, 0);
 }
 
-/** By second: how much a counter grew, for each value of a label. */
+/** The growth of a counter for each second, for each value of a label. */
 function rates(name, label, keep = () => true) {
   const values = labelValues(name, label).filter(keep);
   return values.map((value) => ({
@@ -148,12 +151,12 @@ function edgeOf(text) {
   return text === '+Inf' ? Infinity : Number(text);
 }
 
-/** Of five seconds each, as Grafana's rate interval is longer than a scrape. */
+/** Rates over five seconds, because Grafana's rate interval is longer than a scrape. */
 function windows(measure) {
   return scrapes.slice(5).map((to, i) => measure([scrapes[i], to]));
 }
 
-/** The series of each panel, as its queries in the dashboard ask for them. */
+/** The series of each panel, as the queries in the dashboard select them. */
 function seriesOf() {
   const http = 'http_request_duration_seconds';
   const by = (name, label) =>

@@ -1,5 +1,5 @@
-// The limit: what one Node process can do with these rows. Bare node:http and a postgres.js that
-// does not age, raw SQL, no validation, no framework. Started by bench.js.
+// The limit: the rate that one Node process can reach with these rows. It is a bare node:http server with a
+// postgres.js that does not become slower, with raw SQL, and without validation or a framework. bench.js starts it.
 import http from 'node:http';
 import { keyOf, SCENARIOS } from './scenarios.js';
 

@@ -1,7 +1,7 @@
-// How lists grow: the same queries on catalogues of several sizes, on one connection, warm, and the
-// plans by which PostgreSQL answers them at the last size.
+// Measures how lists grow: the same queries on catalogues of several sizes, on one connection, after a warm-up. It
+// also prints PostgreSQL's plans for the last size.
 //   npm run bench:lists -- 10000 1000000 [--write] [--url postgres://…/…]
-// In a PostgreSQL of its own, or in databases of its own on the server that the URL names.
+// It uses a separate PostgreSQL, or separate databases on the server of the URL.
 import { mkdtempSync, rmSync, chmodSync } from 'node:fs';
 import os, { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -25,7 +25,7 @@ const SIZES = positionals.map(Number);
 const RUNS = 200;
 const LAST_ID = 'ffffffff-ffff-4fff-8fff-ffffffffffff';
 
-/** Each query, and what issue or contract asks of it: a ratio to the smallest size, or p95 in ms. */
+/** Each query with its limit: a ratio to the smallest size, or a 95th percentile in ms. */
 const cases = (size) => ({
   'first page': [{}, 'ratio 1.5'],
   'a page far on': [{ after: { key: momentOf(size / 10), id: LAST_ID } }, 'ratio 1.5'],
@@ -57,7 +57,7 @@ if (SIZES.length === 0 || SIZES.some((size) => !(size >= 1000))) {
   console.error('Name the sizes, such as: npm run bench:lists -- 10000 1000000');
   process.exit(1);
 }
-/** The databases made. */
+/** The created databases. */
 const made = [];
 const server = options.url ? serverAt(options.url) : await startServer();
 try {
@@ -100,7 +100,7 @@ async function startServer() {
   };
 }
 
-/** One that is there, and keeps none of the databases made here. */
+/** Uses a running server, and removes the created databases afterwards. */
 function serverAt(url) {
   return {
     url,
@@ -129,7 +129,7 @@ function open(size, url) {
   return { size, db, close, run, times: {}, plans: {} };
 }
 
-/** One query at every size. The sizes take turns, so that a busy moment falls on all of them. */
+/** Measures one query at every size. The sizes alternate, so that a disturbance affects all of them. */
 async function measure(name, catalogues) {
   const queries = catalogues.map(({ size }) => cases(size)[name][0]);
   const taken = catalogues.map(() => []);
@@ -137,7 +137,7 @@ async function measure(name, catalogues) {
     for (const [n, { run }] of catalogues.entries()) {
       const startedAt = performance.now();
       await run(queries[n]);
-      if (i >= 0) taken[n].push(performance.now() - startedAt); // those before only warm
+      if (i >= 0) taken[n].push(performance.now() - startedAt); // the earlier rounds only warm up
     }
   }
   for (const [n, { times, plans, db }] of catalogues.entries()) {
@@ -173,7 +173,7 @@ function momentOf(i) {
   return new Date(Date.UTC(2020, 0, 1) + Math.round(i) * 10_000).toISOString();
 }
 
-/** Median and p95 in milliseconds at each size, as a Markdown table. */
+/** Returns the median and the 95th percentile in milliseconds at each size, as a Markdown table. */
 function tableOf(results) {
   const sizes = results.map(({ size }) => size.toLocaleString('en'));
   const rows = Object.entries(cases(SIZES[0])).map(([name, [, limit]]) => {
@@ -190,7 +190,7 @@ function tableOf(results) {
   ];
 }
 
-/** The plans at one size, statement by statement, as a Markdown table. */
+/** Returns the plans at one size, for each statement, as a Markdown table. */
 function planTableOf({ size, plans }) {
   const rows = Object.entries(plans).map(
     ([name, statements]) => `| ${name} | ${statements.filter(Boolean).join('; then ')} |`,
@@ -198,7 +198,7 @@ function planTableOf({ size, plans }) {
   return [`| query at ${size.toLocaleString('en')} | plan |`, '| --- | --- |', ...rows];
 }
 
-/** What a statement reads, outermost first: `Limit of Index Scan Backward by projects_name_id_index`. */
+/** Describes the nodes of a plan, the outermost first: `Limit of Index Scan Backward by projects_name_id_index`. */
 async function planOf(client, { text, params }) {
   if (text.startsWith('explain')) return 'the plan itself, for its estimate';
   const [row] = await client.unsafe(`explain (format json) ${text}`, params);
@@ -227,7 +227,7 @@ async function heading() {
   return `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${await onServer(buildOf)}, ${os.cpus().length} cores (${model.trim()}): median (95th percentile) of ${RUNS} runs, in milliseconds.`;
 }
 
-/** Version and optimization: a build for size takes longer to look at a row than one for speed. */
+/** Returns the version and the optimization: a build for size needs more time for a row than one for speed. */
 async function buildOf(sql) {
   const [{ version }] = await sql`select current_setting('server_version') as version`;
   const [flags] = await sql`select setting from pg_config where name = 'CFLAGS'`.catch(() => []);

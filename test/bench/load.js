@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** Rejects, with what to do about it, unless wrk is there. */
+/** Rejects with the remedy if wrk is not installed. */
 export async function requireWrk() {
   await run('wrk', ['-v']).catch((error) => {
     if (error.code !== 'ENOENT') return; // its -v exits with 1
@@ -14,8 +14,8 @@ export async function requireWrk() {
 }
 
 /**
- * Requests a second over `seconds`, by one thread of wrk, for each of the ids in turn. Rejects when
- * an answer was not 2xx.
+ * Resolves with the requests a second over `seconds`, sent by one thread of wrk, for each of the ids in turn. Rejects
+ * if an answer was not 2xx.
  */
 export async function load({ port, scenario, ids, seconds, connections, directory }) {
   const script = path.join(directory, 'request.lua');

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 
-/** The program of a version of Node, by npm. */
+/** Returns the path of a version of Node, installed by npm. */
 export function nodeOf(version) {
   const args = ['-y', '-p', `node@${version}`, '-c', 'node -p process.execPath'];
   return execFileSync('npx', args, {
@@ -9,7 +9,7 @@ export function nodeOf(version) {
   }).trim();
 }
 
-/** Such as 24.1.0. */
+/** The version, such as 24.1.0. */
 export function versionOf(node) {
   return execFileSync(node, ['-v'], { encoding: 'utf8' }).trim().slice(1);
 }

@@ -6,9 +6,9 @@ const SHIFT = '      const out = xs[index++]\n';
 const SCAN = 'const index = xs.indexOf(x)';
 
 /**
- * Copies postgres.js into `directory`, its queue corrected, and returns the copy's URL: as published
- * its queue keeps every slot that was ever used until it has drained, which a pool's never does,
- * and searches all of them at every query. A limit that slows down by itself would be none.
+ * Copies postgres.js into `directory` with a corrected queue, and returns the URL of the copy. The published queue
+ * keeps every slot that was ever used until it is empty, which never happens in a pool, and searches all of them at
+ * every query. A limit that becomes slower by itself would not be a limit.
  */
 export function correctedPostgresJs(directory) {
   const published = path.dirname(path.dirname(fileURLToPath(import.meta.resolve('postgres'))));

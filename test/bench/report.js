@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
-/** Puts a report between the markers of its kind, such as `<!-- bench -->`, in a document of docs/. */
+/** Writes a report between the markers of its kind, such as `<!-- bench -->`, in a document of docs/. */
 export function writeReport(kind, text, file = 'docs/performance.md') {
   const [begin, end] = [`<!-- ${kind} -->\n`, `<!-- /${kind} -->`];
   const old = readFileSync(file, 'utf8');

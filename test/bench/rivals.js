@@ -1,6 +1,7 @@
-// npm run bench:rivals -- [--only POST]: the service beside what a user would have instead, on the plain table (catalogue.js) in the same
-// PostgreSQL: bare node:http, Express with pg, and naive Nest with drizzle. The time to the first 200, and requests a
-// second. The server under load has the first core, load and database the others; rounds go in turn.
+// npm run bench:rivals -- [--only POST]: compares the service with programs that a user would have without it, on the
+// plain table (catalogue.js) in the same PostgreSQL: bare node:http, Express with pg, and naive Nest with drizzle. It
+// measures the time to the first 200, and the requests a second. The server under load has the first core; the load
+// and the database have the others. The rounds alternate.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -51,10 +52,10 @@ const SCENARIOS = [
 ];
 
 if (Number(options.rounds) > 0) await requireWrk();
-// Children inherit it, PostgreSQL and wrk among them.
+// Child processes inherit it, such as PostgreSQL and wrk.
 execFileSync('taskset', ['-a', '-c', '-p', `1-${os.cpus().length - 1}`, String(process.pid)]);
 const directory = mkdtempSync(path.join(os.tmpdir(), 'bench-'));
-chmodSync(directory, 0o711); // or PostgreSQL, which does not run as root, could not enter it
+chmodSync(directory, 0o711); // otherwise PostgreSQL, which does not run as root, could not enter it
 const server = await startEmbeddedPostgres({
   directory: path.join(directory, 'postgres'),
   settings: { fsync: 'off', synchronous_commit: 'off', shared_buffers: '512MB', jit: 'off' },
@@ -86,7 +87,7 @@ async function measure(node) {
   return [...heading(node), '', ...startTable(starts), '', ...rateTable(rates), ''].join('\n');
 }
 
-/** Milliseconds to the first 200 and to the end of `cli status`, a value for each round. */
+/** The milliseconds to the first 200 and to the end of `cli status`, one value for each round. */
 async function measureStarts(node) {
   const times = Object.fromEntries([...Object.keys(RIVALS), 'cli status'].map((who) => [who, []]));
   for (let round = 0; round < Number(options.starts); round++) {
@@ -114,7 +115,7 @@ async function measureRates(node) {
       for (let round = 0; round <= Number(options.rounds); round++) {
         for (const [who, { port }] of servers) {
           const rate = await load({ ...options, port, scenario, ids: IDS, directory });
-          if (round > 0) (rates[who] ??= []).push(rate); // the first round only warms
+          if (round > 0) (rates[who] ??= []).push(rate); // the first round only warms up
         }
       }
     }
@@ -125,7 +126,10 @@ async function measureRates(node) {
   }
 }
 
-/** What was created: another Node is measured with the same rows, and the walk of a filter meets no others. */
+/**
+ * Removes the created rows, so that another version of Node is measured with the same rows, and a filter finds no
+ * others.
+ */
 async function removeWritten() {
   const sql = postgres(server.url, { max: 1, onnotice: () => {} });
   for (const table of ['projects', 'plain'])
@@ -138,7 +142,7 @@ function start(node, who) {
   return startServer({ node, program: RIVALS[who], env: environment(), target: FIRST });
 }
 
-/** Everything on, as production has it; the rivals read the URL alone. */
+/** All options are on, as in production. The rivals read only the URL. */
 function environment() {
   const { PATH } = process.env;
   const production = { NODE_ENV: 'production', AUTH_MODE: 'none', LOG_LEVEL: 'warn' };
@@ -157,7 +161,7 @@ function startTable(times) {
   ];
 }
 
-/** Requests a second of the bare server, and of the others their ratio to it in the same round. */
+/** Returns the requests a second of the bare server, and for the others their ratio to it in the same round. */
 function rateTable(results) {
   const [bare, ...others] = Object.keys(RIVALS);
   if (results.length === 0) return [];

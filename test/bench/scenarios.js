@@ -1,5 +1,5 @@
-// What is measured. The limit serves each with its SQL and nothing else, reads from `projects` and writes to the plain
-// table (catalogue.js), which a user would have instead. Both servers must answer the same.
+// The measured scenarios. The limit serves each of them only with its SQL. It reads from `projects` and writes to the
+// plain table (catalogue.js), which a user would have without the service. Both servers must give the same answers.
 
 const COLUMNS =
   'id, name, description, technologies, created_at as "createdAt", updated_at as "updatedAt", version';
@@ -23,8 +23,8 @@ const cursorOf = ({ id, createdAt }) =>
   Buffer.from(JSON.stringify([createdAt, id])).toString('base64url');
 
 /**
- * `target` is given the id of a row. `sql`, `params` (of the URL and the body), `answer` (of the rows)
- * and `prepare` (default true) are the limit's.
+ * `target` gets the id of a row. The limit uses `sql`, `params` (from the URL and the body), `answer` (from the rows)
+ * and `prepare` (default true).
  */
 export const SCENARIOS = [
   {
@@ -60,7 +60,7 @@ export const SCENARIOS = [
     target: () => '/api/projects?q=platform',
     sql: `select ${COLUMNS} from projects
       where search @@ websearch_to_tsquery('simple', $1) ${NEWEST}`,
-    prepare: false, // or PostgreSQL would plan it once for all words
+    prepare: false, // otherwise PostgreSQL would plan it once for all words
     params: (url) => [new URLSearchParams(url.slice(url.indexOf('?'))).get('q')],
     answer: page,
   },
@@ -99,7 +99,7 @@ export const SCENARIOS = [
   },
 ];
 
-/** The limit's name for a request: its method, a list or one item of it, and the parameters by name. */
+/** The limit's name for a request: its method, a list or one item of it, and the names of the parameters. */
 export function keyOf(method, url) {
   const question = url.indexOf('?');
   const kind = ITEM.test(url) ? 'item' : 'list';

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const START_TIMEOUT_MS = 30_000;
 
-/** Starts a Node program on the first core; resolves at its first 200, with the time that took. */
+/** Starts a Node program on the first core. Resolves at its first 200 with the time that this took. */
 export async function startServer({ node, program, env, target }) {
   const port = await freePort();
   const startedAt = performance.now();
@@ -24,7 +24,7 @@ export async function startServer({ node, program, env, target }) {
     port,
     startMs: Math.round(performance.now() - startedAt),
     memoryMb: () => Math.round(Number(execFileSync('ps', ['-o', 'rss=', '-p', child.pid])) / 1024),
-    /** Processor time that it has used, in milliseconds; Linux tells it in ticks of 10 ms. */
+    /** Returns the processor time that it has used, in milliseconds. Linux reports it in ticks of 10 ms. */
     cpuMs: () => {
       const stat = readFileSync(`/proc/${child.pid}/stat`, 'utf8');
       const [user, system] = stat
@@ -33,7 +33,7 @@ export async function startServer({ node, program, env, target }) {
         .slice(11, 13);
       return (Number(user) + Number(system)) * 10;
     },
-    /** The most that it has had so far; Linux tells. */
+    /** Returns the maximum memory so far, which Linux reports. */
     peakMemoryMb: () => {
       const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
       return Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)[1]) / 1024);

@@ -1,4 +1,4 @@
-// Imports and exports beside PostgreSQL's own COPY of the same rows, and the memory of the service.
+// Compares imports and exports with PostgreSQL's own COPY of the same rows, and measures the memory of the service.
 //   npm run bench:transfer -- 1000000 [--write]
 import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:fs';
@@ -43,7 +43,7 @@ try {
   const url = await makeCatalogue();
   const rows = [];
   for (const format of FORMATS) {
-    // Before each what it is compared with, so that both meet the machine in the same state.
+    // The comparison runs immediately before each of them, so that both find the machine in the same state.
     const copied = await onDatabase(url, (sql) => timed(() => copyTo(sql, nowhere())));
     rows.push(['COPY TO', copied]);
     const measured = await withService(url, (at) => download(at, format, nowhere()));
@@ -68,7 +68,7 @@ try {
   rmSync(directory, { recursive: true, force: true });
 }
 
-/** A client of its own, thrown away: postgres.js does not always find out of a COPY. */
+/** A separate client that is discarded, because postgres.js does not always recover from a COPY. */
 async function onDatabase(url, work) {
   const sql = postgres(url, { max: 1, onnotice: () => {}, fetch_types: false });
   try {
@@ -103,12 +103,12 @@ async function copyTo(sql, to) {
   await pipeline(await sql.unsafe(query).readable(), to);
 }
 
-/** What is measured is how fast rows can be had: whoever stores them takes the same core here. */
+/** This measures how fast rows are delivered. A program that stores them would use the same core here. */
 function nowhere() {
   return new Writable({ write: (_part, _encoding, done) => done() });
 }
 
-/** The version, which the plain table has not, goes into a column without an index. */
+/** The version, which the plain table does not have, goes into a column without an index. */
 async function copyFrom(sql, from) {
   await sql.unsafe('alter table plain add column version integer');
   return await timed(async () =>
@@ -140,7 +140,7 @@ async function upload(url, format) {
   if (data?.created !== SIZE) throw new Error(text);
 }
 
-/** The time of the work, and the resident memory of the service before it and at its most. */
+/** Returns the time of the work, and the resident memory of the service before it and at its maximum. */
 async function withService(url, work) {
   const child = spawn(process.execPath, [MAIN], {
     env: { PATH: process.env.PATH, DATABASE_URL: url, PORT: '0', LOG_LEVEL: 'info' },
@@ -148,7 +148,7 @@ async function withService(url, work) {
   });
   try {
     const at = await listening(child);
-    // Warm, as any service is that somebody exports from.
+    // The service is warmed up, as in production.
     await (await fetch(`${at}/api/projects?limit=200`)).text();
     const memoryMb = () => Number(execFileSync('ps', ['-o', 'rss=', '-p', child.pid])) / 1024;
     const before = memoryMb();

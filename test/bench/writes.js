@@ -30,7 +30,7 @@ const VARIANTS = {
   'lists, history and feed': ['projects_facets_%', 'projects_name_words', 'projects_changes_%'],
 };
 
-/** In a loop on the server, so that neither the network nor Node is measured. */
+/** The loop runs on the server, so that neither the network nor Node is measured. */
 const WRITES = {
   insert: loop(`insert into projects (name, description, technologies)
     select name, description, technologies from projects where id = victims[i]`),
@@ -63,7 +63,7 @@ try {
   rmSync(directory, { recursive: true, force: true });
 }
 
-/** Milliseconds by write and variant, a time for each round; the first round only warms. */
+/** The milliseconds by write and variant, one value for each round; the first round only warms up. */
 async function measure(sql) {
   const times = {};
   for (let round = 0; round <= Number(options.rounds); round++) {
@@ -94,7 +94,7 @@ async function enable(sql, patterns) {
   }
 }
 
-/** Runs a statement for projects drawn by chance, each time in a transaction of its own. */
+/** Runs a statement for random projects, each time in a separate transaction. */
 function loop(statement) {
   return `do $$
     declare victims uuid[] := array(select id from projects order by random() limit ${SINGLE});

@@ -63,7 +63,7 @@ class AuditedController extends EntityController(NOTES) {
   }
 }
 
-it('a route that writes more than the one it overrides answers a token behind all its writes', async () => {
+it('a route that writes more than the one it overrides returns a token of all its writes', async () => {
   const database = await createTestDatabase();
   atEnd(() => database.drop());
   const plain = connectPlainly(database.url);

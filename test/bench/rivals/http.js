@@ -1,4 +1,4 @@
-// Bare node:http and postgres.js on the plain table: what one Node process can do with it.
+// Bare node:http and postgres.js on the plain table: the rate that one Node process can reach with it.
 import http from 'node:http';
 import postgres from 'postgres';
 import { FILTER, GET, PATCH, POST, PUT } from './statements.js';

@@ -1,4 +1,4 @@
-// Naive Nest on the plain table: as its documentation shows it, with a ValidationPipe, ConfigModule, Swagger and drizzle.
+// Naive Nest on the plain table, as in its documentation: with a ValidationPipe, ConfigModule, Swagger and drizzle.
 // Decorators are called by hand, so that no compiler is needed.
 import 'reflect-metadata';
 import {

@@ -1,4 +1,4 @@
-// What the rivals send to the plain table (catalogue.js): what a user would write instead of this service.
+// The statements of the rivals on the plain table (catalogue.js), which a user would write without this service.
 const COLUMNS =
   'id, name, description, technologies, created_at as "createdAt", updated_at as "updatedAt"';
 
