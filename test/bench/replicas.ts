@@ -207,7 +207,7 @@ function reportOf(ratios: Record<string, Compared>): string {
   return [
     `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${os.cpus().length} cores; medians of ${options.rounds} interleaved rounds of ${options.seconds} s, ${CONNECTIONS} connections.`,
     '',
-    '| | throughput, of the same without replicas | lowest and highest round | requests for the same processor time of the service | rows of an INSERT, without and with |',
+    '| | throughput, ratio to the same without replicas | lowest and highest round | requests for the same processor time of the service | rows of an INSERT, without and with |',
     '| --- | ---: | ---: | ---: | ---: |',
     ...Object.entries(ratios).map(
       ([name, { rate, spread, perCpuMs, rowsOfEach = [] }]) =>
