@@ -83,6 +83,26 @@ it('postgres.js separates the results of several statements only at row descript
   ]);
 });
 
+it('postgres.js sends a statement behind a prepared one at once, and settles both in their order', async () => {
+  const sql = connectPlainly(database.url);
+  const write = () => sql.unsafe('select $1::int as n', [1], { prepare: true });
+  const behind = () => sql.unsafe('select 2 as n', [], { prepare: true, simple: false } as object);
+  const orderOf = async () => {
+    const settled: string[] = [];
+    await Promise.all([
+      write().then(() => settled.push('write')),
+      behind().then(() => settled.push('behind')),
+    ]);
+    return settled;
+  };
+  await write();
+  expect(await orderOf()).toEqual(['write', 'behind']);
+  const [prepared] = await sql`
+    select name from pg_prepared_statements where statement = 'select $1::int as n'`;
+  await sql.unsafe(`deallocate "${prepared!.name as string}"`);
+  expect(await orderOf()).toEqual(['behind', 'write']); // the driver repeats the write
+});
+
 it('postgres.js fails with an error that is not a PostgresError when the driver itself fails', async () => {
   const sql = connectPlainly(database.url);
   const tooMany = sql.unsafe('select 1', Array<string>(70_000).fill('x'));
