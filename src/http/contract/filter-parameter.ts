@@ -5,7 +5,7 @@ import { IsOptional, ValidateBy } from 'class-validator';
 import { isUuid } from '../../db/driver/text-format.js';
 import type { Filter, FilterDomain } from '../../db/entity/filters.js';
 import { nfc } from '../../db/entity/normalize-texts.js';
-import { isText, parseMoment } from './validators.js';
+import { GIVEN_ONCE, isText, parseMoment } from './validators.js';
 
 /** The maximum number of values of a repeatable filter. */
 const MAX_VALUES = 20;
@@ -17,11 +17,11 @@ export function FilterParameter(filter: Omit<Filter, 'where'>): PropertyDecorato
   const many = { type: 'array', items: schema, maxItems: MAX_VALUES, uniqueItems: true };
   // A value that cannot be parsed stays unchanged, so that the validator refuses it.
   const read = (value: unknown) => parse(value) ?? value;
-  const isValid = (value: unknown) =>
-    repeatable ? areDistinct(value, parse) : parse(value) !== undefined;
-  const message = repeatable
-    ? `each must be ${rule}; at most ${MAX_VALUES}, without duplicates`
-    : `must be ${rule}, given once`;
+  const faultOf = (value: unknown) => {
+    if (repeatable) return faultOfValues(value, { rule, parse });
+    if (parse(value) !== undefined) return undefined;
+    return Array.isArray(value) ? GIVEN_ONCE : `must be ${rule}`;
+  };
   return applyDecorators(
     ApiPropertyOptional({ ...(repeatable ? many : schema), description } as ApiPropertyOptions),
     IsOptional(),
@@ -30,18 +30,22 @@ export function FilterParameter(filter: Omit<Filter, 'where'>): PropertyDecorato
     ),
     ValidateBy({
       name: 'filter',
-      validator: { validate: isValid, defaultMessage: () => message },
+      validator: {
+        validate: (value) => faultOf(value) === undefined,
+        defaultMessage: (args) => faultOf(args?.value)!,
+      },
     }),
   );
 }
 
-function areDistinct(values: unknown, parse: Kind['parse']): boolean {
-  return (
-    Array.isArray(values) &&
-    values.length <= MAX_VALUES &&
-    values.every((value) => parse(value) !== undefined) &&
-    new Set(values).size === values.length
-  );
+function faultOfValues(
+  values: unknown,
+  { rule, parse }: Pick<Kind, 'rule' | 'parse'>,
+): string | undefined {
+  if (!Array.isArray(values) || values.some((value) => parse(value) === undefined))
+    return `each must be ${rule}`;
+  if (values.length > MAX_VALUES) return `must be at most ${MAX_VALUES} values`;
+  return new Set(values).size < values.length ? 'must not contain duplicates' : undefined;
 }
 
 interface Kind {

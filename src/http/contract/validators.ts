@@ -104,12 +104,15 @@ function marksFault(value: unknown): string | undefined {
     : undefined;
 }
 
+/** The fault of a parameter with several values that takes one. */
+export const GIVEN_ONCE = 'must be given only once';
+
 /** A query parameter that may be any text and is given once. */
 export function TextParameter(): PropertyDecorator {
   return parameter(
     (value) => value,
     (value) => typeof value === 'string',
-    'must be text, given once',
+    GIVEN_ONCE,
   );
 }
 
@@ -118,7 +121,7 @@ export function WholeNumberParameter(min: number, max: number): PropertyDecorato
   return parameter(
     (value) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value),
     (value) => typeof value === 'number' && value >= min && value <= max,
-    `must be a whole number from ${min} to ${max}, given once`,
+    `must be a whole number from ${min} to ${max}`,
   );
 }
 
@@ -132,13 +135,17 @@ export function Repeatable(): PropertyDecorator {
 /** A query parameter with comma-separated names, all of them from `known` and without duplicates. Its value is a list. */
 export function NamesParameter(known: readonly string[]): PropertyDecorator {
   return parameter(
-    (value) => typeof value === 'string' && value.split(','),
-    (value) =>
-      Array.isArray(value) &&
-      new Set(value).size === value.length &&
-      value.every((name) => known.includes(name as string)),
-    `must be comma-separated names without duplicates, from: ${known.join(', ')}; given once`,
+    (value) => (typeof value === 'string' ? value.split(',') : { given: value }),
+    (value) => namesFault(value, known) === undefined,
+    (value) => namesFault(value, known)!,
   );
+}
+
+function namesFault(value: unknown, known: readonly string[]): string | undefined {
+  if (!Array.isArray(value)) return GIVEN_ONCE;
+  if (!value.every((name) => known.includes(name as string)))
+    return `must be names from: ${known.join(', ')}; separated by commas, without spaces`;
+  return new Set(value).size < value.length ? 'must not contain duplicates' : undefined;
 }
 
 /**
@@ -150,9 +157,9 @@ export function NamesParameter(known: readonly string[]): PropertyDecorator {
 export function MomentParameter(): PropertyDecorator {
   return parameter(
     // Undefined would mean that the parameter is absent.
-    (value) => (typeof value === 'string' && parseMoment(value)) ?? false,
+    (value) => (typeof value === 'string' ? (parseMoment(value) ?? false) : value),
     (value) => value instanceof Date,
-    'must be a date such as 2026-01-31 or a date-time such as 2026-01-31T12:00:00Z (a + is written %2B), given once',
+    'must be a date such as 2026-01-31 or a date-time such as 2026-01-31T12:00:00Z (a + is written %2B)',
   );
 }
 
@@ -219,8 +226,12 @@ const made = new WeakSet<object>();
 function parameter(
   make: (value: unknown) => unknown,
   check: (value: unknown) => boolean,
-  message: string,
+  message: string | ((value: unknown) => string),
 ): PropertyDecorator {
+  const messageFor = (value: unknown) => {
+    if (typeof message === 'function') return message(value);
+    return Array.isArray(value) ? GIVEN_ONCE : message;
+  };
   const toValue = Transform(({ value, obj, key }: TransformFnParams) => {
     const given = (obj as Record<string, unknown>)[key]; // `value` is a copy of it
     if (isObject(given) && made.has(given)) return given;
@@ -230,7 +241,7 @@ function parameter(
   });
   const checkValue = ValidateBy({
     name: 'parameter',
-    validator: { validate: check, defaultMessage: () => message },
+    validator: { validate: check, defaultMessage: (args) => messageFor(args?.value) },
   });
   return (target, key) => {
     toValue(target, key);

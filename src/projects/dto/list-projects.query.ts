@@ -7,13 +7,14 @@ import {
   PROJECT_SORT_KEYS,
   type ProjectListQuery,
 } from '../../db/factories/projects/project-list-query.js';
-import { searchText } from '../../db/factories/projects/search-words.js';
+import { searchFault } from '../../db/factories/projects/search-words.js';
 import { PROJECT_LIMITS } from '../../db/schema.js';
 import { isUuid } from '../../db/driver/text-format.js';
 import { PageMetaDto } from '../../http/answers/page.js';
 import { MAX_LIMIT, PageCursor, PageLimit } from '../../http/contract/page-parameters.js';
 import {
   DistinctTexts,
+  GIVEN_ONCE,
   MomentParameter,
   NamesParameter,
   Normalized,
@@ -141,33 +142,40 @@ function ApiMoment(description: string): PropertyDecorator {
   };
 }
 
-/** A search text that `searchText` accepts: each alternative must have a word that must occur. */
+/** A search text that `searchFault` accepts: each alternative must have a word that must occur. */
 function SearchWords(): PropertyDecorator {
   return ValidateBy({
     name: 'searchWords',
     validator: {
-      validate: (value: unknown) =>
-        typeof value === 'string' &&
-        [...value].length <= MAX_SEARCH_LENGTH &&
-        searchText(value) !== undefined,
-      defaultMessage: () =>
-        `must be text of at most ${MAX_SEARCH_LENGTH} characters with a required word on each side of an or, given once`,
+      validate: (value: unknown) => faultOfSearch(value) === undefined,
+      defaultMessage: (args) => faultOfSearch(args?.value)!,
     },
   });
+}
+
+function faultOfSearch(value: unknown): string | undefined {
+  if (typeof value !== 'string') return GIVEN_ONCE;
+  const length = [...value].length;
+  return length > MAX_SEARCH_LENGTH
+    ? `must be text of at most ${MAX_SEARCH_LENGTH} characters, not ${length}`
+    : searchFault(value);
 }
 
 function Ids(): PropertyDecorator {
   return ValidateBy({
     name: 'ids',
     validator: {
-      validate: (value: unknown) =>
-        Array.isArray(value) &&
-        value.length <= MAX_LIMIT &&
-        value.every(isUuid) &&
-        new Set(value.map((id: string) => id.toLowerCase())).size === value.length,
-      defaultMessage: () => `must be at most ${MAX_LIMIT} UUIDs, without duplicates`,
+      validate: (value: unknown) => faultOfIds(value) === undefined,
+      defaultMessage: (args) => faultOfIds(args?.value)!,
     },
   });
+}
+
+function faultOfIds(value: unknown): string | undefined {
+  if (!Array.isArray(value) || !value.every(isUuid)) return 'each must be a UUID';
+  if (value.length > MAX_LIMIT) return `must be at most ${MAX_LIMIT} UUIDs, not ${value.length}`;
+  const isDistinct = new Set(value.map((id) => id.toLowerCase())).size === value.length;
+  return isDistinct ? undefined : 'must not contain duplicates';
 }
 
 @ApiSchema({

@@ -9,7 +9,7 @@ import { DEFAULT_LIMIT } from '../../entity/keyset-list.js';
 import { filterShapes, filterValues } from './project-filters.js';
 import type { ProjectListQuery } from './project-list-query.js';
 import { nfc } from '../../entity/normalize-texts.js';
-import { searchText } from './search-words.js';
+import { searchFault, searchText } from './search-words.js';
 
 /** The parameters of a statement, as placeholders or as values. */
 type StatementValues = Record<keyof ReturnType<typeof valuesOf>, SQLWrapper>;
@@ -62,7 +62,7 @@ const WORDS = {
   mapToDriverValue(q: unknown): string {
     const text = q === '' ? '' : searchText(q as string);
     if (text === undefined)
-      throw new DataError('invalid_value', 'The search must contain at least one word.');
+      throw new DataError('invalid_value', `The search ${searchFault(q as string)}.`);
     return text;
   },
 };

@@ -26,6 +26,25 @@ interface Term {
  * same way as in `project_search` (functions/before-tables/project_search.sql).
  */
 export function searchText(q: string): string | undefined {
+  const alternatives = alternativesOf(q);
+  if (!alternatives.every(hasRequired)) return undefined;
+  return alternatives.map((all) => all.map(written).join(' ')).join(' or ');
+}
+
+/** Returns why `searchText` refuses the text, as the end of a sentence; undefined if it does not. */
+export function searchFault(q: string): string | undefined {
+  const alternatives = alternativesOf(q);
+  if (alternatives.every(hasRequired)) return undefined;
+  if (alternatives.flat().length === 0) return 'must contain a letter or a digit';
+  const where = alternatives.length > 1 ? ' on each side of an "or"' : '';
+  return `must contain a word without a minus${where}`;
+}
+
+function hasRequired(terms: Term[]): boolean {
+  return terms.some(({ isExcluded }) => !isExcluded);
+}
+
+function alternativesOf(q: string): Term[][] {
   const alternatives: Term[][] = [[]];
   const terms = termsOf(q.normalize('NFKC'));
   for (const [at, term] of terms.entries()) {
@@ -33,8 +52,7 @@ export function searchText(q: string): string | undefined {
     if (isOr(term) && begun.length > 0 && at < terms.length - 1) alternatives.push([]);
     else begun.push(term);
   }
-  if (!alternatives.every((all) => all.some(({ isExcluded }) => !isExcluded))) return undefined;
-  return alternatives.map((all) => all.map(written).join(' ')).join(' or ');
+  return alternatives;
 }
 
 function termsOf(q: string): Term[] {
