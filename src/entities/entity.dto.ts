@@ -8,7 +8,8 @@ import {
   PartialType,
   PickType,
 } from '@nestjs/swagger';
-import { IsIn, IsOptional } from 'class-validator';
+import { IsOptional } from 'class-validator';
+import { OneOf } from '../http/contract/validators.js';
 import type { Entity, EntityRow } from '../db/entity/entity.js';
 import { DEFAULT_LIMIT, DEFAULT_SORT } from '../db/entity/keyset-list.js';
 import { PageCursor, PageLimit } from '../http/contract/page-parameters.js';
@@ -102,7 +103,7 @@ export function listQueryDtoOf(entity: Entity): Type<EntityListQuery> {
     description: 'The sort key; a leading `-` sorts descending. Equal entries are sorted by id.',
   })(prototype, 'sort');
   IsOptional()(prototype, 'sort');
-  IsIn(sorts, { message: `must be one of: ${sorts.join(', ')}` })(prototype, 'sort');
+  OneOf(sorts)(prototype, 'sort');
   for (const [name, filter] of Object.entries(entity.filters))
     FilterParameter(filter)(prototype, name);
   return ListQuery;

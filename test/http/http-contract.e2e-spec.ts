@@ -217,7 +217,7 @@ describe('an unknown part of a request', () => {
   it('may be a duplicate parameter, which is refused', async () => {
     expectProblem(
       await api.get(`${LIST}?limit=1&limit=1`),
-      notValid(LIST, 'limit', 'must be a whole number from 1 to 200'),
+      notValid(LIST, 'limit', 'must be given only once'),
     );
   });
 

@@ -61,16 +61,17 @@ describe('a CSV file', () => {
     expect([status, body]).toMatchObject([400, { code: 'validation_failed' }]);
   });
 
-  it.each(['|', 'colon', '', ';&delimiter=,'])(
-    'cannot have another delimiter: %s',
-    async (delimiter) => {
-      const { status, body } = await importFile(`?delimiter=${delimiter}`, CSV, fileWith(','));
-      expect(status).toBe(400);
-      expect(body).toMatchObject({
-        errors: [{ path: 'delimiter', message: 'must be one of: comma, semicolon, tab' }],
-      });
-    },
-  );
+  const NAMES = 'must be one of: comma, semicolon, tab';
+  it.each([
+    ['|', NAMES],
+    ['colon', NAMES],
+    ['', NAMES],
+    [';&delimiter=,', 'must be given only once'],
+  ])('cannot have another delimiter: %s', async (delimiter, message) => {
+    const { status, body } = await importFile(`?delimiter=${delimiter}`, CSV, fileWith(','));
+    expect(status).toBe(400);
+    expect(body).toMatchObject({ errors: [{ path: 'delimiter', message }] });
+  });
 
   it.each(['', BOM])(
     'with a carriage return alone at each line end is refused with the remedy',

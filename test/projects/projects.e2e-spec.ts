@@ -192,6 +192,31 @@ describe('GET /api/projects', () => {
   );
 });
 
+describe('a parameter of GET /api/projects is refused for the fault that it has', () => {
+  const ID = randomUUID();
+  it.each([
+    ['q=🎉', 'must contain a letter or a digit'],
+    ['q=...', 'must contain a letter or a digit'],
+    ['q=-a', 'must contain a word without a minus'],
+    ['q=a or -b', 'must contain a word without a minus on each side of an "or"'],
+    ['q=a&q=b', 'must be given only once'],
+    [`q=${'a'.repeat(201)}`, 'must be text of at most 200 characters, not 201'],
+    ['limit=1&limit=2', 'must be given only once'],
+    ['sort=name&sort=name', 'must be given only once'],
+    ['createdFrom=2026-01-31&createdFrom=2026-02-01', 'must be given only once'],
+    ['fields=id&fields=name', 'must be given only once'],
+    ['fields=id,id', 'must not contain duplicates'],
+    ['id=a', 'each must be a UUID'],
+    [`id=${ID}&id=${ID.toUpperCase()}`, 'must not contain duplicates'],
+    [`id=${Array.from({ length: 201 }, () => randomUUID()).join('&id=')}`, /not 201$/],
+  ])('%s', async (query, message) => {
+    const sent = api.get(`/api/projects?${encodeURI(query)}`);
+    const path = query.slice(0, query.indexOf('='));
+    const expected = message instanceof RegExp ? expect.stringMatching(message) : message;
+    expect(await faultsOf(sent)).toEqual([{ path, message: expected }]);
+  });
+});
+
 describe('GET /api/projects/:id', () => {
   it('returns the project with its ETag, in whatever case the id is written', async () => {
     const data = await create();

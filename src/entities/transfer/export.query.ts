@@ -1,6 +1,7 @@
 import type { Type } from '@nestjs/common';
 import { ApiPropertyOptional, OmitType } from '@nestjs/swagger';
-import { IsIn, IsOptional } from 'class-validator';
+import { IsOptional } from 'class-validator';
+import { OneOf } from '../../http/contract/validators.js';
 import { EXPORT_FORMATS, type ExportFormat } from '../../db/entity/row-export.js';
 import { BooleanParameter } from '../../http/contract/boolean-parameter.js';
 
@@ -22,7 +23,7 @@ export function exportQueryOf<T extends { sort: string }, K extends keyof T>(
       description: 'The format of the file. Without it `Accept` decides; the default is `ndjson`.',
     })
     @IsOptional()
-    @IsIn(EXPORT_FORMATS, { message: `must be one of: ${EXPORT_FORMATS.join(', ')}` })
+    @OneOf(EXPORT_FORMATS)
     format?: ExportFormat;
 
     @BooleanParameter(

@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsIn, IsOptional } from 'class-validator';
+import { IsOptional } from 'class-validator';
+import { OneOf } from '../../http/contract/validators.js';
 import { BooleanParameter } from '../../http/contract/boolean-parameter.js';
 import { FaultDto } from '../../http/problems/problem.dto.js';
 import { type Delimiter, DELIMITER_NAMES, DELIMITERS } from './csv-cells.js';
@@ -16,7 +17,7 @@ export class ImportQuery {
       'The behaviour if a row is refused: `abort` writes no row (`import_refused`), `skip` writes the other rows.',
   })
   @IsOptional()
-  @IsIn(ON_ERROR, { message: `must be one of: ${ON_ERROR.join(', ')}` })
+  @OneOf(ON_ERROR)
   onError: (typeof ON_ERROR)[number] = 'abort';
 
   @BooleanParameter(
@@ -31,7 +32,7 @@ export class ImportQuery {
   })
   @IsOptional()
   @Transform(({ value }) => namedDelimiter(value))
-  @IsIn(DELIMITERS, { message: `must be one of: ${Object.keys(DELIMITER_NAMES).join(', ')}` })
+  @OneOf(DELIMITERS, Object.keys(DELIMITER_NAMES))
   delimiter?: Delimiter;
 }
 

@@ -67,7 +67,6 @@ function checkQuery(req: Request, accepted: boolean): void {
  */
 function queryOf(req: Request): Request['query'] {
   if (Object.hasOwn(req, 'query')) return req.query;
-  return parse(req.url.slice(req.url.indexOf('?') + 1), '&', '=', {
-    maxKeys: 0,
-  });
+  const [, query = ''] = /^[^?#]*\?([^#]*)/.exec(req.url) ?? [];
+  return parse(query, '&', '=', { maxKeys: 0 });
 }

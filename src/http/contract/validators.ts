@@ -1,5 +1,5 @@
 import { Transform, type TransformFnParams } from 'class-transformer';
-import { ValidateBy } from 'class-validator';
+import { IsIn, ValidateBy } from 'class-validator';
 import { isUuid } from '../../db/driver/text-format.js';
 import { hasTooManyMarks, MAX_MARKS, nfc } from '../../db/entity/normalize-texts.js';
 import { ifMatchOf } from '../answers/etag.js';
@@ -106,6 +106,14 @@ function marksFault(value: unknown): string | undefined {
 
 /** The fault of a parameter with several values that takes one. */
 export const GIVEN_ONCE = 'must be given only once';
+
+/** A query parameter with one of the given values; `names` are what the message calls them. */
+export function OneOf(values: readonly unknown[], names = values): PropertyDecorator {
+  const message = `must be one of: ${names.join(', ')}`;
+  return IsIn(values, {
+    message: ({ value }) => (Array.isArray(value) ? GIVEN_ONCE : message),
+  });
+}
 
 /** A query parameter that may be any text and is given once. */
 export function TextParameter(): PropertyDecorator {

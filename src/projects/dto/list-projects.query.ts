@@ -1,6 +1,6 @@
 import { DEFAULT_LIMIT, DEFAULT_SORT } from '../../db/entity/keyset-list.js';
 import { ApiPropertyOptional, ApiSchema, PartialType } from '@nestjs/swagger';
-import { IsIn, IsOptional, ValidateBy } from 'class-validator';
+import { IsOptional, ValidateBy } from 'class-validator';
 import {
   COUNTS,
   PROJECT_FIELDS,
@@ -18,6 +18,7 @@ import {
   MomentParameter,
   NamesParameter,
   Normalized,
+  OneOf,
   Repeatable,
 } from '../../http/contract/validators.js';
 import { ProjectDto } from './project.dto.js';
@@ -49,7 +50,7 @@ export class ListProjectsQuery {
       'The sort key; a leading `-` sorts descending. Projects with an equal key are sorted by id. Names are sorted by the collation of the database.',
   })
   @IsOptional()
-  @IsIn(SORTS, { message: `must be one of: ${SORTS.join(', ')}` })
+  @OneOf(SORTS)
   sort: string = DEFAULT_SORT;
 
   @ApiPropertyOptional({
@@ -113,7 +114,7 @@ export class ListProjectsQuery {
       'Adds the total number of matching projects as `meta.total`. `estimated` uses the statistics of the database and is fast. `exact` counts the projects, which takes longer the more there are.',
   })
   @IsOptional()
-  @IsIn(COUNTS, { message: `must be one of: ${COUNTS.join(', ')}` })
+  @OneOf(COUNTS)
   count: (typeof COUNTS)[number] = 'none';
 
   @ApiPropertyOptional({
