@@ -165,7 +165,7 @@ function namesFault(value: unknown, known: readonly string[]): string | undefine
 export function MomentParameter(): PropertyDecorator {
   return parameter(
     // Undefined would mean that the parameter is absent.
-    (value) => (typeof value === 'string' ? (parseMoment(value) ?? false) : value),
+    (value) => (typeof value === 'string' ? (parseMoment(value) ?? false) : (value ?? false)),
     (value) => value instanceof Date,
     'must be a date such as 2026-01-31 or a date-time such as 2026-01-31T12:00:00Z (a + is written %2B)',
   );
