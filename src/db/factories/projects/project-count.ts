@@ -2,10 +2,10 @@ import { count, eq, sql } from 'drizzle-orm';
 import type { Db } from '../../connection.js';
 import { projects, technologyCounts } from '../../schema.js';
 import { asParameters, projectFilters, type valuesOf } from './project-list-filters.js';
-import type { ProjectListQuery } from './project-list-query.js';
+import type { NormalizedQuery } from './project-list-query.js';
 
 /** Prepares a statement that counts the matches of a query's filters. */
-export function prepareCount(db: Db, query: ProjectListQuery) {
+export function prepareCount(db: Db, query: NormalizedQuery) {
   return db.select({ total: count() }).from(projects).where(projectFilters(query)).prepare('count');
 }
 
@@ -21,7 +21,7 @@ export function prepareUses(db: Db) {
 /** Returns the planner's estimate of the matches, from its statistics. */
 export async function estimateCount(
   db: Db,
-  query: ProjectListQuery,
+  query: NormalizedQuery,
   values: ReturnType<typeof valuesOf>,
 ): Promise<number> {
   const filters = projectFilters(query, asParameters(values));

@@ -3,16 +3,16 @@ import type { Db } from '../../connection.js';
 import { type ExportOptions, exportRows } from '../../entity/row-export.js';
 import { projects } from '../../schema.js';
 import { PROJECT } from './columns.js';
+import { isSearched } from './project-filters.js';
 import {
   asParameters,
   inOrder,
-  isSearched,
   prepareSearch,
   projectFilters,
   searchedBy,
   valuesOf,
 } from './project-list-filters.js';
-import type { ProjectListQuery } from './project-list-query.js';
+import { normalizeQuery, type ProjectListQuery } from './project-list-query.js';
 
 /** The filters and the sort of a list's query, without paging. */
 export type ExportQuery = Omit<ProjectListQuery, 'limit' | 'after' | 'fields' | 'count'>;
@@ -23,11 +23,12 @@ export async function exportProjects(
   query: ExportQuery,
   options: ExportOptions,
 ): Promise<number> {
-  const [found] = isSearched(query) ? await prepareSearch(db).execute(searchedBy(query)) : [];
-  const key = sql`${projects[query.sortBy ?? 'createdAt']}`;
+  const list = normalizeQuery(query);
+  const [found] = isSearched(list) ? await prepareSearch(db).execute(searchedBy(list)) : [];
+  const key = sql`${projects[list.sortBy]}`;
   return await exportRows(db, PROJECT, {
-    where: projectFilters(query, asParameters(valuesOf(query, found?.search))),
-    orderBy: inOrder(query, key, sql`${projects.id}`),
+    where: projectFilters(list, asParameters(valuesOf(list, found?.search))),
+    orderBy: inOrder(list, key, sql`${projects.id}`),
     ...options,
   });
 }

@@ -1,5 +1,8 @@
+import { type SQL, type SQLWrapper, sql } from 'drizzle-orm';
+import { PLANNED_FOR_ITS_VALUES } from '../../driver/driver.js';
 import { nfc } from '../../entity/normalize-texts.js';
-import type { ProjectListQuery } from './project-list-query.js';
+import { projects } from '../../schema.js';
+import type { NormalizedQuery, ProjectListQuery } from './project-list-query.js';
 
 /** The filters of a query, without paging, sort and fields. */
 export type ProjectFilters = Omit<
@@ -9,37 +12,75 @@ export type ProjectFilters = Omit<
 
 export type FilterName = keyof ProjectFilters;
 
+/** The parameters of a statement, as placeholders or as values. */
+export type StatementValues = Record<
+  FilterName | 'limit' | 'afterKey' | 'afterId' | 'search',
+  SQLWrapper
+>;
+
+/** How a filter becomes SQL. */
+type Condition =
+  | {
+      in: 'tsquery';
+      /** The condition on a project that the scan of a technology's index has found; undefined if the scan implies it. */
+      ofCandidate: (query: NormalizedQuery, value: StatementValues) => SQL | undefined;
+    }
+  | { in: TimeColumn; operator: '>=' | '<' };
+
+type TimeColumn = 'createdAt' | 'updatedAt';
+
 interface ListFilter<T> {
   /** Converts the filter to the parameter of a statement. */
   toValue: (given: T) => unknown;
   /** Returns a number that determines the text of the statement; by default only the presence of the filter does. */
   shapeOf?: (given: T) => number;
+  condition: Condition;
   /** True if the index of technologies (`project_technologies`) can check it without reading the project. */
   isInTechnologyIndex: boolean;
 }
 
 /**
- * All filters of the list. The parameters of statements, the cache keys of statements, the choice of the
- * index and the scope of cursors are derived from these rows, so that no filter can be forgotten in one of
- * them.
+ * All filters of the list. The SQL and the parameters of statements, the cache keys of statements, the choice of the
+ * index and the scope of cursors are derived from these rows, so that no filter can be forgotten in one of them.
  */
 export const PROJECT_FILTERS: { [N in FilterName]-?: ListFilter<NonNullable<ProjectFilters[N]>> } =
   {
     technology: {
       toValue: normalizedTexts,
       shapeOf: ({ length }) => Math.min(length, 2),
+      condition: {
+        in: 'tsquery',
+        ofCandidate: (query, value) =>
+          query.technology.length > 1
+            ? sql`${usesOf(value.technology)} = cardinality(${value.technology}::text[])`
+            : undefined,
+      },
       isInTechnologyIndex: true,
     },
     anyTechnology: {
       toValue: normalizedTexts,
       shapeOf: ({ length }) => Math.min(length, 1),
+      condition: {
+        in: 'tsquery',
+        ofCandidate: ({ technology, anyTechnology }, value) =>
+          technology.length > 0 && anyTechnology.length > 0
+            ? sql`${usesOf(value.anyTechnology)} > 0`
+            : undefined,
+      },
       isInTechnologyIndex: true,
     },
-    q: { toValue: nfc, isInTechnologyIndex: false },
-    createdFrom: { toValue: toText, isInTechnologyIndex: true },
-    createdTo: { toValue: toText, isInTechnologyIndex: true },
-    updatedFrom: { toValue: toText, isInTechnologyIndex: false },
-    updatedTo: { toValue: toText, isInTechnologyIndex: false },
+    q: {
+      toValue: nfc,
+      condition: {
+        in: 'tsquery',
+        ofCandidate: ({ q }, value) => (q === undefined ? undefined : matchesSearch(value)),
+      },
+      isInTechnologyIndex: false,
+    },
+    createdFrom: within('createdAt', '>='),
+    createdTo: within('createdAt', '<'),
+    updatedFrom: within('updatedAt', '>='),
+    updatedTo: within('updatedAt', '<'),
   };
 
 export const FILTER_NAMES = Object.keys(PROJECT_FILTERS) as FilterName[];
@@ -64,29 +105,82 @@ export function filterShapes(query: ProjectFilters): number[] {
   });
 }
 
-/** The strategy that finds the rows of a page. */
-export type Plan =
-  /** Scan the index of one technology, or of each of several alternatives, in the order of creation. */
-  | 'technology-index'
-  /** Use the search index. If it finds many rows, search parts of the table in the order of creation. */
-  | 'search-in-parts'
-  /** Let the planner of the database choose between an index in sort order and the search index. */
-  | 'planner';
+/** True if the query has words or technologies, which the search index finds. */
+export function isSearched(query: NormalizedQuery): boolean {
+  return givenFilters(query).some((name) => PROJECT_FILTERS[name].condition.in === 'tsquery');
+}
 
-export function planOf(query: ProjectListQuery): Plan {
-  const { sortBy = 'createdAt', technology = [], anyTechnology = [] } = query;
-  const scans = technology.length + (anyTechnology.length > 0 ? 1 : 0);
-  if (sortBy !== 'createdAt' || scans === 0) return 'planner';
-  const given = FILTER_NAMES.filter((name) => query[name] !== undefined);
-  const isAnswered = given.every((name) => PROJECT_FILTERS[name].isInTechnologyIndex);
-  if (scans === 1 && isAnswered) return 'technology-index';
-  return technology.length > 0 ? 'search-in-parts' : 'planner';
+/** Returns the names of the filters that the query has. An empty list of technologies is no filter. */
+export function givenFilters(query: NormalizedQuery): FilterName[] {
+  return FILTER_NAMES.filter((name) => {
+    const given = query[name];
+    return given !== undefined && !(Array.isArray(given) && given.length === 0);
+  });
+}
+
+/** Returns the conditions of all filters on a project. */
+export function conditionsOf(query: NormalizedQuery, value: StatementValues): (SQL | undefined)[] {
+  return [
+    isSearched(query) ? matchesSearch(value) : undefined,
+    ...timesWithin(query, 'updatedAt', sql`${projects.updatedAt}`, value),
+    ...timesWithin(query, 'createdAt', sql`${projects.createdAt}`, value),
+  ];
+}
+
+/**
+ * Returns the conditions on a project from the scan of a technology's index, which has checked the time of creation
+ * already.
+ */
+export function candidateConditions(
+  query: NormalizedQuery,
+  value: StatementValues,
+): (SQL | undefined)[] {
+  return FILTER_NAMES.flatMap((name) => {
+    const { condition } = PROJECT_FILTERS[name];
+    if (condition.in === 'tsquery') return [condition.ofCandidate(query, value)];
+    if (condition.in === 'createdAt') return [];
+    return query[name] ? [comparison(name, sql`${projects[condition.in]}`, value)] : [];
+  });
+}
+
+/** Returns the conditions of the filters by a time, on the given column. */
+export function timesWithin(
+  query: ProjectFilters,
+  of: TimeColumn,
+  column: SQL,
+  value: StatementValues,
+): SQL[] {
+  return FILTER_NAMES.filter(
+    (name) => PROJECT_FILTERS[name].condition.in === of && query[name],
+  ).map((name) => comparison(name, column, value));
+}
+
+function comparison(name: FilterName, column: SQL, value: StatementValues): SQL {
+  const { condition } = PROJECT_FILTERS[name];
+  if (condition.in === 'tsquery') throw new Error(`${name} is not a time`);
+  return sql`${column} ${sql.raw(condition.operator)} ${value[name]}::timestamptz`;
+}
+
+/** The condition that the search index finds the project. */
+function matchesSearch(value: StatementValues): SQL {
+  return sql`${PLANNED_FOR_ITS_VALUES} ${projects.search} @@ ${value.search}::tsquery`;
+}
+
+/** Returns the number of these technologies that the found project uses. */
+function usesOf(names: SQLWrapper): SQL {
+  return sql`(select count(*) from unnest(${names}::text[]) as named (name)
+    join project_technologies as used on used.technology = name
+      and used.created_at = found.created_at and used.project_id = found.project_id)`;
+}
+
+function within(column: TimeColumn, operator: '>=' | '<'): ListFilter<Date> {
+  return {
+    toValue: (moment) => moment.toISOString(),
+    condition: { in: column, operator },
+    isInTechnologyIndex: column === 'createdAt',
+  };
 }
 
 function normalizedTexts(texts: string[]): string[] {
   return texts.map(nfc);
-}
-
-function toText(moment: Date): string {
-  return moment.toISOString();
 }

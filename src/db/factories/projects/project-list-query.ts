@@ -1,3 +1,5 @@
+import { DEFAULT_LIMIT } from '../../entity/keyset-list.js';
+import { DataError } from '../../errors.js';
 import type { Project } from '../../schema.js';
 import { PROJECT } from './columns.js';
 
@@ -37,4 +39,28 @@ export interface ProjectListQuery {
   fields?: (keyof Project)[];
   /** How to count all matches; default `none`. */
   count?: (typeof COUNTS)[number];
+}
+
+/** A query with all its defaults. A list of technologies that is not given is empty. */
+export type NormalizedQuery = ProjectListQuery &
+  Required<
+    Pick<
+      ProjectListQuery,
+      'limit' | 'sortBy' | 'descending' | 'technology' | 'anyTechnology' | 'count'
+    >
+  >;
+
+/** Fills in every default of a list. Throws `invalid_value` for a limit below 1. */
+export function normalizeQuery(query: ProjectListQuery): NormalizedQuery {
+  const {
+    limit = DEFAULT_LIMIT,
+    sortBy = 'createdAt',
+    descending = true,
+    technology = [],
+    anyTechnology = [],
+    count = 'none',
+  } = query;
+  if (!Number.isInteger(limit) || limit < 1)
+    throw new DataError('invalid_value', 'The limit of a page must be a whole number from 1.');
+  return { ...query, limit, sortBy, descending, technology, anyTechnology, count };
 }

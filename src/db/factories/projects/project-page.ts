@@ -1,13 +1,13 @@
-import { DEFAULT_LIMIT } from '../../entity/keyset-list.js';
-import { sql, type SQLWrapper } from 'drizzle-orm';
+import { and, type SQL, sql, type SQLWrapper } from 'drizzle-orm';
 import type { PgPreparedQuery, PreparedQueryConfig } from 'drizzle-orm/pg-core';
 import type { Db } from '../../connection.js';
 import { FITS, isMeasured, measuredRows, PageBytes } from '../../query/page-bytes.js';
 import { emptyRows, withTexts } from '../../query/prepared.js';
-import type { Project } from '../../schema.js';
+import { type Project, projects } from '../../schema.js';
 import { WRITTEN } from './columns.js';
-import { positionOf, projectJson, type ProjectTexts } from './project-json.js';
-import type { Position, ProjectListQuery } from './project-list-query.js';
+import { positionOf, projectJson, type ProjectTexts, projectTexts } from './project-json.js';
+import { afterCursor, inOrder, projectFilters } from './project-list-filters.js';
+import type { NormalizedQuery, Position } from './project-list-query.js';
 
 /** A page of projects. */
 export class ProjectPage {
@@ -34,7 +34,7 @@ interface TextsQuery extends SQLWrapper {
 }
 
 /** Prepares a select of `projectTexts`. For a long page the database sends only the rows that fit into it. */
-export function prepareTexts(db: Db, name: string, found: TextsQuery, limit = DEFAULT_LIMIT) {
+export function prepareTexts(db: Db, name: string, found: TextsQuery, limit: number) {
   if (!isMeasured(limit)) return withTexts<FoundTexts>(found.prepare(name));
   const measured = db
     .select({
@@ -45,14 +45,32 @@ export function prepareTexts(db: Db, name: string, found: TextsQuery, limit = DE
   return withTexts<FoundTexts>(measured.prepare(name));
 }
 
+/**
+ * Prepares a select of the page in its order, `within` a further condition. The planner chooses the index for the values
+ * of each call.
+ */
+export function prepareProjects(db: Db, query: NormalizedQuery, within?: SQL) {
+  const key = sql`${projects[query.sortBy]}`;
+  const id = sql`${projects.id}`;
+  const found = db
+    .select(projectTexts(query.fields))
+    .from(projects)
+    .where(and(projectFilters(query), within, afterCursor(query, key, id)))
+    .orderBy(inOrder(query, key, id))
+    .limit(sql.placeholder('limit'));
+  return prepareTexts(db, 'projects', found, query.limit);
+}
+
 /** True if the rows fill the page, by number or by size. */
 export function isFull(rows: FoundTexts[], limit: number): boolean {
   return rows.length === limit || rows.at(-1)?.[0] === null;
 }
 
 /** Builds the page of a query from its rows, with one extra row if there are more. A large page ends early. */
-export function pageOf(query: ProjectListQuery, rows: FoundTexts[]): ProjectPage {
-  const { limit = DEFAULT_LIMIT, sortBy = 'createdAt', fields } = query;
+export function pageOf(
+  { limit, sortBy, fields }: Pick<NormalizedQuery, 'limit' | 'sortBy' | 'fields'>,
+  rows: FoundTexts[],
+): ProjectPage {
   const bytes = new PageBytes();
   const items: string[] = [];
   let last: ProjectTexts | undefined;
