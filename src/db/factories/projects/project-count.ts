@@ -1,12 +1,17 @@
 import { count, eq, sql } from 'drizzle-orm';
 import type { Db } from '../../connection.js';
 import { projects, technologyCounts } from '../../schema.js';
-import { asParameters, projectFilters, type valuesOf } from './project-list-filters.js';
+import { projectFilters } from './project-filters.js';
+import { asParameters, PLACEHOLDERS, type valuesOf } from './project-list-filters.js';
 import type { NormalizedQuery } from './project-list-query.js';
 
 /** Prepares a statement that counts the matches of a query's filters. */
 export function prepareCount(db: Db, query: NormalizedQuery) {
-  return db.select({ total: count() }).from(projects).where(projectFilters(query)).prepare('count');
+  return db
+    .select({ total: count() })
+    .from(projects)
+    .where(projectFilters(query, PLACEHOLDERS))
+    .prepare('count');
 }
 
 /** Prepares a statement that reads the number of projects of a technology, without the latest writes. */

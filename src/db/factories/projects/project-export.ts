@@ -3,12 +3,11 @@ import type { Db } from '../../connection.js';
 import { type ExportOptions, exportRows } from '../../entity/row-export.js';
 import { projects } from '../../schema.js';
 import { PROJECT } from './columns.js';
-import { isSearched } from './project-filters.js';
+import { isSearched, projectFilters } from './project-filters.js';
 import {
   asParameters,
   inOrder,
   prepareSearch,
-  projectFilters,
   searchedBy,
   valuesOf,
 } from './project-list-filters.js';

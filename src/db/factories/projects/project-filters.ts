@@ -1,4 +1,4 @@
-import { type SQL, type SQLWrapper, sql } from 'drizzle-orm';
+import { and, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
 import { PLANNED_FOR_ITS_VALUES } from '../../driver/driver.js';
 import { nfc } from '../../entity/normalize-texts.js';
 import { projects } from '../../schema.js';
@@ -18,7 +18,7 @@ export type StatementValues = Record<
   SQLWrapper
 >;
 
-/** How a filter becomes SQL. */
+/** Describes the SQL of a filter. */
 type Condition =
   | {
       in: 'tsquery';
@@ -118,29 +118,27 @@ export function givenFilters(query: NormalizedQuery): FilterName[] {
   });
 }
 
-/** Returns the conditions of all filters on a project. */
-export function conditionsOf(query: NormalizedQuery, value: StatementValues): (SQL | undefined)[] {
-  return [
+/** Returns the condition of all filters on a project; undefined if there are none. */
+export function projectFilters(query: NormalizedQuery, value: StatementValues): SQL | undefined {
+  return and(
     isSearched(query) ? matchesSearch(value) : undefined,
     ...timesWithin(query, 'updatedAt', sql`${projects.updatedAt}`, value),
     ...timesWithin(query, 'createdAt', sql`${projects.createdAt}`, value),
-  ];
+  );
 }
 
 /**
- * Returns the conditions on a project from the scan of a technology's index, which has checked the time of creation
- * already.
+ * Returns the remaining condition on a project from the scan of a technology's index, which has checked the time of
+ * creation already; undefined if there is none.
  */
-export function candidateConditions(
-  query: NormalizedQuery,
-  value: StatementValues,
-): (SQL | undefined)[] {
-  return FILTER_NAMES.flatMap((name) => {
-    const { condition } = PROJECT_FILTERS[name];
-    if (condition.in === 'tsquery') return [condition.ofCandidate(query, value)];
-    if (condition.in === 'createdAt') return [];
-    return query[name] ? [comparison(name, sql`${projects[condition.in]}`, value)] : [];
-  });
+export function candidateFilters(query: NormalizedQuery, value: StatementValues): SQL | undefined {
+  return and(
+    ...FILTER_NAMES.map((name) => {
+      const { condition } = PROJECT_FILTERS[name];
+      return condition.in === 'tsquery' ? condition.ofCandidate(query, value) : undefined;
+    }),
+    ...timesWithin(query, 'updatedAt', sql`${projects.updatedAt}`, value),
+  );
 }
 
 /** Returns the conditions of the filters by a time, on the given column. */
@@ -150,15 +148,11 @@ export function timesWithin(
   column: SQL,
   value: StatementValues,
 ): SQL[] {
-  return FILTER_NAMES.filter(
-    (name) => PROJECT_FILTERS[name].condition.in === of && query[name],
-  ).map((name) => comparison(name, column, value));
-}
-
-function comparison(name: FilterName, column: SQL, value: StatementValues): SQL {
-  const { condition } = PROJECT_FILTERS[name];
-  if (condition.in === 'tsquery') throw new Error(`${name} is not a time`);
-  return sql`${column} ${sql.raw(condition.operator)} ${value[name]}::timestamptz`;
+  return FILTER_NAMES.flatMap((name) => {
+    const { condition } = PROJECT_FILTERS[name];
+    if (condition.in !== of || !query[name]) return [];
+    return [sql`${column} ${sql.raw(condition.operator)} ${value[name]}::timestamptz`];
+  });
 }
 
 /** The condition that the search index finds the project. */

@@ -1,15 +1,9 @@
-import { and, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
+import { type SQL, type SQLWrapper, sql } from 'drizzle-orm';
 import type { Db } from '../../connection.js';
 import { DataError } from '../../errors.js';
 import { isMeasured } from '../../query/page-bytes.js';
 import { largeTextsRead } from './project-json.js';
-import {
-  candidateConditions,
-  conditionsOf,
-  filterShapes,
-  filterValues,
-  type StatementValues,
-} from './project-filters.js';
+import { filterShapes, filterValues, type StatementValues } from './project-filters.js';
 import { type NormalizedQuery, normalizeQuery } from './project-list-query.js';
 import { nfc } from '../../entity/normalize-texts.js';
 import { searchFault, searchText } from './search-words.js';
@@ -84,16 +78,6 @@ export function prepareSearch(db: Db) {
 
 export function searchedBy({ q = '', technology, anyTechnology }: NormalizedQuery) {
   return { q, technology: technology.map(nfc), anyTechnology: anyTechnology.map(nfc) };
-}
-
-/** Returns the condition of all filters on a project; undefined if there are none. */
-export function projectFilters(query: NormalizedQuery, value = PLACEHOLDERS): SQL | undefined {
-  return and(...conditionsOf(query, value));
-}
-
-/** Returns the remaining condition on a project from the scan of a technology's index; undefined if there is none. */
-export function candidateFilters(query: NormalizedQuery): SQL | undefined {
-  return and(...candidateConditions(query, PLACEHOLDERS));
 }
 
 /** The condition for rows after the cursor. */

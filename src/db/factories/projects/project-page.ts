@@ -6,7 +6,8 @@ import { emptyRows, withTexts } from '../../query/prepared.js';
 import { type Project, projects } from '../../schema.js';
 import { WRITTEN } from './columns.js';
 import { positionOf, projectJson, type ProjectTexts, projectTexts } from './project-json.js';
-import { afterCursor, inOrder, projectFilters } from './project-list-filters.js';
+import { projectFilters } from './project-filters.js';
+import { afterCursor, inOrder, PLACEHOLDERS } from './project-list-filters.js';
 import type { NormalizedQuery, Position } from './project-list-query.js';
 
 /** A page of projects. */
@@ -46,8 +47,8 @@ export function prepareTexts(db: Db, name: string, found: TextsQuery, limit: num
 }
 
 /**
- * Prepares a select of the page in its order, `within` a further condition. The planner chooses the index for the values
- * of each call.
+ * Prepares a select of the page in its order. `within` is a further condition. The planner chooses the index at each
+ * call, for the values of that call.
  */
 export function prepareProjects(db: Db, query: NormalizedQuery, within?: SQL) {
   const key = sql`${projects[query.sortBy]}`;
@@ -55,7 +56,7 @@ export function prepareProjects(db: Db, query: NormalizedQuery, within?: SQL) {
   const found = db
     .select(projectTexts(query.fields))
     .from(projects)
-    .where(and(projectFilters(query), within, afterCursor(query, key, id)))
+    .where(and(projectFilters(query, PLACEHOLDERS), within, afterCursor(query, key, id)))
     .orderBy(inOrder(query, key, id))
     .limit(sql.placeholder('limit'));
   return prepareTexts(db, 'projects', found, query.limit);

@@ -1,9 +1,9 @@
 import { and, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../../connection.js';
 import { projects } from '../../schema.js';
-import { timesWithin } from './project-filters.js';
+import { candidateFilters, timesWithin } from './project-filters.js';
 import { projectTexts } from './project-json.js';
-import { afterCursor, candidateFilters, inOrder, PLACEHOLDERS } from './project-list-filters.js';
+import { afterCursor, inOrder, PLACEHOLDERS } from './project-list-filters.js';
 import type { NormalizedQuery } from './project-list-query.js';
 import { prepareTexts } from './project-page.js';
 import { CANDIDATES } from './project-plan.js';
@@ -16,7 +16,7 @@ export function prepareTechnologyScan(db: Db, query: NormalizedQuery) {
 /** Prepares a scan of `CANDIDATES` projects of the rarest technology, which checks the other filters. */
 export function prepareCandidateScan(db: Db, query: NormalizedQuery) {
   const scan = technologyScan(query, sql.raw(String(CANDIDATES)));
-  return prepareScan(db, query, scan, candidateFilters(query));
+  return prepareScan(db, query, scan, candidateFilters(query, PLACEHOLDERS));
 }
 
 function prepareScan(db: Db, query: NormalizedQuery, scan: SQL, filters?: SQL) {
