@@ -97,10 +97,20 @@ export {
   type LeanExpressAdapterOptions,
 } from './http/server/express-adapter.js';
 export { completeOpenApiDocument } from './http/contract/openapi-components.js';
-export { BooleanField, EnumField, IntegerField, TextField } from './http/contract/fields.js';
+export {
+  BooleanField,
+  EnumField,
+  IntegerField,
+  TextField,
+  TextListField,
+} from './http/contract/fields.js';
+export { authorOf } from './http/contract/author.js';
 export { Endpoint, type EndpointOptions } from './http/contract/endpoint.js';
+export { Id } from './http/contract/id.decorator.js';
+export { ResourceController } from './http/contract/resource-controller.js';
 export { consistencyTokenOf } from './http/answers/consistency-token.js';
-export type { Success } from './http/answers/envelope.js';
+export { type Success, success } from './http/answers/envelope.js';
+export { withIdempotencyKey } from './http/answers/idempotency.js';
 export {
   type Fault,
   Problem,

@@ -52,6 +52,8 @@ export interface MigrationStatus {
 }
 
 const HINTS: Partial<Record<keyof MigrationStatus, string>> = {
+  missing:
+    'they belong to a newer version, or to another application: the migrations of each application need a `journal` of their own',
   absent: 'check search_path in the database URL',
   unrecorded:
     'if they belong to another application, give this service its own schema: create schema catalogue, and ?search_path=catalogue,public in the database URL; if they were made by a version from before the first release, export the projects with that version and import them into a new database',
@@ -74,7 +76,8 @@ export function describeFaults(status: MigrationStatus): string[] {
     .filter((fault) => status[fault].length > 0)
     .map((fault) => {
       const hint = HINTS[fault] ? ` (${HINTS[fault]})` : '';
-      const label = HINTS[fault] ? `${fault} tables` : fault;
+      const isOfTables = fault === 'absent' || fault === 'unrecorded';
+      const label = isOfTables ? `${fault} tables` : fault;
       return `${label}: ${status[fault].join(', ')}${hint}`;
     });
 }
@@ -112,7 +115,7 @@ export async function compareWith(
   journal: Journal,
 ): Promise<MigrationStatus> {
   const status = compare(migrations, await readApplied(db, journal));
-  const tables = await findTables(db);
+  const tables = await findTables(db, createdTables(migrations));
   const isOurs = ({ schema }: FoundTable) => !journal.besideTables || schema === journal.schema;
   const namesOf = (some: FoundTable[]) => some.map(({ name }) => name);
   // While migrations are pending, a table may belong to one of them.
@@ -159,10 +162,16 @@ interface FoundTable {
   inFirstSchema: boolean;
 }
 
-async function findTables(db: Db): Promise<FoundTable[]> {
-  const names = Object.values(schema)
+/** Returns the tables of this package that the migrations create. Those of a host application create none of them. */
+function createdTables(migrations: Migration[]): string[] {
+  const text = migrations.flatMap(({ statements }) => statements).join('\n');
+  return Object.values(schema)
     .filter((table) => is(table, PgTable))
-    .map(getTableName);
+    .map(getTableName)
+    .filter((name) => text.includes(`CREATE TABLE "${name}" (`));
+}
+
+async function findTables(db: Db, names: string[]): Promise<FoundTable[]> {
   return await db.execute<FoundTable & Record<string, unknown>>(sql`
     select name, nspname as schema, coalesce(nspname = current_schema(), false) as "inFirstSchema"
     from unnest(${sql.param(names)}::text[]) as name

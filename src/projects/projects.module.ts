@@ -11,13 +11,14 @@ import { ExportProjectsQuery } from './dto/export-projects.query.js';
 import { toEntityFactory } from './project-rows.js';
 import { PROJECTS } from './projects.resource.js';
 import { ProjectsController } from './projects.controller.js';
-import { ProjectsHousekeeping } from './projects-housekeeping.js';
 import {
   CHANGES_FACTORY,
   HISTORY_RETENTION_DAYS,
   PROJECTS_DATABASE,
   PROJECTS_FACTORY,
 } from './projects.tokens.js';
+import { TECHNOLOGY_COUNTS } from './technology-counts.js';
+import { EntityHousekeeping } from '../entities/entity-housekeeping.js';
 import { ExportController } from '../entities/transfer/export.controller.js';
 import { ImportController } from '../entities/transfer/import.controller.js';
 import { Transfers } from '../entities/transfer/transfers.js';
@@ -57,7 +58,7 @@ export class ProjectsModule {
 function providers(options: ProjectsModuleOptions = {}, database?: string): Provider[] {
   const inject = [PROJECTS_DATABASE];
   return [
-    hostCheck(() => ProjectsModule),
+    hostCheck('ProjectsModule', () => ProjectsModule),
     { provide: PROJECTS_DATABASE, useExisting: getDatabaseToken(database) },
     {
       provide: PROJECTS_FACTORY,
@@ -68,10 +69,13 @@ function providers(options: ProjectsModuleOptions = {}, database?: string): Prov
     ...changesProviders(PROJECTS),
     { provide: Transfers, inject, useFactory: (db: Db) => new Transfers(db) },
     {
-      provide: ProjectsHousekeeping,
+      provide: EntityHousekeeping,
       inject: [PROJECTS_DATABASE, { token: HISTORY_RETENTION_DAYS, optional: true }],
       useFactory: (db: Db, days?: number) =>
-        new ProjectsHousekeeping(db, options.historyRetentionDays ?? days ?? 0),
+        new EntityHousekeeping(db, {
+          historyRetentionDays: options.historyRetentionDays ?? days,
+          tasks: [TECHNOLOGY_COUNTS],
+        }),
     },
     ...(options.bodyLimit ? [{ provide: BODY_LIMIT, useValue: options.bodyLimit }] : []),
   ];

@@ -10,7 +10,7 @@ import { TECHNOLOGIES_FACTORY } from './technologies.tokens.js';
 @Module({
   controllers: [TechnologiesController],
   providers: [
-    hostCheck(() => TechnologiesModule),
+    hostCheck('TechnologiesModule', () => TechnologiesModule),
     {
       provide: TECHNOLOGIES_FACTORY,
       inject: [DATABASE],

@@ -1,8 +1,16 @@
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { integer, pgTable, uuid } from 'drizzle-orm/pg-core';
 import { DatabaseModule } from '../../src/db/database.module.js';
 import { startHousekeeping } from '../../src/db/housekeeping.js';
-import { ProjectsModule } from '../../src/projects/projects.module.js';
+import {
+  createTimestamps,
+  defineEntity,
+  EntityDto,
+  entityModule,
+  entityResource,
+  ProjectsModule,
+} from '../../src/index.js';
 import {
   atEnd,
   connect,
@@ -13,6 +21,17 @@ import {
 } from '../support/connections.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startService } from '../support/service.js';
+
+/** A host's entity. These tests do not use its table. */
+const notes = pgTable('notes', {
+  id: uuid('id').primaryKey(),
+  ...createTimestamps(),
+  version: integer('version').notNull(),
+});
+const NOTE = defineEntity({ name: 'note', table: notes, written: [] });
+const NOTES = entityResource(NOTE, { path: 'notes', dto: EntityDto });
+@Module(entityModule(NOTES, { historyRetentionDays: 10 }))
+class NotesModule {}
 
 let database: TestDatabase;
 beforeEach(async () => (database = await createTestDatabase()));
@@ -136,9 +155,13 @@ describe('the retention of changes', () => {
 
   it.each([
     ['forRoot', undefined, () => ProjectsModule.forRoot({ historyRetentionDays: 10 })],
+    ['an entity of its own', undefined, () => NotesModule],
     ['forDatabase', 'own', () => ProjectsModule.forDatabase('own', { historyRetentionDays: 10 })],
   ])('follows the option of a host for %s', async (_, name, module) => {
     const kept = await withAgedChanges();
+    const sql = connectPlainly(database.url);
+    await sql`insert into idempotency_keys (caller, key, fingerprint, created_at)
+      values ('', 'old', '', now() - interval '25 hours')`;
     @Module({ imports: [DatabaseModule.forRoot({ url: database.url, name }), module()] })
     class HostModule {}
     const app = await NestFactory.create(HostModule, { logger: false });
@@ -146,5 +169,6 @@ describe('the retention of changes', () => {
     await app.init();
     await until(async () => (await kept()).length === 1);
     expect(await kept()).toEqual(['0 days']);
+    await until(async () => (await sql`select from idempotency_keys`).length === 0);
   });
 });

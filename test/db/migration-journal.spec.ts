@@ -17,15 +17,33 @@ const ALL_WELL = { pending: [], edited: [], missing: [], late: [], absent: [], u
 
 endEachTest();
 
-/** The migrations of a host application, with timestamps before or after all of ours. */
-async function migrateHost(url: string, when: number): Promise<void> {
+/** Creates the folder with the migrations of a host application. Its first migration has this timestamp. */
+async function hostMigrations(when: number, ...migrations: string[]): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'host-migrations-'));
   atEnd(() => rm(folder, { recursive: true }));
   await mkdir(path.join(folder, 'meta'));
-  const entries = [{ idx: 0, version: '7', when, tag: '0000_host', breakpoints: true }];
+  const tag = (idx: number) => `000${idx}_host`;
+  const entries = migrations.map((_, idx) => ({ idx, when: when + idx, tag: tag(idx) }));
   await writeFile(path.join(folder, 'meta/_journal.json'), JSON.stringify({ entries }));
-  await writeFile(path.join(folder, '0000_host.sql'), 'create table host_orders (id int);');
-  await migrateByDrizzle(drizzle(connectPlainly(url)), { migrationsFolder: folder });
+  for (const [idx, text] of migrations.entries())
+    await writeFile(path.join(folder, `${tag(idx)}.sql`), text);
+  return folder;
+}
+
+const HOST_ORDERS = 'create table host_orders (id int);';
+const journal = { table: 'host_migrations' };
+
+async function migrateHost(url: string, when: number): Promise<void> {
+  const migrationsFolder = await hostMigrations(when, HOST_ORDERS);
+  await migrateByDrizzle(drizzle(connectPlainly(url)), { migrationsFolder });
+}
+
+async function migrateHostByUs(url: string, when: number): Promise<void> {
+  const folder = await hostMigrations(when, HOST_ORDERS);
+  expect(await migrate({ url }, { folder, journal })).toEqual(['0000_host']);
+  expect(await migrate({ url }, { folder, journal })).toEqual([]);
+  const status = await migrationStatus(connect({ url }).db, { folder, journal });
+  expect(status).toEqual({ ...ALL_WELL, applied: ['0000_host'] });
 }
 
 async function schemasOf(url: string, table: string): Promise<string[]> {
@@ -59,6 +77,8 @@ describe.each([
   it.each([
     ['the host comes first', [migrateHost, migrateOurs]],
     ['the host comes second', [migrateOurs, migrateHost]],
+    ['the host comes first and uses migrate()', [migrateHostByUs, migrateOurs]],
+    ['the host comes second and uses migrate()', [migrateOurs, migrateHostByUs]],
   ])('are both applied completely when %s', async (_order, steps) => {
     const url = await emptyDatabase();
     for (const step of steps) await step(url, when);
@@ -71,6 +91,37 @@ describe.each([
   async function migrateOurs(url: string): Promise<void> {
     await migrate({ url });
   }
+});
+
+it('the migrations of a host have the new columns of its tables recorded in the history', async () => {
+  const url = await emptyDatabase();
+  await migrate({ url });
+  const create = `
+    create table trips (id uuid primary key default gen_random_uuid(), goal text not null,
+      created_at timestamptz(3) not null default now(), updated_at timestamptz(3) not null default now(),
+      version integer not null default 1);
+    select track_changes('trips', 'trip');`;
+  const column = 'alter table trips add column driver_name text;';
+  for (const migrations of [[create], [create, column]]) {
+    const folder = await hostMigrations(1, ...migrations);
+    expect(await migrate({ url }, { folder, journal })).toHaveLength(1);
+  }
+  const sql = connectPlainly(url);
+  await sql`insert into trips (goal, driver_name) values ('Rome', 'Ada')`;
+  const [change] = await sql`select after from changes`;
+  expect(change!.after).toMatchObject({ goal: 'Rome', driverName: 'Ada', version: 1 });
+});
+
+it('migrations of a host without a journal of their own are refused with the remedy', async () => {
+  const url = await emptyDatabase();
+  await migrate({ url });
+  const folder = await hostMigrations(1, HOST_ORDERS);
+  const refused = await migrate({ url }, { folder }).catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(MigrationError);
+  expect((refused as Error).message).toMatch(
+    /missing: stamped .*the migrations of each application need a `journal` of their own/,
+  );
+  expect(await schemasOf(url, 'host_orders')).toEqual([]);
 });
 
 it('drizzle-kit and this code agree on the applied migrations', async () => {

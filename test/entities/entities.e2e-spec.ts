@@ -19,7 +19,7 @@ import {
   ProjectsModule,
   TextField,
 } from '../../src/index.js';
-import { SKILL, SKILLS_MIGRATION, SkillsModule } from '../support/skills.js';
+import { SKILL, SKILLS, SKILLS_MIGRATION, SkillsModule } from '../support/skills.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
 let database: TestDatabase;
@@ -345,6 +345,13 @@ describe("import and export of a host's entity", () => {
     );
     expect(() => entityModule(resource)).not.toThrow();
   });
+});
+
+it('a module refuses a controller whose requests nothing would validate', () => {
+  class Unguarded {}
+  expect(() => entityModule(SKILLS, { controller: Unguarded })).toThrow(
+    'Unguarded must extend EntityController, or have @ResourceController: otherwise nothing validates its requests.',
+  );
 });
 
 describe("the factory of a host's entity", () => {

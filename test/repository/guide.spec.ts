@@ -1,15 +1,5 @@
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
-import { type Copy, copyRepository, ROOT } from '../support/copy.js';
-
-const GUIDE = path.join(ROOT, 'docs/database/overview.md');
-
-/** One step of the guide: the instruction in its comment, for the following code block. */
-interface Step {
-  action: string;
-  target: string;
-  code: string;
-}
+import { type Copy, copyRepository } from '../support/copy.js';
+import { readSteps, type Step } from '../support/guide.js';
 
 let copy: Copy;
 beforeAll(() => {
@@ -17,7 +7,7 @@ beforeAll(() => {
 });
 afterAll(() => copy.remove());
 
-const steps = readSteps(readFileSync(GUIDE, 'utf8'));
+const steps = readSteps('docs/database/overview.md');
 
 it('the guide adds an entity, and the test of this entity passes', () => {
   for (const step of steps) perform(step);
@@ -37,16 +27,6 @@ it('the guide needs at most 6 new files, 300 lines and 2 edits', () => {
   expect(edited.length).toBeLessThanOrEqual(2);
   expect(lines.length).toBeLessThanOrEqual(300);
 });
-
-/** Returns the instruction in a comment of the guide, and the code block that follows it, if any. */
-function readSteps(guide: string): Step[] {
-  const step = /^<!-- (append|write|run|add) ?(.*?) -->\n(?:\n+```\w+\n([\s\S]*?)^```$)?/gm;
-  return [...guide.matchAll(step)].map(([, action, target, code = '']) => ({
-    action: action!,
-    target: target!,
-    code,
-  }));
-}
 
 /** Executes a step, unless a developer who follows the guide has done it already. */
 function perform({ action, target, code }: Step): void {

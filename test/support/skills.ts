@@ -56,7 +56,7 @@ class SkillDto extends EntityDto {
   proficiency!: number;
 }
 
-const SKILLS = entityResource(SKILL, { path: 'skills', dto: SkillDto });
+export const SKILLS = entityResource(SKILL, { path: 'skills', dto: SkillDto });
 
 @Module(entityModule(SKILLS, { transfer: true }))
 export class SkillsModule {}

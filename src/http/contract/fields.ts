@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
 import { IsIn } from 'class-validator';
-import { TextLength, Trimmed, WholeNumber } from './validators.js';
+import { DistinctTexts, TextLength, Trimmed, WholeNumber } from './validators.js';
 
 /** A JSON Schema pattern: at least one character is not white space. */
 export const NOT_BLANK = '\\S';
@@ -20,6 +20,25 @@ export function TextField({ min, max, ...words }: { min: number; max: number } &
     }),
     Trimmed(),
     TextLength(min, max),
+  );
+}
+
+/** A list of up to `maxItems` distinct texts, such as tags; white space at the ends of each is removed. */
+export function TextListField({
+  maxItems,
+  maxLength,
+  ...words
+}: { maxItems: number; maxLength: number } & Words) {
+  return applyDecorators(
+    ApiProperty({
+      type: [String],
+      maxItems,
+      uniqueItems: true,
+      items: { type: 'string', minLength: 1, maxLength, pattern: NOT_BLANK },
+      ...words,
+    }),
+    Trimmed(),
+    DistinctTexts({ maxItems, maxLength }),
   );
 }
 

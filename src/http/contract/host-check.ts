@@ -8,13 +8,14 @@ import { countImports, ModulesContainer } from '../internals/nest.js';
  */
 class HostCheck implements OnModuleInit {
   constructor(
-    private readonly module: Type,
+    private readonly name: string,
+    private readonly module: Type | undefined,
     private readonly modules: ModulesContainer,
     private readonly host: HttpAdapterHost,
   ) {}
 
   onModuleInit(): void {
-    const { name } = this.module;
+    const { name, module } = this;
     // An application without HTTP has no adapter.
     const platform = (
       this.host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined
@@ -24,7 +25,7 @@ class HostCheck implements OnModuleInit {
         `${name} needs Express, and this application runs on ${platform}. Create it with @nestjs/platform-express.`,
       );
     }
-    const imports = countImports(this.modules, this.module);
+    const imports = module ? countImports(this.modules, module) : 1;
     if (imports > 1) {
       throw new Error(
         `${name} is imported ${imports} times with different options, and all would serve the same paths. Import it once, with one set of options. For other databases use the functional factories.`,
@@ -33,12 +34,15 @@ class HostCheck implements OnModuleInit {
   }
 }
 
-/** Returns the check as a provider for a module of routes. */
-export function hostCheck(module: () => Type): Provider {
+/**
+ * Returns the check as a provider for a module of routes. `module` is for a module with options: Nest would import it
+ * twice if the options differ.
+ */
+export function hostCheck(name: string, module?: () => Type): Provider {
   return {
     provide: HostCheck,
     inject: [ModulesContainer, HttpAdapterHost],
     useFactory: (modules: ModulesContainer, host: HttpAdapterHost) =>
-      new HostCheck(module(), modules, host),
+      new HostCheck(name, module?.(), modules, host),
   };
 }

@@ -3,6 +3,7 @@ import { BodyGuard } from './body.guard.js';
 import { consistent, WritesTo } from './consistency.js';
 import { ProblemFilter } from './problem.filter.js';
 import { RequestGuard } from './request.guard.js';
+import { type ControllerClass, enhancersOf } from '../internals/nest.js';
 import { takeOverValidation } from './validated-parts.js';
 import { ValidationGuard } from './validation.guard.js';
 
@@ -25,8 +26,20 @@ export function ResourceController(
     Controller(path),
     UseGuards(RequestGuard, BodyGuard, ValidationGuard),
     UseFilters(ProblemFilter),
-    takeOverValidation,
-    consistent,
+    completeRoutes,
     ...(database ? [WritesTo(database)] : []),
   );
+}
+
+/**
+ * Gives the routes that a class declares itself what the routes of its base class have: validation by the DTO classes
+ * of its parameters, and consistency tokens. Throws TypeError if the class has no @ResourceController and inherits none.
+ */
+export function completeRoutes(controller: ControllerClass & { name: string }): void {
+  if (!enhancersOf(controller).includes(ValidationGuard))
+    throw new TypeError(
+      `${controller.name} must extend EntityController, or have @ResourceController: otherwise nothing validates its requests.`,
+    );
+  takeOverValidation(controller);
+  consistent(controller);
 }

@@ -34,13 +34,14 @@ type Methods = Record<string, Handler>;
  * Moves the validation of a controller's bodies and queries from Nest's pipes to ValidationGuard. The
  * DTO classes are recorded for the guard and for the documentation, and pipes see the type Object. A
  * global ValidationPipe of a host application ignores an Object, whatever its options are; it would
- * validate an instance of a DTO class a second time with its own options.
+ * validate an instance of a DTO class a second time with its own options. A second call does nothing.
  */
 export function takeOverValidation(controller: ControllerClass): void {
   const methods = controller.prototype as Methods;
   for (const name of Object.getOwnPropertyNames(methods)) {
     const parameters = routeParameters(controller, name);
-    if (parameters) takeOverMethod(methods, name, parameters);
+    if (parameters && !Reflect.hasMetadata(VALIDATED_PARTS, methods[name]!))
+      takeOverMethod(methods, name, parameters);
   }
 }
 

@@ -1,9 +1,7 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { type Project, PROJECT_LIMITS } from '../../db/schema.js';
-import { DistinctTexts, Normalized, TextLength, Trimmed } from '../../http/contract/validators.js';
-
-/** A JSON Schema pattern: at least one character is not white space. */
-const NOT_BLANK = '\\S';
+import { NOT_BLANK, TextListField } from '../../http/contract/fields.js';
+import { Normalized, TextLength, Trimmed } from '../../http/contract/validators.js';
 
 /** The id in all examples of the document, so that "Try it out" reads and removes what it has written. */
 export const EXAMPLE_ID = '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10';
@@ -36,24 +34,12 @@ export class ProjectDto implements Project {
   @TextLength(0, PROJECT_LIMITS.descriptionLength)
   description!: string;
 
-  @ApiProperty({
-    type: [String],
+  @TextListField({
     maxItems: PROJECT_LIMITS.technologies,
-    uniqueItems: true,
-    items: {
-      type: 'string',
-      minLength: 1,
-      maxLength: PROJECT_LIMITS.technologyLength,
-      pattern: NOT_BLANK,
-    },
+    maxLength: PROJECT_LIMITS.technologyLength,
     example: ['C', 'SQL'],
     description:
       'The order is kept. Duplicates are refused. White space at the ends of each is removed.',
-  })
-  @Trimmed()
-  @DistinctTexts({
-    maxItems: PROJECT_LIMITS.technologies,
-    maxLength: PROJECT_LIMITS.technologyLength,
   })
   technologies!: string[];
 

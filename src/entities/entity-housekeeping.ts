@@ -7,21 +7,30 @@ import type { Db } from '../db/connection.js';
 import { asDataError, errorCodeOf } from '../db/errors.js';
 import { removeExpiredChanges } from '../db/entity/change-expiry.js';
 import { createIdempotencyFactory } from '../db/factories/idempotency.factory.js';
-import { createTechnologiesFactory, MAX_NOTES } from '../db/factories/technologies.factory.js';
 import { type Housekeeping, type HousekeepingTask, startHousekeeping } from '../db/housekeeping.js';
 
-/** Removes expired rows periodically while the application runs. */
-export class ProjectsHousekeeping implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export interface HousekeepingSettings {
+  /** The number of days after which the changes of all entities of the database are removed; default: they are kept. */
+  historyRetentionDays?: number;
+  /** Further tasks. */
+  tasks?: HousekeepingTask[];
+}
+
+/**
+ * Removes expired idempotency keys and changes periodically while the application runs. Several modules may run it on
+ * one database, because only one at a time runs a task.
+ */
+export class EntityHousekeeping implements OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #logger = new Logger('Housekeeping');
-  readonly #tasks = [KEY_EXPIRY, TECHNOLOGY_COUNTS];
+  readonly #tasks: HousekeepingTask[];
   #running: Housekeeping | undefined;
 
-  /** Changes are removed after `historyRetentionDays`; 0 keeps them. */
   constructor(
     private readonly db: Db,
-    historyRetentionDays: number,
+    { historyRetentionDays = 0, tasks = [] }: HousekeepingSettings,
   ) {
-    if (historyRetentionDays > 0) this.#tasks.push(historyExpiry(historyRetentionDays));
+    const history = historyRetentionDays > 0 ? [historyExpiry(historyRetentionDays)] : [];
+    this.#tasks = [KEY_EXPIRY, ...tasks, ...history];
   }
 
   onApplicationBootstrap(): void {
@@ -44,15 +53,6 @@ export class ProjectsHousekeeping implements OnApplicationBootstrap, BeforeAppli
 const KEY_EXPIRY: HousekeepingTask = {
   name: 'idempotency keys',
   step: (tx) => createIdempotencyFactory(tx).removeExpired(),
-};
-
-const TECHNOLOGY_COUNTS: HousekeepingTask = {
-  name: 'technologies',
-  // Fewer than the maximum means that nothing is left. Otherwise a busy service would fold after each write.
-  step: async (tx) => {
-    const folded = await createTechnologiesFactory(tx).foldChanges();
-    return folded < MAX_NOTES ? 0 : folded;
-  },
 };
 
 function historyExpiry(days: number): HousekeepingTask {
