@@ -97,6 +97,20 @@ describe('projects that are created at the same time', () => {
     expect(notes.filter(({ name, actor }) => name !== actor)).toEqual([]);
   });
 
+  it('are inserted one by one in a transaction, so that the refused one is reported with the reason', async () => {
+    const { db } = connect({ url: database.url });
+    await connectPlainly(database.url)`
+      alter table projects add constraint not_odd check (name !~ '[13579]$')`;
+    let outcomes: string[] = [];
+    const undone = db.transaction(async (tx) => {
+      const { createProject } = createProjectsFactory(tx);
+      const names = ['P0', 'P2', 'P1'];
+      outcomes = await Promise.all(names.map((name) => codeOf(createProject(aProject({ name })))));
+    });
+    await expect(undone).rejects.toThrow();
+    expect(outcomes).toEqual(['none', 'none', 'invalid_value']);
+  });
+
   it('are rolled back with their transaction', async () => {
     const { db } = connect({ url: database.url });
     const undone = db.transaction(async (tx) => {

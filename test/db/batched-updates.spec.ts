@@ -159,6 +159,21 @@ describe('projects that are changed at the same time', () => {
     expect(outcomes).toEqual(NUMBERS.map((n) => (n % 2 ? 'invalid_value' : 'none')));
   });
 
+  it('are written one by one in a transaction, so that the refused one is reported with the reason', async () => {
+    const { db, existing, sql } = await makeProjects();
+    await sql`alter table projects add constraint not_odd check (description !~ '[13579]$')`;
+    let outcomes: string[] = [];
+    const undone = db.transaction(async (tx) => {
+      const { updateProject } = createProjectsFactory(tx);
+      const updates = [0, 2, 1].map((n) =>
+        updateProject(existing[n]!.id, { description: `D${n}` }),
+      );
+      outcomes = await Promise.all(updates.map(codeOf));
+    });
+    await expect(undone).rejects.toThrow();
+    expect(outcomes).toEqual(['none', 'none', 'invalid_value']);
+  });
+
   it('are written one by one when an UPDATE trigger of a host reads the author', async () => {
     const { projects, existing, sql } = await makeProjects();
     await sql.unsafe(`
