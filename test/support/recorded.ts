@@ -13,3 +13,21 @@ export function connectRecorded(url: string) {
 }
 
 export type RecordedConnection = ReturnType<typeof connectRecorded>;
+
+/**
+ * Returns the different statements that a call sends, in alphabetical order, because some are sent at the same time.
+ * Those for an estimate are left out: their number and their values depend on the statistics.
+ */
+export async function sqlOf(
+  { sent }: RecordedConnection,
+  call: () => Promise<unknown>,
+): Promise<string> {
+  sent.length = 0;
+  await call();
+  const texts = sent
+    .splice(0)
+    .map(({ text }) => text)
+    .filter((text) => !text.startsWith('explain'));
+  expect(texts).not.toEqual([]);
+  return [...new Set(texts)].sort().join(';\n\n');
+}
