@@ -20,7 +20,8 @@ import { startServer } from './server.js';
 
 const { values: options } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '11' },
+    starts: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '9' },
     seconds: { type: 'string', default: '1' },
     rows: { type: 'string', default: '10000' },
     only: { type: 'string', default: '' },
@@ -35,15 +36,29 @@ const NEW = { name: 'Bench project', description: 'Lorem ipsum.', technologies: 
 const WRITE = { method: 'POST', target: () => '/api/projects', body: NEW };
 const READ = { method: 'GET', target: (id: string) => `/api/projects/${id}` };
 const LIST = { method: 'GET', target: () => '/api/projects' };
-/** Each on services with so many replicas. Without any, two equal processes are compared: this is the noise. */
-const SCENARIOS = [
-  { name: 'a write on another service without replicas (noise)', replicas: 0, request: WRITE },
-  { name: 'a write with its token', replicas: 2, request: WRITE },
-  { name: 'a read by id on a replica', replicas: 1, request: READ },
-  { name: 'a list of 50 on a replica', replicas: 1, request: LIST },
-  { name: 'a read by id over two replicas, which share the core', replicas: 2, request: READ },
-  { name: 'a list of 50 over two replicas, which share the core', replicas: 2, request: LIST },
-].filter(({ name }) => name.includes(options.only));
+/** Each is compared with the same on `base`. The first row compares two equal processes: this is the noise. */
+const ALL: Scenario[] = [
+  { name: 'a write on another service without replicas (noise)', of: 'equal', request: WRITE },
+  { name: 'a write with its token, on another service', of: 'overTwo', request: WRITE },
+  {
+    name: 'a write with its token, in one process',
+    of: 'tokens',
+    base: 'noTokens',
+    request: WRITE,
+  },
+  { name: 'a read by id on a replica', of: 'overOne', request: READ },
+  { name: 'a list of 50 on a replica', of: 'overOne', request: LIST },
+  { name: 'a read by id over two replicas, which share the core', of: 'overTwo', request: READ },
+  { name: 'a list of 50 over two replicas, which share the core', of: 'overTwo', request: LIST },
+];
+const SCENARIOS = ALL.filter(({ name }) => name.includes(options.only));
+
+interface Scenario {
+  name: string;
+  of: keyof Services;
+  base?: keyof Services;
+  request: typeof WRITE | typeof READ;
+}
 
 type Server = Awaited<ReturnType<typeof startServer>>;
 
@@ -56,10 +71,15 @@ try {
   await migrate({ url: cluster.primary });
   await fillCatalogue(sql, Number(options.rows));
   await cluster.replayed();
-  const ratios: Record<string, Compared> = await ratiosOverHttp();
+  const found: Record<string, Pair[]> = {};
+  for (let start = 0; start < Number(options.starts); start++) {
+    for (const [name, pairs] of Object.entries(await pairsOverHttp())) {
+      (found[name] ??= []).push(...pairs);
+    }
+  }
   const inProcess = 'a read without replicas configured, in process';
-  if (inProcess.includes(options.only)) ratios[inProcess] = await ratioWithoutReplicas();
-  const report = reportOf(ratios);
+  if (inProcess.includes(options.only)) found[inProcess] = await pairsWithoutReplicas();
+  const report = reportOf(found);
   console.log(report);
   if (options.write) writeReport('replicas', report);
 } finally {
@@ -68,41 +88,73 @@ try {
   rmSync(directory, { recursive: true });
 }
 
-async function ratiosOverHttp(): Promise<Record<string, Compared>> {
-  const base = await startService([]);
-  const others = [
-    await startService([]),
-    await startService([cluster.standby]),
-    await startService([cluster.standby, cluster.second]),
-  ];
+async function pairsOverHttp(): Promise<Record<string, Pair[]>> {
+  const services = await startServices();
   try {
-    const ratios: Record<string, Compared> = {};
-    for (const { name, replicas, request } of SCENARIOS) {
-      const other = others[replicas]!;
+    const found: Record<string, Pair[]> = {};
+    for (const { name, of, base = 'base', request } of SCENARIOS) {
       await cluster.replayed();
-      await until(async () => (await healthyOf(other.port)) === replicas, 60_000);
-      const work = async ({ port, cpuMs }: Server) => {
-        const [cpuBefore, commitsBefore] = [cpuMs(), await commits()];
-        const rate = await load({ port, scenario: { name, ...request }, ...LOAD });
+      await Promise.all([services[base], services[of]].map(isReady));
+      const work = async ({ server, prepare }: Service) => {
+        prepare?.();
+        const [cpuBefore, commitsBefore] = [server.cpuMs(), await commits()];
+        const rate = await load({ port: server.port, scenario: { name, ...request }, ...LOAD });
         const requests = rate * LOAD.seconds;
         const rows = request === WRITE ? requests / ((await commits()) - commitsBefore) : undefined;
-        return { rate, perCpuMs: requests / (cpuMs() - cpuBefore), rows };
+        return { rate, perCpuMs: requests / (server.cpuMs() - cpuBefore), rows };
       };
-      ratios[name] = await medianRatios(
-        () => work(base),
-        () => work(other),
+      found[name] = await inTurns(
+        () => work(services[base]),
+        () => work(services[of]),
       );
     }
-    return ratios;
+    return found;
   } finally {
-    await Promise.all([base, ...others].map((service) => service.stop()));
+    await Promise.all(Object.values(services).map(({ server }) => server.stop()));
   }
 }
 
-function startService(replicas: string[]) {
+interface Service {
+  server: Server;
+  replicas: number;
+  /** Called before each round. */
+  prepare?: () => void;
+}
+type Services = Awaited<ReturnType<typeof startServices>>;
+
+async function startServices() {
+  const none: string[] = [];
+  const two = [cluster.standby, cluster.second];
+  const [base, equal, overOne, overTwo, one] = [
+    await startService(none),
+    await startService(none),
+    await startService([cluster.standby]),
+    await startService(two),
+    await startService(two, 'test/bench/tokens-on-request.js'),
+  ];
+  let answersTokens = true;
+  const set = (wanted: boolean) => () => {
+    if (answersTokens !== wanted) one.signal('SIGUSR2');
+    answersTokens = wanted;
+  };
+  return {
+    base: { server: base, replicas: 0 },
+    equal: { server: equal, replicas: 0 },
+    overOne: { server: overOne, replicas: 1 },
+    overTwo: { server: overTwo, replicas: 2 },
+    tokens: { server: one, replicas: 2, prepare: set(true) },
+    noTokens: { server: one, replicas: 2, prepare: set(false) },
+  } satisfies Record<string, Service>;
+}
+
+async function isReady({ server, replicas }: Service): Promise<void> {
+  await until(async () => (await healthyOf(server.port)) === replicas, 60_000);
+}
+
+function startService(replicas: string[], program = 'dist/main.js') {
   return startServer({
     node: process.execPath,
-    program: 'dist/main.js',
+    program,
     env: {
       DATABASE_URL: cluster.primary,
       MIGRATIONS: 'off',
@@ -129,13 +181,13 @@ async function healthyOf(port: number): Promise<number> {
 }
 
 /** What routing costs where there is nothing to route to. */
-async function ratioWithoutReplicas(): Promise<Compared> {
+async function pairsWithoutReplicas(): Promise<Pair[]> {
   const { db, close } = createDatabaseConnection({ url: cluster.primary });
   const projects = createProjectsFactory(db);
   const reads = readsOn(db, projects, createProjectsFactory);
   const [id] = IDS as [string];
   try {
-    return await medianRatios(
+    return await inTurns(
       () => workOf(() => projects.getProject(id)),
       () => workOf(() => reads.read(undefined, (on) => on.getProject(id))),
     );
@@ -144,22 +196,16 @@ async function ratioWithoutReplicas(): Promise<Compared> {
   }
 }
 
-interface Ratios {
+interface Round {
   rate: number;
   /** Requests for each millisecond of the processor that the service used. */
   perCpuMs: number;
   /** The rows of an INSERT. */
   rows?: number;
 }
+type Pair = { base: Round; other: Round };
 
-interface Compared extends Ratios {
-  /** The lowest and the highest rate of a round. */
-  spread: [number, number];
-  /** The rows of an INSERT, of both. */
-  rowsOfEach?: [number, number];
-}
-
-async function workOf(work: () => Promise<unknown>): Promise<Ratios> {
+async function workOf(work: () => Promise<unknown>): Promise<Round> {
   const [began, { user, system }] = [performance.now(), process.cpuUsage()];
   const until = began + LOAD.seconds * 1000;
   let count = 0;
@@ -171,49 +217,40 @@ async function workOf(work: () => Promise<unknown>): Promise<Ratios> {
   return { rate: count, perCpuMs: count / ((used.user + used.system) / 1000) };
 }
 
-/** The medians of what the other one has of `base`, in interleaved rounds. */
-async function medianRatios(
-  base: () => Promise<Ratios>,
-  other: () => Promise<Ratios>,
-): Promise<Compared> {
-  const found: Ratios[] = [];
-  const sizes: { base?: number; other?: number }[] = [];
+async function inTurns(base: () => Promise<Round>, other: () => Promise<Round>): Promise<Pair[]> {
+  const pairs: Pair[] = [];
   for (let round = -WARM_UP_ROUNDS; round < Number(options.rounds); round++) {
     // One order in every other round, so that neither is always the first.
     const works = round % 2 === 0 ? [base, other] : [other, base];
     const results = [await works[0]!(), await works[1]!()];
     const [of, to] = round % 2 === 0 ? [results[1]!, results[0]!] : [results[0]!, results[1]!];
-    if (round < 0) continue;
-    found.push({ rate: of.rate / to.rate, perCpuMs: of.perCpuMs / to.perCpuMs });
-    sizes.push({ base: to.rows, other: of.rows });
+    if (round >= 0) pairs.push({ base: to, other: of });
   }
-  const rates = found.map(({ rate }) => rate);
-  return {
-    rate: medianOf(found, ({ rate }) => rate),
-    spread: [Math.min(...rates), Math.max(...rates)],
-    perCpuMs: medianOf(found, ({ perCpuMs }) => perCpuMs),
-    ...(sizes[0]?.base && {
-      rowsOfEach: [medianOf(sizes, ({ base }) => base!), medianOf(sizes, ({ other }) => other!)],
-    }),
-  };
+  return pairs;
 }
 
-function medianOf<T>(found: T[], valueOf: (of: T) => number): number {
-  const sorted = found.map(valueOf).sort((a, b) => a - b);
+function medianOf(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)]!;
 }
 
-function reportOf(ratios: Record<string, Compared>): string {
+function reportOf(found: Record<string, Pair[]>): string {
   return [
-    `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${os.cpus().length} cores; medians of ${options.rounds} interleaved rounds of ${options.seconds} s, ${CONNECTIONS} connections.`,
+    `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${os.cpus().length} cores; medians of ${options.rounds} interleaved rounds of ${options.seconds} s after each of ${options.starts} starts, ${CONNECTIONS} connections.`,
     '',
-    '| | throughput, ratio to the same without replicas | lowest and highest round | requests for the same processor time of the service | rows of an INSERT, without and with |',
+    '| | throughput, ratio to the same without replicas or tokens | lowest and highest round | requests for the same processor time of the service | rows of an INSERT, without and with |',
     '| --- | ---: | ---: | ---: | ---: |',
-    ...Object.entries(ratios).map(
-      ([name, { rate, spread, perCpuMs, rowsOfEach = [] }]) =>
-        `| ${name} | ${percent(rate)} | ${spread.map(percent).join(' – ')} | ${percent(perCpuMs)} | ${rowsOfEach.map((rows) => rows.toFixed(1)).join(', ')} |`,
-    ),
+    ...Object.entries(found).map(rowOf),
   ].join('\n');
+}
+
+function rowOf([name, pairs]: [string, Pair[]]): string {
+  const rates = pairs.map(({ base, other }) => other.rate / base.rate);
+  const perCpuMs = pairs.map(({ base, other }) => other.perCpuMs / base.perCpuMs);
+  const rowsOf = (of: keyof Pair) => medianOf(pairs.map((pair) => pair[of].rows!)).toFixed(1);
+  const rows = pairs[0]!.base.rows ? `${rowsOf('base')}, ${rowsOf('other')}` : '';
+  const spread = [Math.min(...rates), Math.max(...rates)].map(percent).join(' – ');
+  return `| ${name} | ${percent(medianOf(rates))} | ${spread} | ${percent(medianOf(perCpuMs))} | ${rows} |`;
 }
 
 function percent(ratio: number): string {

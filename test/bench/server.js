@@ -38,6 +38,7 @@ export async function startServer({ node, program, env, target }) {
       const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
       return Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)[1]) / 1024);
     },
+    signal: (name) => child.kill(name),
     stop: async () => {
       if (child.exitCode !== null) return;
       child.kill();
