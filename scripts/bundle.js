@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
+import { withNaturalNames } from './natural-names.js';
 
 const FOLDER = 'bundle';
 const PROGRAMS = { 'src/main.ts': 'service', 'src/cli/main.ts': 'cli' };
@@ -69,11 +70,6 @@ const OPTIONS = {
   logLevel: 'error',
 };
 
-/** A line of esbuild@0.25.12. It sets the name of a function each time that one is made, in every request, though few have another one. */
-const NAMER = 'var __name = (target, value) => __defProp(target,';
-const CHEAP_NAMER =
-  'var __name = (target, value) => target.name === value ? target : __defProp(target,';
-
 const OWN_REQUIRE = /^(const|let|var) require = createRequire\(import\.meta\.url\);$/m;
 
 /** True if this source is a program, which dist/ contains only as a bundle. */
@@ -100,17 +96,15 @@ export async function bundle(compiled) {
           { name: 'packages', setup: adaptPackages },
         ],
       });
-      return outputFiles.map((file) => [path.relative('dist', file.path), withCheapNamer(file)]);
+      return outputFiles.map(contentsOf);
     }),
   );
   return [...made.flat(), ...Object.entries(PROGRAMS).map(starter)];
 }
 
-/** Changes one line only, so that the source maps stay right. */
-function withCheapNamer({ path: file, text, contents }) {
-  if (!/\.js$/.test(file) || !text.includes('var __name =')) return contents;
-  if (!text.includes(NAMER)) throw new Error('esbuild names functions in another way: see NAMER');
-  return text.replace(NAMER, CHEAP_NAMER);
+function contentsOf({ path: file, text, contents }) {
+  const isCode = file.endsWith('.js');
+  return [path.relative('dist', file), isCode ? withNaturalNames(text) : contents];
 }
 
 function useCompiled({ onLoad }, compiled) {

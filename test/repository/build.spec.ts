@@ -70,6 +70,26 @@ it('the build bundles the programs, with the paths of their modules and stack tr
   expect(failed.stderr).toContain(`at fail (${path.join(copy, 'src/fail.ts')}:4:`);
 });
 
+it('classes keep their names in a bundle, and functions are not named each time that one is made', async () => {
+  source(
+    'thing.ts',
+    'export class Thing {}\nexport function made() {\n  return [() => 1, function two() {}];\n}\n',
+  );
+  source('other.ts', 'export class Thing {}\nexport const made = () => [class Made {}];\n');
+  source(
+    'main.ts',
+    `import { made, Thing } from './thing.js';
+import * as other from './other.js';
+console.log(Thing.name, other.Thing.name, made.name, made()[1].name, other.made()[0].name);
+`,
+  );
+  await build();
+  expect((await run('dist/main.js')).stdout).toBe('Thing Thing made two Made\n');
+  const bundle = dist('bundle/service.js');
+  expect(bundle).toMatch(/class \{[^}]*__name\(this, "Thing"\)/);
+  expect(bundle).not.toMatch(/__name\((\(|function|made)/);
+});
+
 it('the build writes type declarations on request, and refuses type errors', async () => {
   await build('--declarations');
   expect(dist('one.d.ts')).toBe('export declare const one: number;\n');

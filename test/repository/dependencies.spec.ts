@@ -34,7 +34,7 @@ const INTERNALS: Record<string, RegExp[]> = {
   'src/http/internals/class-validator.ts': [/\bgetMetadataStorage\b/],
   'src/http/internals/node.ts': [/\b_(handle|httpMessage|parent)\b/, /\brequireHostHeader\b/],
   'src/mesh/draining-servers.ts': [/\bbindEvents\b/, /\bsetOnProcessing\w+Hook\b/],
-  'scripts/bundle.js': [/\bvar __name\b/],
+  'scripts/natural-names.js': [/\b__name\b/],
 };
 
 /** The parts of packages that their documentation tells users to import. */
