@@ -1,4 +1,4 @@
-import { type Copy, copyRepository } from '../support/copy.js';
+import { type Copy, copyRepository, errorsOf, insertAfter } from '../support/copy.js';
 
 let copy: Copy;
 beforeAll(() => {
@@ -15,20 +15,6 @@ const FIELD = `
   @TextLength(0, 200)
   homepage!: string;
 `;
-
-const after = (mark: string, added: string) => (text: string) => {
-  expect(text.split(mark)).toHaveLength(2);
-  return text.replace(mark, `${mark}\n${added}`);
-};
-
-function errorsOf(work: () => unknown): string {
-  try {
-    work();
-    return '';
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
 
 /** Checks the new column in every interface; it runs in the copy. */
 const DOORS = `
@@ -94,14 +80,17 @@ function text(res, done) {
 `;
 
 it('a new column in the schema, the table of columns and the DTO appears in every interface', () => {
-  copy.write('src/db/schema.ts', after("description: text('description').notNull(),", SCHEMA));
+  copy.write(
+    'src/db/schema.ts',
+    insertAfter("description: text('description').notNull(),", SCHEMA),
+  );
   // The compiler names the other two places.
   const named = errorsOf(() => copy.run('npm run -s typecheck'));
   for (const file of ['columns.ts', 'project.dto.ts']) {
     expect(named).toMatch(new RegExp(`${file.replace('.', '\\.')}[^]*homepage`));
   }
-  copy.write('src/db/factories/projects/columns.ts', after('description: TEXT,', COLUMN));
-  copy.write('src/projects/dto/project.dto.ts', after('  description!: string;', FIELD));
+  copy.write('src/db/factories/projects/columns.ts', insertAfter('description: TEXT,', COLUMN));
+  copy.write('src/projects/dto/project.dto.ts', insertAfter('  description!: string;', FIELD));
   copy.run('npm run -s db:generate -- --name homepage');
   copy.write('test/projects/homepage.e2e-spec.ts', DOORS);
   const output = copy.run('npm run -s test:built -- --json test/projects/homepage.e2e-spec.ts');
@@ -109,4 +98,10 @@ it('a new column in the schema, the table of columns and the DTO appears in ever
     numPassedTests: 1,
     numFailedTests: 0,
   });
+  // Three files with a line or a field each, and no SQL function.
+  expect(copy.changedSources()).toEqual([
+    'db/factories/projects/columns.ts',
+    'db/schema.ts',
+    'projects/dto/project.dto.ts',
+  ]);
 }, 240_000);

@@ -3,8 +3,10 @@ import {
   cpSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -33,7 +35,25 @@ export interface Copy {
    * Runs a command without the settings of this test run, as in a terminal. Throws an error with its complete output.
    */
   run(command: string): string;
+  /** Returns the files of src that differ from those of the repository, without the generated migrations. */
+  changedSources(): string[];
   remove(): void;
+}
+
+/** Returns a change that adds lines after a text that occurs once. */
+export const insertAfter = (mark: string, added: string) => (text: string) => {
+  expect(text.split(mark)).toHaveLength(2);
+  return text.replace(mark, () => `${mark}\n${added}`);
+};
+
+/** Returns the message of the error that `work` throws; empty if it throws none. */
+export function errorsOf(work: () => unknown): string {
+  try {
+    work();
+    return '';
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 export function copyRepository(): Copy {
@@ -60,6 +80,17 @@ export function copyRepository(): Copy {
       });
       if (status !== 0) throw new Error(`${command}\n${stdout}${stderr}`);
       return stdout;
+    },
+    changedSources: () => {
+      const files = readdirSync(path.join(folder, 'src'), { recursive: true, encoding: 'utf8' });
+      const contentIn = (root: string, file: string) =>
+        statSync(path.join(root, 'src', file), { throwIfNoEntry: false })?.isFile()
+          ? readFileSync(path.join(root, 'src', file), 'utf8')
+          : undefined;
+      return files
+        .filter((file) => !file.startsWith('db/migrations'))
+        .filter((file) => contentIn(folder, file) !== contentIn(ROOT, file))
+        .sort();
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
