@@ -41,7 +41,7 @@ export {
   oneOf,
 } from './db/entity/filters.js';
 export { type ListPage, type ListQuery } from './db/entity/keyset-list.js';
-export type { WriteCondition } from './db/entity/versioned-rows.js';
+export type { WriteCondition } from './db/entity/write-conditions.js';
 export { asDataError, DataError, type DataErrorCode } from './db/errors.js';
 export type { FeedChange, FeedPage, FeedPosition, FeedQuery } from './db/entity/change-feed.js';
 export {

@@ -4,7 +4,7 @@ import type { FilterValues } from '../db/entity/filters.js';
 import type { ListPage, ListQuery, Position } from '../db/entity/keyset-list.js';
 import { decodeCursor, encodeCursor } from '../http/answers/cursor.js';
 import type { PageMetaDto } from '../http/answers/page.js';
-import { isKnownYear } from '../http/contract/validators.js';
+import { isKnownYear } from '../http/contract/moments.js';
 
 /** The query parameters of a list. Each filter is a further field with its name. */
 export interface EntityListQuery {

@@ -6,7 +6,7 @@ import type { Db } from '../db/connection.js';
 import type { EntityRow } from '../db/entity/entity.js';
 import type { EntityFactory } from '../db/entity/entity.factory.js';
 import { type Reads, readsOn } from '../db/replicas/reads.js';
-import { versionMismatch } from '../db/entity/versioned-rows.js';
+import { versionMismatch } from '../db/entity/write-conditions.js';
 import { consistencyTokenOf } from '../http/answers/consistency-token.js';
 import { type Success, success } from '../http/answers/envelope.js';
 import { areNamed, etagOf, preconditionsOf } from '../http/answers/etag.js';

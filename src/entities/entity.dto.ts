@@ -9,7 +9,7 @@ import {
   PickType,
 } from '@nestjs/swagger';
 import { IsOptional } from 'class-validator';
-import { OneOf } from '../http/contract/validators.js';
+import { OneOf } from '../http/contract/parameter-validators.js';
 import type { Entity, EntityRow } from '../db/entity/entity.js';
 import { DEFAULT_LIMIT, DEFAULT_SORT } from '../db/entity/keyset-list.js';
 import { PageCursor, PageLimit } from '../http/contract/page-parameters.js';

@@ -1,4 +1,4 @@
-import { and, eq, not, type SQL, sql } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import { type Db, notingPositions } from '../connection.js';
 import { carryPosition } from '../query/noted-positions.js';
 import { DataError } from '../errors.js';
@@ -14,14 +14,15 @@ import { checkedId } from './checked-id.js';
 import { withDefaults } from './defaults.js';
 import type { Entity, EntityRow } from './entity.js';
 import { firstVersion, WAS_INSERTED } from './first-version.js';
-
-/** The conditions of a write. */
-export interface WriteCondition {
-  /** The row must have one of these versions; 'any' means that it must exist. */
-  versions?: number[] | 'any';
-  /** The row must have none of these versions; 'any' means that it must not exist. */
-  notVersions?: number[] | 'any';
-}
+import {
+  isNotAt,
+  matching,
+  meets,
+  notFound,
+  shapeOf,
+  versionMismatch,
+  type WriteCondition,
+} from './write-conditions.js';
 
 export interface WriteOptions extends WriteCondition {
   /** The author, for the history; default: none. */
@@ -92,6 +93,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     return row as unknown as Row;
   }
 
+  // In a transaction, a refused statement of several rows could not be repeated row by row to find the reason.
   const createAny =
     entity.insertTriggers && !isTransaction(db)
       ? createInBatches(writing, entity, createOne)
@@ -138,7 +140,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
       .onConflictDoUpdate({
         target: table.id,
         set: set as never,
-        setWhere: notVersions && not(isAt(entity, notVersions, NOT_VERSIONS)),
+        setWhere: notVersions && isNotAt(entity, notVersions),
       })
       .returning({ ...columns, ...WRITE_AUTHOR, created: WAS_INSERTED });
     const statement = withPlainRows(upsert.prepare(`${entity.name} put`), ['created']);
@@ -151,7 +153,7 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     };
   }
 
-  /** Combines updates of one shape if the entity and the connection allow it. */
+  /** Combines updates of one shape if the entity allows it, and not in a transaction, as for `createAny`. */
   function together<Result>(
     form: typeof placeholders,
     names: readonly string[],
@@ -226,11 +228,6 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
   return { get, getMany, create, put, update, remove };
 }
 
-/** Returns the part of the cache key for the conditions of a write. */
-function shapeOf({ versions, notVersions }: WriteCondition): string {
-  return [versions, notVersions].map((named) => (Array.isArray(named) ? 'some' : named)).join();
-}
-
 function updateOf(
   id: string,
   values: object,
@@ -247,43 +244,4 @@ function updateOf(
 
 function parametersOf({ values, by, ...row }: RowUpdate): Record<string, unknown> {
   return { ...values, ...row, ...authorValues(by) };
-}
-
-const VERSIONS = sql`${sql.placeholder('versions')}`;
-const NOT_VERSIONS = sql`${sql.placeholder('notVersions')}`;
-
-function matching(entity: Entity, conditions: WriteCondition): SQL | undefined {
-  return and(
-    eq(entity.table.id, sql.placeholder('id')),
-    meets(entity, conditions, VERSIONS, NOT_VERSIONS),
-  );
-}
-
-/** Returns the conditions on the row; `some` and `none` are the array literals of its versions. */
-function meets(
-  entity: Entity,
-  { versions, notVersions }: WriteCondition,
-  some: SQL,
-  none: SQL,
-): SQL | undefined {
-  return and(
-    versions && isAt(entity, versions, some),
-    notVersions && not(isAt(entity, notVersions, none)),
-  );
-}
-
-function isAt({ table }: Entity, versions: number[] | 'any', some: SQL): SQL {
-  return versions === 'any' ? sql`true` : sql`${table.version} = any(${some}::integer[])`;
-}
-
-function notFound({ name }: Entity): never {
-  throw new DataError('not_found', `There is no ${name} with this id.`);
-}
-
-/** Throws `version_mismatch`. */
-export function versionMismatch({ name }: Pick<Entity, 'name'>): never {
-  throw new DataError(
-    'version_mismatch',
-    `The ${name} does not have the version that the request requires.`,
-  );
 }

@@ -1,7 +1,7 @@
 import type { Type } from '@nestjs/common';
 import { ApiPropertyOptional, OmitType } from '@nestjs/swagger';
 import { IsOptional } from 'class-validator';
-import { OneOf } from '../../http/contract/validators.js';
+import { OneOf } from '../../http/contract/parameter-validators.js';
 import { EXPORT_FORMATS, type ExportFormat } from '../../db/entity/row-export.js';
 import { BooleanParameter } from '../../http/contract/boolean-parameter.js';
 

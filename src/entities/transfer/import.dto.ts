@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsOptional } from 'class-validator';
-import { OneOf } from '../../http/contract/validators.js';
+import { OneOf } from '../../http/contract/parameter-validators.js';
 import { BooleanParameter } from '../../http/contract/boolean-parameter.js';
 import { FaultDto } from '../../http/problems/problem.dto.js';
 import { type Delimiter, DELIMITER_NAMES, DELIMITERS } from './csv-cells.js';

@@ -2,7 +2,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsBoolean, IsOptional } from 'class-validator';
-import { GIVEN_ONCE } from './validators.js';
+import { GIVEN_ONCE } from './parameter-validators.js';
 
 /** A query parameter that is `true` or `false`. The default is false. */
 export function BooleanParameter(description: string): PropertyDecorator {

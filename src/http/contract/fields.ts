@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
 import { IsIn } from 'class-validator';
-import { DistinctTexts, TextLength, Trimmed, WholeNumber } from './validators.js';
+import { DistinctTexts, TextLength, Trimmed, WholeNumber } from './field-validators.js';
 
 /** A JSON Schema pattern: at least one character is not white space. */
 export const NOT_BLANK = '\\S';

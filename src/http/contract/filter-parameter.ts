@@ -5,7 +5,9 @@ import { IsOptional, ValidateBy } from 'class-validator';
 import { isUuid } from '../../db/driver/text-format.js';
 import type { Filter, FilterDomain } from '../../db/entity/filters.js';
 import { nfc } from '../../db/entity/normalize-texts.js';
-import { GIVEN_ONCE, isText, parseMoment } from './validators.js';
+import { isText } from './field-validators.js';
+import { parseMoment } from './moments.js';
+import { GIVEN_ONCE } from './parameter-validators.js';
 
 /** The maximum number of values of a repeatable filter. */
 const MAX_VALUES = 20;

@@ -3,7 +3,7 @@ import { ApiPropertyOptional } from '@nestjs/swagger';
 import { IsOptional } from 'class-validator';
 import { DEFAULT_LIMIT } from '../../db/entity/keyset-list.js';
 import { MAX_CURSOR_LENGTH } from '../answers/cursor.js';
-import { TextParameter, WholeNumberParameter } from './validators.js';
+import { TextParameter, WholeNumberParameter } from './parameter-validators.js';
 
 /** The maximum number of rows in one page of any list. */
 export const MAX_LIMIT = 200;

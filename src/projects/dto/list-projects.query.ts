@@ -12,15 +12,14 @@ import { PROJECT_LIMITS } from '../../db/schema.js';
 import { isUuid } from '../../db/driver/text-format.js';
 import { PageMetaDto } from '../../http/answers/page.js';
 import { MAX_LIMIT, PageCursor, PageLimit } from '../../http/contract/page-parameters.js';
+import { DistinctTexts, Normalized } from '../../http/contract/field-validators.js';
 import {
-  DistinctTexts,
   GIVEN_ONCE,
   MomentParameter,
   NamesParameter,
-  Normalized,
   OneOf,
   Repeatable,
-} from '../../http/contract/validators.js';
+} from '../../http/contract/parameter-validators.js';
 import { ProjectDto } from './project.dto.js';
 
 const MAX_TECHNOLOGIES = 10;

@@ -1,7 +1,7 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { type Project, PROJECT_LIMITS } from '../../db/schema.js';
 import { NOT_BLANK, TextListField } from '../../http/contract/fields.js';
-import { Normalized, TextLength, Trimmed } from '../../http/contract/validators.js';
+import { Normalized, TextLength, Trimmed } from '../../http/contract/field-validators.js';
 
 /** The id in all examples of the document, so that "Try it out" reads and removes what it has written. */
 export const EXAMPLE_ID = '0198c5a3-5a0e-4f6e-9a53-1f2a5d3f7b10';

@@ -1,7 +1,7 @@
 import { createChangesFactory } from '../../db/entity/changes.factory.js';
 import type { Author } from '../../db/entity/author.js';
 import type { Db } from '../../db/connection.js';
-import { versionMismatch } from '../../db/entity/versioned-rows.js';
+import { versionMismatch } from '../../db/entity/write-conditions.js';
 import { createProjectsFactory } from '../../db/factories/projects/projects.factory.js';
 import { createTechnologiesFactory } from '../../db/factories/technologies.factory.js';
 import { readsOn } from '../../db/replicas/reads.js';

@@ -4,7 +4,7 @@ import { IsOptional } from 'class-validator';
 import type { TechnologyUse } from '../../db/factories/technologies.factory.js';
 import { PROJECT_LIMITS } from '../../db/schema.js';
 import { PageLimit } from '../../http/contract/page-parameters.js';
-import { TextLength } from '../../http/contract/validators.js';
+import { TextLength } from '../../http/contract/field-validators.js';
 
 @ApiSchema({ name: 'Technology', description: 'A technology that projects use.' })
 export class TechnologyDto implements TechnologyUse {
