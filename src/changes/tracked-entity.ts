@@ -2,9 +2,9 @@ import type { Type } from '@nestjs/common';
 
 /** An entity whose triggers write to `changes`. Its history, feed and live streams are created from this. */
 export interface TrackedEntity<Factory = unknown> {
-  /** The name in the table `changes` and in descriptions, such as `project`. */
+  /** The name in the table `changes` and in descriptions, such as `skill`. */
   name: string;
-  /** The path of its routes, such as `projects`. */
+  /** The path of its routes, such as `skills`. */
   path: string;
   /** The class that documents a row as the API answers it. */
   dto: Type<object>;
@@ -42,7 +42,7 @@ export function documentedNamesOf({ name, documentedAs }: TrackedEntity<never>):
   };
 }
 
-/** The field of a change that holds the id of the changed row, such as `projectId`. */
+/** The field of a change that holds the id of the changed row, such as `skillId`. */
 export function idFieldOf(entity: string): string {
   return `${entity}Id`;
 }

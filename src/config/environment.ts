@@ -129,7 +129,7 @@ export class Environment {
   MESH_URL: string | undefined = undefined;
 
   @Matches(/^[!#$%&'()*+,\-./\w:;=?@[\]~]{1,255}$/, {
-    message: 'must be a URI reference, such as /projects-service or https://projects.example.org',
+    message: 'must be a URI reference, such as /projects-service or https://catalogue.example.org',
   })
   MESH_SOURCE: string = '/projects-service';
 

@@ -41,7 +41,7 @@ export function operationsOf(document: OpenAPIObject): Operation[] {
   );
 }
 
-/** Returns the name of a route: `GET /api/projects/{id}`. */
+/** Returns the name of a route: `GET /api/skills/{id}`. */
 export function routeName({ method, path }: { method: string; path: string }): string {
   return `${method.toUpperCase()} ${path}`;
 }

@@ -4,7 +4,7 @@ import { routesInOrder } from '../http/internals/express.js';
 import { type Answer, type Operation, operationsOf, routeName } from './operations.js';
 
 /**
- * Returns all routes of an initialized application on Express, such as `GET /api/projects/{id}`, also those that no
+ * Returns all routes of an initialized application on Express, such as `GET /api/skills/{id}`, also those that no
  * controller declares.
  */
 export function routesOf(app: INestApplication): string[] {

@@ -80,7 +80,7 @@ const ALL_FAULTS = [
   'CORS_ORIGINS must be origins such as https://app.example.org, separated by commas',
   'METRICS_PORT must be a whole number from 0 to 65535',
   'MESH_TRANSPORT must be tcp or nats',
-  'MESH_SOURCE must be a URI reference, such as /projects-service or https://projects.example.org',
+  'MESH_SOURCE must be a URI reference, such as /projects-service or https://catalogue.example.org',
   'LOG_LEVEL must be fatal or error or warn or info or debug or verbose',
   'LOG_FORMAT must be pretty or json',
   'BODY_LIMIT must be a size such as 500kb or 1mb',

@@ -499,6 +499,13 @@ describe('a host with a table and migrations of its own, as docs/hosts.md descri
   it('documents every route, and its document is valid', async () => {
     const { body } = await api().get('/openapi.json').expect(200);
     expect(await new Validator().validate(structuredClone(body))).toMatchObject({ valid: true });
+    const { headers, examples } = body.components;
+    expect(examples.not_found.value).toMatchObject({
+      detail: 'There is no vehicle with this id.',
+      instance: expect.stringMatching(`^${vehicles}/`),
+    });
+    expect(headers.Location.example).toMatch(`${vehicles}/`);
+    expect(JSON.stringify(body)).not.toMatch(/project/i);
     const operations = Object.entries<Record<string, { operationId: string }>>(body.paths).flatMap(
       ([path, methods]) =>
         Object.entries(methods).map(

@@ -107,6 +107,39 @@ it.each([
   expect(faultsOf([parse(file, text)])).toEqual([`${file} ${fault}`]);
 });
 
+/** These folders serve any entity. */
+const GENERIC =
+  /^src\/((auth|changes|config|entities|health|http|limits|mesh|observability|process|testing)|db\/(driver|embedded|entity|query|replicas))\//;
+/** The entities of this service, except in the name of the service. */
+const ENTITY = /project(?!s[-_]service)|technolog/i;
+/** The embedded server creates the database of the service. */
+const MAY_NAME_IT = ['src/db/embedded/embedded-postgres.ts'];
+
+const entityLines = (file: string, text: string) =>
+  text
+    .split('\n')
+    .filter((line) => GENERIC.test(file) && !MAY_NAME_IT.includes(file) && ENTITY.test(line))
+    .map((line) => `${file}: ${line.trim()}`);
+
+it('generic folders know no entity, not even in examples and comments', async () => {
+  const files = (await readdir('src', { recursive: true })).map((file) => `src/${file}`);
+  const generic = files.filter((file) => GENERIC.test(file) && /\.ts$/.test(file));
+  expect(generic.length).toBeGreaterThan(100);
+  const lines = generic.map(async (file) => entityLines(file, await readFile(file, 'utf8')));
+  expect((await Promise.all(lines)).flat()).toEqual([]);
+  for (const file of MAY_NAME_IT) expect(await readFile(file, 'utf8')).toMatch(ENTITY);
+});
+
+it.each([
+  ['src/http/problems/a.ts', "const LIST = '/api/projects';", 1],
+  ['src/db/entity/a.ts', '/** The name, such as `Project`. */', 1],
+  ['src/changes/a.ts', "import { Technology } from 'b';", 1],
+  ['src/config/a.ts', "const table = 'projects_service_migrations';", 0],
+  ['src/projects/a.ts', "const LIST = '/api/projects';", 0],
+])('the check of entities in %s: %s finds %i lines', (file, text, count) => {
+  expect(entityLines(file, text)).toHaveLength(count);
+});
+
 it('the package loads no file that reads settings from the environment', async () => {
   const reached = new Set<string>();
   const visit = async (file: string): Promise<void> => {

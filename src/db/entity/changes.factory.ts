@@ -27,7 +27,7 @@ export interface HistoryPage {
 
 export type ChangesFactory = ReturnType<typeof createChangesFactory>;
 
-/** All queries on the stored changes of one kind of entity, such as `project`. */
+/** All queries on the stored changes of one kind of entity, such as `skill`. */
 export function createChangesFactory(db: Db, entity: string) {
   /** Returns the changes of one entity, the latest first; empty for an id that never existed. */
   async function getHistory(id: string, query: HistoryQuery = {}): Promise<HistoryPage> {

@@ -21,7 +21,7 @@ export type EntityTable = PgTable & Record<keyof EntityRow, PgColumn>;
  * (SQL, cursors, statement keys, documentation) is derived from it.
  */
 export interface Entity<Row extends EntityRow = EntityRow, Values extends object = object> {
-  /** The name in the history, the feed and messages, such as `project`. */
+  /** The name in the history, the feed and messages, such as `skill`. */
   readonly name: string;
   readonly table: EntityTable;
   /** The columns of the answers, in their order. */

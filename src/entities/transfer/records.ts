@@ -16,7 +16,7 @@ interface Options {
   delimiterIn?: (firstRow: Buffer) => number;
 }
 
-/** The maximum length of a row. The longest project needs half of this with any JSON escapes. */
+/** The maximum length of a row. The longest row of this service needs half of this with any JSON escapes. */
 export const MAX_RECORD_BYTES = 1024 * 1024;
 /** The size of the blocks that are processed together, even if the chunks are smaller. */
 const BLOCK_BYTES = 64 * 1024;

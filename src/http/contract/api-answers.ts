@@ -174,7 +174,7 @@ export function headersOf(
 
 const envelopes = new Map<string, Type>();
 
-/** Returns a class that only documents an answer: `ProjectResponse`, `ProjectListResponse`. */
+/** Returns a class that only documents an answer: `SkillResponse`, `SkillListResponse`. */
 function envelopeOf(data: Type | [Type], meta?: Type): Type {
   const [item, kind] = Array.isArray(data) ? [data[0], 'ListResponse'] : [data, 'Response'];
   const name = item.name.replace(/Dto$/, '') + kind;

@@ -23,7 +23,7 @@ export interface ValidatedPart {
 
 const VALIDATED_PARTS = 'http/validatedParts';
 
-/** Returns the body and the query parameters that a handler declares, such as `@Body() body: WriteProjectDto`. */
+/** Returns the body and the query parameters that a handler declares, such as `@Body() body: SkillInput`. */
 export function validatedParts(handler: Handler): readonly ValidatedPart[] {
   return (Reflect.getMetadata(VALIDATED_PARTS, handler) as ValidatedPart[] | undefined) ?? [];
 }

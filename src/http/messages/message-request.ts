@@ -56,7 +56,7 @@ export function noteFailure(context: MessageContext, { status, code }: Problem):
 
 /** A message that has been answered. It contains no text that the sender chose, except checked ids. */
 export interface AnsweredMessage {
-  /** The pattern that was matched, such as `projects.get`. */
+  /** The pattern that was matched, such as `skills.get`. */
   pattern: string;
   /** The HTTP status of the answer; 200 for every success. */
   status: number;

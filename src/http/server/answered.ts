@@ -5,7 +5,7 @@ import { requestIdOf, traceIdOf } from './request-id.js';
 /** A request that has been answered. It contains no text that the client chose, except checked ids. */
 export interface Answered {
   method: string;
-  /** The pattern of the route, such as `/api/projects/:id`; `none` if no route matched. */
+  /** The pattern of the route, such as `/api/skills/:id`; `none` if no route matched. */
   route: string;
   /** `aborted` if the client disconnected before the answer was complete. */
   status: number | 'aborted';

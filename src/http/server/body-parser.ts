@@ -8,7 +8,7 @@ import { wholeBody } from './whole-body.js';
 
 export const JSON_MEDIA_TYPES = ['application/json', 'application/merge-patch+json'];
 
-/** A batch of 1,000 operations with 100 technologies each has 110,000 values and 6,000 fields. */
+/** A batch of 1,000 operations with lists of 100 texts each has 110,000 values and 6,000 fields. */
 const LIMITS: JsonLimits = { depth: 32, fields: 20_000, values: 120_000 };
 /** A body below this size is parsed in one or two milliseconds. */
 const LARGE_BYTES = 16 * 1024;
