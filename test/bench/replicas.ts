@@ -29,8 +29,8 @@ const { values: options } = parseArgs({
   },
 });
 const CONNECTIONS = 32;
-/** Both services compile their code in the first rounds. */
-const WARM_UP_ROUNDS = 3;
+/** V8 compiles the code of the services in the first seconds under load. */
+const WARM_UP_ROUNDS = 8;
 const IDS = Array.from({ length: 500 }, (_, n) => idOf(1 + Math.floor((n / 500) * +options.rows)));
 const NEW = { name: 'Bench project', description: 'Lorem ipsum.', technologies: ['SQL', 'C'] };
 const WRITE = { method: 'POST', target: () => '/api/projects', body: NEW };
