@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { gzipSync } from 'node:zlib';
@@ -7,9 +8,9 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { killServices, type ServiceProcess, startProcess } from '../support/process.js';
 import { CSV, IMPORT, NDJSON } from '../support/transfer.js';
 
-/** The longest wait of another request on an idle machine. */
+/** The longest processor time of the service during another request. */
 const LIMIT_MS = 100;
-/** The quietest round counts, because other work on the machine can only make a round longer. */
+/** The quietest round counts, because other work of the process, such as the garbage collector's, can only make a round longer. */
 const ROUNDS = 4;
 const MB = 1024 * 1024;
 const LIST = '/api/projects';
@@ -145,6 +146,17 @@ afterAll(async () => {
   await database.drop();
 });
 
+/**
+ * Returns the processor time that the service has used so far on the thread that answers requests: the time that a
+ * request waits for it, without that in which other processes have the processor. Elsewhere than on Linux it is the time
+ * on the clock.
+ */
+function serviceMs(): number {
+  const file = `/proc/${service.pid}/task/${service.pid}/schedstat`;
+  const used = existsSync(file) ? Number(readFileSync(file, 'utf8').split(' ')[0]) / 1e6 : 0;
+  return used || performance.now();
+}
+
 /** Returns the longest wait of a request during the work, in the quietest of a few rounds. */
 async function waitDuring(work: () => Promise<unknown>, enoughMs = 0): Promise<number> {
   let best = Infinity;
@@ -163,11 +175,11 @@ function startProbe() {
   let isOver = false;
   const probing = (async () => {
     while (!isOver) {
-      const began = performance.now();
+      const began = serviceMs();
       const req = http.get({ port, host: '127.0.0.1', path: '/health/live', agent });
       const [res] = (await once(req, 'response')) as [http.IncomingMessage];
       await once(res.resume(), 'end');
-      longest = Math.max(longest, performance.now() - began);
+      longest = Math.max(longest, serviceMs() - began);
       await sleep(2);
     }
     agent.destroy();
