@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -33,32 +33,33 @@ export const isElse = ({ code }: Problem): boolean => code === 'no_such_code';
 `;
 
 let folder: string;
-beforeEach(async () => {
+beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'generated-types-'));
 });
-afterEach(() => rm(folder, { recursive: true }));
+afterAll(() => rm(folder, { recursive: true }));
 
-it('the script generates types that compile from the document in docs/', async () => {
-  await copyFile('docs/openapi.json', path.join(folder, 'openapi.json'));
-  await generateAndCompile('/api');
-});
-
-it("the script generates types that compile from a host's document", async () => {
-  const document = completeOpenApiDocument(await hostDocument());
-  await writeFile(path.join(folder, 'openapi.json'), JSON.stringify(document));
-  await generateAndCompile('/company/v3');
-});
-
-/** Rejects with the output of openapi-typescript or of the compiler if one of them reports an error. */
-async function generateAndCompile(prefix: string): Promise<void> {
-  await writeFile(path.join(folder, 'client.ts'), CLIENT.replaceAll('__PREFIX__', prefix));
-  await run('openapi-typescript/bin/cli.js', path.join(folder, 'openapi.json'), '-o', api());
+it("the script generates types that compile, from the document in docs/ and from a host's document", async () => {
+  const published = await readFile('docs/openapi.json', 'utf8');
+  const ofHost = JSON.stringify(completeOpenApiDocument(await hostDocument()));
+  const clients = [
+    await generate('published', published, '/api'),
+    await generate('host', ofHost, '/company/v3'),
+  ];
   const options = '--ignoreConfig --noEmit --strict --module esnext --moduleResolution bundler';
-  await run('typescript/bin/tsc', ...options.split(' '), path.join(folder, 'client.ts'));
+  await run('typescript/bin/tsc', ...options.split(' '), ...clients);
+}, 120_000);
+
+/** Generates the types of a document, and returns a client that uses them. */
+async function generate(name: string, document: string, prefix: string): Promise<string> {
+  const fileOf = (file: string) => path.join(folder, name, file);
+  await mkdir(path.join(folder, name));
+  await writeFile(fileOf('openapi.json'), document);
+  await run('openapi-typescript/bin/cli.js', fileOf('openapi.json'), '-o', fileOf('api.d.ts'));
+  await writeFile(fileOf('client.ts'), CLIENT.replaceAll('__PREFIX__', prefix));
+  return fileOf('client.ts');
 }
 
-const api = () => path.join(folder, 'api.d.ts');
-
+/** Rejects with the output of the program if it reports an error, such as the name of a client and the line. */
 async function run(program: string, ...words: string[]): Promise<void> {
   await promisify(execFile)(process.execPath, [path.resolve('node_modules', program), ...words]);
 }
