@@ -85,7 +85,7 @@ export {
   type MigrationStatus,
   migrationStatus,
 } from './db/migration-status.js';
-export { type Change, createTimestamps, type Project, projects } from './db/schema.js';
+export { type Change, createTimestamps, moment, type Project, projects } from './db/schema.js';
 export { inTransaction } from './db/transaction.js';
 export { EntityController } from './entities/entity.controller.js';
 export { EntityDto } from './entities/entity.dto.js';
@@ -101,6 +101,7 @@ export {
   BooleanField,
   EnumField,
   IntegerField,
+  MomentField,
   TextField,
   TextListField,
 } from './http/contract/fields.js';

@@ -31,7 +31,7 @@ export const PROJECT_LIMITS = {
  * because a JavaScript `Date` would truncate them. It is not a `Date`, which takes longer to read and to
  * write than the rest of a row (docs/performance.md, "Rows").
  */
-const moment = customType<{ data: string; driverData: string }>({
+export const moment = customType<{ data: string; driverData: string }>({
   dataType: () => 'timestamp (3) with time zone',
   fromDriver: momentOf,
 });

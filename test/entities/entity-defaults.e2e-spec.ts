@@ -18,7 +18,10 @@ import {
   EntityDto,
   entityModule,
   entityResource,
+  from,
   IntegerField,
+  moment,
+  MomentField,
   TextField,
 } from '../../src/index.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -32,6 +35,7 @@ const tasks = pgTable('tasks', {
   owner: text('owner')
     .notNull()
     .default(SQL`upper('nobody')`),
+  due: moment('due').notNull().default('2026-01-31T12:00:00.000Z'),
   ...createTimestamps(),
   version: integer('version').notNull().default(1),
 });
@@ -39,14 +43,16 @@ const tasks = pgTable('tasks', {
 const MIGRATION = `
   create table tasks (
     id uuid primary key default gen_random_uuid(), title text not null, priority integer not null,
-    done boolean not null, owner text not null, created_at timestamptz(3) not null default now(),
+    done boolean not null, owner text not null, due timestamptz(3) not null, created_at timestamptz(3) not null default now(),
     updated_at timestamptz(3) not null default now(), version integer not null default 1);
   select track_changes('tasks', 'task');`;
 
 const TASK = defineEntity({
   name: 'task',
   table: tasks,
-  written: ['title', 'priority', 'done', 'owner'],
+  written: ['title', 'priority', 'done', 'owner', 'due'],
+  sorts: ['due'],
+  filters: { dueFrom: from(tasks.due) },
 });
 
 class TaskDto extends EntityDto {
@@ -61,9 +67,14 @@ class TaskDto extends EntityDto {
 
   @TextField({ min: 1, max: 100 })
   owner!: string;
+
+  @MomentField()
+  due!: string;
 }
 
-@Module(entityModule(entityResource(TASK, { path: 'tasks', dto: TaskDto }), { transfer: true }))
+const TASKS = entityResource(TASK, { path: 'tasks', dto: TaskDto });
+
+@Module(entityModule(TASKS, { transfer: true, bodyLimit: '2kb' }))
 class TasksModule {}
 
 let database: TestDatabase;
@@ -87,7 +98,7 @@ afterAll(async () => {
 });
 
 const api = async () => request(await app.getUrl());
-const DEFAULTS = { priority: 3, done: false, owner: 'NOBODY' };
+const DEFAULTS = { priority: 3, done: false, owner: 'NOBODY', due: '2026-01-31T12:00:00.000Z' };
 
 it('an entity lets code omit columns with a default, and no others', async () => {
   const rows = createEntityFactory(connection.db, TASK);
@@ -139,4 +150,54 @@ it('an entity lets files omit such a column, in NDJSON and in CSV', async () => 
   expect(rows.find(({ title }) => title === 'c')).toMatchObject({ priority: 3, done: true });
   const missing = await send('text/csv', 'title,done\r\n');
   expect(missing.body.errors).toEqual([{ line: 1, path: 'owner', message: 'is missing' }]);
+});
+
+it('an entity has timestamps of its own, in the same format everywhere', async () => {
+  const ids: string[] = [];
+  for (const due of [
+    '2030-01-01T01:00:00+01:00',
+    '2031-01-01T00:00:00.0009Z',
+    '2032-01-01T00:00:00Z',
+  ]) {
+    const { body } = await (await api()).post('/tasks').send({ title: due, owner: 'me', due });
+    ids.push(body.data.id);
+  }
+  const at = (year: number) => `${year}-01-01T00:00:00.000Z`;
+  const path = '/tasks?dueFrom=2030-01-01&sort=due&limit=2';
+  const { body: first } = await (await api()).get(path).expect(200);
+  expect(first.data.map(({ due }: { due: string }) => due)).toEqual([at(2030), at(2031)]);
+  const { body: second } = await (await api()).get(`${path}&after=${first.meta.nextCursor}`);
+  expect(second.data).toMatchObject([{ id: ids[2], due: at(2032) }]);
+  const { body: history } = await (await api()).get(`/tasks/${ids[0]}/history`);
+  expect(history.data[0].after).toEqual(first.data[0]);
+  for (const format of ['ndjson', 'csv']) {
+    const query = `/tasks/export?dueFrom=2030-01-01&format=${format}`;
+    const file = await (await api()).get(query).buffer(true).expect(200);
+    const type = format === 'csv' ? 'text/csv' : 'application/x-ndjson';
+    const send = async (text: string) => (await api()).post('/tasks/import').type(type).send(text);
+    expect((await send(file.text)).body.data).toMatchObject({ unchanged: 3, refused: 0 });
+    const later = file.text.replaceAll(at(2032), '2033-01-01T02:00:00+02:00');
+    expect((await send(later)).body.data).toMatchObject({ unchanged: 2, replaced: 1 });
+    const { body } = await (await api()).get(`/tasks/${ids[2]}`);
+    expect(body.data.due).toBe(at(2033));
+    const { body: reset } = await (await api()).patch(`/tasks/${ids[2]}`).send({ due: at(2032) });
+    expect(reset.data.due).toBe(at(2032));
+  }
+  const wrong = { title: 'x', owner: 'me', due: '2030-02-30T00:00:00Z' };
+  const refused = await (await api()).post('/tasks').send(wrong).expect(400);
+  expect(refused.body.errors).toEqual([
+    { path: 'due', message: 'must be a date-time such as 2026-01-31T12:00:00Z' },
+  ]);
+});
+
+it('an entity refuses a body that is larger than its limit', async () => {
+  // The parser of the host reads only JSON; the limit applies to what it leaves.
+  const patch = async (length: number) =>
+    (await api())
+      .patch('/tasks/00000000-0000-4000-8000-000000000000')
+      .type('application/merge-patch+json')
+      .send(JSON.stringify({ title: ' '.repeat(length) }));
+  expect((await patch(1900)).status).toBe(400);
+  const refused = await patch(2100);
+  expect([refused.status, refused.body.code]).toEqual([413, 'payload_too_large']);
 });

@@ -31,7 +31,7 @@ beforeAll(async () => {
   await packed.write('globals.d.ts', 'declare const process: any, console: any;');
   await packed.write('main.ts', HOST_APPLICATION);
   compiled = packed.compile('tsconfig.json');
-}, 120_000);
+}, 240_000);
 afterAll(() => packed.remove());
 
 it('the package is packed with its types, and a host application compiles with them', async () => {
@@ -77,6 +77,7 @@ it('the package exports only what a host may import, and does nothing when it is
     'IntegerField',
     'LeanExpressAdapter',
     'MigrationError',
+    'MomentField',
     'NotRecognised',
     'PROJECTS_FACTORY',
     'Problem',
@@ -117,6 +118,7 @@ it('the package exports only what a host may import, and does nothing when it is
     'jsonBody',
     'migrate',
     'migrationStatus',
+    'moment',
     'oneOf',
     'projects',
     'readsOn',
@@ -312,7 +314,7 @@ describe('a host with a table and migrations of its own, as docs/hosts.md descri
       else await promisify(execFile)('sh', ['-ec', code], { cwd: cwd() });
     errors = await packed.compile('fleet/tsconfig.json');
     host = await startFleet();
-  }, 120_000);
+  }, 240_000);
   beforeEach(() => onDatabase((sql) => sql`truncate fleet.vehicles`));
 
   async function onDatabase<T>(query: (sql: postgres.Sql) => Promise<T>): Promise<T> {

@@ -62,11 +62,29 @@ export const BOOLEAN: ColumnKind<boolean> = {
   cellRule: 'must be true or false',
 };
 
+/** A timestamp, as the database's answers and the history have it. */
+export const MOMENT: ColumnKind<string> = {
+  normalize: (value) => value,
+  toParameter: (value) => value,
+  lengthOf: () => 24,
+  text: (column) => sql`api_moment(${column})`,
+  toJson: JSON.stringify,
+  json: (column) => sql`to_json(api_moment(${column}))`,
+  cell: (column) => sql`api_moment(${column})`,
+  fromCell: (cell) => cell,
+  cellRule: 'must be a date-time such as 2026-01-31T12:00:00Z',
+};
+
 /** Returns the kind for the type of a column; undefined if it must be given explicitly. */
 export function kindOfColumn(column: PgColumn): ColumnKind<unknown> | undefined {
   if (!column.notNull) return undefined; // a CSV cell cannot tell null from an empty text
   const type = column.getSQLType();
-  const kinds: Record<string, unknown> = { text: TEXT, integer: INTEGER, boolean: BOOLEAN };
+  const kinds: Record<string, unknown> = {
+    text: TEXT,
+    integer: INTEGER,
+    boolean: BOOLEAN,
+    'timestamp (3) with time zone': MOMENT,
+  };
   return kinds[type.replace(/^varchar\(\d+\)$/, 'text')] as ColumnKind<unknown> | undefined;
 }
 

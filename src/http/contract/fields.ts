@@ -1,6 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
 import { IsIn } from 'class-validator';
+import { Moment } from './parameter-validators.js';
 import { DistinctTexts, TextLength, Trimmed, WholeNumber } from './field-validators.js';
 
 /** A JSON Schema pattern: at least one character is not white space. */
@@ -68,5 +69,18 @@ export function BooleanField(words: Words = {}) {
   return applyDecorators(
     ApiProperty({ type: Boolean, ...words }),
     IsIn([true, false], { message: 'must be true or false' }),
+  );
+}
+
+/** A date-time (RFC 3339), which is answered in UTC with milliseconds; for a column of the type `moment`. */
+export function MomentField(words: Words = {}) {
+  return applyDecorators(
+    ApiProperty({
+      type: String,
+      format: 'date-time',
+      example: '2026-01-31T12:00:00.000Z',
+      ...words,
+    }),
+    Moment(),
   );
 }
