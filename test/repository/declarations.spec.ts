@@ -1,11 +1,9 @@
 import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import ts from 'typescript';
-import { ROOT } from '../support/built.js';
 
 /** Returns the names and the number of lines of the decorators of each method that has some. */
 function decoratorsIn(file: string): Record<string, { names: string[]; lines: number }> {
-  const text = readFileSync(path.join(ROOT, file), 'utf8');
+  const text = readFileSync(file, 'utf8');
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
   const found: ReturnType<typeof decoratorsIn> = {};
   const visit = (node: ts.Node): void => {
