@@ -29,12 +29,7 @@ export const DERIVATIONS: Derivation[] = [
   {
     from: projects,
     to: technologyChanges,
-    by: [
-      'projects_facets_add',
-      'projects_facets_change',
-      'projects_facets_remove',
-      'projects_name_words',
-    ],
+    by: ['projects_facets_add', 'projects_facets_change', 'projects_facets_remove'],
   },
   { from: technologyChanges, to: nameWords, by: ['fold_technology_changes'] },
   { from: technologyChanges, to: technologyCounts, by: ['fold_technology_changes'] },

@@ -1,4 +1,5 @@
 import { sql as drizzle } from 'drizzle-orm';
+import type { TransactionSql } from 'postgres';
 import { createProjectsFactory } from '../../src/db/factories/projects/projects.factory.js';
 import { importRows } from '../../src/db/entity/row-import.js';
 import { PROJECT } from '../../src/db/factories/projects/columns.js';
@@ -153,6 +154,53 @@ it('single writes fold after some notes, and a fold never lets a write in anothe
   while ((await technologies.foldChanges()) > 0);
   expect(await technologies.getTechnologies('a')).toEqual([{ name: 'A', projects: 810 }]);
   expect(await sql`select from technology_changes`).toHaveLength(0);
+});
+
+/** Runs `check` in a transaction that is rolled back: it folds nothing and leaves no trigger. */
+async function rolledBack(check: (tx: TransactionSql) => Promise<void>): Promise<void> {
+  const end = new Error('The transaction is rolled back.');
+  const run = connectPlainly(database.url).begin(async (tx) => {
+    await check(tx);
+    throw end;
+  });
+  await expect(run).rejects.toBe(end);
+}
+
+/** Updates the only project and returns the notes of that update. */
+async function notesOf(tx: TransactionSql, assignments: string) {
+  await tx`delete from technology_changes`;
+  await tx.unsafe(`update projects set ${assignments}`);
+  return await tx`select technologies::text[] as lists, changes, names, entries from technology_changes`;
+}
+
+it('an update leaves one note of what it changed, and an update of the description leaves none', async () => {
+  await rolledBack(async (tx) => {
+    await tx`insert into projects (name, description, technologies) values ('Old', '', '["A"]')`;
+    expect(await notesOf(tx, `description = 'new', name = name`)).toEqual([]);
+    expect(await notesOf(tx, `name = 'New'`)).toEqual([
+      { lists: [], changes: [], names: ['New'], entries: 1 },
+    ]);
+    const lists = ['["A"]', '["A", "B"]'];
+    expect(await notesOf(tx, `technologies = '["A", "B"]'`)).toEqual([
+      { lists, changes: [-1, 1], names: [], entries: 3 },
+    ]);
+    expect(await notesOf(tx, `technologies = '["A"]', name = 'Both'`)).toEqual([
+      { lists: lists.toReversed(), changes: [-1, 1], names: ['Both'], entries: 4 },
+    ]);
+  });
+});
+
+it('the lists follow technologies that a trigger of the host changes', async () => {
+  await rolledBack(async (tx) => {
+    await tx`insert into projects (name, description, technologies) values ('Own', '', '["A"]')`;
+    await tx`
+      create function add_technology() returns trigger language plpgsql as
+      'begin new.technologies := ''["C"]''; return new; end'`;
+    await tx`
+      create trigger add_technology before update on projects for each row execute function add_technology()`;
+    expect(await notesOf(tx, `description = 'new'`)).toMatchObject([{ lists: ['["A"]', '["C"]'] }]);
+    expect(await tx`select technology from project_technologies`).toEqual([{ technology: 'C' }]);
+  });
 });
 
 it('a fold adds each word of each name once, and an insert of no rows leaves no note', async () => {

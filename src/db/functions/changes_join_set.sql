@@ -1,7 +1,8 @@
 -- Completes a change that is written with the change_set 0 or without one. The changes to one entity in one
 -- transaction share a change_set, which is the sequence of the first of them. The triggers of track_changes write
 -- 0 for the first change. A change without a change_set comes from a trigger that a host has written; it gets its
--- author here and is checked.
+-- author here and is checked. The condition of the trigger is also true for NULL; it is short, because PostgreSQL
+-- reads its text again for each statement.
 CREATE OR REPLACE FUNCTION changes_join_set() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
@@ -23,4 +24,4 @@ END
 $$;
 --> statement-breakpoint
 CREATE OR REPLACE TRIGGER changes_join_set BEFORE INSERT ON changes
-FOR EACH ROW WHEN (coalesce(NEW.change_set, 0) = 0) EXECUTE FUNCTION changes_join_set();
+FOR EACH ROW WHEN ((NEW.change_set = 0) IS NOT FALSE) EXECUTE FUNCTION changes_join_set();

@@ -46,7 +46,7 @@ export const PROJECT = defineEntity({
   hidden: ['search'],
   sorts: ['name'],
   insertTriggers: ['projects_facets_add'],
-  updateTriggers: ['projects_facets_change', 'projects_name_words'],
+  updateTriggers: ['projects_facets_change'],
   normalize: normalized,
 });
 
