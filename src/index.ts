@@ -99,11 +99,14 @@ export {
 export { completeOpenApiDocument } from './http/contract/openapi-components.js';
 export {
   BooleanField,
+  DateField,
   EnumField,
   IntegerField,
   MomentField,
+  Nullable,
   TextField,
   TextListField,
+  UuidField,
 } from './http/contract/fields.js';
 export { authorOf } from './http/contract/author.js';
 export { Endpoint, type EndpointOptions } from './http/contract/endpoint.js';

@@ -14,11 +14,10 @@ A catalogue of projects and the technologies they use.
     curl -X POST http://127.0.0.1:3000/api/projects -H 'Content-Type: application/json' \\
       -d '{ "name": "PostgreSQL", "description": "", "technologies": ["C", "SQL"] }'
 
-Success is \`{ "success": true, "data": … }\`; lists add \`meta\`. A failure is a problem (RFC 9457) with
-\`"success": false\` and a \`code\` to decide by; the schema ProblemCode lists all codes. To write safely
-beside others, send the \`ETag\` of a project as \`If-Match\`. To repeat a POST safely, give it an
-\`Idempotency-Key\`. What holds for every route (retries, limits, authentication, tracing) is in docs/http-api.md of
-the repository.
+A successful answer is \`{ "success": true, "data": … }\`; lists add \`meta\`. An error answer is a problem (RFC 9457)
+with \`"success": false\` and a stable \`code\`; the schema ProblemCode lists all codes. If several clients write the
+same project, send its \`ETag\` as \`If-Match\`. To repeat a POST safely, give it an \`Idempotency-Key\`. The rules
+for every route (retries, limits, authentication, tracing) are in docs/http-api.md of the repository.
 `.trim();
 
 /** Creates the OpenAPI document of the application's routes. It needs no database and no initialised application. */

@@ -96,6 +96,11 @@ const INVALID = ['invalid_value', 'The database refused a value.'] as const;
 
 const BY_CODE: Record<string, readonly [DataErrorCode, string]> = {
   '23505': ['already_exists', 'An entry with this key exists already.'],
+  '23502': ['invalid_value', 'A required value is missing.'],
+  '23503': [
+    'invalid_value',
+    'An entry that the values refer to does not exist, or other entries still refer to this one.',
+  ],
   '40001': CONFLICT,
   '40P01': CONFLICT,
   '55P03': CONFLICT,

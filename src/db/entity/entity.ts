@@ -1,5 +1,6 @@
 import { getTableColumns } from 'drizzle-orm';
 import { getTableConfig, type PgColumn, type PgTable } from 'drizzle-orm/pg-core';
+import { checkDefinition } from './check-definition.js';
 import { type ColumnKind, kindOfColumn } from './column-kinds.js';
 import { defaultsOf } from './defaults.js';
 import { before, type FilterTable, from } from './filters.js';
@@ -12,6 +13,11 @@ export interface EntityRow {
   updatedAt: string;
   version: number;
 }
+
+/** The columns that a list can be sorted by: not null, and neither lists nor JSON. */
+type SortableColumn<Row> = {
+  [Name in keyof Row & string]: Row[Name] extends string | number | bigint | boolean ? Name : never;
+}[keyof Row & string];
 
 /** A table with the columns of EntityRow. */
 export type EntityTable = PgTable & Record<keyof EntityRow, PgColumn>;
@@ -59,7 +65,7 @@ interface EntityOptions<T extends EntityTable, W extends string, H extends strin
   /** The kinds of columns that cannot be derived from their types, such as a JSON list. */
   kinds?: Partial<Record<W, unknown>>;
   /** The sorts in addition to `createdAt` and `updatedAt`. */
-  sorts?: readonly (keyof T['$inferSelect'] & string)[];
+  sorts?: readonly SortableColumn<T['$inferSelect']>[];
   /** The filters in addition to those on `createdAt` and `updatedAt`, which every entity has. */
   filters?: FilterTable;
   /**
@@ -76,7 +82,10 @@ interface EntityOptions<T extends EntityTable, W extends string, H extends strin
   ) => V;
 }
 
-/** Defines an entity for the generic factory, controller and feed. */
+/**
+ * Defines an entity for the generic factory, controller and feed. Throws TypeError, with the remedy, for a definition
+ * that could not work.
+ */
 export function defineEntity<
   T extends EntityTable,
   W extends keyof T['$inferInsert'] & string,
@@ -89,7 +98,7 @@ export function defineEntity<
   const columns = Object.entries(getTableColumns(table)).filter(
     ([column]) => !(hidden as readonly string[]).includes(column),
   );
-  return {
+  const entity = {
     name,
     table,
     columns: Object.fromEntries(columns),
@@ -114,6 +123,8 @@ export function defineEntity<
       updatedTo: before(table.updatedAt),
     },
   };
+  checkDefinition(entity);
+  return entity;
 }
 
 function hasUniqueValues(table: EntityTable): boolean {

@@ -7,6 +7,7 @@ export type FilterDomain =
   | { kind: 'integer'; min: number; max: number }
   | { kind: 'enum'; values: readonly string[] }
   | { kind: 'uuid' }
+  | { kind: 'date' }
   | { kind: 'moment' };
 
 /** One filter of a list. Its name is its key in the table of filters. */
@@ -48,14 +49,18 @@ export function atMost(column: PgColumn, range?: Range): Filter {
   return comparison(column, '<=', 'at most this', range);
 }
 
-/** Selects rows whose timestamp is before this time. */
+/** Selects rows whose timestamp or date is before this one. */
 export function before(column: PgColumn): Filter {
-  return comparison(column, '<', 'before this time');
+  return comparison(column, '<', `before this ${isDate(column) ? 'date' : 'time'}`);
 }
 
-/** Selects rows whose timestamp is at or after this time. */
+/** Selects rows whose timestamp or date is this one or later. */
 export function from(column: PgColumn): Filter {
-  return comparison(column, '>=', 'at or after this time');
+  return comparison(column, '>=', isDate(column) ? 'this date or later' : 'at or after this time');
+}
+
+function isDate(column: PgColumn): boolean {
+  return column.getSQLType() === 'date';
 }
 
 function comparison(column: PgColumn, operator: string, words: string, range?: Range): Filter {
@@ -75,6 +80,7 @@ function domainOf(column: PgColumn, range?: Range): FilterDomain {
   if (column.enumValues) return { kind: 'enum', values: column.enumValues };
   if (type === 'integer' && range) return { kind: 'integer', ...range };
   if (type === 'uuid') return { kind: 'uuid' };
+  if (type === 'date') return { kind: 'date' };
   if (type.startsWith('timestamp')) return { kind: 'moment' };
   const length = /^varchar\((\d+)\)$/.exec(type)?.[1];
   if (type === 'text' || length) {
@@ -82,6 +88,8 @@ function domainOf(column: PgColumn, range?: Range): FilterDomain {
   }
   throw new TypeError(
     `There is no filter for the column ${column.name} of type ${type}` +
-      (type === 'integer' ? ': give its smallest and its greatest value.' : '.'),
+      (type === 'integer'
+        ? ': give its smallest and its greatest value.'
+        : '. Write a `Filter` of your own, with its `domain` and its condition `where`.'),
   );
 }

@@ -1,5 +1,6 @@
 import { Transform } from 'class-transformer';
 import { ValidateBy } from 'class-validator';
+import { isCalendarDate } from './moments.js';
 import { hasTooManyMarks, MAX_MARKS, nfc } from '../../db/entity/normalize-texts.js';
 import { ifMatchOf } from '../answers/etag.js';
 
@@ -103,5 +104,16 @@ export function EntityTags(): PropertyDecorator {
         value === undefined || (typeof value === 'string' && ifMatchOf(value) !== undefined),
       defaultMessage: () => 'must be * or a list of ETags such as "7"',
     },
+  });
+}
+
+/** Completes "must be …". */
+export const DATE_RULE = 'a date such as 2026-01-31';
+
+/** A date of the calendar, as the database returns it. */
+export function CalendarDate(): PropertyDecorator {
+  return ValidateBy({
+    name: 'calendarDate',
+    validator: { validate: isCalendarDate, defaultMessage: () => `must be ${DATE_RULE}` },
   });
 }

@@ -1,8 +1,14 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
-import { IsIn } from 'class-validator';
-import { Moment } from './parameter-validators.js';
-import { DistinctTexts, TextLength, Trimmed, WholeNumber } from './field-validators.js';
+import { IsIn, ValidateIf } from 'class-validator';
+import { Moment, Uuid } from './parameter-validators.js';
+import {
+  CalendarDate,
+  DistinctTexts,
+  TextLength,
+  Trimmed,
+  WholeNumber,
+} from './field-validators.js';
 
 /** A JSON Schema pattern: at least one character is not white space. */
 export const NOT_BLANK = '\\S';
@@ -82,5 +88,26 @@ export function MomentField(words: Words = {}) {
       ...words,
     }),
     Moment(),
+  );
+}
+
+/** A date without a time, such as `2026-01-31`. */
+export function DateField(words: Words = {}) {
+  return applyDecorators(
+    ApiProperty({ type: String, format: 'date', example: '2026-01-31', ...words }),
+    CalendarDate(),
+  );
+}
+
+/** A UUID, such as the id of another entity. */
+export function UuidField(words: Words = {}) {
+  return applyDecorators(ApiProperty({ type: String, format: 'uuid', ...words }), Uuid());
+}
+
+/** The field may also be null. Write it above the decorator for the type of the field. */
+export function Nullable() {
+  return applyDecorators(
+    ApiProperty({ nullable: true }),
+    ValidateIf((_object, value) => value !== null),
   );
 }

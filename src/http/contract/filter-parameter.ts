@@ -5,8 +5,8 @@ import { IsOptional, ValidateBy } from 'class-validator';
 import { isUuid } from '../../db/driver/text-format.js';
 import type { Filter, FilterDomain } from '../../db/entity/filters.js';
 import { nfc } from '../../db/entity/normalize-texts.js';
-import { isText } from './field-validators.js';
-import { parseMoment } from './moments.js';
+import { DATE_RULE, isText } from './field-validators.js';
+import { isCalendarDate, parseMoment } from './moments.js';
 import { GIVEN_ONCE } from './parameter-validators.js';
 
 /** The maximum number of values of a repeatable filter. */
@@ -76,6 +76,12 @@ function kindOf(domain: FilterDomain): Kind {
         schema: { type: 'string', format: 'uuid' },
         rule: 'a UUID',
         parse: (value) => (isUuid(value) ? value.toLowerCase() : undefined),
+      };
+    case 'date':
+      return {
+        schema: { type: 'string', format: 'date' },
+        rule: DATE_RULE,
+        parse: (value) => (isCalendarDate(value) ? value : undefined),
       };
     case 'moment':
       return {

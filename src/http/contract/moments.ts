@@ -29,3 +29,8 @@ export function momentOf(text: string): Date | undefined {
   const moment = new Date(text);
   return isKnownYear(moment.getTime()) ? moment : undefined;
 }
+
+/** True for a date without a time, such as 2026-01-31, that exists in the calendar. */
+export function isCalendarDate(value: unknown): value is string {
+  return typeof value === 'string' && value.length === 10 && momentOf(value) !== undefined;
+}

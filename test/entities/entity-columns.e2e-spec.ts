@@ -1,0 +1,200 @@
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import { date, integer, pgTable, text, uuid } from 'drizzle-orm/pg-core';
+import postgres from 'postgres';
+import request from 'supertest';
+import {
+  asDataError,
+  before,
+  createDatabaseConnection,
+  createProjectsFactory,
+  createTimestamps,
+  type DatabaseConnection,
+  DatabaseModule,
+  DateField,
+  defineEntity,
+  EntityDto,
+  entityModule,
+  entityResource,
+  from,
+  IntegerField,
+  Nullable,
+  oneOf,
+  TextListField,
+  UuidField,
+} from '../../src/index.js';
+import { atLeast } from '../../src/db/entity/filters.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+
+const milestones = pgTable('milestones', {
+  id: uuid('id').primaryKey().defaultRandom(),
+  dueOn: date('due_on').notNull(),
+  effort: integer('effort'),
+  tags: text('tags').array().notNull(),
+  projectId: uuid('project_id').notNull(),
+  ...createTimestamps(),
+  version: integer('version').notNull().default(1),
+});
+
+const MIGRATION = `
+  create table milestones (
+    id uuid primary key default gen_random_uuid(), due_on date not null, effort integer, tags text[] not null,
+    project_id uuid not null references projects, created_at timestamptz(3) not null default now(),
+    updated_at timestamptz(3) not null default now(), version integer not null default 1);
+  select track_changes('milestones', 'milestone');
+  insert into projects (id, name, description, technologies)
+    values ('00000000-0000-4000-8000-00000000000a', 'Referenced', '', '[]');`;
+
+const WRITTEN = ['dueOn', 'effort', 'tags', 'projectId'] as const;
+const MILESTONE = defineEntity({
+  name: 'milestone',
+  table: milestones,
+  written: WRITTEN,
+  sorts: ['dueOn'],
+  filters: {
+    projectId: oneOf(milestones.projectId),
+    dueFrom: from(milestones.dueOn),
+    dueBefore: before(milestones.dueOn),
+  },
+});
+
+class MilestoneDto extends EntityDto {
+  @DateField()
+  dueOn!: string;
+
+  @Nullable()
+  @IntegerField({ min: 0, max: 1000 })
+  effort!: number | null;
+
+  @TextListField({ maxItems: 10, maxLength: 50 })
+  tags!: string[];
+
+  @UuidField()
+  projectId!: string;
+}
+
+@Module(entityModule(entityResource(MILESTONE, { path: 'milestones', dto: MilestoneDto })))
+class MilestonesModule {}
+
+let database: TestDatabase;
+let connection: DatabaseConnection;
+let app: NestExpressApplication;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  const sql = postgres(database.url, { max: 1, onnotice: () => {} });
+  await sql.unsafe(MIGRATION);
+  await sql.end();
+  connection = createDatabaseConnection({ url: database.url });
+  @Module({ imports: [DatabaseModule.forRoot({ db: connection.db }), MilestonesModule] })
+  class HostModule {}
+  app = await NestFactory.create<NestExpressApplication>(HostModule, { logger: false });
+  await app.listen(0, '127.0.0.1');
+});
+afterAll(async () => {
+  await app.close();
+  await connection.close();
+  await database.drop();
+});
+
+const api = async () => request(await app.getUrl());
+const PROJECT = '00000000-0000-4000-8000-00000000000A';
+const VALUES = { dueOn: '2024-02-29', effort: 3, tags: [',{}"', 'é'], projectId: PROJECT };
+const create = async (values: object) => (await api()).post('/milestones').send(values);
+
+it('an entity has dates, nullable numbers, lists of texts and references', async () => {
+  const created = await create(VALUES);
+  expect(created.body).toMatchObject({
+    success: true,
+    data: { ...VALUES, projectId: PROJECT.toLowerCase(), version: 1 },
+  });
+  const url = `/milestones/${created.body.data.id}`;
+  const { body } = await (await api()).patch(url).send({ effort: null }).expect(200);
+  expect(body.data).toMatchObject({ effort: null, dueOn: '2024-02-29', version: 2 });
+  const omitted = await create({ ...VALUES, effort: undefined });
+  expect(omitted.body.data.effort).toBeNull();
+});
+
+it.each([
+  [{ dueOn: '2023-02-29' }, 'dueOn', 'must be a date such as 2026-01-31'],
+  [{ dueOn: '2024-02-29T12:00:00Z' }, 'dueOn', 'must be a date such as 2026-01-31'],
+  [{ dueOn: null }, 'dueOn', 'must be a date such as 2026-01-31'],
+  [{ effort: 1.5 }, 'effort', 'must be a whole number from 0 to 1000'],
+  [{ projectId: 'x' }, 'projectId', 'must be a UUID'],
+  [{ projectId: null }, 'projectId', 'must be a UUID'],
+])('an entity refuses %j by the rule of the field', async (values, path, message) => {
+  const { status, body } = await create({ ...VALUES, ...values });
+  expect({ status, errors: body.errors }).toEqual({ status: 400, errors: [{ path, message }] });
+});
+
+it('a reference to a row that does not exist is refused, and so is the removal of a referenced row', async () => {
+  const { body } = await create({ ...VALUES, projectId: '00000000-0000-4000-8000-00000000000b' });
+  expect(body).toMatchObject({
+    status: 400,
+    code: 'invalid_value',
+    detail:
+      'An entry that the values refer to does not exist, or other entries still refer to this one.',
+  });
+  await create(VALUES);
+  const removal = createProjectsFactory(connection.db).deleteProject(PROJECT);
+  const error = await removal.catch((thrown: unknown) => thrown);
+  expect(asDataError(error)).toMatchObject({ code: 'invalid_value', message: body.detail });
+});
+
+it('a list is filtered and sorted by a date', async () => {
+  for (const dueOn of ['2030-01-03', '2030-01-01', '2030-01-02'])
+    await create({ ...VALUES, dueOn });
+  const query = `dueFrom=2030-01-01&dueBefore=2030-01-03&projectId=${PROJECT}&sort=dueOn&limit=1`;
+  const first = (await (await api()).get(`/milestones?${query}`).expect(200)).body;
+  const after = `${query}&after=${first.meta.nextCursor}`;
+  const second = (await (await api()).get(`/milestones?${after}`).expect(200)).body;
+  const dates = [...first.data, ...second.data].map(({ dueOn }: { dueOn: string }) => dueOn);
+  expect([dates, second.meta.hasMore]).toEqual([['2030-01-01', '2030-01-02'], false]);
+  const refused = (await (await api()).get('/milestones?dueFrom=2030-02-30').expect(400)).body;
+  expect(refused.errors).toEqual([
+    { path: 'dueFrom', message: 'must be a date such as 2026-01-31' },
+  ]);
+});
+
+it('the document shows the types of these columns', () => {
+  const { components } = SwaggerModule.createDocument(app, new DocumentBuilder().build());
+  expect(components!.schemas!.MilestoneInput).toMatchObject({
+    required: ['dueOn', 'tags', 'projectId'],
+    properties: {
+      dueOn: { type: 'string', format: 'date' },
+      effort: { type: 'integer', minimum: 0, maximum: 1000, nullable: true },
+      projectId: { type: 'string', format: 'uuid' },
+    },
+  });
+});
+
+describe('a definition that could not work is refused with the remedy', () => {
+  const definition = { name: 'milestone', table: milestones, written: WRITTEN };
+
+  it('without a column that every row needs', () => {
+    expect(() => defineEntity({ ...definition, written: ['dueOn', 'tags'] })).toThrow(
+      'The definition of the entity milestone is wrong: no row can be created without the column projectId. Add it to `written`, or give it a default.',
+    );
+  });
+
+  it('with a column that the database sets', () => {
+    expect(() => defineEntity({ ...definition, written: [...WRITTEN, 'version'] })).toThrow(
+      'the database sets the column version. Remove it from `written`.',
+    );
+  });
+
+  it('with a sort on a column that may be null, which does not compile either', () => {
+    // @ts-expect-error: the column may be null
+    expect(() => defineEntity({ ...definition, sorts: ['effort'] })).toThrow(
+      'a list sorted by effort would lose the rows in which it is null. Remove it from `sorts`, or make the column NOT NULL.',
+    );
+  });
+
+  it('with a filter that has the name of another parameter', () => {
+    const filters = { limit: atLeast(milestones.effort, { min: 0, max: 9 }) };
+    expect(() => defineEntity({ ...definition, filters })).toThrow(
+      'every list has a parameter limit already. Give this filter another name in `filters`.',
+    );
+  });
+});
