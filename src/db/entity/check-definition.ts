@@ -1,10 +1,16 @@
-import type { Entity } from './entity.js';
+import type { PgColumn } from 'drizzle-orm/pg-core';
 
 /** The names of the parameters that every list or export has. */
 const PARAMETERS = ['limit', 'after', 'sort', 'format', 'bom'];
 const SET_BY_DATABASE = ['id', 'createdAt', 'updatedAt', 'version'];
 
-type Definition = Pick<Entity, 'name' | 'table' | 'columns' | 'written' | 'sorts' | 'filters'>;
+interface Definition {
+  name: string;
+  columns: Readonly<Record<string, PgColumn>>;
+  written: readonly string[];
+  sorts: readonly string[];
+  filters: object;
+}
 
 /** Throws TypeError, with the remedy, for a mistake in the definition of an entity that only requests would show. */
 export function checkDefinition(entity: Definition): void {
@@ -12,7 +18,7 @@ export function checkDefinition(entity: Definition): void {
   if (fault) throw new TypeError(`The definition of the entity ${entity.name} is wrong: ${fault}`);
 }
 
-function faultOf({ table, columns, written, sorts, filters }: Definition): string | undefined {
+function faultOf({ columns, written, sorts, filters }: Definition): string | undefined {
   const set = written.find((name) => SET_BY_DATABASE.includes(name));
   if (set) return `the database sets the column ${set}. Remove it from \`written\`.`;
   const missing = Object.entries(columns).find(
@@ -21,7 +27,7 @@ function faultOf({ table, columns, written, sorts, filters }: Definition): strin
   )?.[0];
   if (missing)
     return `no row can be created without the column ${missing}. Add it to \`written\`, or give it a default.`;
-  const nullable = sorts.find((name) => !table[name as keyof typeof table as 'id'].notNull);
+  const nullable = sorts.find((name) => !columns[name]?.notNull);
   if (nullable)
     return `a list sorted by ${nullable} would lose the rows in which it is null. Remove it from \`sorts\`, or make the column NOT NULL.`;
   const taken = Object.keys(filters).find((name) => PARAMETERS.includes(name));
