@@ -1,18 +1,11 @@
 import { Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { date, integer, pgTable, text, uuid } from 'drizzle-orm/pg-core';
-import postgres from 'postgres';
-import request from 'supertest';
 import {
   asDataError,
   before,
-  createDatabaseConnection,
   createProjectsFactory,
   createTimestamps,
-  type DatabaseConnection,
-  DatabaseModule,
   DateField,
   defineEntity,
   EntityDto,
@@ -26,7 +19,7 @@ import {
   UuidField,
 } from '../../src/index.js';
 import { atLeast } from '../../src/db/entity/filters.js';
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { useSmallHost } from '../support/small-host.js';
 
 const milestones = pgTable('milestones', {
   id: uuid('id').primaryKey().defaultRandom(),
@@ -78,30 +71,10 @@ class MilestoneDto extends EntityDto {
 @Module(entityModule(entityResource(MILESTONE, { path: 'milestones', dto: MilestoneDto })))
 class MilestonesModule {}
 
-let database: TestDatabase;
-let connection: DatabaseConnection;
-let app: NestExpressApplication;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  const sql = postgres(database.url, { max: 1, onnotice: () => {} });
-  await sql.unsafe(MIGRATION);
-  await sql.end();
-  connection = createDatabaseConnection({ url: database.url });
-  @Module({ imports: [DatabaseModule.forRoot({ db: connection.db }), MilestonesModule] })
-  class HostModule {}
-  app = await NestFactory.create<NestExpressApplication>(HostModule, { logger: false });
-  await app.listen(0, '127.0.0.1');
-});
-afterAll(async () => {
-  await app.close();
-  await connection.close();
-  await database.drop();
-});
-
-const api = async () => request(await app.getUrl());
+const host = useSmallHost(MIGRATION, MilestonesModule);
 const PROJECT = '00000000-0000-4000-8000-00000000000A';
 const VALUES = { dueOn: '2024-02-29', effort: 3, tags: [',{}"', 'é'], projectId: PROJECT };
-const create = async (values: object) => (await api()).post('/milestones').send(values);
+const create = async (values: object) => (await host.api()).post('/milestones').send(values);
 
 it('an entity has dates, nullable numbers, lists of texts and references', async () => {
   const created = await create(VALUES);
@@ -110,7 +83,7 @@ it('an entity has dates, nullable numbers, lists of texts and references', async
     data: { ...VALUES, projectId: PROJECT.toLowerCase(), version: 1 },
   });
   const url = `/milestones/${created.body.data.id}`;
-  const { body } = await (await api()).patch(url).send({ effort: null }).expect(200);
+  const { body } = await (await host.api()).patch(url).send({ effort: null }).expect(200);
   expect(body.data).toMatchObject({ effort: null, dueOn: '2024-02-29', version: 2 });
   const omitted = await create({ ...VALUES, effort: undefined });
   expect(omitted.body.data.effort).toBeNull();
@@ -137,7 +110,7 @@ it('a reference to a row that does not exist is refused, and so is the removal o
       'An entry that the values refer to does not exist, or other entries still refer to this one.',
   });
   await create(VALUES);
-  const removal = createProjectsFactory(connection.db).deleteProject(PROJECT);
+  const removal = createProjectsFactory(host.db).deleteProject(PROJECT);
   const error = await removal.catch((thrown: unknown) => thrown);
   expect(asDataError(error)).toMatchObject({ code: 'invalid_value', message: body.detail });
 });
@@ -146,19 +119,19 @@ it('a list is filtered and sorted by a date', async () => {
   for (const dueOn of ['2030-01-03', '2030-01-01', '2030-01-02'])
     await create({ ...VALUES, dueOn });
   const query = `dueFrom=2030-01-01&dueBefore=2030-01-03&projectId=${PROJECT}&sort=dueOn&limit=1`;
-  const first = (await (await api()).get(`/milestones?${query}`).expect(200)).body;
+  const first = (await (await host.api()).get(`/milestones?${query}`).expect(200)).body;
   const after = `${query}&after=${first.meta.nextCursor}`;
-  const second = (await (await api()).get(`/milestones?${after}`).expect(200)).body;
+  const second = (await (await host.api()).get(`/milestones?${after}`).expect(200)).body;
   const dates = [...first.data, ...second.data].map(({ dueOn }: { dueOn: string }) => dueOn);
   expect([dates, second.meta.hasMore]).toEqual([['2030-01-01', '2030-01-02'], false]);
-  const refused = (await (await api()).get('/milestones?dueFrom=2030-02-30').expect(400)).body;
+  const refused = (await (await host.api()).get('/milestones?dueFrom=2030-02-30').expect(400)).body;
   expect(refused.errors).toEqual([
     { path: 'dueFrom', message: 'must be a date such as 2026-01-31' },
   ]);
 });
 
 it('the document shows the types of these columns', () => {
-  const { components } = SwaggerModule.createDocument(app, new DocumentBuilder().build());
+  const { components } = SwaggerModule.createDocument(host.app, new DocumentBuilder().build());
   expect(components!.schemas!.MilestoneInput).toMatchObject({
     required: ['dueOn', 'tags', 'projectId'],
     properties: {

@@ -1,19 +1,12 @@
 import { Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { sql as SQL } from 'drizzle-orm';
 import { boolean, integer, pgTable, text, uuid } from 'drizzle-orm/pg-core';
-import postgres from 'postgres';
-import request from 'supertest';
 import {
   asDataError,
   BooleanField,
-  createDatabaseConnection,
   createEntityFactory,
   createTimestamps,
-  type DatabaseConnection,
-  DatabaseModule,
   defineEntity,
   EntityDto,
   entityModule,
@@ -24,7 +17,7 @@ import {
   MomentField,
   TextField,
 } from '../../src/index.js';
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { useSmallHost } from '../support/small-host.js';
 
 /** A table with columns that may be omitted, one for each reason. */
 const tasks = pgTable('tasks', {
@@ -77,31 +70,11 @@ const TASKS = entityResource(TASK, { path: 'tasks', dto: TaskDto });
 @Module(entityModule(TASKS, { transfer: true, bodyLimit: '2kb' }))
 class TasksModule {}
 
-let database: TestDatabase;
-let connection: DatabaseConnection;
-let app: NestExpressApplication;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  const sql = postgres(database.url, { max: 1, onnotice: () => {} });
-  await sql.unsafe(MIGRATION);
-  await sql.end();
-  connection = createDatabaseConnection({ url: database.url });
-  @Module({ imports: [DatabaseModule.forRoot({ db: connection.db }), TasksModule] })
-  class HostModule {}
-  app = await NestFactory.create<NestExpressApplication>(HostModule, { logger: false });
-  await app.listen(0, '127.0.0.1');
-});
-afterAll(async () => {
-  await app.close();
-  await connection.close();
-  await database.drop();
-});
-
-const api = async () => request(await app.getUrl());
+const host = useSmallHost(MIGRATION, TasksModule);
 const DEFAULTS = { priority: 3, done: false, owner: 'NOBODY', due: '2026-01-31T12:00:00.000Z' };
 
 it('an entity lets code omit columns with a default, and no others', async () => {
-  const rows = createEntityFactory(connection.db, TASK);
+  const rows = createEntityFactory(host.db, TASK);
   const created = await rows.create({ title: 'a' });
   expect(created).toMatchObject({ title: 'a', ...DEFAULTS });
   const changed = await rows.create({ title: 'b', done: true, owner: 'me' });
@@ -118,7 +91,7 @@ it('an entity lets code omit columns with a default, and no others', async () =>
 });
 
 it('an entity lets clients omit columns with a constant default, and documents it', async () => {
-  const post = async (body: object) => (await api()).post('/tasks').send(body);
+  const post = async (body: object) => (await host.api()).post('/tasks').send(body);
   const { status, body } = await post({ title: 'a', owner: 'me' });
   expect([status, body.data]).toEqual([
     201,
@@ -131,7 +104,7 @@ it('an entity lets clients omit columns with a constant default, and documents i
     'priority',
     'title',
   ]);
-  const { components } = SwaggerModule.createDocument(app, new DocumentBuilder().build());
+  const { components } = SwaggerModule.createDocument(host.app, new DocumentBuilder().build());
   expect(components!.schemas!.TaskInput).toMatchObject({ required: ['title', 'owner'] });
   expect(components!.schemas!.TaskDto).toMatchObject({
     required: expect.arrayContaining(['title', 'priority', 'done', 'owner', 'id']),
@@ -140,12 +113,12 @@ it('an entity lets clients omit columns with a constant default, and documents i
 
 it('an entity lets files omit such a column, in NDJSON and in CSV', async () => {
   const send = async (type: string, file: string) =>
-    (await api()).post('/tasks/import').set('Content-Type', type).send(file);
+    (await host.api()).post('/tasks/import').set('Content-Type', type).send(file);
   const ndjson = await send('application/x-ndjson', '{"title":"n","owner":"me"}\n');
   expect(ndjson.body.data).toMatchObject({ created: 1, refused: 0 });
   const csv = await send('text/csv', 'title,owner,done\r\nc,me,true\r\n');
   expect(csv.body.data).toMatchObject({ created: 1, refused: 0 });
-  const { rows } = await createEntityFactory(connection.db, TASK).list({ sort: '-createdAt' });
+  const { rows } = await createEntityFactory(host.db, TASK).list({ sort: '-createdAt' });
   expect(rows.find(({ title }) => title === 'n')).toMatchObject({ priority: 3, done: false });
   expect(rows.find(({ title }) => title === 'c')).toMatchObject({ priority: 3, done: true });
   const missing = await send('text/csv', 'title,done\r\n');
@@ -159,32 +132,37 @@ it('an entity has timestamps of its own, in the same format everywhere', async (
     '2031-01-01T00:00:00.0009Z',
     '2032-01-01T00:00:00Z',
   ]) {
-    const { body } = await (await api()).post('/tasks').send({ title: due, owner: 'me', due });
+    const { body } = await (await host.api()).post('/tasks').send({ title: due, owner: 'me', due });
     ids.push(body.data.id);
   }
   const at = (year: number) => `${year}-01-01T00:00:00.000Z`;
   const path = '/tasks?dueFrom=2030-01-01&sort=due&limit=2';
-  const { body: first } = await (await api()).get(path).expect(200);
+  const { body: first } = await (await host.api()).get(path).expect(200);
   expect(first.data.map(({ due }: { due: string }) => due)).toEqual([at(2030), at(2031)]);
-  const { body: second } = await (await api()).get(`${path}&after=${first.meta.nextCursor}`);
+  const { body: second } = await (await host.api()).get(`${path}&after=${first.meta.nextCursor}`);
   expect(second.data).toMatchObject([{ id: ids[2], due: at(2032) }]);
-  const { body: history } = await (await api()).get(`/tasks/${ids[0]}/history`);
+  const { body: history } = await (await host.api()).get(`/tasks/${ids[0]}/history`);
   expect(history.data[0].after).toEqual(first.data[0]);
   for (const format of ['ndjson', 'csv']) {
     const query = `/tasks/export?dueFrom=2030-01-01&format=${format}`;
-    const file = await (await api()).get(query).buffer(true).expect(200);
+    const file = await (await host.api()).get(query).buffer(true).expect(200);
     const type = format === 'csv' ? 'text/csv' : 'application/x-ndjson';
-    const send = async (text: string) => (await api()).post('/tasks/import').type(type).send(text);
+    const send = async (text: string) =>
+      (await host.api()).post('/tasks/import').type(type).send(text);
     expect((await send(file.text)).body.data).toMatchObject({ unchanged: 3, refused: 0 });
     const later = file.text.replaceAll(at(2032), '2033-01-01T02:00:00+02:00');
     expect((await send(later)).body.data).toMatchObject({ unchanged: 2, replaced: 1 });
-    const { body } = await (await api()).get(`/tasks/${ids[2]}`);
+    const { body } = await (await host.api()).get(`/tasks/${ids[2]}`);
     expect(body.data.due).toBe(at(2033));
-    const { body: reset } = await (await api()).patch(`/tasks/${ids[2]}`).send({ due: at(2032) });
+    const { body: reset } = await (
+      await host.api()
+    )
+      .patch(`/tasks/${ids[2]}`)
+      .send({ due: at(2032) });
     expect(reset.data.due).toBe(at(2032));
   }
   const wrong = { title: 'x', owner: 'me', due: '2030-02-30T00:00:00Z' };
-  const refused = await (await api()).post('/tasks').send(wrong).expect(400);
+  const refused = await (await host.api()).post('/tasks').send(wrong).expect(400);
   expect(refused.body.errors).toEqual([
     { path: 'due', message: 'must be a date-time such as 2026-01-31T12:00:00Z' },
   ]);
@@ -193,7 +171,7 @@ it('an entity has timestamps of its own, in the same format everywhere', async (
 it('an entity refuses a body that is larger than its limit', async () => {
   // The parser of the host reads only JSON; the limit applies to what it leaves.
   const patch = async (length: number) =>
-    (await api())
+    (await host.api())
       .patch('/tasks/00000000-0000-4000-8000-000000000000')
       .type('application/merge-patch+json')
       .send(JSON.stringify({ title: ' '.repeat(length) }));
