@@ -314,7 +314,7 @@ describe('a host with a table and migrations of its own, as docs/hosts.md descri
     await packed.write('fleet/tsconfig.json', { compilerOptions, include: ['src'] });
     for (const { action, target, code } of readSteps('docs/hosts.md'))
       if (action === 'write') await packed.write(`fleet/${target}`, code);
-      else await promisify(execFile)('sh', ['-ec', code], { cwd: cwd() });
+      else await packed.shell(code, 'fleet');
     errors = await packed.compile('fleet/tsconfig.json');
     host = await startFleet();
   }, 240_000);

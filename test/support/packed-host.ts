@@ -19,6 +19,8 @@ export interface PackedHost {
   write(name: string, content: string | object): Promise<void>;
   /** Runs Node in the folder. */
   node(...args: string[]): Promise<{ stdout: string; stderr: string }>;
+  /** Runs commands in a subfolder, as a user types them. */
+  shell(commands: string, subfolder: string): Promise<void>;
   /** Compiles a project; resolves with the errors of the compiler. */
   compile(project: string): Promise<string>;
   /** Links packages of this repository into a subfolder, which only the development of a host needs. */
@@ -56,6 +58,10 @@ export async function packHost(): Promise<PackedHost> {
     folder,
     write,
     node: (...args) => run(process.execPath, args, { cwd: folder }),
+    shell: async (commands, subfolder) => {
+      const cwd = path.join(folder, subfolder);
+      await run('sh', ['-ec', commands], { cwd, env: withoutNpm() });
+    },
     compile: (project) =>
       run(process.execPath, [resolve('typescript/bin/tsc'), '-p', project], { cwd: folder }).then(
         ({ stdout }) => stdout,
@@ -83,6 +89,11 @@ export async function packHost(): Promise<PackedHost> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Returns the environment without the settings of the npm or npx that runs these tests, which a nested one would take. */
+function withoutNpm(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
 }
 
 async function start(file: string, options: { cwd: string; env?: object }): Promise<RunningHost> {
