@@ -29,8 +29,8 @@ const { values: options } = parseArgs({
   },
 });
 const CONNECTIONS = 32;
-/** V8 compiles the code of the services in the first seconds under load. */
-const WARM_UP_ROUNDS = 8;
+/** V8 compiles the code of a service in its first seconds under load, so all have the same load before. */
+const WARM_UP_SECONDS = 8;
 const IDS = Array.from({ length: 500 }, (_, n) => idOf(1 + Math.floor((n / 500) * +options.rows)));
 const NEW = { name: 'Bench project', description: 'Lorem ipsum.', technologies: ['SQL', 'C'] };
 const WRITE = { method: 'POST', target: () => '/api/projects', body: NEW };
@@ -53,11 +53,13 @@ const ALL: Scenario[] = [
 ];
 const SCENARIOS = ALL.filter(({ name }) => name.includes(options.only));
 
+type Request = typeof WRITE | typeof READ;
+
 interface Scenario {
   name: string;
   of: keyof Services;
   base?: keyof Services;
-  request: typeof WRITE | typeof READ;
+  request: Request;
 }
 
 type Server = Awaited<ReturnType<typeof startServer>>;
@@ -91,6 +93,9 @@ try {
 async function pairsOverHttp(): Promise<Record<string, Pair[]>> {
   const services = await startServices();
   try {
+    for (const request of new Set(SCENARIOS.map((scenario) => scenario.request))) {
+      for (const service of Object.values(services)) await warmUp(service, request);
+    }
     const found: Record<string, Pair[]> = {};
     for (const { name, of, base = 'base', request } of SCENARIOS) {
       await cluster.replayed();
@@ -112,6 +117,16 @@ async function pairsOverHttp(): Promise<Record<string, Pair[]>> {
   } finally {
     await Promise.all(Object.values(services).map(({ server }) => server.stop()));
   }
+}
+
+async function warmUp({ server: { port }, prepare }: Service, request: Request): Promise<void> {
+  prepare?.();
+  await load({
+    port,
+    scenario: { name: 'warm-up', ...request },
+    ...LOAD,
+    seconds: WARM_UP_SECONDS,
+  });
 }
 
 interface Service {
@@ -219,12 +234,12 @@ async function workOf(work: () => Promise<unknown>): Promise<Round> {
 
 async function inTurns(base: () => Promise<Round>, other: () => Promise<Round>): Promise<Pair[]> {
   const pairs: Pair[] = [];
-  for (let round = -WARM_UP_ROUNDS; round < Number(options.rounds); round++) {
+  for (let round = 0; round < Number(options.rounds); round++) {
     // One order in every other round, so that neither is always the first.
     const works = round % 2 === 0 ? [base, other] : [other, base];
     const results = [await works[0]!(), await works[1]!()];
     const [of, to] = round % 2 === 0 ? [results[1]!, results[0]!] : [results[0]!, results[1]!];
-    if (round >= 0) pairs.push({ base: to, other: of });
+    pairs.push({ base: to, other: of });
   }
   return pairs;
 }
