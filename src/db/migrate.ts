@@ -33,8 +33,8 @@ export interface MigrateOptions extends MigrationSource {
  * Applies the pending migrations in one transaction and resolves with their names. A host application applies its own
  * migrations by a second call, with their `folder` and a `journal` of their own.
  *
- * Any number of processes may call it at the same time: an advisory lock lets one of them run, and the others then find
- * nothing to do. If nothing is pending, it needs only the right to read the journal.
+ * Any number of processes may call it at the same time: an advisory lock lets one of them run. The others wait
+ * for it and then find nothing to do. If nothing is pending, it needs only the right to read the journal.
  *
  * A migration that needs a lock on a table in use waits for it at most 100 ms, because requests queue behind
  * it meanwhile. Then it rolls back and retries a second later, until the signal is aborted.

@@ -95,6 +95,8 @@ it.each([
   [{ dueOn: null }, 'dueOn', 'must be a date such as 2026-01-31'],
   [{ effort: 1.5 }, 'effort', 'must be a whole number from 0 to 1000'],
   [{ projectId: 'x' }, 'projectId', 'must be a UUID'],
+  [{ projectId: [PROJECT] }, 'projectId', 'must be a UUID'],
+  [{ projectId: { id: PROJECT } }, 'projectId', 'must be a UUID'],
   [{ projectId: null }, 'projectId', 'must be a UUID'],
 ])('an entity refuses %j by the rule of the field', async (values, path, message) => {
   const { status, body } = await create({ ...VALUES, ...values });

@@ -5,8 +5,7 @@ import type { Entity, EntityRow } from '../../db/entity/entity.js';
 import type { ImportRow } from '../../db/entity/row-import.js';
 import { writtenKinds } from '../../db/entity/written-columns.js';
 import { writtenFields } from '../entity.dto.js';
-import { WholeNumber } from '../../http/contract/field-validators.js';
-import { Moment, Uuid } from '../../http/contract/parameter-validators.js';
+import { Moment, Uuid, WholeNumber } from '../../http/contract/field-validators.js';
 
 /** Half of the highest version, so that later writes cannot reach the highest one. */
 export const MAX_VERSION = Math.floor((2 ** 31 - 1) / 2);

@@ -1,6 +1,7 @@
 import { Transform } from 'class-transformer';
 import { ValidateBy } from 'class-validator';
-import { isCalendarDate } from './moments.js';
+import { isCalendarDate, momentOf } from './moments.js';
+import { isUuid } from '../../db/driver/text-format.js';
 import { hasTooManyMarks, MAX_MARKS, nfc } from '../../db/entity/normalize-texts.js';
 import { ifMatchOf } from '../answers/etag.js';
 
@@ -116,4 +117,39 @@ export function CalendarDate(): PropertyDecorator {
     name: 'calendarDate',
     validator: { validate: isCalendarDate, defaultMessage: () => `must be ${DATE_RULE}` },
   });
+}
+
+/** A UUID of any version, converted to lower case as the database returns it. */
+export function Uuid(): PropertyDecorator {
+  return converted(
+    (value) => (isUuid(value) ? value.toLowerCase() : value),
+    isUuid,
+    'must be a UUID',
+  );
+}
+
+/** An RFC 3339 date-time, converted to UTC with milliseconds as the database returns it. */
+export function Moment(): PropertyDecorator {
+  return converted(
+    (value) => {
+      if (value === undefined || value === null) return value;
+      const moment = typeof value === 'string' && value.length > 10 && momentOf(value);
+      return moment instanceof Date && moment.toISOString();
+    },
+    (value) => typeof value === 'string',
+    'must be a date-time such as 2026-01-31T12:00:00Z',
+  );
+}
+
+/** Converts a value, then checks the result. A second conversion must not change it. */
+function converted(
+  convert: (value: unknown) => unknown,
+  validate: (value: unknown) => boolean,
+  message: string,
+): PropertyDecorator {
+  const check = { name: 'converted', validator: { validate, defaultMessage: () => message } };
+  return (target, key) => {
+    Transform(({ value }: { value: unknown }) => convert(value))(target, key);
+    ValidateBy(check)(target, key);
+  };
 }

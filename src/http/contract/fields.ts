@@ -1,12 +1,13 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
 import { IsIn, ValidateIf } from 'class-validator';
-import { Moment, Uuid } from './parameter-validators.js';
 import {
   CalendarDate,
   DistinctTexts,
+  Moment,
   TextLength,
   Trimmed,
+  Uuid,
   WholeNumber,
 } from './field-validators.js';
 

@@ -1,7 +1,6 @@
 import { Transform, type TransformFnParams } from 'class-transformer';
 import { IsIn, ValidateBy } from 'class-validator';
-import { isUuid } from '../../db/driver/text-format.js';
-import { momentOf, parseMoment } from './moments.js';
+import { parseMoment } from './moments.js';
 
 /** The fault of a parameter with several values that takes one. */
 export const GIVEN_ONCE = 'must be given only once';
@@ -67,28 +66,6 @@ export function MomentParameter(): PropertyDecorator {
     (value) => (typeof value === 'string' ? (parseMoment(value) ?? false) : (value ?? false)),
     (value) => value instanceof Date,
     'must be a date such as 2026-01-31 or a date-time such as 2026-01-31T12:00:00Z (a + is written %2B)',
-  );
-}
-
-/** A UUID of any version, converted to lower case as the database returns it. */
-export function Uuid(): PropertyDecorator {
-  return parameter(
-    (value) => (isUuid(value) ? value.toLowerCase() : value),
-    isUuid,
-    'must be a UUID',
-  );
-}
-
-/** A field of a body that is an RFC 3339 date-time, converted to UTC with milliseconds as the database returns it. */
-export function Moment(): PropertyDecorator {
-  return parameter(
-    (value) => {
-      if (value === undefined || value === null) return value;
-      const moment = typeof value === 'string' && value.length > 10 && momentOf(value);
-      return moment instanceof Date && moment.toISOString();
-    },
-    (value) => typeof value === 'string',
-    'must be a date-time such as 2026-01-31T12:00:00Z',
   );
 }
 

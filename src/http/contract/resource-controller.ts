@@ -33,7 +33,8 @@ export function ResourceController(
 
 /**
  * Gives the routes that a class declares itself what the routes of its base class have: validation by the DTO classes
- * of its parameters, and consistency tokens. Throws TypeError if the class has no @ResourceController and inherits none.
+ * of its parameters, and consistency tokens. Throws TypeError if neither the class nor one that it extends has
+ * @ResourceController.
  */
 export function completeRoutes(controller: ControllerClass & { name: string }): void {
   if (!enhancersOf(controller).includes(ValidationGuard))

@@ -9,8 +9,7 @@ import {
 } from '@nestjs/swagger';
 import { Allow } from 'class-validator';
 import { ListOf, ObjectOf } from '../../http/contract/parts.js';
-import { EntityTags } from '../../http/contract/field-validators.js';
-import { Uuid } from '../../http/contract/parameter-validators.js';
+import { EntityTags, Uuid } from '../../http/contract/field-validators.js';
 import { EXAMPLE_ID, ProjectDto } from './project.dto.js';
 import { WriteProjectDto } from '../projects.resource.js';
 
