@@ -29,27 +29,25 @@ const { values: options } = parseArgs({
   },
 });
 const CONNECTIONS = 32;
-/** V8 compiles the code of a service in its first seconds under load, so all have the same load before. */
-const WARM_UP_SECONDS = 8;
+/**
+ * V8 compiles the code of a service in its first ten seconds under load. So each comparison starts its own two services,
+ * and both have the same load at the same age.
+ */
+const WARM_UP_ROUNDS = 12;
 const IDS = Array.from({ length: 500 }, (_, n) => idOf(1 + Math.floor((n / 500) * +options.rows)));
 const NEW = { name: 'Bench project', description: 'Lorem ipsum.', technologies: ['SQL', 'C'] };
 const WRITE = { method: 'POST', target: () => '/api/projects', body: NEW };
 const READ = { method: 'GET', target: (id: string) => `/api/projects/${id}` };
 const LIST = { method: 'GET', target: () => '/api/projects' };
-/** Each is compared with the same on `base`. The first row compares two equal processes: this is the noise. */
+/** `base` is a service without replicas, or one that answers no token. The first row compares two equal services. */
 const ALL: Scenario[] = [
-  { name: 'a write on another service without replicas (noise)', of: 'equal', request: WRITE },
-  { name: 'a write with its token, on another service', of: 'overTwo', request: WRITE },
-  {
-    name: 'a write with its token, in one process',
-    of: 'tokens',
-    base: 'noTokens',
-    request: WRITE,
-  },
-  { name: 'a read by id on a replica', of: 'overOne', request: READ },
-  { name: 'a list of 50 on a replica', of: 'overOne', request: LIST },
-  { name: 'a read by id over two replicas, which share the core', of: 'overTwo', request: READ },
-  { name: 'a list of 50 over two replicas, which share the core', of: 'overTwo', request: LIST },
+  { name: 'a write on another service without replicas (noise)', replicas: 0, request: WRITE },
+  { name: 'a write with its token, on another service', replicas: 2, request: WRITE },
+  { name: 'a write with its token, in one process', replicas: 2, request: WRITE, inOne: true },
+  { name: 'a read by id on a replica', replicas: 1, request: READ },
+  { name: 'a list of 50 on a replica', replicas: 1, request: LIST },
+  { name: 'a read by id over two replicas, which share the core', replicas: 2, request: READ },
+  { name: 'a list of 50 over two replicas, which share the core', replicas: 2, request: LIST },
 ];
 const SCENARIOS = ALL.filter(({ name }) => name.includes(options.only));
 
@@ -57,9 +55,10 @@ type Request = typeof WRITE | typeof READ;
 
 interface Scenario {
   name: string;
-  of: keyof Services;
-  base?: keyof Services;
+  replicas: number;
   request: Request;
+  /** True to compare one process with itself. */
+  inOne?: boolean;
 }
 
 type Server = Awaited<ReturnType<typeof startServer>>;
@@ -75,8 +74,8 @@ try {
   await cluster.replayed();
   const found: Record<string, Pair[]> = {};
   for (let start = 0; start < Number(options.starts); start++) {
-    for (const [name, pairs] of Object.entries(await pairsOverHttp())) {
-      (found[name] ??= []).push(...pairs);
+    for (const scenario of SCENARIOS) {
+      (found[scenario.name] ??= []).push(...(await pairsOverHttp(scenario)));
     }
   }
   const inProcess = 'a read without replicas configured, in process';
@@ -90,43 +89,31 @@ try {
   rmSync(directory, { recursive: true });
 }
 
-async function pairsOverHttp(): Promise<Record<string, Pair[]>> {
-  const services = await startServices();
+async function pairsOverHttp(scenario: Scenario): Promise<Pair[]> {
+  const { base, other, stop } = await startServices(scenario);
+  const work = async ({ server, prepare }: Service): Promise<Round> => {
+    prepare?.();
+    const [cpuBefore, commitsBefore] = [server.cpuMs(), await commits()];
+    const { name, request } = scenario;
+    const rate = await load({ port: server.port, scenario: { name, ...request }, ...LOAD });
+    const requests = rate * LOAD.seconds;
+    const rows = request === WRITE ? requests / ((await commits()) - commitsBefore) : undefined;
+    return { rate, perCpuMs: requests / (server.cpuMs() - cpuBefore), rows };
+  };
+  const pairs = (rounds: number) =>
+    inTurns(
+      () => work(base),
+      () => work(other),
+      rounds,
+    );
   try {
-    for (const request of new Set(SCENARIOS.map((scenario) => scenario.request))) {
-      for (const service of Object.values(services)) await warmUp(service, request);
-    }
-    const found: Record<string, Pair[]> = {};
-    for (const { name, of, base = 'base', request } of SCENARIOS) {
-      await cluster.replayed();
-      await Promise.all([services[base], services[of]].map(isReady));
-      const work = async ({ server, prepare }: Service) => {
-        prepare?.();
-        const [cpuBefore, commitsBefore] = [server.cpuMs(), await commits()];
-        const rate = await load({ port: server.port, scenario: { name, ...request }, ...LOAD });
-        const requests = rate * LOAD.seconds;
-        const rows = request === WRITE ? requests / ((await commits()) - commitsBefore) : undefined;
-        return { rate, perCpuMs: requests / (server.cpuMs() - cpuBefore), rows };
-      };
-      found[name] = await inTurns(
-        () => work(services[base]),
-        () => work(services[of]),
-      );
-    }
-    return found;
+    await pairs(WARM_UP_ROUNDS);
+    await cluster.replayed();
+    await Promise.all([base, other].map(isReady));
+    return await pairs(+options.rounds);
   } finally {
-    await Promise.all(Object.values(services).map(({ server }) => server.stop()));
+    await stop();
   }
-}
-
-async function warmUp({ server: { port }, prepare }: Service, request: Request): Promise<void> {
-  prepare?.();
-  await load({
-    port,
-    scenario: { name: 'warm-up', ...request },
-    ...LOAD,
-    seconds: WARM_UP_SECONDS,
-  });
 }
 
 interface Service {
@@ -135,38 +122,38 @@ interface Service {
   /** Called before each round. */
   prepare?: () => void;
 }
-type Services = Awaited<ReturnType<typeof startServices>>;
 
-async function startServices() {
-  const none: string[] = [];
-  const two = [cluster.standby, cluster.second];
-  const [base, equal, overOne, overTwo, one] = [
-    await startService(none),
-    await startService(none),
-    await startService([cluster.standby]),
-    await startService(two),
-    await startService(two, 'test/bench/tokens-on-request.js'),
-  ];
+async function startServices({ replicas, inOne }: Scenario) {
+  if (inOne) return startOne(replicas);
+  const [base, other] = [await startService(0), await startService(replicas)];
+  return {
+    base: { server: base, replicas: 0 },
+    other: { server: other, replicas },
+    stop: () => Promise.all([base.stop(), other.stop()]),
+  };
+}
+
+/** Starts a service that answers tokens or none. */
+async function startOne(replicas: number) {
+  const server = await startService(replicas, 'test/bench/tokens-on-request.js');
   let answersTokens = true;
   const set = (wanted: boolean) => () => {
-    if (answersTokens !== wanted) one.signal('SIGUSR2');
+    if (answersTokens !== wanted) server.signal('SIGUSR2');
     answersTokens = wanted;
   };
   return {
-    base: { server: base, replicas: 0 },
-    equal: { server: equal, replicas: 0 },
-    overOne: { server: overOne, replicas: 1 },
-    overTwo: { server: overTwo, replicas: 2 },
-    tokens: { server: one, replicas: 2, prepare: set(true) },
-    noTokens: { server: one, replicas: 2, prepare: set(false) },
-  } satisfies Record<string, Service>;
+    base: { server, replicas, prepare: set(false) },
+    other: { server, replicas, prepare: set(true) },
+    stop: () => server.stop(),
+  };
 }
 
 async function isReady({ server, replicas }: Service): Promise<void> {
   await until(async () => (await healthyOf(server.port)) === replicas, 60_000);
 }
 
-function startService(replicas: string[], program = 'dist/main.js') {
+function startService(replicas: number, program = 'dist/main.js') {
+  const urls = [cluster.standby, cluster.second].slice(0, replicas);
   return startServer({
     node: process.execPath,
     program,
@@ -175,8 +162,8 @@ function startService(replicas: string[], program = 'dist/main.js') {
       MIGRATIONS: 'off',
       LOG_LEVEL: 'warn',
       MAX_CONCURRENT_REQUESTS: '0',
-      ...(replicas.length > 0 && {
-        DATABASE_REPLICA_URLS: replicas.join(),
+      ...(replicas > 0 && {
+        DATABASE_REPLICA_URLS: urls.join(),
         DATABASE_REPLICA_MAX_LAG_MS: '60000', // they replay the writes on the core of the load
       }),
     },
@@ -232,9 +219,13 @@ async function workOf(work: () => Promise<unknown>): Promise<Round> {
   return { rate: count, perCpuMs: count / ((used.user + used.system) / 1000) };
 }
 
-async function inTurns(base: () => Promise<Round>, other: () => Promise<Round>): Promise<Pair[]> {
+async function inTurns(
+  base: () => Promise<Round>,
+  other: () => Promise<Round>,
+  rounds = Number(options.rounds),
+): Promise<Pair[]> {
   const pairs: Pair[] = [];
-  for (let round = 0; round < Number(options.rounds); round++) {
+  for (let round = 0; round < rounds; round++) {
     // One order in every other round, so that neither is always the first.
     const works = round % 2 === 0 ? [base, other] : [other, base];
     const results = [await works[0]!(), await works[1]!()];

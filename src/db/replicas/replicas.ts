@@ -71,8 +71,9 @@ const LOOK_EVERY_MS = 250;
 const LOOK_AGAIN_MS = 25;
 const DEFAULT_MAX_LAG_MS = 1000;
 
-const POSITION = sql.raw(END_OF_WAL);
-const CLUSTER = sql`select system_identifier::text as cluster from pg_control_system()`;
+const POSITION = sql`
+  select wal_end.*, system_identifier::text as cluster
+  from (${sql.raw(END_OF_WAL)}) as wal_end, pg_control_system()`;
 
 /** The errors after which another server is tried. A standby cancels reads that conflict with its replay (40001). */
 const ANOTHER_MAY_ANSWER = new Set<DataErrorCode | undefined>([
@@ -223,15 +224,10 @@ class ReplicaSet implements Replicas {
     return this.#watcher?.db ?? this.#primary;
   }
 
-  async #lookAtPrimary(): Promise<void> {
-    const [seen] = await this.#watchedBy.execute<{ cluster: string }>(CLUSTER);
-    this.#cluster = seen!.cluster;
-    await this.#position('');
-  }
-
   async #readPosition(): Promise<WalPosition> {
     const at = performance.now();
-    const [seen] = await this.#watchedBy.execute<ServerPosition>(POSITION);
+    const [seen] = await this.#watchedBy.execute<ServerPosition & { cluster: string }>(POSITION);
+    this.#cluster = seen!.cluster;
     const position = endOfLastRecord(seen!);
     this.#log.note(position, at);
     return position;
@@ -242,7 +238,7 @@ class ReplicaSet implements Replicas {
     const { signal } = this.#watching;
     const pauseMs = Math.min(LOOK_EVERY_MS, this.#maxLagMs > 0 ? this.#maxLagMs / 4 : Infinity);
     while (!signal.aborted) {
-      const asked = this.#lookAtPrimary().catch(() => undefined);
+      const asked = this.#position('').catch(() => undefined);
       await Promise.race([asked, sleep(LOOK_EVERY_MS, undefined, { ref: false })]);
       for (const { replica } of this.#replicas) void replica.look();
       await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
