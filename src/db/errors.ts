@@ -2,6 +2,7 @@
  * The errors that a caller of `src/db` can act on. `http/problems/problem.ts` maps them to HTTP statuses.
  *
  * - `not_found`, `already_exists`, `version_mismatch`: the row is not in the state that the call requires
+ * - `still_referenced`: other rows refer to the row, so it cannot be removed, and its key cannot be changed
  * - `cursor_expired`: changes after this position have been removed, or the position never existed
  * - `invalid_value`: a constraint or a type of the database refused a value
  * - `conflict`: two transactions conflicted; the same call may succeed if it is repeated
@@ -13,6 +14,7 @@ export type DataErrorCode =
   | 'not_found'
   | 'already_exists'
   | 'version_mismatch'
+  | 'still_referenced'
   | 'cursor_expired'
   | 'invalid_value'
   | 'conflict'
@@ -20,16 +22,33 @@ export type DataErrorCode =
   | 'pool_exhausted'
   | 'database_unavailable';
 
+/** What is wrong with one field of a row. It may be shown to clients: it contains no value. */
+export interface FieldFault {
+  /** The line, if the row is in a file. */
+  line?: number;
+  /** The name of the field in the API. */
+  path: string;
+  message: string;
+}
+
+interface DataErrorOptions {
+  cause?: unknown;
+  faults?: readonly FieldFault[];
+}
+
 /** The error of this layer. Its message may be shown to clients: it contains no SQL and no values. */
 export class DataError extends Error {
   override readonly name = 'DataError';
+  /** The fields that a constraint refused, if they are known. */
+  readonly faults?: readonly FieldFault[];
 
   constructor(
     readonly code: DataErrorCode,
     message: string,
-    options?: { cause?: unknown },
+    { faults, ...options }: DataErrorOptions = {},
   ) {
     super(message, options);
+    if (faults?.length) this.faults = faults;
   }
 }
 
@@ -66,11 +85,15 @@ export function errorCodeOf(error: unknown): string | undefined {
 }
 
 /** The fields that an error of the driver, the server or a socket may have. */
-type Cause = {
+export type Cause = {
   code?: unknown;
   routine?: unknown;
   syscall?: unknown;
   constraint_name?: unknown;
+  schema_name?: unknown;
+  table_name?: unknown;
+  column_name?: unknown;
+  detail?: unknown;
   message?: unknown;
   cause?: unknown;
 };
@@ -92,10 +115,21 @@ const CONFLICT = [
   'conflict',
   'The write conflicts with another one. The same request may succeed now.',
 ] as const;
-const INVALID = ['invalid_value', 'The database refused a value.'] as const;
+/** The message of a refusal that says nothing about the reason. */
+export const REFUSED_VALUE = 'The database refused a value.';
+const INVALID = ['invalid_value', REFUSED_VALUE] as const;
+const NO_SUCH_REFERENCE = [
+  'invalid_value',
+  'An entry that the values refer to does not exist.',
+] as const;
+const STILL_REFERENCED = [
+  'still_referenced',
+  'Other entries still refer to this one. Remove them, or let them refer to another one, then send the request again.',
+] as const;
 
 const BY_CODE: Record<string, readonly [DataErrorCode, string]> = {
   '23505': ['already_exists', 'An entry with this key exists already.'],
+  '23001': STILL_REFERENCED, // ON DELETE RESTRICT since PostgreSQL 18
   '23502': ['invalid_value', 'A required value is missing.'],
   '23503': [
     'invalid_value',
@@ -154,5 +188,18 @@ function translate(cause: Cause): readonly [DataErrorCode, string] | undefined {
   if (code === 'ENOENT' && syscall !== 'connect') return undefined; // a file, not a socket
   // Constraints with this name refuse duplicates inside one value, not a second row with the same key.
   if (code === '23505' && String(constraint).endsWith('_distinct')) return INVALID;
+  const side = foreignKeySideOf(cause);
+  if (side) return side === 'missing' ? NO_SUCH_REFERENCE : STILL_REFERENCED;
   return BY_CODE[code] ?? (/^[0-9A-Z]{5}$/.test(code) ? BY_CLASS[code.slice(0, 2)] : undefined);
+}
+
+/**
+ * Tells whether a foreign key refused a row because the row that it refers to is missing, or because other rows still
+ * refer to it. Both have the same SQLSTATE, so the message decides; undefined if the server speaks another language.
+ */
+export function foreignKeySideOf({ code, message }: Cause): 'missing' | 'referenced' | undefined {
+  if (code !== '23503') return undefined;
+  const [, first] = /^(insert|update) or (?:update|delete) on /.exec(String(message)) ?? [];
+  if (first === undefined) return undefined;
+  return first === 'insert' ? 'missing' : 'referenced';
 }

@@ -37,6 +37,8 @@ export function EntityController<Row extends EntityRow, Values extends object>(
   const Plural = path[0]!.toUpperCase() + path.slice(1);
   const id = { noun: name, example: exampleId };
   const unique: ProblemCode[] = entity.hasUniqueValues ? ['already_exists'] : [];
+  // Rows of another table may refer to any unique value.
+  const replaced: ProblemCode[] = entity.hasUniqueValues ? [...unique, 'still_referenced'] : [];
 
   @ApiTags(path)
   @ResourceController(path, { database: tokens.database })
@@ -142,7 +144,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
         200: { description: `The replaced ${name}.`, data: dto, etag: true },
         201: { description: `The created ${name}.`, data: dto, etag: true, location: true },
       },
-      problems: unique,
+      problems: replaced,
       conditions: 'write',
       id,
     })
@@ -171,7 +173,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       body: patchDto,
       consumes: ['application/merge-patch+json', 'application/json'],
       answers: { 200: { description: `The changed ${name}.`, data: dto, etag: true } },
-      problems: ['not_found', ...unique],
+      problems: ['not_found', ...replaced],
       conditions: 'write',
       id,
     })
@@ -196,7 +198,7 @@ export function EntityController<Row extends EntityRow, Values extends object>(
       operationId: `delete${Name}`,
       summary: `Remove a ${name}`,
       answers: { 200: { description: `The removed ${name} in its last state.`, data: dto } },
-      problems: ['not_found', 'conflict'],
+      problems: ['not_found', 'conflict', 'still_referenced'],
       conditions: 'write',
       id,
     })

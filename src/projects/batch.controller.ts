@@ -38,7 +38,7 @@ export class BatchController {
         replayed: true,
       },
     },
-    problems: ['not_found', 'version_mismatch'],
+    problems: ['not_found', 'version_mismatch', 'still_referenced'],
     idempotent: true,
   })
   async batch(

@@ -108,13 +108,17 @@ it('a reference to a row that does not exist is refused, and so is the removal o
   expect(body).toMatchObject({
     status: 400,
     code: 'invalid_value',
-    detail:
-      'An entry that the values refer to does not exist, or other entries still refer to this one.',
+    detail: 'An entry that the values refer to does not exist.',
+    errors: [{ path: 'projectId', message: 'must refer to an entry that exists' }],
   });
   await create(VALUES);
   const removal = createProjectsFactory(host.db).deleteProject(PROJECT);
   const error = await removal.catch((thrown: unknown) => thrown);
-  expect(asDataError(error)).toMatchObject({ code: 'invalid_value', message: body.detail });
+  expect(asDataError(error)).toMatchObject({
+    code: 'still_referenced',
+    message:
+      'Entries of the entity milestone still refer to this project. Remove them, or let them refer to another one, then send the request again.',
+  });
 });
 
 it('a list is filtered and sorted by a date', async () => {

@@ -403,7 +403,7 @@ describe('a host with a table and migrations of its own, as docs/hosts.md descri
     expect(problemOf(await api().post(copies).send({ plate: 'B 3' }))).toEqual([
       409,
       'already_exists',
-      undefined,
+      [{ path: 'plate', message: 'must be unique' }],
     ]);
     const faults = [{ path: 'plate', message: 'must be text of 1 to 20 characters' }];
     expect(problemOf(await api().post(copies).send({}))).toEqual([

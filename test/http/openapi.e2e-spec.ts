@@ -289,6 +289,7 @@ async function askWrong(to: TestService): Promise<void> {
     if (operation.requestBody) await askWrongBodies(to, operation);
   }
   await askUndoneBatches(to);
+  await askReferenced(to);
   await askSilently(to);
   onAnyPath.push(await send(to, '/api/nothing', {}));
   onAnyPath.push(await send(to, '/api/projects', { method: 'PROPFIND' }));
@@ -336,6 +337,19 @@ async function askUndoneBatches(to: TestService): Promise<void> {
     { op: 'replace', id, ifMatch: '*', project: aProject() },
   ])
     await ask(to, operation, { body: JSON.stringify({ operations: [undone] }) });
+}
+
+/** Removes a project that a row of another table refers to. */
+async function askReferenced(to: TestService): Promise<void> {
+  const id = await aStoredId();
+  await withSql(to, async (sql) => {
+    await sql`create table referrers (project uuid references projects)`;
+    await sql`insert into referrers values (${id})`;
+    await ask(to, operationNamed('deleteProject'), { id });
+    const operations = [{ op: 'delete', id }];
+    await ask(to, operationNamed('batchProjects'), { body: JSON.stringify({ operations }) });
+    await sql`drop table referrers`;
+  });
 }
 
 /** Uses a cursor whose changes retention has removed. */

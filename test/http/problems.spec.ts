@@ -11,6 +11,7 @@ function failed(code: string): Error {
 const EXPECTED: [status: number, code: string, causes: string[]][] = [
   [400, 'invalid_value', ['22001', '22021', '22P02', '22P05', '23502', '23503', '23514']],
   [409, 'already_exists', ['23505']],
+  [409, 'still_referenced', ['23001']],
   [409, 'conflict', ['40001', '40P01', '55P03']],
   [503, 'statement_timeout', ['57014']],
   [

@@ -3,6 +3,7 @@ import { getTableConfig, type PgColumn, type PgTable } from 'drizzle-orm/pg-core
 import { checkDefinition } from './check-definition.js';
 import { type ColumnKind, kindOfColumn } from './column-kinds.js';
 import { defaultsOf } from './defaults.js';
+import { nameTable } from './entity-names.js';
 import { before, type FilterTable, from } from './filters.js';
 import { normalizeTexts } from './normalize-texts.js';
 
@@ -124,6 +125,7 @@ export function defineEntity<
     },
   };
   checkDefinition(entity);
+  nameTable(table, name);
   return entity;
 }
 

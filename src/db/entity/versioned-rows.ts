@@ -10,6 +10,7 @@ import { retryStatement } from '../transaction.js';
 import { placeholders, rowPlaceholders } from './placeholders.js';
 import { createInBatches, type NewRow } from './batched-inserts.js';
 import { type RowUpdate, updateInBatches } from './batched-updates.js';
+import { explaining } from './explain-refusal.js';
 import { checkedId } from './checked-id.js';
 import { withDefaults } from './defaults.js';
 import type { Entity, EntityRow } from './entity.js';
@@ -100,8 +101,8 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
       : createOne;
 
   /**
-   * Creates a row. Omitted values have the default of their column. Throws `already_exists` if a unique column
-   * already has the value.
+   * Creates a row. Omitted values have the default of their column. Throws `already_exists`, with the fields, if a
+   * unique column already has the value.
    */
   async function create(values: Values, by: Author = {}): Promise<Row> {
     return await createAny({ values: withDefaults(entity, normalize(values)), by });
@@ -203,7 +204,10 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     return await updateAny(updateOf(id, normalize(values), options));
   }
 
-  /** Removes the row and resolves with its last state. Throws `not_found`, `version_mismatch`. */
+  /**
+   * Removes the row and resolves with its last state. Throws `not_found`, `version_mismatch`, and `still_referenced` if
+   * other rows refer to it.
+   */
   async function remove(id: string, options: WriteOptions = {}): Promise<Row> {
     const statement = cached(`delete ${shapeOf(options)}`, () =>
       withPlainRows(
@@ -225,7 +229,14 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
     return versionMismatch(entity);
   }
 
-  return { get, getMany, create, put, update, remove };
+  return {
+    get,
+    getMany,
+    create: explaining(entity, create),
+    put: explaining(entity, put),
+    update: explaining(entity, update),
+    remove: explaining(entity, remove, { isRemoval: true }),
+  };
 }
 
 function updateOf(

@@ -8,8 +8,8 @@ import type { FileRow } from './file-row.js';
 /** Rows that are written together. Their ids are distinct. */
 export interface Batch {
   rows: ImportRow[];
-  /** The lines of the first and the last. */
-  lines: [first: number, last: number];
+  /** The line of each row. */
+  lines: number[];
 }
 
 interface BatchesOptions {
@@ -119,7 +119,7 @@ export class Batches {
 
 class Collected {
   readonly rows: ImportRow[] = [];
-  readonly lines: [number, number] = [0, 0];
+  readonly lines: number[] = [];
   readonly #ids = new Set<string>();
   readonly #kinds: EntityFile['kinds'];
   #characters = 0;
@@ -137,9 +137,8 @@ class Collected {
   }
 
   add(row: ImportRow, line: number): void {
-    if (this.rows.length === 0) this.lines[0] = line;
-    this.lines[1] = line;
     this.rows.push(row);
+    this.lines.push(line);
     if (row.id) this.#ids.add(row.id);
     for (const [name, kind] of this.#kinds) {
       const value: unknown = row[name as never];

@@ -1,6 +1,7 @@
 import { type Author, setWriteAuthor } from '../../db/entity/author.js';
 import type { Db } from '../../db/connection.js';
-import { asDataError, DataError } from '../../db/errors.js';
+import { asDataError, DataError, type DataErrorCode, REFUSED_VALUE } from '../../db/errors.js';
+import { explainRefusal, refusedRowOf } from '../../db/entity/explain-refusal.js';
 import type { ExportFormat } from '../../db/entity/row-export.js';
 import { compareRows, type ImportCounts, importRows } from '../../db/entity/row-import.js';
 import type { Fault } from '../../http/problems/problem.js';
@@ -91,8 +92,8 @@ export class FileImport {
   }
 
   /**
-   * Writes all batches. Throws ImportRefused, the errors of the source, and `conflict`,
-   * `invalid_value`, `statement_timeout`, `pool_exhausted`, `database_unavailable`.
+   * Writes all batches. Throws ImportRefused, the errors of the source, and `conflict`, `already_exists`,
+   * `still_referenced`, `invalid_value`, `statement_timeout`, `pool_exhausted`, `database_unavailable`.
    */
   async write(db: Db): Promise<ImportReport> {
     const { dryRun = false, by = {} } = this.#options;
@@ -149,19 +150,35 @@ export class FileImport {
   }
 }
 
-async function write(
-  tx: Db,
-  { entity }: EntityFile,
-  { rows, lines }: Batch,
-): Promise<ImportCounts> {
+async function write(tx: Db, { entity }: EntityFile, batch: Batch): Promise<ImportCounts> {
   try {
-    return await importRows(tx, entity, rows);
+    return await importRows(tx, entity, batch.rows);
   } catch (error) {
-    // A constraint that the operator has added may refuse a value that is valid here.
-    if (asDataError(error)?.code !== 'invalid_value') throw error;
-    const message = `The database refused a value of the lines ${lines.join(' to ')}.`;
-    throw new DataError('invalid_value', message, { cause: error });
+    throw namingLines(entity, error, batch);
   }
+}
+
+const REFUSALS = new Set<DataErrorCode | undefined>([
+  'invalid_value',
+  'already_exists',
+  'still_referenced',
+]);
+
+/** Adds the line to the refusal of a constraint, or the lines of all rows that were written together. */
+function namingLines(entity: EntityFile['entity'], error: unknown, { rows, lines }: Batch) {
+  const refusal = asDataError(explainRefusal(entity, error));
+  if (!refusal || !REFUSALS.has(refusal.code)) return error;
+  const at = refusedRowOf(entity, error, rows);
+  const line = at === undefined ? undefined : lines[at];
+  const [place, any] = line
+    ? [`line ${line}`, '']
+    : [`the lines ${lines[0]} to ${lines.at(-1)}`, 'one of '];
+  const faults = refusal.faults?.map((fault) => (line ? { line, ...fault } : fault));
+  const message =
+    refusal.message === REFUSED_VALUE
+      ? `The database refused a value of ${place}.`
+      : `${refusal.message} The database refused ${any}${place}.`;
+  return new DataError(refusal.code, message, { cause: error, faults });
 }
 
 function add(counts: ImportCounts, { created, replaced, unchanged }: ImportCounts): void {

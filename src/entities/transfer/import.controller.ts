@@ -30,7 +30,9 @@ export function ImportController<Row extends EntityRow, Values extends object>(
   const { entity, path, dto, tokens } = resource;
   const file = entityFile(entity, dto);
   const Plural = path[0]!.toUpperCase() + path.slice(1);
-  const unique: ProblemCode[] = entity.hasUniqueValues ? ['already_exists'] : [];
+  const unique: ProblemCode[] = entity.hasUniqueValues
+    ? ['already_exists', 'still_referenced']
+    : [];
 
   @ApiTags(path)
   @ResourceController(path, { database: tokens.database })

@@ -57,7 +57,14 @@ function examplesOf(resource: ExampleResource): Partial<Record<ProblemCode, Exam
     route_not_found: { detail: 'No route has this path.', instance: '/api/unknown' },
     method_not_allowed: { detail: 'This path supports GET, HEAD, OPTIONS, POST.' },
     not_acceptable: { detail: 'This route answers application/json.' },
-    already_exists: { detail: 'An entry with this key exists already.' },
+    already_exists: {
+      detail: `Another ${name} with the same name exists already.`,
+      errors: [{ path: 'name', message: 'must be unique' }],
+    },
+    still_referenced: {
+      detail: `Other entries still refer to this ${name}. Remove them, or let them refer to another one, then send the request again.`,
+      instance: item,
+    },
     conflict: {
       detail: 'The write conflicts with another one. The same request may succeed now.',
       instance: item,

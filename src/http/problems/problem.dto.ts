@@ -10,7 +10,7 @@ export class FaultDto implements Fault {
   @ApiPropertyOptional({
     type: 'integer',
     minimum: 1,
-    description: 'With `import_refused`: the line of the file where the row begins.',
+    description: 'With an import: the line of the file where the row begins.',
   })
   line?: number;
 
@@ -78,7 +78,7 @@ export class ProblemDto implements ProblemBody {
   @ApiPropertyOptional({
     type: [FaultDto],
     description:
-      'The faults, for `validation_failed`, `invalid_cursor`, `not_ready` and a batch that was refused. For `import_refused`: the faults of the first 100 refused rows.',
+      'The faults, for `validation_failed`, `invalid_cursor`, `not_ready` and a batch that was refused. For `already_exists` and `invalid_value`: the fields, if they are known. For `import_refused`: the faults of the first 100 refused rows.',
   })
   errors?: FaultDto[];
 

@@ -30,6 +30,7 @@ export const PROBLEMS = {
     status: 409,
     title: 'The request conflicts with another one or with the current state',
   },
+  still_referenced: { status: 409, title: 'Other resources refer to this one' },
   cursor_expired: { status: 410, title: 'The cursor has expired' },
   version_mismatch: { status: 412, title: 'The resource does not have the required version' },
   payload_too_large: { status: 413, title: 'The body is too large' },

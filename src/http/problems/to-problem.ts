@@ -11,7 +11,10 @@ import { Problem, problemOfStatus } from './problem.js';
 export function toProblem(exception: unknown, req?: Request): Problem {
   if (exception instanceof HttpException) return ofHttpException(exception, req);
   const dataError = asDataError(exception);
-  if (dataError) return new Problem(dataError.code, dataError.message);
+  if (dataError) {
+    const { code, message, faults } = dataError;
+    return new Problem(code, message, faults && { errors: [...faults] });
+  }
   return ofMiddleware(exception) ?? new Problem('internal_error', FAILED);
 }
 

@@ -3,6 +3,7 @@ import { getTableColumns, type SQL, sql } from 'drizzle-orm';
 import { type Author, setWriteAuthor } from '../../entity/author.js';
 import { withDefaults } from '../../entity/defaults.js';
 import { checkedId } from '../../entity/checked-id.js';
+import { explaining } from '../../entity/explain-refusal.js';
 import type { Db } from '../../connection.js';
 import { DataError } from '../../errors.js';
 import { subquery } from '../../query/drizzle-internals.js';
@@ -67,32 +68,40 @@ export class RefusedOperations extends DataError {
  * to read and lock, one to insert or replace, and one to delete.
  *
  * Rows are locked and written in the order of their ids, so that two batches do not deadlock. Throws
- * RefusedOperations with `not_found` (for a delete) or `version_mismatch`.
+ * RefusedOperations with `not_found` (for a delete) or `version_mismatch`, and `still_referenced` if rows of another
+ * table refer to a deleted project.
  */
 export async function writeProjects(
   db: Db,
   operations: ProjectOperation[],
   by: Author = {},
 ): Promise<OperationResult[]> {
-  return await inTransaction(db, async (tx) => {
-    await setWriteAuthor(tx, by);
-    const rows = operations.map((operation) => ({
-      ...operation,
-      id: operation.op === 'create' ? randomUUID() : checkedId(operation.id),
-    }));
-    await refuseUnmet(tx, rows);
-    const [deletions, puts] = [
-      rows.filter((row) => row.op === 'delete'),
-      rows.filter((row) => row.op !== 'delete'),
-    ];
-    const written = await put(tx, puts);
-    const removed = await remove(tx, deletions);
-    return rows.map(({ op, id }) =>
-      op === 'delete'
-        ? { op, project: removed.get(id), created: false }
-        : { op, ...written.get(id)! },
-    );
-  });
+  const write = explaining(PROJECT, () => inTransaction(db, (tx) => writeAll(tx, operations, by)));
+  return await write();
+}
+
+async function writeAll(
+  tx: Db,
+  operations: ProjectOperation[],
+  by: Author,
+): Promise<OperationResult[]> {
+  await setWriteAuthor(tx, by);
+  const rows = operations.map((operation) => ({
+    ...operation,
+    id: operation.op === 'create' ? randomUUID() : checkedId(operation.id),
+  }));
+  await refuseUnmet(tx, rows);
+  const [deletions, puts] = [
+    rows.filter((row) => row.op === 'delete'),
+    rows.filter((row) => row.op !== 'delete'),
+  ];
+  const written = await put(tx, puts);
+  const removed = await remove(tx, deletions);
+  return rows.map(({ op, id }) =>
+    op === 'delete'
+      ? { op, project: removed.get(id), created: false }
+      : { op, ...written.get(id)! },
+  );
 }
 
 type Written = Pick<OperationResult & { op: 'create' }, 'project' | 'created'>;
