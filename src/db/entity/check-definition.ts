@@ -1,3 +1,4 @@
+import { getTableName, type Table } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 
 /** The names of the parameters that every list or export has. */
@@ -6,6 +7,7 @@ const SET_BY_DATABASE = ['id', 'createdAt', 'updatedAt', 'version'];
 
 interface Definition {
   name: string;
+  table: Table;
   columns: Readonly<Record<string, PgColumn>>;
   written: readonly string[];
   sorts: readonly string[];
@@ -18,7 +20,12 @@ export function checkDefinition(entity: Definition): void {
   if (fault) throw new TypeError(`The definition of the entity ${entity.name} is wrong: ${fault}`);
 }
 
-function faultOf({ columns, written, sorts, filters }: Definition): string | undefined {
+/** PostgreSQL shortens names to 63 bytes, and then two triggers of `track_changes` would have the same name. */
+const MAX_TABLE_NAME_BYTES = 63 - '_changes_truncated'.length;
+
+function faultOf({ table, columns, written, sorts, filters }: Definition): string | undefined {
+  if (Buffer.byteLength(getTableName(table)) > MAX_TABLE_NAME_BYTES)
+    return `the name of its table is too long for the names of its triggers. Use at most ${MAX_TABLE_NAME_BYTES} bytes.`;
   const set = written.find((name) => SET_BY_DATABASE.includes(name));
   if (set) return `the database sets the column ${set}. Remove it from \`written\`.`;
   const missing = Object.entries(columns).find(
