@@ -8,6 +8,7 @@ import { meshAddressOf, rateLimitOf } from './config/derived-settings.js';
 import type { Environment } from './config/environment.js';
 import type { MeshAddress } from './config/mesh-url.js';
 import { DatabaseModule } from './db/database.module.js';
+import { MIGRATES_AFTER_START } from './entities/tracking-check.js';
 import { BODY_LIMIT } from './http/contract/body.guard.js';
 import { HealthModule } from './health/health.module.js';
 import { LimitsModule } from './limits/limits.module.js';
@@ -34,6 +35,7 @@ class SettingsModule {
   static forRoot(environment: Environment): DynamicModule {
     const settings = [
       { provide: BODY_LIMIT, useValue: environment.BODY_LIMIT },
+      { provide: MIGRATES_AFTER_START, useValue: environment.MIGRATIONS === 'apply' },
       { provide: HISTORY_RETENTION_DAYS, useValue: environment.HISTORY_RETENTION_DAYS },
     ];
     return { module: SettingsModule, global: true, providers: settings, exports: settings };

@@ -4,6 +4,7 @@ import { databaseServer } from './config/database-server.js';
 import { isStartedByNpm } from './config/npm.js';
 import { readEnvironment } from './config/read-environment.js';
 import { describeError } from './db/explain-error.js';
+import { allocateInYoungGeneration } from './process/garbage-collection.js';
 import { exitWith, run } from './process/run.js';
 
 const environment = await readEnvironment().catch(exitWith(describeError));
@@ -19,5 +20,6 @@ await run(options, async (onStop) => {
   onStop(() => app.close());
   if (postgres.notice) new Logger('Database').warn(postgres.notice);
   const url = await listen(app, environment);
+  allocateInYoungGeneration();
   new Logger('Service').log(`Projects Service listens on ${url}, Swagger UI on ${url}/docs`);
 });

@@ -14,6 +14,7 @@ import { ImportController } from './transfer/import.controller.js';
 import { Transfers } from './transfer/transfers.js';
 import { EntityController } from './entity.controller.js';
 import type { EntityResource } from './entity-resource.js';
+import { trackingCheck } from './tracking-check.js';
 
 interface EntityModuleOptions {
   /** If true, the module also serves `GET /<path>/export` and `POST /<path>/import`. */
@@ -35,7 +36,8 @@ interface EntityModuleOptions {
 
 /**
  * Returns the metadata of a module that serves an entity with list, reads, writes, history, change feed and
- * live streams: `@Module(entityModule(SKILLS)) export class SkillsModule {}`.
+ * live streams: `@Module(entityModule(SKILLS)) export class SkillsModule {}`. The application does not start if
+ * `track_changes` was not called for the table.
  */
 export function entityModule<Row extends EntityRow, Values extends object>(
   resource: EntityResource<Row, Values>,
@@ -67,6 +69,7 @@ function entityProviders<Row extends EntityRow, Values extends object>(
       useFactory: (db: Db) => createEntityFactory(db, entity),
     },
     ...changesProviders(resource),
+    trackingCheck(entity, tokens.database),
     { provide: Transfers, inject, useFactory: (db: Db) => new Transfers(db) },
     {
       provide: EntityHousekeeping,

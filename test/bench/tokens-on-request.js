@@ -5,6 +5,7 @@ import { createApplication, listen } from '../../dist/application.js';
 import { readEnvironment } from '../../dist/config/read-environment.js';
 import { wantPositions } from '../../dist/db/connection.js';
 import { DATABASE } from '../../dist/db/database.module.js';
+import { allocateInYoungGeneration } from '../../dist/process/garbage-collection.js';
 import { ProjectsController } from '../../dist/projects/projects.controller.js';
 
 const environment = await readEnvironment();
@@ -22,6 +23,7 @@ process.on('SIGUSR2', () => {
   wantPositions(app.get(DATABASE), answersTokens);
 });
 await listen(app, environment);
+allocateInYoungGeneration(); // as main.ts does
 
 /** Reads the metadata of @UseInterceptors. */
 function interceptorsOf(route) {

@@ -153,13 +153,19 @@ describe('a definition that could not work is refused with the remedy', () => {
 
   it('without a column that every row needs', () => {
     expect(() => defineEntity({ ...definition, written: ['dueOn', 'tags'] })).toThrow(
-      'The definition of the entity milestone is wrong: no row can be created without the column projectId. Add it to `written`, or give it a default.',
+      'The definition of the entity milestone is wrong: no row can be created without the column projectId. Add it to `written`, give it a default, or, if a trigger sets it, add it to `setByTrigger`.',
     );
   });
 
   it('with a column that the database sets', () => {
     expect(() => defineEntity({ ...definition, written: [...WRITTEN, 'version'] })).toThrow(
       'the database sets the column version. Remove it from `written`.',
+    );
+  });
+
+  it('with a column that clients and a trigger set', () => {
+    expect(() => defineEntity({ ...definition, setByTrigger: ['dueOn'] })).toThrow(
+      'the database sets the column dueOn. Remove it from `written`.',
     );
   });
 

@@ -29,6 +29,7 @@ const tasks = pgTable('tasks', {
     .notNull()
     .default(SQL`upper('nobody')`),
   due: moment('due').notNull().default('2026-01-31T12:00:00.000Z'),
+  slug: text('slug').notNull(),
   ...createTimestamps(),
   version: integer('version').notNull().default(1),
 });
@@ -36,14 +37,20 @@ const tasks = pgTable('tasks', {
 const MIGRATION = `
   create table tasks (
     id uuid primary key default gen_random_uuid(), title text not null, priority integer not null,
-    done boolean not null, owner text not null, due timestamptz(3) not null, created_at timestamptz(3) not null default now(),
+    done boolean not null, owner text not null, due timestamptz(3) not null,
+    slug text not null, created_at timestamptz(3) not null default now(),
     updated_at timestamptz(3) not null default now(), version integer not null default 1);
+  create function set_slug() returns trigger language plpgsql as $$
+    begin new.slug := lower(new.title); return new; end $$;
+  create trigger tasks_set_slug before insert or update on tasks for each row execute function set_slug();
   select track_changes('tasks', 'task');`;
 
 const TASK = defineEntity({
   name: 'task',
   table: tasks,
   written: ['title', 'priority', 'done', 'owner', 'due'],
+  setByTrigger: ['slug'],
+  insertTriggers: ['tasks_set_slug'],
   sorts: ['due'],
   filters: { dueFrom: from(tasks.due) },
 });
@@ -63,6 +70,9 @@ class TaskDto extends EntityDto {
 
   @MomentField()
   due!: string;
+
+  @TextField({ min: 1, max: 100 })
+  slug!: string;
 }
 
 const TASKS = entityResource(TASK, { path: 'tasks', dto: TaskDto });
@@ -109,6 +119,26 @@ it('an entity lets clients omit columns with a constant default, and documents i
   expect(components!.schemas!.TaskDto).toMatchObject({
     required: expect.arrayContaining(['title', 'priority', 'done', 'owner', 'id']),
   });
+});
+
+it('an entity has a column that only a trigger sets, by every write', async () => {
+  const rows = createEntityFactory(host.db, TASK);
+  const titles = Array.from({ length: 20 }, (_, n) => `Title ${n}`);
+  const created = await Promise.all(titles.map((title) => rows.create({ title, owner: 'me' })));
+  expect(created.map(({ slug }) => slug)).toEqual(titles.map((title) => title.toLowerCase()));
+  const path = '/tasks/00000000-0000-4000-8000-000000000001';
+  const body = { title: 'Put', owner: 'me' };
+  expect((await (await host.api()).put(path).send(body)).body.data.slug).toBe('put');
+  expect((await (await host.api()).put(path).send(body)).body.data.slug).toBe('put');
+  const patched = await (await host.api()).patch(path).send({ title: 'Patched' });
+  expect(patched.body.data.slug).toBe('patched');
+  const refused = await (await host.api()).patch(path).send({ slug: 'mine' }).expect(400);
+  expect(refused.body.errors).toMatchObject([{ path: 'slug' }]);
+  const file = '{"title":"From File","owner":"me"}\n';
+  const imported = (await host.api()).post('/tasks/import').type('application/x-ndjson').send(file);
+  expect((await imported).body.data).toMatchObject({ created: 1, refused: 0 });
+  const { rows: all } = await rows.list({ sort: '-createdAt', limit: 1 });
+  expect(all[0]).toMatchObject({ title: 'From File', slug: 'from file' });
 });
 
 it('an entity lets files omit such a column, in NDJSON and in CSV', async () => {

@@ -1,3 +1,4 @@
+import { getTableName, type Table } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 
 /** The names of the parameters that every list or export has. */
@@ -6,8 +7,10 @@ const SET_BY_DATABASE = ['id', 'createdAt', 'updatedAt', 'version'];
 
 interface Definition {
   name: string;
+  table: Table;
   columns: Readonly<Record<string, PgColumn>>;
   written: readonly string[];
+  setByTrigger: readonly string[];
   sorts: readonly string[];
   filters: object;
 }
@@ -18,15 +21,22 @@ export function checkDefinition(entity: Definition): void {
   if (fault) throw new TypeError(`The definition of the entity ${entity.name} is wrong: ${fault}`);
 }
 
-function faultOf({ columns, written, sorts, filters }: Definition): string | undefined {
-  const set = written.find((name) => SET_BY_DATABASE.includes(name));
+/** PostgreSQL shortens names to 63 bytes, and then two triggers of `track_changes` would have the same name. */
+const MAX_TABLE_NAME_BYTES = 63 - '_changes_truncated'.length;
+
+function faultOf(definition: Definition): string | undefined {
+  const { table, columns, written, sorts, filters } = definition;
+  if (Buffer.byteLength(getTableName(table)) > MAX_TABLE_NAME_BYTES)
+    return `the name of its table is too long for the names of its triggers. Use at most ${MAX_TABLE_NAME_BYTES} bytes.`;
+  const setByDatabase = [...SET_BY_DATABASE, ...definition.setByTrigger];
+  const set = written.find((name) => setByDatabase.includes(name));
   if (set) return `the database sets the column ${set}. Remove it from \`written\`.`;
   const missing = Object.entries(columns).find(
     ([name, { notNull, hasDefault, generated }]) =>
-      notNull && !hasDefault && !generated && ![...SET_BY_DATABASE, ...written].includes(name),
+      notNull && !hasDefault && !generated && ![...setByDatabase, ...written].includes(name),
   )?.[0];
   if (missing)
-    return `no row can be created without the column ${missing}. Add it to \`written\`, or give it a default.`;
+    return `no row can be created without the column ${missing}. Add it to \`written\`, give it a default, or, if a trigger sets it, add it to \`setByTrigger\`.`;
   const nullable = sorts.find((name) => !columns[name]?.notNull);
   if (nullable)
     return `a list sorted by ${nullable} would lose the rows in which it is null. Remove it from \`sorts\`, or make the column NOT NULL.`;

@@ -63,6 +63,8 @@ interface EntityOptions<T extends EntityTable, W extends string, H extends strin
   written: readonly (W & keyof T['$inferInsert'])[];
   /** Columns that are never in an answer, such as one for full-text search. */
   hidden?: readonly (H & keyof T['$inferSelect'])[];
+  /** Columns that are NOT NULL without a default, because a trigger sets them. Clients cannot write them. */
+  setByTrigger?: readonly (keyof T['$inferSelect'] & string)[];
   /** The kinds of columns that cannot be derived from their types, such as a JSON list. */
   kinds?: Partial<Record<W, unknown>>;
   /** The sorts in addition to `createdAt` and `updatedAt`. */
@@ -124,7 +126,7 @@ export function defineEntity<
       updatedTo: before(table.updatedAt),
     },
   };
-  checkDefinition(entity);
+  checkDefinition({ ...entity, setByTrigger: options.setByTrigger ?? [] });
   nameTable(table, name);
   return entity;
 }
