@@ -177,6 +177,20 @@ describe('a batch with operations that cannot be executed', () => {
     expect(await table()).toEqual(before);
   });
 
+  it('is named with its field when a unique constraint of the operator refuses it', async () => {
+    const sql = observe();
+    await sql`create unique index own on projects (description) where description like 'own %'`;
+    atEnd(() => sql`drop index own`);
+    const same = () => ({ op: 'create', project: aProject({ description: 'own a' }) });
+    const other = { op: 'create', project: aProject({ description: 'own b' }) };
+    const { body } = await batch([same(), other, remove(await stored()), same()]).expect(409);
+    expect([body.code, body.detail, body.errors]).toEqual([
+      'already_exists',
+      'Another project with the same description exists already.',
+      [{ path: 'operations.3.project.description', message: 'must be unique' }],
+    ]);
+  });
+
   it('names at most a hundred of them', async () => {
     const { body } = await batch(Array.from({ length: 300 }, () => remove(randomUUID()))).expect(
       404,

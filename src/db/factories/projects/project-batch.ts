@@ -3,7 +3,7 @@ import { getTableColumns, type SQL, sql } from 'drizzle-orm';
 import { type Author, setWriteAuthor } from '../../entity/author.js';
 import { withDefaults } from '../../entity/defaults.js';
 import { checkedId } from '../../entity/checked-id.js';
-import { explaining } from '../../entity/explain-refusal.js';
+import { explainRefusal, refusedRowOf } from '../../entity/explain-refusal.js';
 import type { Db } from '../../connection.js';
 import { DataError } from '../../errors.js';
 import { subquery } from '../../query/drizzle-internals.js';
@@ -76,8 +76,24 @@ export async function writeProjects(
   operations: ProjectOperation[],
   by: Author = {},
 ): Promise<OperationResult[]> {
-  const write = explaining(PROJECT, () => inTransaction(db, (tx) => writeAll(tx, operations, by)));
-  return await write();
+  try {
+    return await inTransaction(db, (tx) => writeAll(tx, operations, by));
+  } catch (error) {
+    throw inOperation(explainRefusal(PROJECT, error), operations);
+  }
+}
+
+/** Places the faults of a refused project in its operation, or leaves them out if the operation is not known. */
+function inOperation(error: unknown, operations: ProjectOperation[]): unknown {
+  if (!(error instanceof DataError) || !error.faults) return error;
+  const rows = operations.map((operation) => (operation.op === 'delete' ? {} : operation.project));
+  const at = refusedRowOf(PROJECT, error, rows);
+  const faults = error.faults.map(({ path, message }) => ({
+    path: `operations.${at}.project.${path}`,
+    message,
+  }));
+  const { code, message } = error;
+  return new DataError(code, message, { cause: error, faults: at === undefined ? [] : faults });
 }
 
 async function writeAll(
