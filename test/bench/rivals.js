@@ -46,6 +46,12 @@ const SCENARIOS = [
     method: 'GET',
     target: () => '/api/projects?technology=Python&limit=50',
   },
+  {
+    name: '50 different technology filters',
+    method: 'GET',
+    target: (id) =>
+      `/api/projects?technology=Framework%20${parseInt(id.slice(-12), 16) % 50}&limit=50`,
+  },
   { name: 'POST', method: 'POST', target: () => '/api/projects', body: NEW },
   { name: 'PATCH', method: 'PATCH', target: item, body: { description: 'Dolor sit amet.' } },
   { name: 'PUT', method: 'PUT', target: item, body: NEW },

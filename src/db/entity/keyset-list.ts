@@ -5,6 +5,7 @@ import { DataError } from '../errors.js';
 import { subquery } from '../query/drizzle-internals.js';
 import { FITS, isMeasured, MAX_PAGE_BYTES, measuredRows, PageBytes } from '../query/page-bytes.js';
 import { statementCache, withPlainRows } from '../query/prepared.js';
+import { shareReads } from '../query/shared-reads.js';
 import type { Entity, EntityRow } from './entity.js';
 import type { FilterValues } from './filters.js';
 import { type ExportOptions, exportRows } from './row-export.js';
@@ -37,6 +38,14 @@ interface Order {
   descending: boolean;
 }
 
+/** A checked query of a page, with its defaults. */
+interface PageQuery extends Required<Pick<ListQuery, 'limit'>>, Pick<ListQuery, 'after'> {
+  order: Order;
+  /** The names of the given filters, in the order of their values. */
+  names: string[];
+  values: unknown[];
+}
+
 /** The number of cached statements, one for each shape of a query: its filters, sort, and first or later page. */
 const MAX_SHAPES = 200;
 export const DEFAULT_LIMIT = 50;
@@ -55,12 +64,28 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
 ) {
   const cached = statementCache(MAX_SHAPES);
 
-  /** Throws `invalid_value` for a limit below 1, an unknown sort or an unknown filter. */
+  const readShared = shareReads(readPage);
+
+  /**
+   * Throws `invalid_value` for a limit below 1, an unknown sort or an unknown filter. Concurrent callers of an equal
+   * query get the same rows, which they must not change.
+   */
   async function list(query: ListQuery = {}): Promise<ListPage<Row>> {
     const { limit = DEFAULT_LIMIT, after, filters = {} } = query;
     checkLimit(limit);
     const order = orderOf(entity, query.sort);
     const names = namesOf(entity, filters);
+    const values = names.map((name) => toValue(filters[name]));
+    return await readShared({ limit, after, order, names, values });
+  }
+
+  async function readPage({
+    limit,
+    after,
+    order,
+    names,
+    values,
+  }: PageQuery): Promise<ListPage<Row>> {
     const isLaterPage = after !== undefined;
     const shape = [order.by, order.descending, isLaterPage, isMeasured(limit), ...names].join();
     const statement = cached(shape, () => {
@@ -70,11 +95,8 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
         ['id'],
       );
     });
-    const values = Object.fromEntries(
-      names.map((name) => [`filter_${name}`, toValue(filters[name])]),
-    );
     const rows = (await statement.execute({
-      ...values,
+      ...Object.fromEntries(names.map((name, n) => [`filter_${name}`, values[n]])),
       limit: limit + 1, // one more row, to detect a next page
       afterKey: after?.key,
       afterId: after?.id,

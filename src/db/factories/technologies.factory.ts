@@ -3,6 +3,12 @@ import { nfc } from '../entity/normalize-texts.js';
 import { type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../connection.js';
 import { statementCache } from '../query/prepared.js';
+import { shareReads } from '../query/shared-reads.js';
+
+interface TechnologiesQuery {
+  beginning: string;
+  limit: number;
+}
 
 export interface TechnologyUse {
   name: string;
@@ -35,12 +41,17 @@ const noted = (filter: SQL) => sql`
  */
 export function createTechnologiesFactory(db: Db) {
   const cached = statementCache(2);
+  const readShared = shareReads(readTechnologies);
 
   /**
    * Returns the technologies in use whose names begin with a text: the most used first, equal ones by name.
-   * Upper and lower case do not matter.
+   * Upper and lower case do not matter. Concurrent callers of the same may share the result.
    */
   async function getTechnologies(beginning = '', limit = DEFAULT_LIMIT): Promise<TechnologyUse[]> {
+    return await readShared({ beginning, limit });
+  }
+
+  async function readTechnologies({ beginning, limit }: TechnologiesQuery) {
     if (beginning === '') return await cached('all', () => prepareAll(db)).execute({ limit });
     const statement = cached('beginning', () => prepareBeginning(db));
     return await statement.execute({ beginning: nfc(beginning), limit });

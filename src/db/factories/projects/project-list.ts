@@ -4,6 +4,7 @@ import { checkedId } from '../../entity/checked-id.js';
 import { nfc } from '../../entity/normalize-texts.js';
 import { isMeasured } from '../../query/page-bytes.js';
 import { statementCache } from '../../query/prepared.js';
+import { shareReads } from '../../query/shared-reads.js';
 import { projects } from '../../schema.js';
 import { estimateCount, prepareCount, prepareUses } from './project-count.js';
 import { isSearched } from './project-filters.js';
@@ -58,6 +59,7 @@ interface Search {
  */
 export function createProjectLists(db: Db) {
   const cached = statementCache(MAX_SHAPES);
+  const readShared = shareReads(readPage);
   const searchDays = createDaySearch(db, cached);
 
   const finders: Record<Strategy, (search: Search) => Promise<FoundTexts[]>> = {
@@ -83,7 +85,10 @@ export function createProjectLists(db: Db) {
 
   /** Throws `invalid_value` for a limit below 1, or for words of which none is required. */
   async function listProjects(given: ProjectListQuery = {}): Promise<ProjectPage> {
-    const query = normalizeQuery(given);
+    return await readShared(normalizeQuery(given));
+  }
+
+  async function readPage(query: NormalizedQuery): Promise<ProjectPage> {
     const values = valuesOf(query);
     if (query.count === 'none') return pageOf(query, await findRows(query, values));
     const [rows, total] = await Promise.all([findRows(query, values), countAll(query, values)]);
