@@ -7,7 +7,7 @@ import { asDrizzleClient, clientOf, type DrizzleOptions } from './query/drizzle-
 import { Pool, type PoolStats } from './driver/pool.js';
 import * as schema from './schema.js';
 import { parseDatabaseUrl } from './driver/database-url.js';
-import type { Listen } from './driver/session-settings.js';
+import type { KnownServer, SessionSettings } from './driver/session-settings.js';
 import { timerMs } from './driver/timer.js';
 
 /** Only `url` is required. Times are in seconds, as in postgres.js, unless the name ends in `_ms`. */
@@ -75,7 +75,15 @@ const CLOSE_TIMEOUT_MS = 5000;
  * connects immediately.
  */
 export function createDatabaseConnection(config: TDatabaseConfig): DatabaseConnection {
-  const connection = open(config);
+  return register(open(config), config);
+}
+
+/** Does the same; all sessions lead to the known server, also if the URL is a name of several. */
+export function connectToServer(config: TDatabaseConfig, server: KnownServer): DatabaseConnection {
+  return register(open(config, { server }), config);
+}
+
+function register(connection: DatabaseConnection, config: TDatabaseConfig): DatabaseConnection {
   configs.set(connection.db, config);
   readings.set(connection.db, connection.stats);
   return connection;
@@ -125,10 +133,16 @@ export function listenBeside(
   const config = configs.get(db);
   if (!config || config.prepare === false) return undefined;
   const application_name = `${config.application_name ?? APPLICATION_NAME} listener`;
-  return open({ ...config, application_name, max: 1, idle_timeout: 0 }, { channel, onNotify });
+  return open(
+    { ...config, application_name, max: 1, idle_timeout: 0 },
+    { listen: { channel, onNotify } },
+  );
 }
 
-function open(config: TDatabaseConfig, listen?: Listen): DatabaseConnection {
+function open(
+  config: TDatabaseConfig,
+  { listen, server }: Pick<SessionSettings, 'listen' | 'server'> = {},
+): DatabaseConnection {
   checkNumbers(config);
   const url = parseDatabaseUrl(config.url);
   const statementTimeoutMs = timerMs(config.statement_timeout_ms ?? 5000);
@@ -152,6 +166,7 @@ function open(config: TDatabaseConfig, listen?: Listen): DatabaseConnection {
     applicationName: config.application_name ?? APPLICATION_NAME,
     parsers: options.parsers,
     listen,
+    server,
   });
   const driver = new PooledDriver(pool, { prepare, transactionTimeoutMs }, options);
   return {

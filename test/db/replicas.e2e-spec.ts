@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import net from 'node:net';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -89,6 +91,36 @@ async function startHere(variables: Variables): Promise<Omit<Service, 'replicas'
       return { status: response.status, token: response.headers.get(TOKEN), body: answer };
     },
   };
+}
+
+/** Forwards each connection to the next of the servers, and the next one after `endFirst` to the second server. */
+async function startBalancer(urls: [string, string]) {
+  const clients: net.Socket[] = [];
+  const connections = urls.map(() => 0);
+  let next = 0;
+  const server = net.createServer((client) => {
+    const at = next++ % urls.length;
+    connections[at]!++;
+    const { hostname, port } = new URL(urls[at]!);
+    const upstream = net.connect(Number(port), hostname);
+    client.on('error', () => undefined).on('close', () => upstream.destroy());
+    upstream.on('error', () => undefined).on('close', () => client.destroy());
+    client.pipe(upstream).pipe(client);
+    clients.push(client);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  atEnd(() => {
+    server.close();
+    for (const client of clients) client.destroy();
+  });
+  const url = new URL(urls[0]);
+  url.port = String((server.address() as net.AddressInfo).port);
+  const endFirst = () => {
+    next = 1;
+    clients[0]!.destroy();
+  };
+  return { url: url.href, connections, endFirst };
 }
 
 const healthyOf = (replicas: Replicas) => replicas.stats().filter(({ healthy }) => healthy).length;
@@ -234,6 +266,42 @@ describe('reads over two replicas', () => {
       await Promise.all(pausers.map((replica) => replica`select pg_wal_replay_resume()`));
     }
     await until(() => healthyOf(replicas) === 2, LONG);
+  });
+
+  it('a URL that leads to several servers, such as a balancer, gives no stale read', async () => {
+    const balancer = await startBalancer([cluster.second, cluster.standby]);
+    const behind = connectPlainly(cluster.second);
+    await behind`select pg_wal_replay_pause()`;
+    try {
+      const { app, send } = await startHere({
+        DATABASE_REPLICA_URLS: balancer.url,
+        DATABASE_REPLICA_MAX_LAG_MS: '0',
+      });
+      const replicas = replicasOf(app.get<Db>(DATABASE))!;
+      await until(() => healthyOf(replicas) === 1, LONG);
+      // The reads overlap, so that the pool opens several connections.
+      const readTwelve = async (token?: string) => {
+        const read = (on: Db) =>
+          on.execute<{ n: number }>(sql`
+            select count(*)::int as n, pg_sleep(0.1) from projects where name = 'balanced'`);
+        const found = await Promise.all(
+          Array.from({ length: 12 }, () => replicas.read(token, read)),
+        );
+        return found.map(([row]) => row!.n);
+      };
+      expect(await readTwelve()).toEqual(Array.from({ length: 12 }, () => 0));
+      const before = readsOf(replicas);
+      expect(before).toBeGreaterThan(0);
+      const { token } = await send('POST', 'projects', { body: project('balanced') });
+      balancer.endFirst(); // the connection of the check, which then leads to the other server
+      await until(async () => {
+        expect(await readTwelve(token!)).toEqual(Array.from({ length: 12 }, () => 1));
+        return readsOf(replicas) > before;
+      }, LONG);
+      expect(balancer.connections.every((count) => count > 1)).toBe(true);
+    } finally {
+      await behind`select pg_wal_replay_resume()`;
+    }
   });
 
   it('a read that recovery cancels is answered by the primary', async () => {

@@ -2,7 +2,7 @@ import net from 'node:net';
 import { DataError, errorCodeOf } from '../errors.js';
 import { observeAcquire } from '../observed.js';
 import { Session, TOO_MANY_CONNECTIONS } from './session.js';
-import { closedError, stillOpen } from './session-errors.js';
+import { closedError, isOtherServer, stillOpen } from './session-errors.js';
 import type { SessionSettings } from './session-settings.js';
 import { isListening, type Target } from './socket.js';
 import { WaitingBorrowers } from './waiting-borrowers.js';
@@ -45,6 +45,7 @@ const REFUSED_PAUSE_MS = 250;
  * - A borrower never waits for a busy session while another one is free, and it waits at most for the acquire timeout.
  * - A session is lent only if it is connected and the server has reported that it is in no transaction.
  * - A standby is refused, and the next server of the URL is tried.
+ * - If the pool has a known server, no session that leads to another one is lent.
  * - If a connection attempt fails and no open session can serve the waiting borrowers, they get the error at once. The
  *   next borrower causes a new attempt, so no pause continues after the outage.
  * - A server that has stopped answering costs one deadline, not one for each session.
@@ -86,7 +87,10 @@ export class Pool {
 
   /** Returns an idle session without waiting, which is the common case. */
   takeIdle(): Session | undefined {
-    return this.#idle.pop();
+    const session = this.#idle.pop();
+    if (!session?.leadsElsewhere) return session;
+    session.destroy(isOtherServer());
+    return this.takeIdle();
   }
 
   /** Rejects with `pool_exhausted` after the acquire timeout, or with the reason why no session can be opened. */
@@ -107,6 +111,7 @@ export class Pool {
   release(session: Session): void {
     if (session.lost) return;
     if (session.inTransaction) return session.destroy(stillOpen());
+    if (session.leadsElsewhere) return session.destroy(isOtherServer());
     if (session.isUnsettled) return void session.settle().then(() => this.release(session));
     const now = performance.now();
     if (this.#closed || now - session.openedAt > MAX_LIFETIME_MS) return this.#retire(session);

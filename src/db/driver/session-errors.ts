@@ -10,6 +10,11 @@ export function isStandby(): DataError {
   return new DataError('database_unavailable', message);
 }
 
+export function isOtherServer(): DataError {
+  const message = 'The URL of a replica leads to several servers. Write a separate URL for each.';
+  return new DataError('database_unavailable', message);
+}
+
 export function noAnswer(deadlineMs: number): DataError {
   return new NoAnswerError(`The database did not answer within ${deadlineMs} ms.`);
 }

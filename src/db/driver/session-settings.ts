@@ -14,6 +14,8 @@ export interface SessionSettings {
   idleInTransactionTimeoutMs: number;
   /** Accept also a server in recovery, for connections that only read. */
   acceptStandby: boolean;
+  /** If set, a session that leads to another server is refused, or closed when the server has changed. */
+  server?: KnownServer;
   /**
    * Use prepared statements on the server. This is off behind a transaction pooler, and so are startup parameters.
    */
@@ -22,6 +24,12 @@ export interface SessionSettings {
   parsers: Record<number, (text: string) => unknown>;
   /** The channel that the session listens to. */
   listen?: Listen;
+}
+
+/** One server. PostgreSQL has no identifier that its replicas do not share, so its start time identifies it. */
+export interface KnownServer {
+  /** pg_postmaster_start_time() as text; undefined if it is not known yet. */
+  startedAt: string | undefined;
 }
 
 export interface Listen {

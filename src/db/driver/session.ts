@@ -19,7 +19,13 @@ import {
   type ServerPosition,
 } from '../query/noted-positions.js';
 import { ProtocolState } from './protocol-state.js';
-import { connectionLost, isStandby, miscounted, noAnswer } from './session-errors.js';
+import {
+  connectionLost,
+  isOtherServer,
+  isStandby,
+  miscounted,
+  noAnswer,
+} from './session-errors.js';
 import { type QueryOptions, type SessionSettings, startupParameters } from './session-settings.js';
 import { SilenceLimit } from './silence-limit.js';
 import { notPostgresql, openSocket, type Target } from './socket.js';
@@ -36,6 +42,8 @@ const TIMEOUT_QUERY = `
 const isActive = (backend: number) => `
   select from pg_catalog.pg_stat_activity
   where pid = ${backend} and state = 'active' and wait_event is distinct from 'ClientWrite'`;
+
+const STARTED_AT = 'select pg_catalog.pg_postmaster_start_time()::text as at';
 
 /** One query reads the array types and whether the server accepts writes, so that it costs one round trip. */
 const FIRST_QUERY = `
@@ -77,6 +85,7 @@ export class Session {
   /** The texts of the writes that are prepared on this connection. */
   readonly #prepared = new Set<string>();
   #backend = 0;
+  #startedAt: string | undefined;
   readonly #silence = new SilenceLimit(() => void this.#giveUp());
   /** A COPY may compute for any time before it sends something. */
   #isCopying = false;
@@ -111,6 +120,12 @@ export class Session {
     return this.#backend;
   }
 
+  /** True if the session leads to another server than its pool uses now. */
+  get leadsElsewhere(): boolean {
+    const { server } = this.#settings;
+    return server !== undefined && server.startedAt !== this.#startedAt;
+  }
+
   /** True if the session needs `settle` before it is used again. */
   get isUnsettled(): boolean {
     return this.#state.hasUncountedRows || this.#hasOwnTimeout;
@@ -126,6 +141,11 @@ export class Session {
       if (types[0]?.standby && !this.#settings.acceptStandby) {
         this.standbyAt = this.#socket?.remoteAddress;
         throw isStandby();
+      }
+      if (this.#settings.server) {
+        const [started] = await this.query(STARTED_AT, []);
+        this.#startedAt = started!.at as string;
+        if (this.leadsElsewhere) throw isOtherServer();
       }
       for (const { oid, typarray, typdelim } of types) {
         parsers[typarray as number] ??= (text: string) =>

@@ -1,6 +1,12 @@
 import { sql } from 'drizzle-orm';
-import { createDatabaseConnection, type Db, type TDatabaseConfig } from '../connection.js';
+import {
+  connectToServer,
+  createDatabaseConnection,
+  type Db,
+  type TDatabaseConfig,
+} from '../connection.js';
 import { parseDatabaseUrl } from '../driver/database-url.js';
+import type { KnownServer } from '../driver/session-settings.js';
 import type { ServerPosition } from '../query/noted-positions.js';
 import { DatabaseUrlError } from '../driver/url-error.js';
 import { DataError } from '../errors.js';
@@ -20,9 +26,10 @@ const LOOK = sql`
       (select received_tli from pg_stat_wal_receiver),
       (select min_recovery_end_timeline from pg_control_recovery()),
       (select timeline_id from pg_control_checkpoint())) as timeline,
-    (select system_identifier::text from pg_control_system()) as cluster`;
+    (select system_identifier::text from pg_control_system()) as cluster,
+    pg_postmaster_start_time()::text as started`;
 
-type Seen = { standby: boolean; cluster: string } & ServerPosition;
+type Seen = { standby: boolean; cluster: string; started: string } & ServerPosition;
 
 /** One read replica: its pool and its last known state. */
 export class Replica {
@@ -34,6 +41,7 @@ export class Replica {
   cluster: string | undefined;
   readonly #connection;
   readonly #probe;
+  readonly #server: KnownServer = { startedAt: undefined };
   readonly #running = new Set<(reason: Error) => void>();
   #looking = false;
   #nextLookAt = 0;
@@ -41,7 +49,7 @@ export class Replica {
 
   constructor(config: TDatabaseConfig) {
     this.name = nameOf(config.url);
-    this.#connection = createDatabaseConnection({ ...config, accept_standby: true });
+    this.#connection = connectToServer({ ...config, accept_standby: true }, this.#server);
     this.db = this.#connection.db;
     const application_name = `${config.application_name ?? 'projects-service'} replica check`;
     this.#probe = createDatabaseConnection({
@@ -76,6 +84,7 @@ export class Replica {
     this.#looking = true;
     try {
       const [seen] = await this.#probe.db.execute<Seen>(LOOK);
+      if (this.#isOtherServer(seen!)) return this.#isAway();
       this.position = seen!.standby && seen!.lsn ? positionOf(seen!) : undefined;
       this.cluster = seen!.cluster;
       this.#pauseMs = 0;
@@ -84,6 +93,13 @@ export class Replica {
     } finally {
       this.#looking = false;
     }
+  }
+
+  /** The position of one server says nothing about another one, so no read may begin before and run after the change. */
+  #isOtherServer({ started }: Seen): boolean {
+    const before = this.#server.startedAt;
+    this.#server.startedAt = started;
+    return before !== undefined && before !== started;
   }
 
   #isAway(): void {
