@@ -10,7 +10,7 @@ import { startEmbeddedPostgres } from '../../dist/db/embedded/embedded-postgres.
 import sqlTo from 'postgres';
 import { fillCatalogue, fillPlainTable, idOf } from './catalogue.js';
 import { measureCallers } from './callers.js';
-import { load, requireWrk } from './load.js';
+import { load, requireWrk, WARM_UP_SECONDS } from './load.js';
 import { nodeOf, versionOf } from './node.js';
 import { correctedPostgresJs } from './postgres-js.js';
 import { writeReport } from './report.js';
@@ -161,16 +161,17 @@ async function compareAnswers(servers) {
 }
 
 /**
- * Measures the requests a second by scenario: one round to warm up, then the limit and the service alternate. Reads
+ * Measures the requests a second by scenario: a warm-up of both, then the limit and the service alternate. Reads
  * come first, because writes would change their results.
  */
 async function rounds(servers, setting) {
   const results = scenarios.map((scenario) => ({ scenario, limit: [], service: [] }));
   for (const result of results) {
-    for (let round = 0; round <= Number(options.rounds); round++) {
+    const askFor = (who, seconds) => ask(servers[who].port, result.scenario, setting, seconds);
+    for (const who of ['limit', 'service']) await askFor(who, WARM_UP_SECONDS);
+    for (let round = 0; round < Number(options.rounds); round++) {
       for (const who of ['limit', 'service']) {
-        const rate = await ask(servers[who].port, result.scenario, setting, options.seconds);
-        if (round > 0) result[who].push(rate);
+        result[who].push(await askFor(who, options.seconds));
       }
     }
   }

@@ -5,6 +5,9 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
+/** V8 compiles the code of a service in its first seconds under load. */
+export const WARM_UP_SECONDS = 8;
+
 /** Rejects with the remedy if wrk is not installed. */
 export async function requireWrk() {
   await run('wrk', ['-v']).catch((error) => {

@@ -11,7 +11,7 @@ import postgres from 'postgres';
 import { startEmbeddedPostgres } from '../../dist/db/embedded/embedded-postgres.js';
 import { migrate } from '../../dist/db/migrate.js';
 import { fillCatalogue, idOf, fillPlainTable } from './catalogue.js';
-import { load, requireWrk } from './load.js';
+import { load, requireWrk, WARM_UP_SECONDS } from './load.js';
 import { nodeOf, versionOf } from './node.js';
 import { writeReport } from './report.js';
 import { startServer } from './server.js';
@@ -118,10 +118,12 @@ async function measureRates(node) {
     const asked = SCENARIOS.filter(({ name }) => options.only.some((part) => name.includes(part)));
     const results = asked.map((scenario) => ({ scenario, rates: {} }));
     for (const { scenario, rates } of results) {
-      for (let round = 0; round <= Number(options.rounds); round++) {
+      const ask = (port, seconds) =>
+        load({ ...options, seconds, port, scenario, ids: IDS, directory });
+      for (const [, { port }] of servers) await ask(port, WARM_UP_SECONDS);
+      for (let round = 0; round < Number(options.rounds); round++) {
         for (const [who, { port }] of servers) {
-          const rate = await load({ ...options, port, scenario, ids: IDS, directory });
-          if (round > 0) (rates[who] ??= []).push(rate); // the first round only warms up
+          (rates[who] ??= []).push(await ask(port, options.seconds));
         }
       }
     }

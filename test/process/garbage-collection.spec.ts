@@ -7,12 +7,14 @@ beforeAll(() => built());
 
 const MODULE = new URL('../../dist/process/garbage-collection.js', import.meta.url).href;
 
-/** Keeps 5,000 new objects at any time. V8 prints a line for each place in the code that it judges. */
+/** Keeps 5,000 new objects at any time, of 300 places in the code. V8 prints a line for each place that it judges. */
 function judgementsOf(first: string): number {
   const program = `${first}
     const kept = [];
-    const make = (n) => ({ list: [n], at: { n } });
-    for (let n = 0; n < 3e6; n++) kept[n % 5000] = make(n);`;
+    for (let place = 0; place < 300; place++) {
+      const make = new Function('n', 'return { list: [n], at: { n } };');
+      for (let n = 0; n < 5000; n++) kept[n] = make(n);
+    }`;
   const flags = ['--trace-pretenuring-statistics', '--input-type=module', '-e', program];
   const output = execFileSync(process.execPath, flags, { encoding: 'utf8' });
   return output.split('pretenuring').length - 1;
