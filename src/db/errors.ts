@@ -22,7 +22,7 @@ export type DataErrorCode =
   | 'pool_exhausted'
   | 'database_unavailable';
 
-/** What is wrong with one field of a row. It may be shown to clients: it contains no value. */
+/** Describes what is wrong with one field of a row. It contains no value, so it may be shown to clients. */
 export interface FieldFault {
   /** The line, if the row is in a file. */
   line?: number;

@@ -118,13 +118,16 @@ async function resume(...urls: string[]): Promise<void> {
   for (const url of urls) await onStandby(url, 'select pg_wal_replay_resume()');
 }
 
-/** Forwards each connection to the next of the servers, and the next one after `endFirst` to the second server. */
-async function startBalancer(urls: [string, string]) {
+/**
+ * Forwards each connection to the next of the servers, and the next one after `endFirst` to the second server. With
+ * `isSplit`, the first connection leads to the first server, and all others to the second one.
+ */
+async function startBalancer(urls: [string, string], { isSplit = false } = {}) {
   const clients: net.Socket[] = [];
   const connections = urls.map(() => 0);
   let next = 0;
   const server = net.createServer((client) => {
-    const at = next++ % urls.length;
+    const at = isSplit ? Math.min(next++, 1) : next++ % urls.length;
     connections[at]!++;
     const { hostname, port } = new URL(urls[at]!);
     const upstream = net.connect(Number(port), hostname);
@@ -321,6 +324,19 @@ describe('reads over two replicas', () => {
     } finally {
       await resume(cluster.second);
     }
+  });
+
+  it('a replica whose check and pool lead to different servers costs no read and few connections', async () => {
+    const balancer = await startBalancer([cluster.standby, cluster.second], { isSplit: true });
+    const { app } = await startHere({ DATABASE_REPLICA_URLS: balancer.url });
+    const replicas = replicasOf(app.get<Db>(DATABASE))!;
+    await until(() => healthyOf(replicas) === 1, LONG);
+    const read = () => replicas.read(undefined, (db) => db.execute(sql`select 1 as n`));
+    const found = await Promise.all(Array.from({ length: 12 }, read));
+    expect(found.map(([row]) => row!.n)).toEqual(Array.from({ length: 12 }, () => 1));
+    expect([readsOf(replicas), replicas.readsOnPrimary]).toEqual([0, 12]);
+    expect(balancer.connections[1]).toBeGreaterThan(0);
+    expect(balancer.connections[1]).toBeLessThanOrEqual(24);
   });
 
   it('a read that recovery cancels is answered by the primary', async () => {

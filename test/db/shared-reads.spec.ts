@@ -171,6 +171,29 @@ describe('lists that are requested at the same time', () => {
     }
   });
 
+  it('belong to their caller, who may change them', async () => {
+    const { db } = connect({ url: database.url });
+    const generic = createEntityFactory(db, PROJECT);
+    const technologies = createTechnologiesFactory(db);
+    const { id } = await generic.create(aProject({ name: 'A', technologies: ['SQL'] }));
+    const rename = (row: { name: string }) => {
+      const before = row.name;
+      row.name = 'changed';
+      return before;
+    };
+    const reads = {
+      page: async () => (await generic.list()).rows.splice(0).map(rename),
+      row: async () => [rename(await generic.get(id))],
+      technologies: async () => (await technologies.getTechnologies()).splice(0).map(rename),
+    };
+    const expected = { page: ['A'], row: ['A'], technologies: ['SQL'] };
+    for (const [name, read] of Object.entries(reads)) {
+      expect(await all(read)).toEqual(
+        Array.from({ length: 40 }, () => expected[name as keyof typeof reads]),
+      );
+    }
+  });
+
   it('see what was committed before, also while an older read is still running', async () => {
     const { db } = connect({ url: database.url });
     const projects = createProjectsFactory(db);

@@ -68,7 +68,7 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
 
   /**
    * Throws `invalid_value` for a limit below 1, an unknown sort or an unknown filter. Concurrent callers of an equal
-   * query get the same rows, which they must not change.
+   * query share a read. Each gets its own rows, whose lists and objects are shared.
    */
   async function list(query: ListQuery = {}): Promise<ListPage<Row>> {
     const { limit = DEFAULT_LIMIT, after, filters = {} } = query;
@@ -76,7 +76,8 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
     const order = orderOf(entity, query.sort);
     const names = namesOf(entity, filters);
     const values = names.map((name) => toValue(filters[name]));
-    return await readShared({ limit, after, order, names, values });
+    const { rows, next } = await readShared({ limit, after, order, names, values });
+    return { rows: rows.map((row) => ({ ...row })), next };
   }
 
   async function readPage({

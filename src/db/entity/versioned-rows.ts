@@ -76,9 +76,11 @@ export function createVersionedRows<Row extends EntityRow, Values extends object
 
   const readById = batched(read);
 
-  /** Throws `not_found`. */
+  /**
+   * Throws `not_found`. Concurrent callers share a read. Each gets its own row, whose lists and objects are shared.
+   */
   async function get(id: string): Promise<Row> {
-    return (await readById(checkedId(id))) ?? notFound(entity);
+    return { ...((await readById(checkedId(id))) ?? notFound(entity)) };
   }
 
   const insert = prepareOnce(() =>

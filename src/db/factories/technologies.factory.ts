@@ -45,10 +45,10 @@ export function createTechnologiesFactory(db: Db) {
 
   /**
    * Returns the technologies in use whose names begin with a text: the most used first, equal ones by name.
-   * Upper and lower case do not matter. Concurrent callers of the same may share the result.
+   * Upper and lower case do not matter. Concurrent callers share a read; each gets its own list.
    */
   async function getTechnologies(beginning = '', limit = DEFAULT_LIMIT): Promise<TechnologyUse[]> {
-    return await readShared({ beginning, limit });
+    return (await readShared({ beginning, limit })).map((use) => ({ ...use }));
   }
 
   async function readTechnologies({ beginning, limit }: TechnologiesQuery) {
