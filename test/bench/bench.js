@@ -203,10 +203,9 @@ function report(node, results, { limit, service }) {
 
 /** Measures GET by id with authentication and metrics, compared with the service without them. */
 async function compareCallers(node, setting) {
-  const askOne = (port, headers) =>
-    ask(port, { ...SCENARIOS[0], headers }, setting, options.seconds);
-  const rounds = Number(options.rounds);
-  const results = await measureCallers({ node, url: setting.url, rounds, ask: askOne });
+  const [rounds, seconds] = [Number(options.rounds), Number(options.seconds)];
+  const askOne = (port, headers, time) => ask(port, { ...SCENARIOS[0], headers }, setting, time);
+  const results = await measureCallers({ node, url: setting.url, rounds, seconds, ask: askOne });
   const [without] = results;
   const rows = results.map(({ name, rates, least }) => {
     const ratios = rates.map((rate, round) => rate / without.rates[round]);

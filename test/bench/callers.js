@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { hash } from 'node:crypto';
 import path from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { WARM_UP_SECONDS } from './load.js';
 import { startServer } from './server.js';
 
 const KEY = 'key-of-the-bench';
@@ -15,21 +16,20 @@ const AUDIENCE = 'bench';
 const LEAST = { 'api-key and metrics': 0.9, 'jwt and metrics': 0.85 };
 
 /**
- * Measures the rates by variant. `ask(port, headers)` resolves with the requests a second. The variants alternate,
- * after a round to warm up.
+ * Measures the rates by variant. `ask(port, headers, seconds)` resolves with the requests a second. The variants are
+ * warmed up and then alternate.
  */
-export async function measureCallers({ node, url, rounds, ask }) {
+export async function measureCallers({ node, url, rounds, seconds, ask }) {
   const issuer = await startIssuer();
   const variants = variantsOf(issuer);
   const servers = [];
   try {
     for (const variant of variants) servers.push(await start(node, url, variant));
     const rates = variants.map(() => []);
-    for (let round = 0; round <= rounds; round++) {
-      for (const n of inTurn(round, variants.length)) {
-        const rate = await ask(servers[n].port, variants[n].headers);
-        if (round > 0) rates[n].push(rate);
-      }
+    const askOne = (n, time) => ask(servers[n].port, variants[n].headers, time);
+    for (const n of variants.keys()) await askOne(n, WARM_UP_SECONDS);
+    for (let round = 0; round < rounds; round++) {
+      for (const n of inTurn(round, variants.length)) rates[n].push(await askOne(n, seconds));
     }
     return variants.map(({ name }, n) => ({ name, rates: rates[n], least: LEAST[name] }));
   } finally {
@@ -45,22 +45,15 @@ function inTurn(round, count) {
 
 function variantsOf({ keysUrl, token }) {
   return [
-    {
-      name: 'neither',
-      program: path.join(import.meta.dirname, 'unobserved.js'),
-      env: { AUTH_MODE: 'none' },
-      headers: {},
-    },
-    { name: 'metrics', program: 'dist/main.js', env: { AUTH_MODE: 'none' }, headers: {} },
+    { name: 'neither', env: { AUTH_MODE: 'none', METRICS: 'none' }, headers: {} },
+    { name: 'metrics', env: { AUTH_MODE: 'none' }, headers: {} },
     {
       name: 'api-key and metrics',
-      program: 'dist/main.js',
       env: { AUTH_MODE: 'api-key', AUTH_API_KEYS: `bench:read:${hash('sha256', KEY)}` },
       headers: { Authorization: `Bearer ${KEY}` },
     },
     {
       name: 'jwt and metrics',
-      program: 'dist/main.js',
       env: {
         AUTH_MODE: 'jwt',
         AUTH_JWKS_URL: keysUrl,
@@ -72,7 +65,8 @@ function variantsOf({ keysUrl, token }) {
   ];
 }
 
-function start(node, url, { program, env }) {
+function start(node, url, { env }) {
+  const program = path.join(import.meta.dirname, 'single-modules.js');
   const common = { NODE_ENV: 'production', LOG_LEVEL: 'warn', DATABASE_URL: url };
   return startServer({ node, program, env: { ...common, ...env }, target: '/health/ready' });
 }

@@ -13,6 +13,7 @@ import { migrate } from '../../dist/db/migrate.js';
 import { fillCatalogue, idOf, fillPlainTable } from './catalogue.js';
 import { load, requireWrk, WARM_UP_SECONDS } from './load.js';
 import { nodeOf, versionOf } from './node.js';
+import { correctedPostgresJs } from './postgres-js.js';
 import { writeReport } from './report.js';
 import { startServer } from './server.js';
 
@@ -66,6 +67,7 @@ const server = await startEmbeddedPostgres({
   directory: path.join(directory, 'postgres'),
   settings: { fsync: 'off', synchronous_commit: 'off', shared_buffers: '512MB', jit: 'off' },
 });
+const driver = correctedPostgresJs(path.join(directory, 'postgres-js'));
 try {
   await fill();
   const nodes = options.node.length > 0 ? options.node.map(nodeOf) : [process.execPath];
@@ -150,11 +152,11 @@ function start(node, who) {
   return startServer({ node, program: RIVALS[who], env: environment(), target: FIRST });
 }
 
-/** All options are on, as in production. The rivals read only the URL. */
+/** All options are on, as in production. The rivals read only the URL, and the bare server the driver. */
 function environment() {
   const { PATH } = process.env;
   const production = { NODE_ENV: 'production', AUTH_MODE: 'none', LOG_LEVEL: 'warn' };
-  return { PATH, ...production, DATABASE_URL: server.url };
+  return { PATH, ...production, DATABASE_URL: server.url, POSTGRES_JS: driver };
 }
 
 function startTable(times) {
