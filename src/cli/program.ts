@@ -68,7 +68,7 @@ function addDatabaseCommands(program: Command, run: Run): void {
   program
     .command('status')
     .description(
-      'show which migrations are applied, pending, edited, missing or late; exit with 1 if there is a problem',
+      'show which migrations are applied, pending, edited, missing, newer or late; exit with 1 if there is a problem',
     )
     .action(() =>
       onConnection(run.context, async (db, work) => run.failUnless(await printStatus(db, work))),

@@ -39,7 +39,7 @@ export interface MigrateOptions extends MigrationSource {
  * A migration that needs a lock on a table in use waits for it at most 100 ms, because requests queue behind
  * it meanwhile. Then it rolls back and retries a second later, until the signal is aborted.
  *
- * Throws MigrationError, before anything is applied, if a migration is edited, missing or late. Throws the
+ * Throws MigrationError, before anything is applied, if a migration is edited, missing, newer or late. Throws the
  * error of the database if a migration fails, after rolling everything back. Throws the reason of the signal
  * if it is aborted.
  */

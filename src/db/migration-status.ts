@@ -34,6 +34,8 @@ export interface Migration extends AppliedMigration {
  * - `pending`: not applied yet
  * - `edited`: applied, and its file has changed since
  * - `missing`: applied, and there is no such file (named by the time it was stamped)
+ * - `newer`: the same, but stamped later than all of these: a newer version has migrated the database, and this version
+ *   can still use it
  * - `late`: not applied, and stamped earlier than an applied one, for example after a merge. Drizzle's own
  *   migrator would skip it silently
  * - `absent`: tables that the session does not find although nothing is pending: they were dropped, or the
@@ -46,6 +48,7 @@ export interface MigrationStatus {
   pending: string[];
   edited: string[];
   missing: string[];
+  newer: string[];
   late: string[];
   absent: string[];
   unrecorded: string[];
@@ -53,7 +56,9 @@ export interface MigrationStatus {
 
 const HINTS: Partial<Record<keyof MigrationStatus, string>> = {
   missing:
-    'they belong to a newer version, or to another application: the migrations of each application need a `journal` of their own',
+    'they belong to another version, or to another application: the migrations of each application need a `journal` of their own',
+  newer:
+    'a newer version has migrated the database; or another application uses the same journal, and then each needs a `journal` of its own',
   absent: 'check search_path in the database URL',
   unrecorded:
     'if they belong to another application, give this service its own schema: create schema catalogue, and ?search_path=catalogue,public in the database URL; if they were made by a version from before the first release, export the projects with that version and import them into a new database',
@@ -72,7 +77,7 @@ export class MigrationError extends ExplainedError {
 
 /** Returns the reasons why this version cannot use the database, one line each; empty if there are none. */
 export function describeFaults(status: MigrationStatus): string[] {
-  return (['edited', 'missing', 'late', 'absent', 'unrecorded', 'pending'] as const)
+  return (['edited', 'missing', 'newer', 'late', 'absent', 'unrecorded', 'pending'] as const)
     .filter((fault) => status[fault].length > 0)
     .map((fault) => {
       const hint = HINTS[fault] ? ` (${HINTS[fault]})` : '';
@@ -134,6 +139,7 @@ function compare(migrations: Migration[], applied: AppliedMigration[]): Migratio
     pending: [],
     edited: [],
     missing: [],
+    newer: [],
     late: [],
     absent: [],
     unrecorded: [],
@@ -147,10 +153,12 @@ function compare(migrations: Migration[], applied: AppliedMigration[]): Migratio
     else if (stampedAt < newest) status.late.push(name);
     else status.pending.push(name);
   }
-  const known = new Set(migrations.map(({ stampedAt }) => stampedAt));
-  status.missing = applied
-    .filter(({ stampedAt }) => !known.has(stampedAt))
-    .map(({ stampedAt }) => `stamped ${new Date(stampedAt).toISOString()}`);
+  const known = migrations.map(({ stampedAt }) => stampedAt);
+  for (const { stampedAt } of applied) {
+    if (known.includes(stampedAt)) continue;
+    const isNewer = stampedAt > Math.max(...known);
+    status[isNewer ? 'newer' : 'missing'].push(`stamped ${new Date(stampedAt).toISOString()}`);
+  }
   return status;
 }
 

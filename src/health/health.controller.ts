@@ -36,7 +36,7 @@ export class HealthController {
     summary: 'Readiness: the instance can take requests',
   })
   @ApiSuccess(200, {
-    description: 'The database answers and has exactly the migrations of this version.',
+    description: 'The database answers and has all migrations of this version.',
     data: HealthDto,
   })
   @ApiProblems('validation_failed', 'invalid_encoding', 'not_acceptable', 'not_ready')

@@ -4,8 +4,8 @@ import { DatabaseProbe } from './database-probe.js';
 
 /**
  * Decides whether this instance can take requests. It is not ready while it shuts down, while the
- * database is unavailable, and, unless MIGRATIONS is off, while the migrations of the database differ
- * from those of this version.
+ * database is unavailable, and, unless MIGRATIONS is off, while the database lacks migrations of this
+ * version or contradicts them. Additional migrations of a newer version do not count.
  */
 @Injectable()
 export class Readiness implements OnModuleDestroy {

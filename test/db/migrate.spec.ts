@@ -38,6 +38,7 @@ const NOTHING = {
   pending: [],
   edited: [],
   missing: [],
+  newer: [],
   late: [],
   absent: [],
   unrecorded: [],

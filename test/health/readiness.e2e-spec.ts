@@ -5,6 +5,7 @@ import { jest } from '@jest/globals';
 import request from 'supertest';
 import { createApplication } from '../../src/application.js';
 import { validateEnvironment } from '../../src/config/validate-environment.js';
+import { migrate } from '../../src/db/migrate.js';
 import { atEnd, connectPlainly, endEachTest, until } from '../support/connections.js';
 import { createTestDatabase } from '../support/database.js';
 import { killServices, startProcess } from '../support/process.js';
@@ -90,6 +91,22 @@ it('readiness follows within three seconds when the database stops and starts an
   }
   proxy.thaw();
   await until(async () => (await api.get('/health/ready')).status === 200);
+});
+
+it('an instance stays ready when a newer version has migrated the database, but does not migrate it itself', async () => {
+  const url = await migratedDatabase();
+  const api = await start({ DATABASE_URL: url });
+  await connectPlainly(url)`
+    insert into projects_service_migrations (hash, created_at) values ('newer', ${Date.now()})`;
+  await api.get('/health/ready').expect(200);
+  await expect(migrate({ url })).rejects.toThrow(/newer: stamped .*a newer version has migrated/);
+  await connectPlainly(
+    url,
+  )`update projects_service_migrations set created_at = 1 where hash = 'newer'`;
+  const { body } = await api.get('/health/ready').expect(503);
+  expect(body.errors).toEqual([
+    { path: 'migrations', message: expect.stringMatching(/^missing: stamped 1970-/) },
+  ]);
 });
 
 describe('behind a pooler', () => {
