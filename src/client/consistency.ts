@@ -47,19 +47,19 @@ class KeptToken {
   now = 0;
   #since = 0;
   /** The latest token of the writes that were sent before the current token was known. */
-  #beside: string | undefined;
+  #concurrent: string | undefined;
 
   constructor(public token: string | undefined) {}
 
   note(token: string, sentAt: number): void {
     this.now++;
     if (sentAt < this.#since) {
-      this.#beside = later(this.#beside, token);
+      this.#concurrent = later(this.#concurrent, token);
       this.token = later(this.token, token);
     } else {
-      this.token = later(this.#beside, token);
+      this.token = later(this.#concurrent, token);
       this.#since = this.now;
-      this.#beside = undefined;
+      this.#concurrent = undefined;
     }
   }
 }

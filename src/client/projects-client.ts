@@ -33,7 +33,8 @@ export interface WriteOptions extends CallOptions {
 export interface KeyedOptions extends CallOptions {
   /**
    * The key of this write. A write that is sent again with the same key, even by another process, is executed only
-   * once while the service keeps the key (24 hours). Without it the client creates a key for each call, so that its own retries are safe.
+   * once while the service keeps the key (24 hours). Without it the client creates a key for each call, so that its
+   * own retries are safe.
    */
   idempotencyKey?: string;
 }
@@ -135,10 +136,15 @@ function sessionOf(
       const reply = await send('get', { id }, { ...options, ifNoneMatch: etag });
       return reply.status === 304 ? undefined : storedProject(reply);
     },
-    getMany: async (ids, query = {}, options) =>
-      ids.length === 0
-        ? []
-        : ((await data('list', { query: { ...query, id: ids } }, options)) as Partial<Project>[]),
+    getMany: async (ids, query = {}, options) => {
+      const found: Partial<Project>[] = [];
+      if (ids.length === 0) return found;
+      const pages = itemsOfPages<Partial<Project>>((after) =>
+        page('list', { query: { ...query, id: ids, ...after } }, options),
+      );
+      for await (const project of pages) found.push(project);
+      return found;
+    },
     create: (body, options) => stored('create', { body }, options),
     put: async (id, body, options) => {
       const reply = await send('put', { id, body }, options);

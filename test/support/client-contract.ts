@@ -162,6 +162,21 @@ export function describeClient(client: () => ProjectsClient): void {
     ]);
   });
 
+  it('reads many projects by their ids, also if they are too large for one page', async () => {
+    const description = 'x'.repeat(20_000);
+    const ids: string[] = [];
+    for (let batches = 0; batches < 2; batches++) {
+      const operations = Array.from({ length: 30 }, () => ({
+        op: 'create' as const,
+        project: aProject({ description }),
+      }));
+      const results = await client().batch(operations);
+      ids.push(...results.map(({ project }) => project!.id));
+    }
+    const found = await client().getMany(ids);
+    expect(found.map(({ id }) => id)).toEqual(ids);
+  });
+
   it('reads all pages once, and stops when the loop is left', async () => {
     const technology = `T${randomUUID()}`;
     const operations = Array.from({ length: 7 }, (_, i) => ({
@@ -299,7 +314,7 @@ export function describeConsistency(setting: ConsistencySetting): void {
     }, 60_000);
   }, 120_000);
 
-  it('refuses an invalid token, and reads on the primary with a foreign one', async () => {
+  it('refuses an invalid token, and reads on the primary with a later one and with one of another timeline', async () => {
     await until(isHealthy, 60_000);
     for (const consistencyToken of ['forged', '1-0/1, 1-0/1', '']) {
       expect(await failureOf(client().list({}, { consistencyToken }))).toMatchObject({
