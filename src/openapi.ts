@@ -31,9 +31,9 @@ export function createOpenApiDocument(app: NestExpressApplication): OpenAPIObjec
     .addSecurityRequirements('bearer')
     .addServer('/', 'The service that serves this document')
     .addTag('projects', 'The projects of the catalogue')
-    .addTag('technologies', 'What the projects are made with')
-    .addTag('changes', 'What was changed, when and by whom')
-    .addTag('health', 'For the platform that runs the service')
+    .addTag('technologies', 'The technologies that projects use')
+    .addTag('changes', 'The history of each project, and the feed of all changes')
+    .addTag('health', 'Checks for the platform that runs the service')
     .build();
   const document = SwaggerModule.createDocument(app, config);
   closeRequestBodies(document);

@@ -131,6 +131,14 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  it('names each problem once in the description of an answer', () => {
+    const described = all.flatMap(({ responses }) => Object.values(responses));
+    for (const { description } of described as { description?: string }[]) {
+      const codes = description!.match(/`\w+`(?=: )/g) ?? [];
+      expect(codes).toEqual([...new Set(codes)]);
+    }
+  });
+
   it('contains real answers of the service as examples of problems', () => {
     const said = ({ type, title, status, detail }: ProblemBody) =>
       JSON.stringify([type, title, status, detail]);

@@ -1,7 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { Change } from '../schema.js';
 
-/** The limit for the documents of a page without its last change, which may have a third of a megabyte. */
+/** The limit in bytes for the documents of a page without its last change, which may have a third of a mebibyte. */
 const MAX_PAGE_BYTES = 1024 * 1024;
 
 /** The columns of the table `changes` in a page. */
@@ -27,7 +27,7 @@ export interface ChangeRow extends Record<string, unknown> {
 
 /**
  * Limits the statement `rows`, which selects `limit` + 1 rows, to a page: at most `limit` rows, and none after their
- * documents add up to a megabyte. `order` is the order of the rows.
+ * documents add up to a mebibyte. `order` is the order of the rows.
  */
 export function pageOf(rows: SQL, { order, limit }: { order: SQL; limit: number }): SQL {
   return sql`

@@ -15,8 +15,8 @@ export function isMeasured(limit: number): boolean {
 export const FITS = sql`coalesce(bytes_before, 0) < ${sql.raw(String(MAX_PAGE_BYTES))}`;
 
 /**
- * Limits the ordered statement `rows` to the rows whose text columns `sized` add up to a megabyte, plus
- * one more row if there is one. So the database never sends a page of many megabytes.
+ * Limits the ordered statement `rows` to the rows whose text columns `sized` add up to a mebibyte, plus
+ * one more row if there is one. So the database never sends a page of many mebibytes.
  */
 export function measuredRows(rows: SQLWrapper, sized: readonly string[]): SQL {
   const size = sql.join(

@@ -20,7 +20,7 @@ export class PageMetaDto {
   })
   nextCursor!: string | null;
 
-  @ApiProperty({ example: false, description: 'Whether there is a next page.' })
+  @ApiProperty({ example: false, description: 'True if there is a next page.' })
   hasMore!: boolean;
 }
 

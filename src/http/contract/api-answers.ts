@@ -103,11 +103,12 @@ export function ApiNotModified() {
 
 /** Documents failures by their codes, grouped by status, each with an example. */
 export function ApiProblems(...codes: ProblemCode[]) {
-  const statuses = [...new Set(codes.map((code) => PROBLEMS[code].status))];
+  const distinct = [...new Set(codes)];
+  const statuses = [...new Set(distinct.map((code) => PROBLEMS[code].status))];
   return applyDecorators(
     ApiExtraModels(ProblemDto),
     ...statuses.map((status) => {
-      const ofStatus = codes.filter((code) => PROBLEMS[code].status === status);
+      const ofStatus = distinct.filter((code) => PROBLEMS[code].status === status);
       return ApiResponse({
         status,
         description: ofStatus.map((code) => `\`${code}\`: ${PROBLEMS[code].title}.`).join(' '),

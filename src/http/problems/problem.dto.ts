@@ -26,7 +26,7 @@ export class FaultDto implements Fault {
 
 @ApiSchema({
   name: 'Problem',
-  description: 'The body of every failure: RFC 9457, with the flag of the envelope.',
+  description: 'The body of every failure: RFC 9457, with the field `success` of the envelope.',
 })
 export class ProblemDto implements ProblemBody {
   @ApiProperty({ type: 'boolean', enum: [false] })

@@ -43,7 +43,7 @@ export type OperationResult =
     }
   | {
       op: 'delete';
-      /** The project before it was deleted. Undefined after one megabyte of deleted projects; their history has them. */
+      /** The project before it was deleted. Undefined after one mebibyte of deleted projects; their history has them. */
       project?: Project;
       created: false;
     };
@@ -201,7 +201,7 @@ function typed(name: keyof Values): SQL {
   return sql`${columnOf(name)} ${sql.raw(projects[name].getSQLType())}`;
 }
 
-/** Deletes the projects and resolves with them, in the order of the ids, up to a megabyte. */
+/** Deletes the projects and resolves with them, in the order of the ids, up to a mebibyte. */
 async function remove(tx: Db, rows: { id: string }[]): Promise<Map<string, Project>> {
   if (rows.length === 0) return new Map();
   const removed = tx
