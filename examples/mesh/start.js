@@ -34,7 +34,7 @@ async function startAll() {
   const tsx = (file) => ['--import', 'tsx', path.join('examples/mesh', file)];
   await start('node', tsx('consumer.ts'), { NATS_URL }, /waits for events/);
   await start('node', tsx('gateway.ts'), { NATS_URL }, /listens on/);
-  console.log(`mesh: is up. Add a project, and see the consumer hear of it:
+  console.log(`mesh: is up. Add a project, and see that the consumer receives the change:
   curl ${gatewayUrl()} -H 'Content-Type: application/json' -d '{"name": "NATS", "description": "", "technologies": ["Go"]}'
   curl '${gatewayUrl()}?uses=Go'`);
 }
@@ -43,18 +43,18 @@ async function startAll() {
 async function start(program, args, variables, isReady) {
   const child = spawn(program, args, { cwd: ROOT, env: { ...process.env, ...variables } });
   children.push(child);
-  child.said = '';
+  child.output = '';
   const ready = new Promise((resolve) => {
-    const hear = (chunk) => {
-      child.said += chunk;
+    const onOutput = (chunk) => {
+      child.output += chunk;
       if (program === 'node' && args[0] !== 'dist/main.js') process.stdout.write(chunk);
-      if (isReady.test(child.said)) resolve();
+      if (isReady.test(child.output)) resolve();
     };
-    child.stdout.on('data', hear);
-    child.stderr.on('data', hear);
+    child.stdout.on('data', onOutput);
+    child.stderr.on('data', onOutput);
   });
   const failed = once(child, 'exit').then(([code]) => {
-    throw new Error(`${program} ${args.at(-1)} ended with ${code}:\n${child.said}`);
+    throw new Error(`${program} ${args.at(-1)} ended with ${code}:\n${child.output}`);
   });
   failed.catch(() => undefined);
   await Promise.race([ready, failed]).catch((error) => {
@@ -64,7 +64,7 @@ async function start(program, args, variables, isReady) {
 }
 
 function gatewayUrl() {
-  return /listens on (\S+)/.exec(children.at(-1).said)[1];
+  return /listens on (\S+)/.exec(children.at(-1).output)[1];
 }
 
 async function stop() {

@@ -87,12 +87,12 @@ function messagesOf(error: unknown): string {
   const messages = [...causesOf(error)]
     .map(({ message }) => (typeof message === 'string' ? message.trim() : ''))
     .filter((message) => message !== '' && !message.startsWith('Failed query:'));
-  const told = messages.filter(
+  const distinct = messages.filter(
     (one, n) => !messages.slice(0, n).some((outer) => outer.includes(one)),
   );
-  const last = told.pop();
+  const last = distinct.pop();
   if (last === undefined) return String(error);
-  return [...told.map((message) => message.replace(/[.:]$/, '')), last].join(': ');
+  return [...distinct.map((message) => message.replace(/[.:]$/, '')), last].join(': ');
 }
 
 type Words = readonly [summary: string, remedy?: string];

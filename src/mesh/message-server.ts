@@ -42,7 +42,7 @@ export class MessageServer implements OnApplicationBootstrap, OnModuleDestroy {
 
   private async start(server: Listening): Promise<void> {
     const { signal } = this.stopping;
-    let told: string | undefined;
+    let reported: string | undefined;
     for (let pauseMs = 50; !signal.aborted; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       try {
         await server.listen();
@@ -50,8 +50,8 @@ export class MessageServer implements OnApplicationBootstrap, OnModuleDestroy {
         return;
       } catch (error) {
         const reason = (error as Error).message;
-        if (reason !== told) this.logger.warn(`cannot answer messages yet: ${reason}`);
-        told = reason;
+        if (reason !== reported) this.logger.warn(`cannot answer messages yet: ${reason}`);
+        reported = reason;
         await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
       }
     }

@@ -48,7 +48,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
   #stream: EventStream | undefined;
   /** The end of the lease on the clock of this process, measured from before the statement that took or renewed it. */
   #heldUntil = 0;
-  #told: string | undefined;
+  #reported: string | undefined;
   #pendingSince: number | undefined;
 
   constructor(
@@ -79,7 +79,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
       } catch (error) {
         this.#failed(error);
       }
-      await this.#letGo();
+      await this.#release();
       await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
     }
   }
@@ -109,7 +109,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
           after = page.next;
           if (!(await this.#advance(after))) return;
         }
-        this.#told = undefined;
+        this.#reported = undefined;
         if (page.hasMore) continue;
         this.#note({ changes: [] });
         if (page.changes.length > 0) await sleep(PAUSE_MS);
@@ -182,7 +182,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   /** Releases the lease and the connection, so that another instance can try. */
-  async #letGo(): Promise<void> {
+  async #release(): Promise<void> {
     const stream = this.#stream;
     this.#stream = undefined;
     await stream?.close().catch(() => undefined);
@@ -196,8 +196,8 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     if (code === 'cursor_expired')
       this.#observe({ isHolder: true, pendingSince: this.#pendingSince ?? Date.now() });
     const reason = code === 'cursor_expired' ? EXPIRED : (code ?? (error as Error).message);
-    if (reason === this.#told) return;
-    this.#told = reason;
+    if (reason === this.#reported) return;
+    this.#reported = reason;
     if (code === 'cursor_expired') this.#logger.error(reason);
     else this.#logger.warn(`events are not published at the moment: ${reason}`);
   }

@@ -275,7 +275,7 @@ describe('an issuer', () => {
     });
   });
 
-  it('that changes its keys is asked for them, and a thousand unknown keys cause no more requests', async () => {
+  it('that changes its keys gets a request for them, and a thousand unknown keys cause no more requests', async () => {
     await withIssuer(key, async (guarded, by) => {
       expect((await ask(await aToken(key), guarded)).status).toBe(200);
       const second = await createSigningKey('second');

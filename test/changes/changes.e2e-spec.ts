@@ -124,7 +124,7 @@ describe('GET /api/projects/changes', () => {
     },
   );
 
-  it('refuses a forged, shortened or foreign cursor', async () => {
+  it('refuses a forged or shortened cursor, or one of another list', async () => {
     const { id } = await create();
     await request(service.url).patch(api(id)).send({ name: 'Other' });
     await create();

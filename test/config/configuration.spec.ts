@@ -139,7 +139,7 @@ describe('the environment', () => {
     expect(validateEnvironment(empty)).toEqual(validateEnvironment({}));
   });
 
-  it('is parsed to numbers, booleans and text, and foreign variables are ignored', () => {
+  it('is parsed to numbers, booleans and text, and other variables are ignored', () => {
     const environment = validateEnvironment({
       PORT: '0',
       DATABASE_URL: 'postgresql://me:p%40ss@db1:5432,db2:5433/projects?sslmode=require',

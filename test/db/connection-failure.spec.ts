@@ -268,7 +268,7 @@ describe('a restarted server', () => {
   });
 
   openssl.it(
-    'TLS is spoken, checked when asked for, and as sound when a backend is ended',
+    'TLS is used, verified if the URL requires it, and reports a terminated backend as the same error',
     async () => {
       const [key, certificate] = ['server.key', 'server.crt'].map((name) =>
         path.join(directory, name),

@@ -172,7 +172,7 @@ describe('a value that must be unique', () => {
     ]);
   });
 
-  it('is told only to the writers of the refused rows when many write at the same time', async () => {
+  it('is reported only to the writers of the refused rows when many write at the same time', async () => {
     const taken = (await created({ serialNumber: ')=(taken)' })).serialNumber;
     const rows = createEntityFactory(host.db, DEVICE);
     const numbers = Array.from({ length: 40 }, (_, n) => (n % 4 === 0 ? taken : `free ${n}`));

@@ -56,7 +56,7 @@ async function startHost(options: LeanExpressAdapterOptions = {}) {
 }
 
 openssl.describe('a host over HTTPS', () => {
-  openssl.it('answers what is under way when it shuts down', async () => {
+  openssl.it('answers running requests when it shuts down', async () => {
     const { app, port } = await startHost();
     const status = new Promise((resolve, reject) => {
       https
@@ -71,7 +71,7 @@ openssl.describe('a host over HTTPS', () => {
     expect(await outcome).toBe(200);
   });
 
-  openssl.it('cuts off a client that does not read its answer', async () => {
+  openssl.it('disconnects a client that does not read its answer', async () => {
     const { app, port } = await startHost({ sendTimeoutMs: 300 });
     const client = tls.connect({ port, rejectUnauthorized: false }).pause();
     let isCut = false;

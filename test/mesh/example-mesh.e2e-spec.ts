@@ -9,7 +9,7 @@ const nats = withProgram('nats-server');
 endEachTest();
 
 nats.it(
-  'the example of a mesh creates through the gateway and hears of it at the consumer',
+  'the example of a mesh creates a project by its gateway, and its consumer receives the change',
   async () => {
     await built();
     const database = await createTestDatabase();

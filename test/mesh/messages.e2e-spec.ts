@@ -282,7 +282,7 @@ it('the service answers its accepted messages before it stops', async () => {
   await answersBeforeItStops(service, client);
 });
 
-natsServer.it('answers what it has taken over NATS before it stops', async () => {
+natsServer.it('answers the messages that it has accepted over NATS before it stops', async () => {
   const nats = await startNats(natsServer.file);
   atEnd(() => nats.stop());
   const service = await startService({ MESH_TRANSPORT: 'nats', MESH_URL: nats.url });
@@ -317,7 +317,7 @@ async function natsClient(servers: string, retries = 2, token?: string): Promise
   return client;
 }
 
-natsServer.it('waits for a broker without holding up HTTP, and comes back to it', async () => {
+natsServer.it('waits for a broker while HTTP works, and reconnects to it', async () => {
   const nats = await startNats(natsServer.file);
   atEnd(() => nats.stop());
   await nats.kill();

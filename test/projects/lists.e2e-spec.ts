@@ -180,7 +180,7 @@ describe('the pages of a list', () => {
     expect(last.data).toHaveLength(1);
   });
 
-  it('refuse a forged, shortened or foreign cursor by its code', async () => {
+  it('refuse a forged or shortened cursor, or one of another list, by its code', async () => {
     await create({}, {}, {});
     const { body } = await get('?limit=1&technology=TypeScript').expect(200);
     const cursor: string = body.meta.nextCursor;

@@ -4,7 +4,7 @@ import type { ReservedSql, Sql } from 'postgres';
 import type { Db } from '../connection.js';
 import { clientOf, toQuery } from '../query/drizzle-internals.js';
 import { beginCopy, copyText, PooledDriver } from './driver.js';
-import { hearStream, readBehind } from './postgres-js.js';
+import { expectStream, readBehind } from './postgres-js.js';
 import { toText } from './text-format.js';
 
 /** The length of the header before the first row: signature, flags, and the length of the extension. */
@@ -59,7 +59,7 @@ async function* plainCopyOut(client: Sql, query: string): AsyncGenerator<Buffer>
 }
 
 async function* readToItsEnd(connection: ReservedSql, text: string): AsyncGenerator<Buffer> {
-  const stream = await hearStream(connection.unsafe(text)).readable();
+  const stream = await expectStream(connection.unsafe(text)).readable();
   const ended = finished(stream).catch(() => undefined);
   try {
     yield* stream.iterator({ destroyOnReturn: false }) as AsyncGenerator<Buffer>;

@@ -115,7 +115,7 @@ const NO_PARAMETERS = { args: [], parameters: [] };
  * bytes, before any `then` runs, and an error without a listener would end the process. The reader of the stream gets
  * the error.
  */
-export function hearStream<Q extends object>(query: Q): Q {
+export function expectStream<Q extends object>(query: Q): Q {
   const answered = query as Q & { resolve: (answer: unknown) => void };
   const { resolve } = answered;
   answered.resolve = (answer) => {

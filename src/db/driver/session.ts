@@ -4,7 +4,7 @@ import { asDataError, type DataError, errorCodeOf } from '../errors.js';
 import {
   createClient,
   freeParameters,
-  hearStream,
+  expectStream,
   isAnswer,
   isWhole,
   parsersOf,
@@ -173,7 +173,7 @@ export class Session {
     return new Promise((resolve, reject) => {
       const { values, prepare = false } = options;
       const query = this.#client.unsafe(text, params.map(toText) as never[], { prepare });
-      if (params.length === 0) void hearStream(query);
+      if (params.length === 0) void expectStream(query);
       this.#rejectRunning = reject;
       this.#silence.restart();
       (values ? query.values() : query).then(
@@ -281,7 +281,7 @@ export class Session {
     let whole = false;
     this.#isCopying = true;
     try {
-      const stream = await this.#answered(hearStream(this.#client.unsafe(text)).readable());
+      const stream = await this.#answered(expectStream(this.#client.unsafe(text)).readable());
       const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
       for (;;) {
         const next: IteratorResult<Buffer, unknown> = await this.#answered(chunks.next());
@@ -321,14 +321,14 @@ export class Session {
   async #giveUp(): Promise<void> {
     const running = this.#rejectRunning ?? this.#leavePosition;
     if (!running) return;
-    if (this.#isCopying && (await this.#isAtWork())) return void this.#silence.restart();
+    if (this.#isCopying && (await this.#isWorking())) return void this.#silence.restart();
     if (running !== (this.#rejectRunning ?? this.#leavePosition)) return; // the server has answered in the meantime
     this.isSilent = true;
     this.destroy(noAnswer(this.#silence.limitMs));
   }
 
   /** Asks on another connection. A server that refuses it because it has none left is also alive. */
-  async #isAtWork(): Promise<boolean> {
+  async #isWorking(): Promise<boolean> {
     const asking = new Session({ ...this.#settings, listen: undefined }, this.target);
     try {
       await asking.connect(LIVENESS_MS);

@@ -5,8 +5,8 @@ import type { Entity } from './entity.js';
 
 /**
  * Describes what is wrong, with the remedy, if the triggers of `track_changes` are not active on the table of the
- * entity, or write changes of another entity. Undefined if they are, or if the table does not exist. One statement on
- * the catalogue.
+ * entity, or write changes of another entity. Undefined if they are, or if the table does not exist. It takes one
+ * statement.
  */
 export async function trackingFault(db: Db, { name, table }: Entity): Promise<string | undefined> {
   const { schema, name: tableName } = getTableConfig(table);

@@ -105,8 +105,8 @@ export class Batches {
     const checked: Checked = value ? await checkRow(this.#file, value) : { faults };
     if (checked.row) return checked.row;
     this.refused++;
-    const told = checked.faults.slice(0, MOST_FAULTS_OF_A_ROW);
-    this.errors.push(...told.map((fault) => ({ line, ...answerable(fault) })));
+    const reported = checked.faults.slice(0, MOST_FAULTS_OF_A_ROW);
+    this.errors.push(...reported.map((fault) => ({ line, ...answerable(fault) })));
     return undefined;
   }
 

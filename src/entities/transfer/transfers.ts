@@ -28,13 +28,13 @@ function countsOf(db: Db): Counts {
 /** Limits the running imports and exports, each of which holds a connection as long as its client needs. */
 export class Transfers implements OnModuleDestroy {
   readonly limits: TransferLimits & { ofAKind: number; atOnce: number };
-  readonly #underWay: Counts;
+  readonly #running: Counts;
   readonly #ending = new AbortController();
 
   constructor(private readonly db: Db) {
     const spare = Math.max(1, mostConnections(db) - 1);
     const ofAKind = Math.min(MAX_OF_A_KIND, Math.max(1, Math.floor(spare / 3)));
-    this.#underWay = countsOf(db);
+    this.#running = countsOf(db);
     setMaxListeners(0, this.signal); // each transfer adds a listener
     this.limits = { ...DEFAULT_LIMITS, ofAKind, atOnce: Math.min(spare, 2 * ofAKind) };
   }
@@ -52,22 +52,22 @@ export class Transfers implements OnModuleDestroy {
   /** Runs a transfer. Throws `pool_exhausted` if too many are running, so that other requests get connections. */
   async run<T>(kind: Kind, work: (db: Db) => Promise<T>): Promise<T> {
     const { ofAKind, atOnce } = this.limits;
-    const others = this.#underWay[kind === 'import' ? 'export' : 'import'];
+    const others = this.#running[kind === 'import' ? 'export' : 'import'];
     const most = Math.min(ofAKind, atOnce - others);
     return await this.#counted(kind, most, () => work(forTransfer(this.db, this.limits)));
   }
 
   async #counted<T>(what: Kind | 'beginning', most: number, work: () => Promise<T>): Promise<T> {
     if (this.signal.aborted) throw shuttingDown();
-    if (this.#underWay[what] >= most) {
+    if (this.#running[what] >= most) {
       const kind = what === 'export' ? 'exports' : 'imports';
       throw new DataError('pool_exhausted', `Too many ${kind} are running. Try again later.`);
     }
-    this.#underWay[what]++;
+    this.#running[what]++;
     try {
       return await work();
     } finally {
-      this.#underWay[what]--;
+      this.#running[what]--;
     }
   }
 

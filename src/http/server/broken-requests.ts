@@ -78,13 +78,13 @@ const BY_ERROR: Record<string, readonly [ProblemCode, string]> = {
 function answerBrokenBytes(error: NodeJS.ErrnoException, socket: Socket): void {
   if (socket.writableEnded) return;
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
-  const underWay = currentResponse(socket);
-  if (error.code === REQUEST_TIMEOUT && underWay && isStreamed(underWay.req)) return;
+  const current = currentResponse(socket);
+  if (error.code === REQUEST_TIMEOUT && current && isStreamed(current.req)) return;
   // If a complete request arrived before the broken bytes, it is answered first.
-  if (underWay?.req.complete) {
-    return void underWay.once('finish', () => socket.writable && answerBrokenBytes(error, socket));
+  if (current?.req.complete) {
+    return void current.once('finish', () => socket.writable && answerBrokenBytes(error, socket));
   }
-  if (underWay?.headersSent) return void socket.destroy();
+  if (current?.headersSent) return void socket.destroy();
   end(socket, ...(BY_ERROR[error.code ?? ''] ?? NOT_HTTP));
 }
 

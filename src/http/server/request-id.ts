@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
 
-const SANE = /^[\w.:@=+/-]{1,128}$/;
+const WELL_FORMED = /^[\w.:@=+/-]{1,128}$/;
 /** W3C Trace Context, version 00: version, trace id, parent id, flags. */
 const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
@@ -30,7 +30,7 @@ export function givenRequestId(given: {
   traceparent?: unknown;
 }): string | undefined {
   const { requestId, traceparent } = given;
-  if (typeof requestId === 'string' && SANE.test(requestId)) return requestId;
+  if (typeof requestId === 'string' && WELL_FORMED.test(requestId)) return requestId;
   return typeof traceparent === 'string' ? TRACEPARENT.exec(traceparent)?.[1] : undefined;
 }
 

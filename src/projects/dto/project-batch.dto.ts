@@ -13,7 +13,7 @@ import { EntityTags, Uuid } from '../../http/contract/field-validators.js';
 import { EXAMPLE_ID, ProjectDto } from './project.dto.js';
 import { WriteProjectDto } from '../projects.resource.js';
 
-export const MAX_OPERATIONS = 1000;
+const MAX_OPERATIONS = 1000;
 
 const Op = (op: string) => applyDecorators(ApiProperty({ enum: [op] }), Allow());
 

@@ -13,7 +13,7 @@ export type ProjectValues = Omit<NewProject, keyof EntityRow>;
  * The columns that clients write, in the order of the answers. Reads, writes, lists, batches, import,
  * export and the validation of files are derived from these lines.
  */
-export const PROJECT_VALUES = {
+const PROJECT_VALUES = {
   name: TEXT,
   description: TEXT,
   technologies: distinctTexts('technology'),
