@@ -3,8 +3,10 @@ import { type NatsOptions, ServerNats, ServerTCP, type TcpOptions } from '@nestj
 import {
   answeredMessage,
   type MessageContext,
+  messageRequestId,
   type OnAnsweredMessage,
 } from '../http/messages/message-request.js';
+import { Problem, problemBody } from '../http/problems/problem.js';
 import { listenFailure } from '../process/listen-failure.js';
 
 /*
@@ -15,6 +17,7 @@ import { listenFailure } from '../process/listen-failure.js';
  * 2. `server` of ServerTCP is its listening socket, `handleError` logs its errors, and `close` resets the connections.
  * 3. `bindEvents` of ServerNats subscribes to every pattern with the client that it is given.
  * 4. `unwrap` throws before the connection is open.
+ * 5. `getPublisher` of ServerNats returns the function that sends the answer to a message. Nest only logs what it throws.
  */
 
 const LONGEST_DRAIN_MS = 5000;
@@ -89,6 +92,11 @@ export class DrainingTcpServer extends ServerTCP {
   }
 }
 
+const TOO_LARGE = new Problem(
+  'payload_too_large',
+  'The answer is larger than a message may be (max_payload of the broker). Read fewer entries with `limit`, or use HTTP. A write has been executed.',
+);
+
 interface Subscription {
   unsubscribe(): void;
 }
@@ -114,6 +122,21 @@ export class DrainingNatsServer extends ServerNats {
       return subscription;
     };
     super.bindEvents({ subscribe });
+  }
+
+  /** Answers with a problem if the answer is too large for the broker: otherwise its sender would wait in vain. */
+  override getPublisher(...args: Parameters<ServerNats['getPublisher']>) {
+    const publish = super.getPublisher(...args) as (answer: object) => unknown;
+    const context = args[2] as MessageContext;
+    return (answer: object) => {
+      try {
+        return publish(answer);
+      } catch (error) {
+        if (!/max_payload/.test((error as Error).message)) throw error;
+        const err = problemBody(TOO_LARGE, '', messageRequestId(context, undefined));
+        return publish({ err, isDisposed: true });
+      }
+    };
   }
 
   override async close(): Promise<void> {

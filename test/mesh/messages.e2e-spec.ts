@@ -317,6 +317,41 @@ async function natsClient(servers: string, retries = 2, token?: string): Promise
   return client;
 }
 
+natsServer.it(
+  'fits each page of large projects into a message over NATS, and answers a batch that does not fit',
+  async () => {
+    const nats = await startNats(natsServer.file);
+    atEnd(() => nats.stop());
+    const service = await startService({ MESH_TRANSPORT: 'nats', MESH_URL: nats.url });
+    atEnd(() => service.close());
+    const transport = await messageTransport({ transport: 'nats', servers: nats.url });
+    const client = createProjectsClient(transport);
+    atEnd(() => client.close());
+    const create = (description: string) => ({
+      op: 'create' as const,
+      project: aProject({ description }),
+    });
+    const large = create('x'.repeat(20_000));
+    for (let batches = 0; batches < 3; batches++)
+      await client.batch(Array.from({ length: 50 }, () => large));
+
+    const [listed, changes] = [new Set<string>(), new Set<string>()];
+    for await (const { id } of client.listAll({ limit: 200 })) listed.add(id!);
+    for await (const { projectId } of client.changesAll({ limit: 200 })) changes.add(projectId);
+    expect([listed.size, changes.size]).toEqual([150, 150]);
+
+    const operations = Array.from({ length: 1000 }, () => create('x'.repeat(840)));
+    const text = JSON.stringify(operations);
+    expect(text.length).toBeLessThan(1024 * 1024);
+    expect(await failureOf(client.batch(operations))).toMatchObject({
+      code: 'payload_too_large',
+      detail: expect.stringContaining('A write has been executed'),
+      requestId: expect.any(String),
+    });
+    expect((await client.list({ count: 'exact' })).meta.total).toBe(1150);
+  },
+);
+
 natsServer.it('waits for a broker while HTTP works, and reconnects to it', async () => {
   const nats = await startNats(natsServer.file);
   atEnd(() => nats.stop());

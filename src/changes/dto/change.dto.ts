@@ -10,7 +10,7 @@ import { documentedNamesOf, idFieldOf, type TrackedEntity } from '../tracked-ent
 export const NOW = 'now';
 
 export class ListChangesQuery {
-  @PageLimit('The maximum number of changes in a page. A page ends early at one mebibyte.')
+  @PageLimit('The maximum number of changes in a page. A page of large changes has fewer.')
   limit: number = DEFAULT_LIMIT;
 
   @PageCursor(
@@ -20,7 +20,7 @@ export class ListChangesQuery {
 }
 
 export class ListHistoryQuery {
-  @PageLimit('The maximum number of versions in a page. A page ends early at one mebibyte.')
+  @PageLimit('The maximum number of versions in a page. A page of large versions has fewer.')
   limit: number = DEFAULT_LIMIT;
 
   @PageCursor('The `meta.nextCursor` of the previous page.')

@@ -1,8 +1,11 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { Change } from '../schema.js';
 
-/** The limit in bytes for the documents of a page without its last change, which may have a third of a mebibyte. */
-const MAX_PAGE_BYTES = 1024 * 1024;
+/**
+ * The limit in bytes for the documents of a page without its last change, which may have a third of a mebibyte. The
+ * whole answer fits into one mebibyte, the usual maximum of a message over NATS (max_payload).
+ */
+const MAX_PAGE_BYTES = 512 * 1024;
 
 /** The columns of the table `changes` in a page. */
 export const CHANGE_COLUMNS = sql`sequence, change_set, entity, entity_id, version, action,
@@ -27,7 +30,7 @@ export interface ChangeRow extends Record<string, unknown> {
 
 /**
  * Limits the statement `rows`, which selects `limit` + 1 rows, to a page: at most `limit` rows, and none after their
- * documents add up to a mebibyte. `order` is the order of the rows.
+ * documents add up to half a mebibyte. `order` is the order of the rows.
  */
 export function pageOf(rows: SQL, { order, limit }: { order: SQL; limit: number }): SQL {
   return sql`

@@ -1,7 +1,10 @@
 import { type SQL, sql, type SQLWrapper } from 'drizzle-orm';
 
-/** The maximum number of bytes of JSON in one page, unless its first row alone has more. */
-export const MAX_PAGE_BYTES = 1024 * 1024;
+/**
+ * The maximum number of bytes of JSON in one page, unless its first row alone has more. The answer has room for the rest
+ * of it in one mebibyte, the usual maximum of a message over NATS (max_payload).
+ */
+export const MAX_PAGE_BYTES = 1024 * 1024 - 8 * 1024;
 
 /** Pages up to this limit are read completely, because measuring costs more than it saves (docs/performance.md, "Pages"). */
 const FEW_ROWS = 50;
