@@ -59,7 +59,7 @@ function scopeOf(entity: Entity, parameters: EntityListQuery): string {
 /** Returns a check for the sort key of a cursor, because anybody can create a cursor with another key. */
 function keyCheckOf(entity: Entity, sort: string): (key: string | number) => boolean {
   const type = entity.columns[sort.replace(/^-/, '')]!.getSQLType();
-  if (type.startsWith('timestamp')) return isMomentKey;
+  if (type.startsWith('timestamp')) return (key) => isMomentKey(key) || isTimestampText(key);
   if (type === 'integer') return isIntegerKey;
   return isTextKey;
 }
@@ -74,6 +74,11 @@ export function isMomentKey(key: string | number): boolean {
   if (/^-?infinity$/.test(key)) return true;
   const time = Date.parse(key);
   return isKnownYear(time) && new Date(time).toISOString() === key;
+}
+
+/** True for a timestamp as PostgreSQL writes it, which a column has that is not a `moment`: `2026-01-31 12:00:00.5+00`. */
+function isTimestampText(key: string | number): boolean {
+  return /^\d{4,}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?([+-]\d\d(:\d\d)*)?( BC)?$/.test(String(key));
 }
 
 function isIntegerKey(key: string | number): boolean {

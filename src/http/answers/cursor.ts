@@ -3,8 +3,11 @@ import { Problem } from '../problems/problem.js';
 
 type Key = string | number;
 
-/** Longer than the longest cursor: a name of 255 characters, each of which JSON escapes with six. */
-export const MAX_CURSOR_LENGTH = 2500;
+/**
+ * Longer than the longest cursor. An index, which each sort has, stores texts of up to 2,704 bytes. JSON needs two
+ * bytes for a quote, and base64 a third more.
+ */
+export const MAX_CURSOR_LENGTH = 8000;
 
 /**
  * Encodes a position in a list as an opaque text, bound to the filter and the sort of the list. It
