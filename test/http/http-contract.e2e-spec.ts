@@ -5,7 +5,7 @@ import type { OpenAPIObject } from '@nestjs/swagger';
 import request from 'supertest';
 import { PROBLEMS, type ProblemCode } from '../../src/http/problems/problem.js';
 import { aProject } from '../support/builders.js';
-import { exchange, exchangeOne, head, type RawAnswer } from '../support/raw-http.js';
+import { END, exchange, exchangeOne, head, type RawAnswer } from '../support/raw-http.js';
 import { startService, type TestService } from '../support/service.js';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -648,7 +648,6 @@ describe('a request that is not HTTP', () => {
     head(`POST ${LIST} HTTP/1.1`, 'Content-Length: 1', 'Content-Length: 2'),
     head(`POST ${LIST} HTTP/1.1`, 'Content-Length: -1'),
     head(`POST ${LIST} HTTP/1.1`, 'Content-Length: 5', 'Transfer-Encoding: chunked'),
-    `${head(`POST ${LIST} HTTP/1.1`, 'Transfer-Encoding: chunked')}zz\r\n`,
   ])('gets a problem (%#)', async (bytes) => {
     const answer = await exchangeOne(service.url, bytes);
     expectProblem(answer, notHttp);
@@ -662,6 +661,21 @@ describe('a request that is not HTTP', () => {
     expect(answers.map(({ status }) => status)).toEqual([201, 201, 400]);
     expectProblem(answers[2]!, notHttp);
   });
+
+  it.each([
+    [['Content-Length: 9'], '{'],
+    [['Transfer-Encoding: chunked'], '1\r\n{\r\n'],
+    [['Transfer-Encoding: chunked'], 'zz\r\n'],
+  ])(
+    'only in its body gets a problem with its path and its request id (%#)',
+    async (headers, body) => {
+      const type = 'Content-Type: application/json';
+      const begin = head(`POST ${LIST} HTTP/1.1`, type, 'X-Request-Id: half', ...headers);
+      const answer = await exchangeOne(service.url, `${begin}${body}`, END);
+      const detail = 'The body ended before it was complete, or its chunks are malformed.';
+      expectProblem(answer, { ...problem('bad_request', detail, LIST), requestId: 'half' });
+    },
+  );
 
   it('gets its answer while the client is still sending', async () => {
     const more = Array.from({ length: 20 }, () => Buffer.alloc(50_000, 'x'));

@@ -8,6 +8,8 @@ export interface RawAnswer {
 }
 
 const TIMEOUT_MS = 10_000;
+/** A last part: the client sends no more. */
+export const END = Buffer.alloc(0);
 
 /**
  * Writes bytes unchanged on a new connection, each part after the previous one was sent, and resolves with the
@@ -29,7 +31,8 @@ export async function exchange(url: string, ...parts: (string | Buffer)[]): Prom
     socket.on('error', () => {});
     socket.on('close', () => resolve());
     for (const part of parts) {
-      socket.write(typeof part === 'string' ? Buffer.from(part, 'latin1') : part);
+      if (part === END) socket.end();
+      else socket.write(typeof part === 'string' ? Buffer.from(part, 'latin1') : part);
     }
   });
   return answersIn(Buffer.concat(chunks));

@@ -18,7 +18,7 @@ type Handle = (req: IncomingMessage, res: ServerResponse, next?: () => void) => 
 export function answerBrokenRequests(server: Server): void {
   server.on('clientError', answerBrokenBytes);
   server.on('connect', (_req, socket: Socket) => {
-    end(socket, 'bad_request', 'The service is not a proxy.');
+    end(socket, new Problem('bad_request', 'The service is not a proxy.'));
   });
   server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => {
     refuse(
@@ -48,14 +48,17 @@ function hasHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
 }
 
 function refuse(req: IncomingMessage, res: ServerResponse, code: ProblemCode, detail: string) {
-  const path = req.url?.startsWith('/') ? req.url.split('?', 1)[0]! : '/';
   const { status, headers, body } = answerTo(
     new Problem(code, detail),
-    path,
+    pathOf(req),
     requestIdOf(req, res),
   );
   linger(req);
   res.writeHead(status, headers).end(body);
+}
+
+function pathOf({ url }: IncomingMessage): string {
+  return url?.startsWith('/') ? url.split('?', 1)[0]! : '/';
 }
 
 /** Node silently drops headers beyond this number. An If-Match among them would be ignored. */
@@ -63,6 +66,11 @@ const MAX_HEADERS = 1000;
 const TOO_MANY_HEADERS = ['headers_too_large', 'The request has 1,000 or more headers.'] as const;
 
 const NOT_HTTP = ['bad_request', 'The request is not HTTP/1.1, or its method is unknown.'] as const;
+
+const BROKEN_BODY = [
+  'bad_request',
+  'The body ended before it was complete, or its chunks are malformed.',
+] as const;
 
 const REQUEST_TIMEOUT = 'ERR_HTTP_REQUEST_TIMEOUT';
 
@@ -85,13 +93,23 @@ function answerBrokenBytes(error: NodeJS.ErrnoException, socket: Socket): void {
     return void current.once('finish', () => socket.writable && answerBrokenBytes(error, socket));
   }
   if (current?.headersSent) return void socket.destroy();
-  end(socket, ...(BY_ERROR[error.code ?? ''] ?? NOT_HTTP));
+  const known = BY_ERROR[error.code ?? ''];
+  if (!current) return end(socket, new Problem(...(known ?? NOT_HTTP)));
+  const requestId = requestIdOf(current.req, current); // the log has it too
+  const place = { path: pathOf(current.req), requestId };
+  end(socket, new Problem(...(known ?? BROKEN_BODY)), place);
 }
 
 const LINGER_MS = 1000;
 
-function end(socket: Socket, code: ProblemCode, detail: string): void {
-  const { status, headers, body } = answerTo(new Problem(code, detail), '/', randomUUID());
+interface Place {
+  path: string;
+  requestId: string;
+}
+
+function end(socket: Socket, problem: Problem, place?: Place): void {
+  const { path, requestId } = place ?? { path: '/', requestId: randomUUID() };
+  const { status, headers, body } = answerTo(problem, path, requestId);
   const lines = Object.entries({ Date: new Date().toUTCString(), ...headers }).map(
     ([name, value]) => `${name}: ${value}\r\n`,
   );
