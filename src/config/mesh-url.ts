@@ -34,6 +34,9 @@ function natsAddress(urls: (URL | undefined)[]): MeshAddress | string {
   if (!first || known.length < urls.length || !known.every(isNats)) {
     return 'must be one or more URLs such as nats://host:port or tls://host:port, separated by commas, with MESH_TRANSPORT=nats';
   }
+  if (!isDecodable(first.username) || !isDecodable(first.password)) {
+    return 'must have no % in its user and password except in an escape: write % as %25';
+  }
   const isSame = (url: URL) =>
     (url.username === '' && url.password === '') ||
     (url.username === first.username && url.password === first.password);
@@ -49,4 +52,13 @@ function natsAddress(urls: (URL | undefined)[]): MeshAddress | string {
       pass: decodeURIComponent(first.password),
     }),
   };
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -67,8 +67,9 @@ export function ApiKeys(): PropertyDecorator {
 /** A value for Express's setting `trust proxy`. */
 export function TrustedProxies(): PropertyDecorator {
   const isProxy = (proxy: string) => {
-    const [address, bits = '0'] = proxy.trim().split('/');
-    const isNetwork = isIP(address!) > 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= 128;
+    const [, address = '', bits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(proxy.trim()) ?? [];
+    const most = { 0: 0, 4: 32, 6: 128 }[isIP(address)]!;
+    const isNetwork = most > 0 && (bits === undefined || (+bits >= 1 && +bits <= most));
     return isNetwork || ['loopback', 'linklocal', 'uniquelocal'].includes(proxy.trim());
   };
   return ValidateBy(
@@ -90,9 +91,10 @@ export function TrustedProxies(): PropertyDecorator {
 export function KeySetUrl(): PropertyDecorator {
   const validate = (value: unknown) => {
     if (typeof value !== 'string' || !URL.canParse(value)) return false;
-    const { protocol, hostname, username } = new URL(value);
+    const { protocol, hostname, username, password } = new URL(value);
     const host = hostname.replace(/^\[|\]$/g, '');
-    return username === '' && (protocol === 'https:' || (protocol === 'http:' && isLoopback(host)));
+    if (username !== '' || password !== '') return false;
+    return protocol === 'https:' || (protocol === 'http:' && isLoopback(host));
   };
   return ValidateBy(
     { name: 'keySetUrl', validator: { validate } },
@@ -113,6 +115,8 @@ export function Origins(): PropertyDecorator {
 }
 
 function replicaFaultOf(url: string): string | undefined {
+  // Such a comma would be the end of the name of a database that does not exist.
+  if (url.endsWith(',')) return 'ends with a comma';
   const fault = faultOf(url);
   if (fault) return fault;
   const several = parseDatabaseUrl(url).targets.length > 1;

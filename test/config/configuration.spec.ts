@@ -1,5 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import express from 'express';
 import { parseApiKeys } from '../../src/config/api-keys.js';
 import { readCommandEnvironment } from '../../src/config/command-environment.js';
 import { databaseConfig } from '../../src/config/database-config.js';
@@ -248,6 +249,32 @@ it('AUTH_MODE must be set when others can reach the service', () => {
   }
 });
 
+it.each(['10.0.0.0/33', '10.0.0.0/0', '::/129', '10.0.0.1/', '10.0.0.0/8/8', '10.0.0.0/8,', '/8'])(
+  'TRUST_PROXY cannot be %j',
+  (TRUST_PROXY) => {
+    expect(faultsOf({ TRUST_PROXY })).toEqual([
+      'TRUST_PROXY must be true, false, a number of proxies, or addresses such as 10.0.0.0/8,loopback',
+    ]);
+  },
+);
+
+it.each(['10.0.0.0/32', '10.0.0.1', 'fd00::/128, ::1/1 ,loopback', '::ffff:10.0.0.0/104'])(
+  'Express accepts %j, which TRUST_PROXY can be',
+  (TRUST_PROXY) => {
+    expect(faultsOf({ TRUST_PROXY })).toEqual([]);
+    expect(() => express().set('trust proxy', TRUST_PROXY)).not.toThrow();
+  },
+);
+
+it.each(['postgres://a/x,', 'postgres://a/x,,postgres://b/x'])(
+  'DATABASE_REPLICA_URLS cannot be %s',
+  (DATABASE_REPLICA_URLS) => {
+    expect(faultsOf({ DATABASE_REPLICA_URLS })).toEqual([
+      'DATABASE_REPLICA_URLS must be URLs separated by commas: URL 1 ends with a comma',
+    ]);
+  },
+);
+
 describe('API keys', () => {
   const digest = (digit: string) => digit.repeat(64);
   const keys = (AUTH_API_KEYS: string) => faultsOf({ AUTH_MODE: 'api-key', AUTH_API_KEYS });
@@ -313,14 +340,17 @@ describe('the issuer of tokens', () => {
     (AUTH_JWKS_URL) => expect(faultsOf({ ...issuer, AUTH_JWKS_URL })).toEqual([]),
   );
 
-  it.each(['http://issuer.example/', 'https://me:secret@issuer.example/', 'file:///keys', 'keys'])(
-    'may not publish its keys at %s',
-    (AUTH_JWKS_URL) => {
-      expect(faultsOf({ ...issuer, AUTH_JWKS_URL })).toEqual([
-        'AUTH_JWKS_URL must be an https URL without a user name; http is accepted only for a loopback address',
-      ]);
-    },
-  );
+  it.each([
+    'http://issuer.example/',
+    'https://me:secret@issuer.example/',
+    'https://:secret@issuer.example/',
+    'file:///keys',
+    'keys',
+  ])('may not publish its keys at %s', (AUTH_JWKS_URL) => {
+    expect(faultsOf({ ...issuer, AUTH_JWKS_URL })).toEqual([
+      'AUTH_JWKS_URL must be an https URL without a user name; http is accepted only for a loopback address',
+    ]);
+  });
 });
 
 describe('the process', () => {

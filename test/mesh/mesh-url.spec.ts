@@ -23,6 +23,8 @@ it.each([
   ['nats', 'nats://a, b', /^must be one or more URLs such as nats:\/\/host:port/],
   ['nats', 'nats://a,tls://b', /^must have the same scheme/],
   ['nats', 'nats://me:x@a,nats://you:y@b', /^must have the same scheme/],
+  ['nats', 'nats://me:100%@a', /write % as %25$/],
+  ['nats', 'nats://%ff:x@a', /write % as %25$/],
 ] as const)('MESH_URL refuses %s %s', (transport, text, fault) => {
   expect(parseMeshUrl(transport, text)).toMatch(fault);
 });
