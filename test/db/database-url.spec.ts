@@ -1,6 +1,7 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { Test } from '@nestjs/testing';
 import { sql } from 'drizzle-orm';
 import { validateEnvironment } from '../../src/config/validate-environment.js';
@@ -121,18 +122,29 @@ describe('a database URL', () => {
   it('with sslrootcert verifies the authority, and with verify-full also the host name', async () => {
     const directory = await mkdtemp(path.join(tmpdir(), 'url-'));
     const file = path.join(directory, 'ca.crt');
-    await writeFile(file, 'an authority');
+    await writeFile(file, rootCertificates[0]!);
     const tlsOf = (mode: string) =>
       parseDatabaseUrl(`postgres://h/db?sslmode=${mode}&sslrootcert=${file}`).targets[0]!.tls;
     for (const mode of ['require', 'verify-ca']) {
       expect(tlsOf(mode).options).toEqual({
-        ca: Buffer.from('an authority'),
+        ca: Buffer.from(rootCertificates[0]!),
         rejectUnauthorized: true,
         checkServerIdentity: expect.any(Function),
       });
     }
     expect(tlsOf('verify-full').options).not.toHaveProperty('checkServerIdentity');
   });
+
+  it.each(['sslrootcert', 'sslcert', 'sslkey', 'sslcrl'])(
+    'is refused if the file in %s has no usable content',
+    async (name) => {
+      const directory = await mkdtemp(path.join(tmpdir(), 'url-'));
+      const file = path.join(directory, 'file');
+      await writeFile(file, 'secret');
+      const parse = () => parseDatabaseUrl(`postgres://h/db?sslmode=verify-full&${name}=${file}`);
+      expect(parse).toThrow(/sslcrl whose content cannot be used \(ERR_\w+\)\.$/);
+    },
+  );
 
   it.each([
     ['', 'is missing'],

@@ -1,5 +1,6 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type tls from 'node:tls';
+import tls from 'node:tls';
 import type { TlsSettings } from './socket.js';
 import { DatabaseUrlError } from './url-error.js';
 
@@ -69,15 +70,28 @@ function filesOf(parameters: Parameters): tls.ConnectionOptions {
       return readFileSync(parameters[name]);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-
       throw new DatabaseUrlError(`names a file in ${name} that cannot be read (${code})`);
     }
   };
-  return {
+  return checked({
     ...(sslrootcert && sslrootcert !== 'system' && { ca: read('sslrootcert') }),
     ...(parameters.sslcert && { cert: read('sslcert') }),
     ...(parameters.sslkey && { key: read('sslkey') }),
     ...(parameters.sslcrl && { crl: read('sslcrl') }),
     ...(sslpassword && { passphrase: sslpassword }),
-  };
+  });
+}
+
+/** Fails at the start if the contents cannot be used, and not at each connection. */
+function checked(files: tls.ConnectionOptions): tls.ConnectionOptions {
+  try {
+    if (files.ca) new X509Certificate(files.ca as Buffer); // Node ignores a file without certificates
+    tls.createSecureContext(files);
+    return files;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new DatabaseUrlError(
+      `names a file in sslrootcert, sslcert, sslkey or sslcrl whose content cannot be used (${code})`,
+    );
+  }
 }
