@@ -24,8 +24,9 @@ export async function run(
   const starting = start((close) => opened.push(close));
   stopOnSignals({
     ...options,
-    // Wait for the start to finish. Otherwise the resources that it is opening would not be closed.
-    stop: () => starting.then(closeAll),
+    // Wait for the start to finish. Otherwise the resources that it is opening would not be closed. If it fails, the
+    // code below closes them and exits.
+    stop: () => starting.then(closeAll, () => new Promise(() => {})),
     giveUp: () => Promise.race([closeAll(), setTimeout(LAST_CHANCE_MS)]),
   });
   try {

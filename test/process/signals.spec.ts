@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { built } from '../support/built.js';
 
 beforeAll(() => built());
 
 const SIGNALS = new URL('../../dist/process/signals.js', import.meta.url).href;
+const RUN = new URL('../../dist/process/run.js', import.meta.url).href;
 
 /** Blocks for half a second at the first signal, and ends long afterwards. */
 const PROGRAM = `
@@ -35,3 +37,25 @@ it.each([
   },
   20_000,
 );
+
+it('a start that fails after a signal closes what it has opened, and reports the failure', async () => {
+  const program = `
+    const { run } = await import(${JSON.stringify(RUN)});
+    const options = { timeoutMs: 10_000, describe: ({ message }) => message };
+    await run(options, async (onStop) => {
+      onStop(() => new Promise((closed) => setTimeout(closed, 300)).then(() => console.log('closed')));
+      const opening = setInterval(() => console.log('opened'), 100);
+      await new Promise((heard) => process.once('SIGTERM', heard));
+      clearInterval(opening);
+      throw Object.assign(new Error('no port'), { exitCode: 3 });
+    });`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program]);
+  const ended = Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+  await once(child.stdout, 'data');
+  child.kill('SIGTERM');
+  expect(await ended).toEqual([
+    expect.stringMatching(/^(opened\n)+closed\n$/),
+    'no port\n',
+    [3, null],
+  ]);
+}, 20_000);
