@@ -1,7 +1,10 @@
+import postgres from 'postgres';
 import request from 'supertest';
+import { createProjectsFactory } from '../../src/db/factories/projects/projects.factory.js';
 import { migrate } from '../../src/db/migrate.js';
+import { ping } from '../../src/db/ping.js';
 import { aProject } from '../support/builders.js';
-import { connectPlainly, endEachTest, until } from '../support/connections.js';
+import { codeOf, connect, connectPlainly, endEachTest, until } from '../support/connections.js';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.js';
 import { openEvents } from '../support/event-client.js';
 import { withProgram } from '../support/needs.js';
@@ -185,5 +188,91 @@ pooler.describe('two instances behind pgbouncer, in transaction mode', () => {
     const [row] = await sql`select count(*)::int from projects where id = any(${ids})`;
     expect(row!.count).toBe(ids.length);
     await one(0).post(LIST).send(aProject()).expect(201);
+  });
+
+  describe('whose server ends idle transactions', () => {
+    const IDLE_MS = 500;
+    let sql: postgres.Sql;
+
+    beforeAll(async () => {
+      sql = postgres(database.url, { max: 1, onnotice: () => {} });
+      await sql.unsafe(
+        `alter database ${new URL(database.url).pathname.slice(1)} set idle_in_transaction_session_timeout = ${IDLE_MS}`,
+      );
+      await sql`select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()`;
+    });
+    afterAll(() => sql?.end());
+
+    const idleTransactions = async () => {
+      const [row] = await sql`select count(*)::int from pg_stat_activity
+          where datname = current_database() and state like 'idle in transaction%'`;
+      return row!.count as number;
+    };
+
+    it('report the end of a transaction at once, and keep their connections', async () => {
+      const { db, stats } = connect({
+        url: pgbouncer.through(database.url),
+        prepare: false,
+        max: 2,
+        transaction_timeout_ms: 60_000,
+      });
+      await until(async () => (await codeOf(ping(db))) === 'none');
+      const name = 'of an idle transaction';
+      for (let round = 0; round < 5; round++) {
+        const began = performance.now();
+        const code = await codeOf(
+          db.transaction(async (tx) => {
+            await createProjectsFactory(tx).createProject(aProject({ name }));
+            await new Promise(() => {});
+          }),
+        );
+        expect(code).toBe('database_unavailable');
+        expect(performance.now() - began).toBeLessThan(10_000);
+      }
+      expect(await Promise.all([1, 2, 3, 4].map(() => codeOf(ping(db))))).toEqual(
+        Array.from({ length: 4 }, () => 'none'),
+      );
+      expect(stats()).toMatchObject({ waiting: 0, opening: 0 });
+      const [row] = await sql`select count(*)::int from projects where name = ${name}`;
+      expect(row!.count).toBe(0);
+    });
+
+    it('answer 503, and execute each request with a key once, after pauses of the pooler', async () => {
+      let ended = false;
+      let failures = 0;
+      const writer = async (i: number) => {
+        const names: string[] = [];
+        for (let n = 0; !ended; n++) {
+          const name = `Keyed ${i} ${n}`;
+          const send = () =>
+            one(i).post(LIST).set('idempotency-key', `keyed-${i}-${n}`).send(aProject({ name }));
+          let answer = await send();
+          for (; answer.status !== 201; answer = await send()) {
+            expect([answer.status, answer.body.code]).toEqual([503, 'database_unavailable']);
+            failures++;
+          }
+          names.push(name);
+        }
+        return names;
+      };
+      const writers = Array.from({ length: 6 }, (_, i) => writer(i));
+      for (let round = 0; round < 5; round++) {
+        await until(async () => {
+          pgbouncer.freeze();
+          if ((await idleTransactions()) > 0) return true;
+          pgbouncer.thaw();
+          return false;
+        });
+        await until(async () => (await idleTransactions()) === 0);
+        pgbouncer.thaw();
+      }
+      ended = true;
+      const names = (await Promise.all(writers)).flat();
+      expect(failures).toBeGreaterThan(0);
+      const rows = await sql`select name from projects where name like 'Keyed %'`;
+      expect(rows.map(({ name }) => name).sort()).toEqual(names.sort());
+      for (const api of apis) await api.get('/health/ready').expect(200);
+    });
   });
 });
