@@ -2,6 +2,7 @@ import {
   type DynamicModule,
   type FactoryProvider,
   Inject,
+  Logger,
   Module,
   type ModuleMetadata,
   type OnApplicationShutdown,
@@ -99,11 +100,20 @@ class OpenedDatabase implements OnApplicationShutdown {
     this.#own = 'db' in primary ? undefined : createDatabaseConnection(primary);
     this.db = 'db' in primary ? (primary.db as Db) : this.#own!.db;
     if (replicas?.configs.length) {
-      this.#replicas = createReplicas(this.db, replicas.configs, replicas);
+      this.#replicas = createReplicas(this.db, replicas.configs, {
+        onCheck: logCheck,
+        ...replicas,
+      });
     }
   }
 
   async onApplicationShutdown(): Promise<void> {
     await Promise.all([this.#replicas?.close(), this.#own?.close()]);
   }
+}
+
+function logCheck(replica: string, problem: string | undefined): void {
+  const logger = new Logger('Database');
+  if (problem === undefined) logger.log(`the replica ${replica} answers again`);
+  else logger.warn(`the replica ${replica} is not used: ${problem}`);
 }

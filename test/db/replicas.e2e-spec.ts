@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
-import { Module } from '@nestjs/common';
+import { jest } from '@jest/globals';
+import { Logger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { sql } from 'drizzle-orm';
@@ -25,6 +26,7 @@ import {
 } from '../../src/index.js';
 import { type Cluster, startCluster } from '../support/cluster.js';
 import { atEnd, connectPlainly, endEachTest, sleep, until } from '../support/connections.js';
+import { startProxy } from '../support/proxy.js';
 
 const LONG = 60_000;
 const TOKEN = 'x-consistency-token';
@@ -337,6 +339,70 @@ describe('reads over two replicas', () => {
     expect([readsOf(replicas), replicas.readsOnPrimary]).toEqual([0, 12]);
     expect(balancer.connections[1]).toBeGreaterThan(0);
     expect(balancer.connections[1]).toBeLessThanOrEqual(24);
+  });
+
+  it('a read during which another server gets the address of its replica sees the write of its token', async () => {
+    const proxy = await startProxy(cluster.second);
+    atEnd(() => proxy.close());
+    await pause(cluster.standby);
+    try {
+      const { app, send } = await startHere({
+        DATABASE_REPLICA_URLS: proxy.url,
+        DATABASE_REPLICA_MAX_LAG_MS: '0',
+      });
+      const replicas = replicasOf(app.get<Db>(DATABASE))!;
+      await until(() => healthyOf(replicas) === 1, LONG);
+      const { token } = await send('POST', 'projects', { body: project('moved') });
+      const count = (db: Db) =>
+        db.execute(sql`select count(*)::int as n from projects where name = 'moved'`);
+      await until(async () => {
+        await replicas.read(token!, count);
+        return readsOf(replicas) > 0;
+      }, LONG);
+      let attempts = 0;
+      const read = replicas.read(token!, async (db) => {
+        if (attempts++ > 0) return await count(db);
+        await count(db);
+        proxy.refuse();
+        await proxy.accept(cluster.standby);
+        const started = 'select pg_postmaster_start_time()::text as at';
+        const { at } = (await onStandby(cluster.standby, started))!;
+        await until(async () => {
+          const [row] = await db.execute(sql.raw(started)).catch(() => []);
+          return row?.at === at;
+        }, LONG);
+        return await count(db);
+      });
+      expect(await read).toEqual([{ n: 1 }]);
+    } finally {
+      await resume(cluster.standby);
+    }
+  });
+
+  it('the log says why a replica is not used, once, and that it answers again', async () => {
+    const said: unknown[] = [];
+    for (const level of ['warn', 'log'] as const)
+      jest.spyOn(Logger.prototype, level).mockImplementation((message: unknown) => {
+        if (String(message).startsWith('the replica ')) said.push(message);
+      });
+    atEnd(() => jest.restoreAllMocks());
+    const proxy = await startProxy(cluster.standby);
+    atEnd(() => proxy.close());
+    const wrong = new URL(cluster.second);
+    wrong.password = 'wrong-secret';
+    await startHere({ DATABASE_REPLICA_URLS: `${proxy.url},${wrong.href}` });
+    await until(() => said.length === 1, LONG);
+    expect(said[0]).toMatch(
+      `the replica ${wrong.host} is not used: password authentication failed for user "postgres" (28P01). Check user and password`,
+    );
+    proxy.refuse();
+    await until(() => /ECONNREFUSED/.test(String(said.at(-1))), LONG);
+    const before = said.length;
+    await sleep(1000);
+    expect(said).toHaveLength(before);
+    await proxy.accept();
+    await until(() => said.length > before, LONG);
+    expect(said.at(-1)).toBe(`the replica ${new URL(proxy.url).host} answers again`);
   });
 
   it('a read that recovery cancels is answered by the primary', async () => {

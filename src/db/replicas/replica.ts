@@ -10,6 +10,7 @@ import type { KnownServer } from '../driver/session-settings.js';
 import type { ServerPosition } from '../query/noted-positions.js';
 import { DatabaseUrlError } from '../driver/url-error.js';
 import { DataError } from '../errors.js';
+import { describeError } from '../explain-error.js';
 import { positionOf, type WalPosition } from './wal-position.js';
 
 /** A replica that answers a trivial query more slowly than this is not used. */
@@ -46,8 +47,14 @@ export class Replica {
   #looking = false;
   #nextLookAt = 0;
   #pauseMs = 0;
+  #problem: string | undefined;
+  #isClosed = false;
 
-  constructor(config: TDatabaseConfig) {
+  /** `onCheck` is called when the check begins to fail, with the reason, and when it succeeds again. */
+  constructor(
+    config: TDatabaseConfig,
+    private readonly onCheck?: (replica: string, problem: string | undefined) => void,
+  ) {
     this.name = nameOf(config.url);
     this.#connection = connectToServer({ ...config, accept_standby: true }, this.#server);
     this.db = this.#connection.db;
@@ -88,8 +95,10 @@ export class Replica {
       this.position = seen!.standby && seen!.lsn ? positionOf(seen!) : undefined;
       this.cluster = seen!.cluster;
       this.#pauseMs = 0;
-    } catch {
+      this.#report(seen!.standby ? undefined : 'The server is not a standby.');
+    } catch (error) {
       this.#isAway();
+      this.#report(describeError(error));
     } finally {
       this.#looking = false;
     }
@@ -110,12 +119,19 @@ export class Replica {
     for (const reject of this.#running) reject(reason);
   }
 
+  #report(problem: string | undefined): void {
+    if (problem === this.#problem || this.#isClosed) return;
+    this.#problem = problem;
+    this.onCheck?.(this.name, problem);
+  }
+
   /** Stops using the replica until its state has been updated. */
   leaveOut(): void {
     this.position = undefined;
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all([this.#connection.close(), this.#probe.close(0)]);
   }
 }

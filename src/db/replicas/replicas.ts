@@ -30,6 +30,11 @@ import {
 export interface ReplicaOptions {
   /** The maximum age of the data for a read without a token; default 1000, 0 means no limit. */
   maxLagMs?: number;
+  /**
+   * Called when the check of a replica begins to fail, with the reason, which contains no password, and with undefined
+   * when it succeeds again.
+   */
+  onCheck?: (replica: string, problem: string | undefined) => void;
 }
 
 export interface ReplicaStats {
@@ -106,7 +111,7 @@ export function createReplicas(
   configs: TDatabaseConfig[],
   options: ReplicaOptions = {},
 ): Replicas {
-  const replicas = new ReplicaSet(primary, configs, options.maxLagMs ?? DEFAULT_MAX_LAG_MS);
+  const replicas = new ReplicaSet(primary, configs, options);
   known.set(primary, replicas);
   wantPositions(primary, true);
   return replicas;
@@ -125,10 +130,10 @@ class ReplicaSet implements Replicas {
   #cluster: string | undefined;
   #lookedAt = 0;
 
-  constructor(primary: Db, configs: TDatabaseConfig[], maxLagMs: number) {
+  constructor(primary: Db, configs: TDatabaseConfig[], { maxLagMs, onCheck }: ReplicaOptions) {
     this.#primary = primary;
-    this.#maxLagMs = maxLagMs;
-    this.#replicas = configs.map((config) => ({ replica: new Replica(config), reads: 0 }));
+    this.#maxLagMs = maxLagMs ?? DEFAULT_MAX_LAG_MS;
+    this.#replicas = configs.map((config) => ({ replica: new Replica(config, onCheck), reads: 0 }));
     this.#watcher = connectBeside(primary, {
       application_name: 'projects-service replication check',
       max: 1,
