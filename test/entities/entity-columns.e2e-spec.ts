@@ -1,6 +1,16 @@
 import { Module } from '@nestjs/common';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
-import { date, integer, pgTable, text, uuid } from 'drizzle-orm/pg-core';
+import {
+  bigint,
+  date,
+  integer,
+  type PgColumnBuilderBase,
+  pgTable,
+  serial,
+  text,
+  timestamp,
+  uuid,
+} from 'drizzle-orm/pg-core';
 import {
   asDataError,
   before,
@@ -11,6 +21,7 @@ import {
   EntityDto,
   entityModule,
   entityResource,
+  type EntityTable,
   from,
   IntegerField,
   Nullable,
@@ -181,5 +192,57 @@ describe('a definition that could not work is refused with the remedy', () => {
     expect(() => defineEntity({ ...definition, filters })).toThrow(
       'every list has a parameter limit already. Give this filter another name in `filters`.',
     );
+  });
+
+  it.each<[string, Record<string, PgColumnBuilderBase>, string]>([
+    [
+      'whose columns are not those that the triggers set',
+      { createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull() },
+      "its column createdAt is not the one that the triggers set. Declare `uuid('id')`, `...createTimestamps()` and `integer('version')`.",
+    ],
+    [
+      'with a default that a prepared statement would compute once',
+      { code: text('code').$defaultFn(() => 'x') },
+      'a prepared statement would call `$default` or `$onUpdate` of the column code once for all rows.',
+    ],
+    [
+      'with a value that a prepared statement would compute once for all updates',
+      { code: text('code').$onUpdate(() => 'x') },
+      'a prepared statement would call `$default` or `$onUpdate` of the column code once for all rows.',
+    ],
+    [
+      'with a column that has another name in the history',
+      { label: text('name_of_it') },
+      'history and feed call the column name_of_it `nameOfIt`, but answers `label`. Rename one of them.',
+    ],
+    [
+      'with a number that JSON cannot hold',
+      { large: bigint('large', { mode: 'bigint' }) },
+      "JSON has no bigint for the column large. Give it the mode 'number'.",
+    ],
+    [
+      'with a hidden column that the history would show',
+      { secret: text('secret') },
+      'history and feed would contain the hidden column secret, unless it is generated.',
+    ],
+  ])('%s', (_, columns, message) => {
+    const table = pgTable('parts', {
+      id: uuid('id').primaryKey().defaultRandom(),
+      ...createTimestamps(),
+      version: integer('version').notNull().default(1),
+      ...columns,
+    }) as unknown as EntityTable;
+    const hidden = 'secret' in columns ? (['secret'] as never[]) : [];
+    expect(() => defineEntity({ name: 'part', table, written: [], hidden })).toThrow(message);
+  });
+
+  it('and a column without a constant default is required of clients', () => {
+    const table = pgTable('parts', {
+      id: uuid('id').primaryKey().defaultRandom(),
+      number: serial('number'),
+      ...createTimestamps(),
+      version: integer('version').notNull().default(1),
+    });
+    expect(defineEntity({ name: 'part', table, written: ['number'] }).defaults).toEqual({});
   });
 });

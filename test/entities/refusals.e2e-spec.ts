@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Module } from '@nestjs/common';
-import { DrizzleQueryError } from 'drizzle-orm';
+import { DrizzleQueryError, sql } from 'drizzle-orm';
 import { integer, pgSchema, text, uuid } from 'drizzle-orm/pg-core';
 import {
   asDataError,
@@ -28,7 +28,9 @@ const devices = pgSchema('host').table('devices', {
   owner: text('owner').notNull(),
   rackPlace: integer('rack_place').notNull(),
   code: text('code').notNull().default(''),
-  hidden: text('hidden').notNull().default(''),
+  hidden: text('hidden')
+    .notNull()
+    .generatedAlwaysAs(sql`case when owner like 'hidden %' then 'same' else '' end`),
   parentId: uuid('parent_id'),
   projectId: uuid('project_id'),
   ...createTimestamps(),
@@ -40,7 +42,8 @@ const MIGRATION = `
   create schema host;
   create table host.devices (
     id uuid primary key default gen_random_uuid(), "serialNumber" text not null constraint anything unique,
-    owner text not null, rack_place integer not null, code text not null default '', hidden text not null default '',
+    owner text not null, rack_place integer not null, code text not null default '', hidden text not null
+      generated always as (case when owner like 'hidden %' then 'same' else '' end) stored,
     parent_id uuid references host.devices, project_id uuid references projects,
     created_at timestamptz(3) not null default now(), updated_at timestamptz(3) not null default now(),
     version integer not null default 1, unique (rack_place, owner));
@@ -49,7 +52,6 @@ const MIGRATION = `
   select track_changes('host.devices', 'device');
   create table host.owners (owner text primary key);
   create function host.add_owner() returns trigger language plpgsql as $$ begin
-    if new.owner like 'hidden %' then new.hidden := 'same'; end if;
     if new.owner like 'single %' then insert into host.owners values (new.owner); end if;
     return new;
   end $$;

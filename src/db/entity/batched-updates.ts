@@ -8,7 +8,8 @@ import { REFUSAL } from './batched-inserts.js';
 import { orDefault } from './defaults.js';
 import type { Entity, EntityRow } from './entity.js';
 import { hasKnownTriggersOnly } from './known-triggers.js';
-import { arrayTypeOf, columnOf } from './written-columns.js';
+import { castTypeOf } from './cast-type.js';
+import { columnOf } from './written-columns.js';
 
 export interface RowUpdate {
   id: string;
@@ -90,7 +91,7 @@ function prepareUpdate(db: Db, entity: Entity, shape: UpdateShape) {
   const { names, nullIsDefault, condition } = shape;
   const { table, columns } = entity;
   const array = (name: string, type: string) => sql`${sql.placeholder(name)}::${sql.raw(type)}[]`;
-  const values = names.map((name) => array(name, arrayTypeOf(columns[name]!)));
+  const values = names.map((name) => array(name, castTypeOf(columns[name]!)));
   const given = sql`unnest(${sql.join(
     [array('id', 'uuid'), ...values, array('versions', 'text'), array('notVersions', 'text')],
     sql`, `,

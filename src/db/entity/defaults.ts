@@ -11,7 +11,8 @@ export function defaultsOf(columns: Record<string, PgColumn>): Record<string, un
 }
 
 function mayBeLeftOut(column: PgColumn): boolean {
-  return column.hasDefault ? !isSql(column.default) : !column.notNull;
+  if (!column.hasDefault) return !column.notNull;
+  return column.default !== undefined && !isSql(column.default); // `serial` and identity have no value
 }
 
 interface WithDefaults {

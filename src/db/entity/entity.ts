@@ -17,7 +17,7 @@ export interface EntityRow {
 
 /** The columns that a list can be sorted by: not null, and neither lists nor JSON. */
 type SortableColumn<Row> = {
-  [Name in keyof Row & string]: Row[Name] extends string | number | bigint | boolean ? Name : never;
+  [Name in keyof Row & string]: Row[Name] extends string | number | boolean ? Name : never;
 }[keyof Row & string];
 
 /** A table with the columns of EntityRow. */
@@ -61,7 +61,7 @@ interface EntityOptions<T extends EntityTable, W extends string, H extends strin
   name: string;
   table: T;
   written: readonly (W & keyof T['$inferInsert'])[];
-  /** Columns that are never in an answer, such as one for full-text search. */
+  /** Generated columns that are never in an answer, such as one for full-text search. */
   hidden?: readonly (H & keyof T['$inferSelect'])[];
   /** Columns that are NOT NULL without a default, because a trigger sets them. Clients cannot write them. */
   setByTrigger?: readonly (keyof T['$inferSelect'] & string)[];
@@ -124,6 +124,7 @@ export function defineEntity<
       createdTo: before(table.createdAt),
       updatedFrom: from(table.updatedAt),
       updatedTo: before(table.updatedAt),
+      ...filters, // again: one with such a name replaces it
     },
   };
   checkDefinition({ ...entity, setByTrigger: options.setByTrigger ?? [] });

@@ -1,5 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
+import { castTypeOf } from './cast-type.js';
 
 /** The values that a filter accepts, as plain data. List routes are validated and documented by it. */
 export type FilterDomain =
@@ -35,7 +36,7 @@ export function oneOf(column: PgColumn, range?: Range): Filter {
     domain: domainOf(column, range),
     repeatable: true,
     description: `Only entries whose \`${column.name}\` has this value or, if the parameter is repeated, one of the values.`,
-    where: (value) => sql`${column} = any(${value}::${sql.raw(column.getSQLType())}[])`,
+    where: (value) => sql`${column} = any(${value}::${sql.raw(castTypeOf(column))}[])`,
   };
 }
 
@@ -68,7 +69,7 @@ function comparison(column: PgColumn, operator: string, words: string, range?: R
     domain: domainOf(column, range),
     repeatable: false,
     description: `Only entries whose \`${column.name}\` is ${words}.`,
-    where: (value) => sql`${column} ${sql.raw(operator)} ${value}::${sql.raw(column.getSQLType())}`,
+    where: (value) => sql`${column} ${sql.raw(operator)} ${value}::${sql.raw(castTypeOf(column))}`,
   };
 }
 

@@ -1,4 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm';
+import { quoteLiteral } from './quoting.js';
 
 /**
  * Returns the initial version of a row whose id the client has chosen: 1, or the version after the deletion of an
@@ -8,7 +9,7 @@ import { type SQL, sql } from 'drizzle-orm';
  */
 export function firstVersion(entity: string, id: SQL): SQL<number> {
   return sql`next_version(coalesce((
-      select version from changes where entity_id = ${id} and entity = ${sql.raw(`'${entity}'`)}
+      select version from changes where entity_id = ${id} and entity = ${sql.raw(quoteLiteral(entity))}
       order by sequence desc limit 1
     ), 0))`;
 }

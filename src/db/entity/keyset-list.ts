@@ -6,6 +6,7 @@ import { subquery } from '../query/drizzle-internals.js';
 import { FITS, isMeasured, MAX_PAGE_BYTES, measuredRows, PageBytes } from '../query/page-bytes.js';
 import { statementCache, withPlainRows } from '../query/prepared.js';
 import { shareReads } from '../query/shared-reads.js';
+import { castTypeOf } from './cast-type.js';
 import type { Entity, EntityRow } from './entity.js';
 import type { FilterValues } from './filters.js';
 import { type ExportOptions, exportRows } from './row-export.js';
@@ -115,7 +116,7 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
     const direction = sql.raw(descending ? 'desc' : 'asc');
     const comparison = sql.raw(descending ? '<' : '>');
     const afterCursor = sql`(${key}, ${id}) ${comparison}
-      (${sql.placeholder('afterKey')}::${sql.raw(key.getSQLType())}, ${sql.placeholder('afterId')}::uuid)`;
+      (${sql.placeholder('afterKey')}::${sql.raw(castTypeOf(key))}, ${sql.placeholder('afterId')}::uuid)`;
     const conditions: SQL[] = names.map((name) =>
       entity.filters[name]!.where(sql`${sql.placeholder(`filter_${name}`)}`),
     );

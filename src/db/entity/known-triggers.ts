@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm';
 import { getTableConfig } from 'drizzle-orm/pg-core';
 import type { Db } from '../connection.js';
 import type { Entity } from './entity.js';
+import { quoteIdentifier } from './quoting.js';
 
 /** The bits of `pg_trigger.tgtype`, and the triggers that `track_changes` creates. */
 const EVENTS = {
@@ -20,7 +21,7 @@ export async function hasKnownTriggersOnly(
 ): Promise<boolean> {
   const { bit, tracking, own } = EVENTS[event];
   const { schema, name } = getTableConfig(entity.table);
-  const qualified = [schema, name].flatMap((part) => (part ? `"${part}"` : [])).join('.');
+  const qualified = [schema, name].flatMap((part) => (part ? quoteIdentifier(part) : [])).join('.');
   const known = [...(entity[own] ?? []), ...tracking.map((suffix) => `${name}_${suffix}`)];
   const others = await db.execute(sql`
     select from pg_trigger where tgrelid = ${qualified}::regclass and not tgisinternal

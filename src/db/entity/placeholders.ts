@@ -1,4 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm';
+import type { PgColumn } from 'drizzle-orm/pg-core';
 import { orDefault } from './defaults.js';
 import type { Entity } from './entity.js';
 
@@ -12,7 +13,10 @@ export function placeholders(
   of = '',
 ): Record<string, SQL> {
   return Object.fromEntries(
-    names.map((name) => [name, sql`${sql.param(sql.placeholder(name + of), columns[name])}`]),
+    names.map((name) => [
+      name,
+      sql`${sql.param(sql.placeholder(name + of), encoderOf(columns[name]!))}`,
+    ]),
   );
 }
 
@@ -26,4 +30,11 @@ export function rowPlaceholders(
   return Object.fromEntries(
     given.map(([name, value]) => [name, orDefault(entity.columns[name]!, value)]),
   );
+}
+
+/** Drizzle's encoders take no null: that of a list throws, and that of jsonb writes the JSON null. */
+function encoderOf(column: PgColumn) {
+  return {
+    mapToDriverValue: (value: unknown) => (value === null ? null : column.mapToDriverValue(value)),
+  };
 }

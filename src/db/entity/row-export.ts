@@ -136,13 +136,26 @@ function headOf(
   return sql`${sql.join([id, ...written], sql` || `)}`;
 }
 
+/** Returns the text of a column, or `text` if it is null: otherwise the text of the whole row would be null. */
+function orNull(
+  entity: Entity,
+  name: string,
+  form: ColumnKind<unknown>['json'],
+  text: string,
+): SQL {
+  const column = entity.columns[name]!;
+  const value = form(column);
+  return column.notNull ? value : sql`coalesce((${value})::text, ${sql.raw(`'${text}'`)})`;
+}
+
 const LAYOUTS: Record<ExportFormat, (entity: Entity) => Layout> = {
   ndjson: (entity) => ({
     header: '',
     head: headOf(
       entity,
       sql`'{"id":"' || ${entity.table.id} || '"'`,
-      (kind, name) => sql`${sql.raw(`',"${name}":'`)} || ${kind.json(entity.columns[name]!)}`,
+      (kind, name) =>
+        sql`${sql.raw(`',"${name}":'`)} || ${orNull(entity, name, kind.json, 'null')}`,
     ),
     tailOf: (createdAt, updatedAt, version) =>
       `,"createdAt":"${createdAt}","updatedAt":"${updatedAt}","version":${version}}\n`,
@@ -153,7 +166,7 @@ const LAYOUTS: Record<ExportFormat, (entity: Entity) => Layout> = {
     head: headOf(
       entity,
       sql`${entity.table.id}`,
-      (kind, name) => sql`',' || ${kind.cell(entity.columns[name]!)}`,
+      (kind, name) => sql`',' || ${orNull(entity, name, kind.cell, '')}`,
     ),
     tailOf: (createdAt, updatedAt, version) => `,${createdAt},${updatedAt},${version}\r\n`,
   }),

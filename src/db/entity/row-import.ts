@@ -3,7 +3,9 @@ import type { Db } from '../connection.js';
 import { withDefaults } from './defaults.js';
 import type { Entity, EntityRow } from './entity.js';
 import { WAS_INSERTED } from './first-version.js';
-import { arrayTypeOf, columnOf, writtenKinds } from './written-columns.js';
+import { castTypeOf } from './cast-type.js';
+import { quoteLiteral } from './quoting.js';
+import { columnOf, writtenKinds } from './written-columns.js';
 
 /** One row of an import. With an id it replaces the row, or creates it with that id. */
 export type ImportRow<Values extends object = object> = Values & {
@@ -35,7 +37,7 @@ export async function importRows<Row extends EntityRow, Values extends object>(
   rows: ImportRow<Values>[],
 ): Promise<ImportCounts> {
   await lockRows(db, entity, rows);
-  const name = sql.raw(quoted(entity.name));
+  const name = sql.raw(quoteLiteral(entity.name));
   const columns = eachWritten(entity, (column) => column);
   const [counted] = await db.execute<Written>(sql`
     with written as (
@@ -79,10 +81,6 @@ function firstVersionOf({ name, table }: Entity): SQL {
   end`;
 }
 
-function quoted(name: string): string {
-  return `'${name.replaceAll("'", "''")}'`;
-}
-
 /** Returns the counts of `importRows` for distinct ids, without writing or locking anything. */
 export async function compareRows<Row extends EntityRow, Values extends object>(
   db: Db,
@@ -113,7 +111,10 @@ function given(entity: Entity, incomplete: ImportRow[]): SQL {
   const array = (type: string, valueOf: (row: ImportRow) => unknown) =>
     sql`${sql.param(rows.map((row) => valueOf(row) ?? null))}::${sql.raw(type)}[]`;
   const written = writtenKinds(entity).map(([name, kind]) =>
-    array(arrayTypeOf(entity.columns[name]!), (row) => kind.toParameter(row[name as never])),
+    array(castTypeOf(entity.columns[name]!), (row) => {
+      const value: unknown = row[name as never];
+      return value == null ? null : kind.toParameter(value);
+    }),
   );
   return sql`unnest(
       ${array('uuid', ({ id }) => id)}, ${sql.join(written, sql`, `)},

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm';
 import { getTableConfig } from 'drizzle-orm/pg-core';
 import type { Db } from '../connection.js';
 import type { Entity } from './entity.js';
+import { quoteIdentifier, quoteLiteral } from './quoting.js';
 
 /**
  * Describes what is wrong, with the remedy, if the triggers of `track_changes` are not active on the table of the
@@ -28,12 +29,4 @@ export async function trackingFault(db: Db, { name, table }: Entity): Promise<st
   if (!found!.exists || found!.complete) return undefined;
   const call = `SELECT track_changes(${quoteLiteral(quoted)}, ${quoteLiteral(name)});`;
   return `The table ${parts.join('.')} does not have the active triggers of track_changes for the entity ${name}, so writes would be missing in its history and its change feed. Apply a migration with this call: ${call}`;
-}
-
-function quoteIdentifier(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
-}
-
-function quoteLiteral(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

@@ -1,5 +1,4 @@
 import { type SQL, sql } from 'drizzle-orm';
-import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { ColumnKind } from './column-kinds.js';
 import type { Entity } from './entity.js';
 
@@ -18,9 +17,4 @@ export function writtenKinds(entity: Entity): (readonly [string, ColumnKind<unkn
       `The ${entity.name} cannot be imported and exported: give \`defineEntity\` the kind of its column ${name} (${type}, perhaps null) in \`kinds\`.`,
     );
   });
-}
-
-/** Returns the type without a length: a cast would truncate a long text, but an insert refuses it. */
-export function arrayTypeOf(column: PgColumn): string {
-  return column.getSQLType().replace(/^varchar.*/, 'text');
 }

@@ -2,7 +2,7 @@
 -- call.
 CREATE OR REPLACE FUNCTION refresh_tracking() RETURNS void LANGUAGE sql
 SET search_path FROM CURRENT AS $$
-  SELECT track_changes(typrelid::regclass, (regexp_match(description, '^track_changes ''(.*)'', '))[1])
+  SELECT track_changes(typrelid::regclass, replace((regexp_match(description, '^track_changes ''(.*)'', '))[1], '''''', ''''))
   FROM pg_description
     JOIN pg_proc ON pg_proc.oid = objoid AND classoid = 'pg_proc'::regclass
     JOIN pg_type ON pg_type.oid = proargtypes[0]

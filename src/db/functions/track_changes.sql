@@ -113,7 +113,9 @@ BEGIN
       USING ERRCODE = 'duplicate_object', HINT = 'Give the entity or the table a name of its own.';
   END IF;
   SELECT string_agg(
-    quote_literal(lower(left(attname, 1)) || substr(replace(initcap(replace(attname, '_', ' ')), ' ', ''), 2)) || ', '
+    -- A name with capitals, which drizzle gives a column without a name of its own, is the name of the field already.
+    quote_literal(CASE WHEN attname <> lower(attname) THEN attname::text
+      ELSE left(attname, 1) || substr(replace(initcap(replace(attname, '_', ' ')), ' ', ''), 2) END) || ', '
       || format(CASE WHEN atttypid = 'timestamptz'::regtype THEN '%s.api_moment(tracked_row.%I)' ELSE 'tracked_row.%2$I' END, own, attname),
     ', ' ORDER BY attnum)
   INTO fields FROM pg_attribute

@@ -463,7 +463,9 @@ BEGIN
       USING ERRCODE = 'duplicate_object', HINT = 'Give the entity or the table a name of its own.';
   END IF;
   SELECT string_agg(
-    quote_literal(lower(left(attname, 1)) || substr(replace(initcap(replace(attname, '_', ' ')), ' ', ''), 2)) || ', '
+    -- A name with capitals, which drizzle gives a column without a name of its own, is the name of the field already.
+    quote_literal(CASE WHEN attname <> lower(attname) THEN attname::text
+      ELSE left(attname, 1) || substr(replace(initcap(replace(attname, '_', ' ')), ' ', ''), 2) END) || ', '
       || format(CASE WHEN atttypid = 'timestamptz'::regtype THEN '%s.api_moment(tracked_row.%I)' ELSE 'tracked_row.%2$I' END, own, attname),
     ', ' ORDER BY attnum)
   INTO fields FROM pg_attribute
@@ -495,7 +497,7 @@ SELECT track_changes('projects', 'project');
 -- call.
 CREATE OR REPLACE FUNCTION refresh_tracking() RETURNS void LANGUAGE sql
 SET search_path FROM CURRENT AS $$
-  SELECT track_changes(typrelid::regclass, (regexp_match(description, '^track_changes ''(.*)'', '))[1])
+  SELECT track_changes(typrelid::regclass, replace((regexp_match(description, '^track_changes ''(.*)'', '))[1], '''''', ''''))
   FROM pg_description
     JOIN pg_proc ON pg_proc.oid = objoid AND classoid = 'pg_proc'::regclass
     JOIN pg_type ON pg_type.oid = proargtypes[0]

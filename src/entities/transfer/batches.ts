@@ -142,7 +142,7 @@ class Collected {
     if (row.id) this.#ids.add(row.id);
     for (const [name, kind] of this.#kinds) {
       const value: unknown = row[name as never];
-      if (value !== undefined) this.#characters += kind.lengthOf(value);
+      if (value != null) this.#characters += kind.lengthOf(value);
     }
   }
 }

@@ -134,9 +134,10 @@ function valuesOf(line: number, cells: string[], { file, columns }: Header): Fil
 }
 
 /** Parses a cell; undefined if it is not a value of the column. */
-function valueOf({ kinds }: EntityFile, column: string, cell: string): unknown {
+function valueOf({ kinds, entity }: EntityFile, column: string, cell: string): unknown {
   if (column === 'version') return /^\d{1,15}$/.test(cell) ? Number(cell) : cell;
   const kind = kinds.get(column);
   if (!kind) return cell;
-  return kind.isJson && isTooLarge(cell) ? undefined : kind.fromCell(cell);
+  const value = kind.isJson && isTooLarge(cell) ? undefined : kind.fromCell(cell);
+  return value ?? (cell === '' && !entity.columns[column]!.notNull ? null : undefined);
 }
