@@ -191,6 +191,25 @@ it.each(SEARCHES)('a search for %s finds %j', async (q, names) => {
   expect(await find({ q })).toEqual(names);
 });
 
+it.each([
+  ['Daten\u00adbank', 'datenbank'],
+  ['Datenbank', 'daten\u00adbank'],
+  ['Daten\u00adbank', '"daten\u00adbank system"'],
+  ['\u202amarked\u202c', 'marked'],
+  ['می\u200cروم', 'میروم'],
+  ['中\u00ad文\u200b字', '中文'],
+  ['one\u200btwo', 'two'],
+  ['one\u200btwo', 'one\u200btwo'],
+  ['trailing\u200b', 'trailing\u200b'],
+  ['Kafka™', 'kafka'],
+  ['Kafka™', '"kafka™ system"'],
+  ['about~five', 'five'],
+  ['~home', '~home'],
+])('a text with %j is found by %j: such characters belong to no word', async (text, q) => {
+  await post({ description: `A ${text} system` }).expect(201);
+  expect(await find({ q })).toHaveLength(1);
+});
+
 it('a phrase continues from a script without spaces to a word, but not into the next field', async () => {
   await post({ name: '项目管理 server v2', description: '系统' }).expect(201);
   expect(await find({ q: '"管理 server"' })).toHaveLength(1);

@@ -79,7 +79,7 @@ export class ListProjectsQuery {
     minLength: 1,
     maxLength: MAX_SEARCH_LENGTH,
     description:
-      'Only projects that contain these words in name, technologies or description. Order, case and accents do not matter. A word consists of letters and digits; other characters separate words: `node` finds `Node.js`, and `C++` is the word `c` (use the filter `technology` to find exactly C++). Words in quotes, such as `"object relational"`, must follow one another within one field, and so must the parts of `Node.js`. `-word` must not occur. `or` between two words finds either. At least one word must be required on each side of an `or`, so `-word` alone is refused. In Korean and in a script without spaces, such as Chinese, any part of a text is found. A word that no name contains or has contained also finds names with similar words, unless it is in quotes or behind a minus.',
+      'Only projects that contain these words in name, technologies or description. Order, case and accents do not matter. A word consists of letters and digits; other characters separate words: `node` finds `Node.js`, and `C++` is the word `c` (use the filter `technology` to find exactly C++). Invisible characters, such as soft hyphens, do not count. Words in quotes, such as `"object relational"`, must follow one another within one field, and so must the parts of `Node.js`. `-word` must not occur. `or` between two words finds either. At least one word must be required on each side of an `or`, so `-word` alone is refused. In Korean and in a script without spaces, such as Chinese, any part of a text is found. A word that no name contains or has contained also finds names with similar words, unless it is in quotes or behind a minus.',
   })
   @IsOptional()
   @SearchWords()

@@ -1,5 +1,9 @@
-/** Characters that PostgreSQL's parser may join with their neighbours to one token: `Node.js`, `CI/CD`, `a@b`, `-5`, `<b>`. */
-const JOINING = /[-+./@<&]/g;
+/** Characters that PostgreSQL's parser may join with their neighbours to one token: `Node.js`, `CI/CD`, `a@b`, `-5`, `~5`, `<b>`. */
+const JOINING = /[-+./@<&~]/g;
+/** Soft hyphens, joiners and other characters that readers do not see, the same as functions/before-tables/fold_accents.sql. */
+const INVISIBLE = /[\u00ad\u200c-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g;
+/** The zero-width space, and signs that normalization would turn into letters of the word before them. */
+const SEPARATING = /[\u200b™℠]/g;
 const TERM = /(-*)(?:"([^"]*)"?|([^\s"]+))/g;
 const A_WORD = /[\p{L}\p{N}]/u;
 const AROUND_A_WORD = /^[^\p{L}\p{N}]+|[^\p{L}\p{M}\p{N}]+$/gu;
@@ -46,7 +50,8 @@ function hasRequired(terms: Term[]): boolean {
 
 function alternativesOf(q: string): Term[][] {
   const alternatives: Term[][] = [[]];
-  const terms = termsOf(q.normalize('NFKC'));
+  const visible = q.replace(INVISIBLE, '').replace(SEPARATING, ' ');
+  const terms = termsOf(visible.normalize('NFKC'));
   for (const [at, term] of terms.entries()) {
     const begun = alternatives.at(-1)!;
     if (isOr(term) && begun.length > 0 && at < terms.length - 1) alternatives.push([]);

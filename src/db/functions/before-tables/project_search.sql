@@ -36,7 +36,7 @@ BEGIN
     END IF;
     content := search_grams(fold_accents(content));
   END IF;
-  content := replace(replace(replace(content, '-', ' '), '.', ' '), '/', ' ');
+  content := replace(replace(replace(replace(content, '-', ' '), '.', ' '), '/', ' '), '~', ' ');
   content := replace(replace(replace(replace(content, '@', ' '), '<', ' '), '&', ' '), '+', ' ');
   RETURN ts_delete(to_tsvector('simple', content), 'zqbreakqz') || array_to_tsvector(lexemes);
 END
