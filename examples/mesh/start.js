@@ -6,13 +6,14 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { onSignal } from '../../dist/process/signals.js';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const folder = mkdtempSync(path.join(tmpdir(), 'projects-service-mesh-'));
 chmodSync(folder, 0o755); // for root, PostgreSQL runs as another user
 const children = [];
 
-process.on('SIGINT', stop).on('SIGTERM', stop);
+onSignal(stop, { endWithParent: true });
 try {
   await startAll();
 } catch (error) {

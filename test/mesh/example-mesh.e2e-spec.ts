@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { built, ROOT } from '../support/built.js';
 import { atEnd, endEachTest, until } from '../support/connections.js';
 import { createTestDatabase } from '../support/database.js';
@@ -9,17 +8,19 @@ const nats = withProgram('nats-server');
 endEachTest();
 
 nats.it(
-  'the example of a mesh creates a project by its gateway, and its consumer receives the change',
+  'the example of a mesh creates a project by its gateway, its consumer receives the change, and a kill of npm ends it all',
   async () => {
     await built();
     const database = await createTestDatabase();
     atEnd(() => database.drop());
     const { PATH, HOME } = process.env;
-    const child = spawn(process.execPath, ['examples/mesh/start.js'], {
+    const child = spawn('npm', ['run', '-s', 'example:mesh'], {
       cwd: ROOT,
       env: { PATH, HOME, DATABASE_URL: database.url, NATS_SERVER: nats.file, PORT: '0' },
+      detached: true,
     });
-    atEnd(() => child.kill('SIGKILL'));
+    const group = -child.pid!;
+    atEnd(() => isAlive(group) && process.kill(group, 'SIGKILL'));
     let said = '';
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (chunk) => (said += chunk));
@@ -38,9 +39,17 @@ nats.it(
     const listed = await fetch(`${url}?uses=Go`);
     expect(await listed.json()).toEqual(['NATS']);
     await until(() => said.includes('consumer: created NATS\n'), 60_000);
-    const ended = once(child, 'exit');
-    child.kill('SIGINT');
-    expect(await ended).toEqual([0, null]);
+    child.kill('SIGTERM');
+    await until(() => !isAlive(group), 60_000);
   },
   300_000,
 );
+
+/** True while a process of the group runs. */
+function isAlive(group: number): boolean {
+  try {
+    return process.kill(group, 0);
+  } catch {
+    return false;
+  }
+}
