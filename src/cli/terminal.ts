@@ -38,12 +38,17 @@ export function print(output: Writable, ...lines: string[]): void {
   for (const line of lines) output.write(`${visible(line)}\n`);
 }
 
-/** Makes the process exit with 1 if standard output cannot be written, for example because a pipe is closed. */
+/**
+ * Makes the process exit with 1, when it has finished, if standard output or standard error cannot be written, for
+ * example because a pipe is closed.
+ */
 export function failWhenOutputFails(): void {
   let failure: Error | undefined;
-  process.stdout.on('error', (error: Error) => {
-    failure ??= error;
-  });
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: Error) => {
+      failure ??= error;
+    });
+  }
   process.on('exit', () => {
     if (!failure || process.exitCode) return; // a command that failed has printed its error
     print(process.stderr, outputFailure(failure));

@@ -17,6 +17,8 @@ export async function run(
   { describe, ...options }: Pick<Stopping, 'timeoutMs' | 'endWithParent'> & { describe: Describe },
   start: Start,
 ): Promise<void> {
+  // A log that cannot be written, because its reader has ended or its disk is full, must not end the service.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const opened: Close[] = [];
   const closeAll = async () => {
     for (let close = opened.pop(); close; close = opened.pop()) await close();

@@ -256,6 +256,18 @@ describe('files of commands', () => {
     expect(existsSync(pidFile)).toBe(false);
   }, 60_000);
 
+  it('leave no embedded PostgreSQL running when standard error cannot be written', async () => {
+    await chmod(folder, 0o755);
+    const variables = { DATABASE_URL: '', EMBEDDED_POSTGRES_DIR: path.join(folder, 'postgres') };
+    const importing = startCli(['import', '-', '--on-error', 'skip'], variables);
+    importing.stderr.destroy();
+    importing.stdin.end('{"name":1}\n');
+    const [said, ended] = await Promise.all([text(importing.stdout), once(importing, 'exit')]);
+    expect([said, ended]).toEqual([expect.stringContaining('1 refused'), [1, null]]);
+    expect(existsSync(path.join(folder, 'postgres/data/PG_VERSION'))).toBe(true);
+    expect(existsSync(path.join(folder, 'postgres/data/postmaster.pid'))).toBe(false);
+  }, 60_000);
+
   it('keep their permissions when an export replaces them, and are named after repeated options', async () => {
     await cliWith(lines(...rows), 'import', '-');
     const target = await file('out.ndjson', 'before');

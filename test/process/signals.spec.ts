@@ -59,3 +59,22 @@ it('a start that fails after a signal closes what it has opened, and reports the
     [3, null],
   ]);
 }, 20_000);
+
+it('a service whose log cannot be written continues, and stops as usual', async () => {
+  const program = `
+    const { run } = await import(${JSON.stringify(RUN)});
+    await run({ timeoutMs: 10_000, describe: String }, async (onStop) => {
+      const log = () => [process.stdout, process.stderr].map((stream) => stream.write('a line\\n'));
+      const logging = setInterval(log, 20);
+      onStop(() => clearInterval(logging));
+    });`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program]);
+  const ended = once(child, 'exit');
+  await once(child.stderr, 'data');
+  child.stdout.destroy();
+  child.stderr.destroy();
+  await sleep(500);
+  expect(child.exitCode).toBeNull();
+  child.kill('SIGTERM');
+  expect(await ended).toEqual([0, null]);
+}, 20_000);
