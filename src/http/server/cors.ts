@@ -1,6 +1,6 @@
 import type { INestApplication } from '@nestjs/common';
 
-/** The response headers that scripts of a web page may read. */
+/** The response headers that scripts of a web page may read: all that the OpenAPI document has. */
 const EXPOSED = [
   'ETag',
   'Location',
@@ -12,6 +12,8 @@ const EXPOSED = [
   'Idempotency-Replayed',
   'X-Consistency-Token',
   'WWW-Authenticate',
+  'Content-Disposition',
+  'Accept',
 ];
 
 /** Allows web pages of these origins to use the API. OPTIONS continues to the route, which answers 204 with Allow. */
