@@ -615,11 +615,18 @@ describe('percent-encoding', () => {
           const answer = await exchangeOne(service.url, head(`${method} ${path} HTTP/1.1`));
           const detail =
             'The path contains a percent sign that is not followed by two hexadecimal digits of UTF-8.';
-          expectProblem(answer, problem('invalid_encoding', detail, path));
+          const instance = path.replace(/%(?![0-9a-f]{2})/, '%25');
+          expectProblem(answer, problem('invalid_encoding', detail, instance));
         }
       }
     },
   );
+
+  it('is added to the path in a problem, which is then a valid URI', async () => {
+    const answer = await exchangeOne(service.url, head(`GET ${LIST}/<{"x|y^%20}> HTTP/1.1`));
+    const instance = `${LIST}/%3C%7B%22x%7Cy%5E%20%7D%3E`;
+    expectProblem(answer, problem('invalid_id', 'The id in the path must be a UUID.', instance));
+  });
 
   it('of letters that do not need it gives the same path', async () => {
     await api.get(`/api/projects/%30${ID.slice(1)}`).expect(200);

@@ -139,6 +139,10 @@ export interface ProblemBody {
   requestId: string;
 }
 
+/** What a path of RFC 3986 must not contain, although Node accepts it in a request. */
+const NOT_IN_PATH = /%(?![\da-f]{2})|[^\w\-.~!$&'()*+,;=:@/%]/gi;
+
+/** `instance` is the path of the request. It becomes a valid URI reference, which typed clients require. */
 export function problemBody(problem: Problem, instance: string, requestId: string): ProblemBody {
   const { code, detail, extra } = problem;
   return {
@@ -147,7 +151,7 @@ export function problemBody(problem: Problem, instance: string, requestId: strin
     title: PROBLEMS[code].title,
     status: problem.status,
     detail,
-    instance,
+    instance: instance.replace(NOT_IN_PATH, (text) => encodeURIComponent(text)),
     code,
     ...(extra.errors && { errors: extra.errors }),
     ...(extra.counts && { counts: extra.counts }),
