@@ -126,6 +126,13 @@ const READ_ONLY: Words = [
   'Check that the database URL leads to the primary and not to a standby.',
 ];
 
+/** Node's documentation, "X509 certificate error codes", without those that no server can cause. */
+const CERTIFICATE_CODES = `
+  UNABLE_TO_GET_ISSUER_CERT UNABLE_TO_GET_CRL CERT_SIGNATURE_FAILURE CRL_SIGNATURE_FAILURE CERT_NOT_YET_VALID
+  CERT_HAS_EXPIRED CRL_NOT_YET_VALID CRL_HAS_EXPIRED DEPTH_ZERO_SELF_SIGNED_CERT SELF_SIGNED_CERT_IN_CHAIN
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY UNABLE_TO_VERIFY_LEAF_SIGNATURE CERT_CHAIN_TOO_LONG CERT_REVOKED INVALID_CA
+  PATH_LENGTH_EXCEEDED INVALID_PURPOSE CERT_UNTRUSTED CERT_REJECTED HOSTNAME_MISMATCH ERR_TLS_CERT_ALTNAME_INVALID`;
+
 /** The explanations by SQLSTATE, or by the code of the driver or the socket. */
 const BY_CODE: Record<string, Words> = {
   '08P01': [
@@ -189,12 +196,11 @@ const BY_CODE: Record<string, Words> = {
     'The server closes connections before it answers.',
     'Check that PostgreSQL listens at the host and port of the database URL.',
   ],
-  CERT_HAS_EXPIRED: NOT_TRUSTED,
-  DEPTH_ZERO_SELF_SIGNED_CERT: NOT_TRUSTED,
-  ERR_TLS_CERT_ALTNAME_INVALID: NOT_TRUSTED,
-  SELF_SIGNED_CERT_IN_CHAIN: NOT_TRUSTED,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: NOT_TRUSTED,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: NOT_TRUSTED,
+  ...Object.fromEntries(
+    CERTIFICATE_CODES.trim()
+      .split(/\s+/)
+      .map((code) => [code, NOT_TRUSTED]),
+  ),
 };
 
 /** The explanations by class of the SQLSTATE, its first two characters. */

@@ -5,6 +5,7 @@ import { sql } from 'drizzle-orm';
 import request from 'supertest';
 import { createApplication } from '../../src/application.js';
 import { validateEnvironment } from '../../src/config/validate-environment.js';
+import { connectionLost } from '../../src/db/driver/session-errors.js';
 import { asDataError, DataError } from '../../src/db/errors.js';
 import { explained } from '../../src/db/embedded/refused-access.js';
 import { migrate } from '../../src/db/migrate.js';
@@ -176,6 +177,18 @@ it('an error without a database code is reported by its message', () => {
   expect(describeError(missing)).toBe('ENOENT: no such file');
   expect(asDataError(missing)).toBeUndefined();
   expect(describeError('text')).toBe('text');
+});
+
+it.each([
+  'CERT_HAS_EXPIRED',
+  'CERT_NOT_YET_VALID',
+  'CERT_REVOKED',
+  'CRL_HAS_EXPIRED',
+  'INVALID_CA',
+])('a certificate that Node refuses with %s is reported with the remedy', (code) => {
+  const lost = connectionLost(Object.assign(new Error('the reason of Node'), { code }));
+  expect(describeError(lost)).toMatch(`the reason of Node (${code}). Check sslmode`);
+  expect(describeErrorPublicly(lost)).toMatch(`is not trusted (${code}). Check sslmode`);
 });
 
 const error = (message: string, cause?: unknown) => new Error(message, { cause });
