@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import {
   type CanActivate,
   type ExecutionContext,
@@ -22,7 +23,8 @@ export interface RateLimitOptions {
 }
 
 /**
- * Limits the requests of each caller, or of each client address if the caller is not authenticated. The
+ * Limits the requests of each caller, or of each client address if the caller is not authenticated; of an IPv6
+ * address only the first 64 bits count, because the client chooses the others. The
  * address follows Express's setting `trust proxy`; without a trusted proxy it is that of the peer. Every
  * answer has the headers of draft-ietf-httpapi-ratelimit-headers-10. Each instance counts for itself, in
  * memory.
@@ -48,7 +50,7 @@ export class RateLimitGuard implements CanActivate {
     const req = context.switchToHttp().getRequest<Request>();
     const res = context.switchToHttp().getResponse<Response>();
     const caller = callerOf(req);
-    const key = caller ? `caller ${caller}` : `address ${req.ip}`;
+    const key = caller ? `caller ${caller}` : `address ${networkOf(req.ip ?? '')}`;
     const { left, resetSeconds, isRefused } = await this.consume(key);
     res.setHeader('RateLimit-Policy', this.policy);
     res.setHeader('RateLimit', `"default";r=${left};t=${resetSeconds}`);
@@ -79,6 +81,17 @@ export class RateLimitGuard implements CanActivate {
       isRefused: consumed.consumedPoints > this.options.requests,
     };
   }
+}
+
+/** Returns the first 64 bits of an IPv6 address. Any other address, also one of IPv4 in IPv6, is returned unchanged. */
+function networkOf(address: string): string {
+  if (!isIPv6(address) || address.includes('.')) return address;
+  const [head = [], tail = []] = address
+    .toLowerCase()
+    .split('::')
+    .map((part) => part.split(':').filter((group) => group !== ''));
+  const zeros = Array.from({ length: 8 - head.length - tail.length }, () => '0');
+  return [...head, ...zeros, ...tail].slice(0, 4).join(':');
 }
 
 function tooMany(headers: Record<string, string> = {}): HttpException {
