@@ -10,7 +10,7 @@ import {
 } from '@nestjs/common';
 import type { TablesRelationalConfig } from 'drizzle-orm';
 import type { PgDatabase } from 'drizzle-orm/pg-core';
-import type { PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js';
+import type { PostgresJsDatabase, PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js';
 import {
   createDatabaseConnection,
   type DatabaseConnection,
@@ -32,8 +32,10 @@ export function InjectDatabase(name?: string): ParameterDecorator & PropertyDeco
   return Inject(getDatabaseToken(name));
 }
 
-/** A caller's own drizzle with any schema. The factories import their tables themselves. */
-type OwnDb = PgDatabase<PostgresJsQueryResultHKT, Record<string, unknown>, TablesRelationalConfig>;
+/** A caller's own drizzle with any schema, or without one. The factories import their tables themselves. */
+type OwnDb =
+  | PgDatabase<PostgresJsQueryResultHKT, Record<string, unknown>, TablesRelationalConfig>
+  | PostgresJsDatabase<Record<string, never>>;
 
 /** A configuration, or a connection that the caller has opened and will close. */
 export type DatabaseOptions = (TDatabaseConfig | { db: Db | OwnDb }) & {

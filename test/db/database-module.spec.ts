@@ -221,6 +221,14 @@ describe('a connection of the caller', () => {
         return { db: drizzle(client, { schema: { own } }), close: () => client.end() };
       },
     ],
+    [
+      'of drizzle without a schema',
+      () => {
+        const client = postgres(first.url);
+        const db = drizzle(client);
+        return { db, close: () => client.end() };
+      },
+    ],
   ])('%s is accepted, serves projects and is never closed', async (_, open) => {
     const { db, close } = open();
     atEnd(close);

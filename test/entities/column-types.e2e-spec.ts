@@ -1,9 +1,21 @@
 import { Module } from '@nestjs/common';
 import { sql as SQL } from 'drizzle-orm';
-import { integer, jsonb, pgSchema, serial, text, timestamp, uuid } from 'drizzle-orm/pg-core';
+import { drizzle } from 'drizzle-orm/postgres-js';
+import postgres from 'postgres';
+import {
+  boolean,
+  integer,
+  jsonb,
+  pgSchema,
+  serial,
+  text,
+  timestamp,
+  uuid,
+} from 'drizzle-orm/pg-core';
 import {
   createEntityFactory,
   createTimestamps,
+  type Db,
   defineEntity,
   distinctTexts,
   EntityDto,
@@ -28,6 +40,7 @@ const finds = schema.table('The "finds"', {
   mood: mood('mood').notNull(),
   seenAt: timestamp('seen_at', { withTimezone: true, mode: 'string' }).notNull(),
   placeName: text().notNull(),
+  kept: boolean('kept').notNull().default(true),
   tags: text('tags').array(),
   labels: jsonb('labels').$type<string[]>(),
   notes: jsonb('notes')
@@ -44,7 +57,8 @@ const MIGRATION = `
   create type "Lost & Found"."order" as enum ('good', 'bad');
   create table ${TABLE} (
     id uuid primary key default gen_random_uuid(), number serial, mood "Lost & Found"."order" not null,
-    seen_at timestamptz not null, "placeName" text not null, tags text[], labels jsonb,
+    seen_at timestamptz not null, "placeName" text not null, kept boolean not null default true,
+    tags text[], labels jsonb,
     notes jsonb not null default '["none"]',
     created_at timestamptz(3) not null default now(), updated_at timestamptz(3) not null default now(),
     version integer not null default 1);
@@ -54,7 +68,7 @@ const FIND = defineEntity({
   name: "owner's find",
   table: finds,
   written: ['mood', 'seenAt', 'placeName', 'tags', 'labels', 'notes'],
-  sorts: ['number', 'mood', 'seenAt'],
+  sorts: ['number', 'mood', 'seenAt', 'kept'],
   filters: {
     mood: oneOf(finds.mood),
     // It replaces the filter that every entity has.
@@ -73,6 +87,8 @@ class FindDto extends EntityDto {
 
   @TextField({ min: 1, max: 40 })
   placeName!: string;
+
+  kept!: boolean;
 
   @Nullable()
   @TextListField({ maxItems: 9, maxLength: 40 })
@@ -185,6 +201,22 @@ it('a list is filtered and sorted by an enum of another schema, a serial and a t
   expect(body.data).toHaveLength(3);
   const none = await (await host.api()).get('/finds?createdFrom=2020-01-01').expect(200);
   expect(none.body.data).toEqual([]);
+});
+
+it('a list is sorted by a boolean, also on the connection of a host', async () => {
+  for (const placeName of ['a', 'b', 'c']) await create({ placeName });
+  const client = postgres(host.url, { max: 1, onnotice: () => {} });
+  for (const db of [host.db, drizzle(client) as unknown as Db]) {
+    const { list } = createEntityFactory(db, FIND);
+    const first = await list({ sort: '-kept', limit: 2 });
+    const second = await list({ sort: '-kept', limit: 2, after: first.next });
+    expect([...first.rows, ...second.rows].map(({ placeName }) => placeName).sort()).toEqual([
+      'a',
+      'b',
+      'c',
+    ]);
+  }
+  await client.end();
 });
 
 it('the history has the field of a column whose name has capitals, also after a later migration', async () => {

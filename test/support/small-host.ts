@@ -10,7 +10,7 @@ import { createTestDatabase } from './database.js';
 /** Starts, for all tests of a file, a host application with a table that `migration` creates, and its module. */
 export function useSmallHost(migration: string, module: Type | DynamicModule) {
   let stop: () => Promise<void>;
-  const host = {} as { app: NestExpressApplication; db: Db; api: () => Promise<Api> };
+  const host = {} as { app: NestExpressApplication; db: Db; url: string; api: () => Promise<Api> };
   beforeAll(async () => {
     const database = await createTestDatabase();
     const sql = postgres(database.url, { max: 1, onnotice: () => {} });
@@ -21,7 +21,12 @@ export function useSmallHost(migration: string, module: Type | DynamicModule) {
     class HostModule {}
     const app = await NestFactory.create<NestExpressApplication>(HostModule, { logger: false });
     await app.listen(0, '127.0.0.1');
-    Object.assign(host, { app, db, api: async () => request(await app.getUrl()) });
+    Object.assign(host, {
+      app,
+      db,
+      url: database.url,
+      api: async () => request(await app.getUrl()),
+    });
     stop = async () => {
       await app.close();
       await close();

@@ -115,8 +115,10 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
     const key = entity.columns[by]!;
     const direction = sql.raw(descending ? 'desc' : 'asc');
     const comparison = sql.raw(descending ? '<' : '>');
+    // A host's postgres.js would send any text for a boolean as false.
+    const type = castTypeOf(key).replace('boolean', 'text::boolean');
     const afterCursor = sql`(${key}, ${id}) ${comparison}
-      (${sql.placeholder('afterKey')}::${sql.raw(castTypeOf(key))}, ${sql.placeholder('afterId')}::uuid)`;
+      (${sql.placeholder('afterKey')}::${sql.raw(type)}, ${sql.placeholder('afterId')}::uuid)`;
     const conditions: SQL[] = names.map((name) =>
       entity.filters[name]!.where(sql`${sql.placeholder(`filter_${name}`)}`),
     );
