@@ -12,7 +12,9 @@ import {
   timestamp,
   uuid,
 } from 'drizzle-orm/pg-core';
+import { importRows } from '../../src/db/entity/row-import.js';
 import {
+  BooleanField,
   createEntityFactory,
   createTimestamps,
   type Db,
@@ -88,6 +90,7 @@ class FindDto extends EntityDto {
   @TextField({ min: 1, max: 40 })
   placeName!: string;
 
+  @BooleanField()
   kept!: boolean;
 
   @Nullable()
@@ -109,7 +112,9 @@ class FindsModule {}
 const LABELLED = defineEntity({
   name: "owner's find",
   table: finds,
-  written: ['labels', 'placeName', 'mood', 'seenAt'],
+  written: ['labels', 'placeName', 'mood', 'seenAt', 'kept'],
+  updateTriggers: [],
+  filters: { created: oneOf(finds.createdAt) },
   kinds: {
     labels: distinctTexts('label'),
     mood: { ...distinctTexts('mood'), toParameter: String, lengthOf: () => 4, ...textForms() },
@@ -216,6 +221,25 @@ it('a list is sorted by a boolean, also on the connection of a host', async () =
       'c',
     ]);
   }
+  await client.end();
+});
+
+it('the connection of a host writes many booleans and times, and finds several times', async () => {
+  const client = postgres(host.url, { max: 2, onnotice: () => {} });
+  const db = drizzle(client) as unknown as Db;
+  const { labels: _, ...values } = { ...VALUES, labels: null, mood: 'good' as const };
+  const times = ['2026-01-31T12:00:00.000Z', '2026-02-28T12:00:00.000Z'];
+  const rows = times.map((createdAt, n) => ({ ...values, createdAt, kept: n === 0 }));
+  expect(await importRows(db, LABELLED, rows)).toMatchObject({ created: 2 });
+  const finder = createEntityFactory(db, LABELLED);
+  const filters = { created: times.map((time) => new Date(time)) };
+  const { rows: found } = await finder.list({ filters, sort: 'createdAt' });
+  expect(found.map(({ createdAt, kept }) => [createdAt, kept])).toEqual([
+    [times[0], true],
+    [times[1], false],
+  ]);
+  const changes = found.map(({ id, kept }) => finder.update(id, { kept: !kept }));
+  expect((await Promise.all(changes)).map(({ kept }) => kept)).toEqual([false, true]);
   await client.end();
 });
 

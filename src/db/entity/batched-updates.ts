@@ -8,7 +8,7 @@ import { REFUSAL } from './batched-inserts.js';
 import { orDefault } from './defaults.js';
 import type { Entity, EntityRow } from './entity.js';
 import { hasKnownTriggersOnly } from './known-triggers.js';
-import { castTypeOf } from './cast-type.js';
+import { castTypeOf, toArrayOf } from './cast-type.js';
 import { columnOf } from './written-columns.js';
 
 export interface RowUpdate {
@@ -90,7 +90,7 @@ export function updateInBatches<Row extends EntityRow, Result>(
 function prepareUpdate(db: Db, entity: Entity, shape: UpdateShape) {
   const { names, nullIsDefault, condition } = shape;
   const { table, columns } = entity;
-  const array = (name: string, type: string) => sql`${sql.placeholder(name)}::${sql.raw(type)}[]`;
+  const array = (name: string, type: string) => toArrayOf(type, sql`${sql.placeholder(name)}`);
   const values = names.map((name) => array(name, castTypeOf(columns[name]!)));
   const given = sql`unnest(${sql.join(
     [array('id', 'uuid'), ...values, array('versions', 'text'), array('notVersions', 'text')],

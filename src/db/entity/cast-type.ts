@@ -1,4 +1,4 @@
-import { is } from 'drizzle-orm';
+import { is, type SQL, sql, type SQLWrapper } from 'drizzle-orm';
 import { type PgColumn, PgEnumColumn, PgEnumObjectColumn } from 'drizzle-orm/pg-core';
 
 /**
@@ -15,6 +15,15 @@ export function castTypeOf(column: PgColumn): string {
     .replace(/^varchar\(\d+\)$/, 'text')
     .replace(/^serial$/, 'integer')
     .replace(/serial$/, 'int');
+}
+
+/**
+ * Casts a parameter to an array of the type. Of booleans, dates and times the parameter is an array of texts, because
+ * postgres.js, which a host may use, cannot send others from drizzle.
+ */
+export function toArrayOf(type: string, parameter: SQLWrapper): SQL {
+  const texts = /^(boolean|date|timestamp)/.test(type) ? 'text[]::' : '';
+  return sql`${parameter}::${sql.raw(`${texts}${type}[]`)}`;
 }
 
 function quoted(name: string): string {

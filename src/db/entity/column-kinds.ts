@@ -52,7 +52,7 @@ export const INTEGER: ColumnKind<number> = {
 
 export const BOOLEAN: ColumnKind<boolean> = {
   normalize: (value) => value,
-  toParameter: (value) => value,
+  toParameter: String,
   lengthOf: () => 5,
   text: (column) => sql`${column}::text`,
   toJson: (text) => text,

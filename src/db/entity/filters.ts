@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
-import { castTypeOf } from './cast-type.js';
+import { castTypeOf, toArrayOf } from './cast-type.js';
 
 /** The values that a filter accepts, as plain data. List routes are validated and documented by it. */
 export type FilterDomain =
@@ -36,7 +36,7 @@ export function oneOf(column: PgColumn, range?: Range): Filter {
     domain: domainOf(column, range),
     repeatable: true,
     description: `Only entries whose \`${column.name}\` has this value or, if the parameter is repeated, one of the values.`,
-    where: (value) => sql`${column} = any(${value}::${sql.raw(castTypeOf(column))}[])`,
+    where: (value) => sql`${column} = any(${toArrayOf(castTypeOf(column), value)})`,
   };
 }
 

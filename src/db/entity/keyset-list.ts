@@ -217,6 +217,7 @@ function namesOf({ filters }: Entity, values: FilterValues): string[] {
 }
 
 function toValue(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(toValue);
   return value instanceof Date ? value.toISOString() : value;
 }
 

@@ -3,7 +3,7 @@ import type { Db } from '../connection.js';
 import { withDefaults } from './defaults.js';
 import type { Entity, EntityRow } from './entity.js';
 import { WAS_INSERTED } from './first-version.js';
-import { castTypeOf } from './cast-type.js';
+import { castTypeOf, toArrayOf } from './cast-type.js';
 import { quoteLiteral } from './quoting.js';
 import { columnOf, writtenKinds } from './written-columns.js';
 
@@ -109,7 +109,7 @@ function differs(entity: Entity, row: SQL): SQL {
 function given(entity: Entity, incomplete: ImportRow[]): SQL {
   const rows = incomplete.map((row) => withDefaults(entity, row));
   const array = (type: string, valueOf: (row: ImportRow) => unknown) =>
-    sql`${sql.param(rows.map((row) => valueOf(row) ?? null))}::${sql.raw(type)}[]`;
+    toArrayOf(type, sql.param(rows.map((row) => valueOf(row) ?? null)));
   const written = writtenKinds(entity).map(([name, kind]) =>
     array(castTypeOf(entity.columns[name]!), (row) => {
       const value: unknown = row[name as never];
