@@ -7,7 +7,7 @@ import { createProjectsFactory } from '../../src/db/factories/projects/projects.
 import { inTransaction } from '../../src/db/transaction.js';
 import { aProject } from '../support/builders.js';
 import { built } from '../support/built.js';
-import { codeOf } from '../support/connections.js';
+import { codeOf, sleep } from '../support/connections.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
 let database: TestDatabase;
@@ -54,6 +54,7 @@ describe('createProjectsFactory', () => {
     const technologies = ['C++', 'a "quoted" \\ one', '{}', 'x, y', 'Ünïcode 🚀', '\u2028'];
     const values = { name: 'a,b "c" \\ \n\t 🚀', description: '\r\n,,"\u2028', technologies };
     await projects.createProject(aProject());
+    await sleep(2); // a later millisecond, so that the other project is not among those created since
     const created = await projects.createProject(values);
     const page = await projects.listProjects({ limit: 1 });
     expect(created).toMatchObject(values);
