@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import express from 'express';
 import { parseApiKeys } from '../../src/config/api-keys.js';
@@ -380,6 +380,20 @@ describe('the process', () => {
         '  - LOG_LEVEL must be fatal or error or warn or info or debug or verbose\n',
     );
   });
+});
+
+it('a file .env that cannot be read is named, by the service and by the commands', async () => {
+  const folder = await createFolder();
+  await mkdir(path.join(folder, '.env')); // Docker creates a directory for a file that it cannot find
+  const cwd = process.cwd();
+  try {
+    process.chdir(folder);
+    const fault = 'the file .env cannot be read (EISDIR)';
+    expect(() => readCommandEnvironment({})).toThrow(new ConfigurationError([fault]));
+    await expect(readEnvironment()).rejects.toThrow(new ConfigurationError([fault]));
+  } finally {
+    process.chdir(cwd);
+  }
 });
 
 describe('the variables', () => {
