@@ -196,13 +196,19 @@ pooler.describe('two instances behind pgbouncer, in transaction mode', () => {
 
     beforeAll(async () => {
       sql = postgres(database.url, { max: 1, onnotice: () => {} });
-      await sql.unsafe(
-        `alter database ${new URL(database.url).pathname.slice(1)} set idle_in_transaction_session_timeout = ${IDLE_MS}`,
-      );
+      await changeSetting(`set idle_in_transaction_session_timeout = ${IDLE_MS}`);
+    });
+    afterAll(async () => {
+      await changeSetting('reset idle_in_transaction_session_timeout');
+      await sql.end();
+    });
+
+    /** New connections have the setting, so the others are ended. */
+    async function changeSetting(change: string): Promise<void> {
+      await sql.unsafe(`alter database ${new URL(database.url).pathname.slice(1)} ${change}`);
       await sql`select pg_terminate_backend(pid) from pg_stat_activity
           where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()`;
-    });
-    afterAll(() => sql?.end());
+    }
 
     const idleTransactions = async () => {
       const [row] = await sql`select count(*)::int from pg_stat_activity

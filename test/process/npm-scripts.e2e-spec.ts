@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { aProject } from '../support/builders.js';
 import { until } from '../support/connections.js';
@@ -37,24 +38,44 @@ it('kill -TERM of `npm start` also ends the service and the PostgreSQL that it s
 });
 
 it('kill -TERM of `npm run cli` also ends its work and leaves nothing incomplete', async () => {
-  const { npm, output } = start(['run', '-s', 'cli', '--', 'import', '-'], {
-    DATABASE_URL: database.url,
-  });
-  // This is enough for the import to begin; the rest of the file does not arrive.
-  npm.stdin.write(ndjson(...Array.from({ length: 5000 }, () => aProject())));
-  await until(async () => (await transactions()) > 0);
-  npm.kill('SIGTERM');
-  await until(async () => (await transactions()) === 0);
-  await until(() => output().includes('Interrupted.'));
+  const fifo = path.join(await createFolder(), 'rows');
+  execFileSync('mkfifo', [fifo]);
+  // Node would close a pipe of its own when npm has ended, and the file would be complete.
+  const writing = await open(fifo, 'r+');
+  const reading = await open(fifo, 'r');
+  try {
+    const { npm, output } = start(
+      ['run', '-s', 'cli', '--', 'import', '-'],
+      { DATABASE_URL: database.url },
+      reading.fd,
+    );
+    // This is enough for the import to begin; the rest of the file does not arrive.
+    await writing.write(ndjson(...Array.from({ length: 3000 }, () => aProject())));
+    await until(async () => (await transactions()) > 0);
+    npm.kill('SIGTERM');
+    await until(async () => (await transactions()) === 0);
+    await until(() => output().includes('Interrupted.'));
+  } finally {
+    await Promise.all([writing.close(), reading.close()]);
+  }
 });
 
-function start(words: string[], variables: Record<string, string>) {
+function start(
+  words: string[],
+  variables: Record<string, string>,
+  input: number | 'ignore' = 'ignore',
+) {
   const { PATH, HOME } = process.env;
   const env = { PATH, HOME, PORT: '0', ...variables };
-  const npm = spawn('npm', words, { cwd: ROOT, env, detached: true });
+  const npm = spawn('npm', words, {
+    cwd: ROOT,
+    env,
+    detached: true,
+    stdio: [input, 'pipe', 'pipe'],
+  });
   children.push(npm);
   let output = '';
-  for (const stream of [npm.stdout, npm.stderr])
+  for (const stream of [npm.stdout!, npm.stderr!])
     stream.on('data', (part) => (output += String(part)));
   return { npm, output: () => output };
 }

@@ -85,9 +85,7 @@ console.log(Thing.name, other.Thing.name, made.name, made()[1].name, other.made(
   );
   await build();
   expect((await run('dist/main.js')).stdout).toBe('Thing Thing made two Made\n');
-  const bundle = dist('bundle/service.js');
-  expect(bundle).toMatch(/class \{[^}]*__name\(this, "Thing"\)/);
-  expect(bundle).not.toMatch(/__name\((\(|function|made)/);
+  expect(dist('bundle/service.js')).not.toContain('__name(');
 });
 
 it('the build writes type declarations on request, and refuses type errors', async () => {
