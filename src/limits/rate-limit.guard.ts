@@ -86,11 +86,11 @@ export class RateLimitGuard implements CanActivate {
 /** Returns the first 64 bits of an IPv6 address. Any other address, also one of IPv4 in IPv6, is returned unchanged. */
 function networkOf(address: string): string {
   if (!isIPv6(address) || address.includes('.')) return address;
-  const [head = [], tail = []] = address
-    .toLowerCase()
-    .split('::')
-    .map((part) => part.split(':').filter((group) => group !== ''));
-  const zeros = Array.from({ length: 8 - head.length - tail.length }, () => '0');
+  const [head = [], tail = []] = address.split('::').map((part) => {
+    const groups = part.split(':').filter((group) => group !== '');
+    return groups.map((group) => Number.parseInt(group, 16)); // a number may be written in several ways
+  });
+  const zeros = Array.from({ length: 8 - head.length - tail.length }, () => 0);
   return [...head, ...zeros, ...tail].slice(0, 4).join(':');
 }
 

@@ -6,7 +6,7 @@ import { migrate } from '../../src/db/migrate.js';
 import { MigrationError, migrationStatus } from '../../src/db/migration-status.js';
 import { built } from '../support/built.js';
 import { atEnd, connect, connectPlainly, endEachTest } from '../support/connections.js';
-import { copyOfMigrations, emptyDatabase, MIGRATIONS } from '../support/migrations.js';
+import { copyOfMigrations, emptyDatabase, MIGRATIONS, NO_FAULTS } from '../support/migrations.js';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const journal = JSON.parse(readFileSync(path.join(MIGRATIONS, 'meta/_journal.json'), 'utf8')) as {
@@ -32,17 +32,6 @@ async function tablesOf(url: string): Promise<string[]> {
     where table_schema not in ('pg_catalog', 'information_schema') order by table_name`;
   return rows.map((row) => row.name as string);
 }
-
-const NOTHING = {
-  applied: [],
-  pending: [],
-  edited: [],
-  missing: [],
-  newer: [],
-  late: [],
-  absent: [],
-  unrecorded: [],
-};
 
 it.each([
   [{}],
@@ -98,7 +87,7 @@ it('a database without migrations reports all as pending, and the status changes
   const url = await emptyDatabase();
   const { db } = connect({ url });
   const status = await migrationStatus(db);
-  expect(status).toEqual({ ...NOTHING, pending: released });
+  expect(status).toEqual({ ...NO_FAULTS, applied: [], pending: released });
   expect(await tablesOf(url)).toEqual([]);
 });
 
@@ -106,7 +95,7 @@ it('a migrated database has all migrations, and migrating again does nothing', a
   const url = await emptyDatabase();
   expect(await migrate({ url })).toEqual(released);
   const { db } = connect({ url });
-  expect(await migrationStatus(db)).toEqual({ ...NOTHING, applied: released });
+  expect(await migrationStatus(db)).toEqual({ ...NO_FAULTS, applied: released });
   expect(await migrate({ url })).toEqual([]);
 });
 
@@ -117,7 +106,7 @@ it('a pending migration is reported by name and applied', async () => {
   await add('9003_later', 'create table later (n int);', 1);
   const { db } = connect({ url });
   expect(await migrationStatus(db, { folder })).toEqual({
-    ...NOTHING,
+    ...NO_FAULTS,
     applied: released,
     pending: ['9003_later'],
   });
@@ -155,7 +144,7 @@ describe('migrate applies nothing and names the migration when', () => {
     const copy = await copyOfMigrations();
     const found = await faults[fault](copy);
     await copy.add('0009_fine', 'create table fine (n int);', 1);
-    const status = { ...NOTHING, ...found, pending: ['0009_fine'] };
+    const status = { ...NO_FAULTS, ...found, pending: ['0009_fine'] };
 
     const { db } = connect({ url });
     expect(await migrationStatus(db, { folder: copy.folder })).toEqual(status);

@@ -10,18 +10,9 @@ import { validateEnvironment } from '../../src/config/validate-environment.js';
 import { migrate } from '../../src/db/migrate.js';
 import { MigrationError, migrationStatus } from '../../src/db/migration-status.js';
 import { atEnd, connect, connectPlainly, endEachTest } from '../support/connections.js';
-import { copyOfMigrations, emptyDatabase } from '../support/migrations.js';
+import { copyOfMigrations, emptyDatabase, NO_FAULTS } from '../support/migrations.js';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
-const ALL_WELL = {
-  pending: [],
-  edited: [],
-  missing: [],
-  newer: [],
-  late: [],
-  absent: [],
-  unrecorded: [],
-};
 
 endEachTest();
 
@@ -51,7 +42,7 @@ async function migrateHostByUs(url: string, when: number): Promise<void> {
   expect(await migrate({ url }, { folder, journal })).toEqual(['0000_host']);
   expect(await migrate({ url }, { folder, journal })).toEqual([]);
   const status = await migrationStatus(connect({ url }).db, { folder, journal });
-  expect(status).toEqual({ ...ALL_WELL, applied: ['0000_host'] });
+  expect(status).toEqual({ ...NO_FAULTS, applied: ['0000_host'] });
 }
 
 async function schemasOf(url: string, table: string): Promise<string[]> {
@@ -92,7 +83,7 @@ describe.each([
     for (const step of steps) await step(url, when);
     expect(await schemasOf(url, 'host_orders')).toEqual(['public']);
     expect(await schemasOf(url, 'projects')).toEqual(['public']);
-    expect(await migrationStatus(connect({ url }).db)).toMatchObject(ALL_WELL);
+    expect(await migrationStatus(connect({ url }).db)).toMatchObject(NO_FAULTS);
     expect(await migrate({ url })).toEqual([]);
   });
 
@@ -187,7 +178,7 @@ it('later migrations are applied to the schema of the tables, wherever it is in 
   await add('9001_later', 'create table later (n int);', 1);
   expect(await migrate({ url: onPath(url, 'before, public') }, { folder })).toEqual(['9001_later']);
   expect(await schemasOf(url, 'later')).toEqual(['public']);
-  expect(await migrationStatus(connect({ url }).db, { folder })).toMatchObject(ALL_WELL);
+  expect(await migrationStatus(connect({ url }).db, { folder })).toMatchObject(NO_FAULTS);
 });
 
 describe('tables outside the search path', () => {
@@ -210,7 +201,7 @@ describe('tables outside the search path', () => {
     await migrate({ url });
     await connectPlainly(url)`create table "foreign".projects (id int)`;
     const status = await migrationStatus(connect({ url: onPath(url, 'foreign,public') }).db);
-    expect(status).toMatchObject({ ...ALL_WELL, absent: ['projects'] });
+    expect(status).toMatchObject({ ...NO_FAULTS, absent: ['projects'] });
   });
 });
 
@@ -220,7 +211,7 @@ it('the journal can be named, and is created with its schema', async () => {
   const applied = await migrate({ url }, { journal });
   expect(await schemasOf(url, 'of "ours"')).toEqual(['a journal']);
   const { db } = connect({ url });
-  expect(await migrationStatus(db, { journal })).toEqual({ ...ALL_WELL, applied });
+  expect(await migrationStatus(db, { journal })).toEqual({ ...NO_FAULTS, applied });
   expect(await migrate({ url }, { journal })).toEqual([]);
   expect(await schemasOf(url, 'projects_service_migrations')).toEqual([]);
 });

@@ -89,7 +89,7 @@ describe('with RATE_LIMIT', () => {
     const twoHops = ['192.0.2.1', '192.0.2.2', '192.0.2.9, 192.0.2.1'];
     expect(await statuses('1', twoHops)).toEqual([200, 200, 429]);
     // A client with IPv6 chooses the last 64 bits of its address.
-    const ofOneClient = ['2001:db8:0:1::1', '2001:DB8::1:ffff:0:0:2', '2001:db8:0:1:0:0:0:3'];
+    const ofOneClient = ['2001:db8:0:1::1', '2001:DB8::1:ffff:0:0:2', '2001:0db8:0:0001::3'];
     expect(await statuses('1', ofOneClient)).toEqual([200, 429, 429]);
     const ofSeveral = [
       '2001:db8:0:1::1',

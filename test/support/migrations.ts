@@ -47,3 +47,14 @@ export async function copyOfMigrations() {
     },
   };
 }
+
+/** The part of a migration status that names faults and pending migrations, when there are none. */
+export const NO_FAULTS = {
+  pending: [],
+  edited: [],
+  missing: [],
+  newer: [],
+  late: [],
+  absent: [],
+  unrecorded: [],
+};

@@ -1,5 +1,6 @@
 import { is, type SQL, sql, type SQLWrapper } from 'drizzle-orm';
 import { type PgColumn, PgEnumColumn, PgEnumObjectColumn } from 'drizzle-orm/pg-core';
+import { quoted } from './quoting.js';
 
 /**
  * Returns the type to which a statement casts the values of a column, as SQL. It has no length, because a cast would
@@ -17,6 +18,11 @@ export function castTypeOf(column: PgColumn): string {
     .replace(/serial$/, 'int');
 }
 
+/** Casts a parameter to the type of a column. A host's postgres.js would send any text for a boolean as false. */
+export function toTypeOf(column: PgColumn, parameter: SQLWrapper): SQL {
+  return sql`${parameter}::${sql.raw(castTypeOf(column).replace(/^boolean$/, 'text::boolean'))}`;
+}
+
 /**
  * Casts a parameter to an array of the type. Of booleans, dates and times the parameter is an array of texts, because
  * postgres.js, which a host may use, cannot send others from drizzle.
@@ -24,8 +30,4 @@ export function castTypeOf(column: PgColumn): string {
 export function toArrayOf(type: string, parameter: SQLWrapper): SQL {
   const texts = /^(boolean|date|timestamp)/.test(type) ? 'text[]::' : '';
   return sql`${parameter}::${sql.raw(`${texts}${type}[]`)}`;
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }

@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
-import { castTypeOf, toArrayOf } from './cast-type.js';
+import { castTypeOf, toArrayOf, toTypeOf } from './cast-type.js';
 
 /** The values that a filter accepts, as plain data. List routes are validated and documented by it. */
 export type FilterDomain =
@@ -69,7 +69,7 @@ function comparison(column: PgColumn, operator: string, words: string, range?: R
     domain: domainOf(column, range),
     repeatable: false,
     description: `Only entries whose \`${column.name}\` is ${words}.`,
-    where: (value) => sql`${column} ${sql.raw(operator)} ${value}::${sql.raw(castTypeOf(column))}`,
+    where: (value) => sql`${column} ${sql.raw(operator)} ${toTypeOf(column, value)}`,
   };
 }
 

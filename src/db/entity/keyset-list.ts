@@ -6,7 +6,7 @@ import { subquery } from '../query/drizzle-internals.js';
 import { FITS, isMeasured, MAX_PAGE_BYTES, measuredRows, PageBytes } from '../query/page-bytes.js';
 import { statementCache, withPlainRows } from '../query/prepared.js';
 import { shareReads } from '../query/shared-reads.js';
-import { castTypeOf } from './cast-type.js';
+import { toTypeOf } from './cast-type.js';
 import type { Entity, EntityRow } from './entity.js';
 import type { FilterValues } from './filters.js';
 import { type ExportOptions, exportRows } from './row-export.js';
@@ -115,10 +115,8 @@ export function createKeysetList<Row extends EntityRow, Values extends object>(
     const key = entity.columns[by]!;
     const direction = sql.raw(descending ? 'desc' : 'asc');
     const comparison = sql.raw(descending ? '<' : '>');
-    // A host's postgres.js would send any text for a boolean as false.
-    const type = castTypeOf(key).replace('boolean', 'text::boolean');
     const afterCursor = sql`(${key}, ${id}) ${comparison}
-      (${sql.placeholder('afterKey')}::${sql.raw(type)}, ${sql.placeholder('afterId')}::uuid)`;
+      (${toTypeOf(key, sql.placeholder('afterKey'))}, ${sql.placeholder('afterId')}::uuid)`;
     const conditions: SQL[] = names.map((name) =>
       entity.filters[name]!.where(sql`${sql.placeholder(`filter_${name}`)}`),
     );

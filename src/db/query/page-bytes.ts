@@ -1,8 +1,8 @@
 import { type SQL, sql, type SQLWrapper } from 'drizzle-orm';
 
 /**
- * The maximum number of bytes of JSON in one page, unless its first row alone has more. The answer has room for the rest
- * of it in one mebibyte, the usual maximum of a message over NATS (max_payload).
+ * The maximum number of bytes of JSON in one page, unless its first row alone has more. With the
+ * page, the answer has at most one mebibyte, which is the usual maximum of a message over NATS (`max_payload`).
  */
 export const MAX_PAGE_BYTES = 1024 * 1024 - 8 * 1024;
 

@@ -139,7 +139,7 @@ export interface ProblemBody {
   requestId: string;
 }
 
-/** What a path of RFC 3986 must not contain, although Node accepts it in a request. */
+/** Matches the characters that RFC 3986 does not allow in a path. Node accepts them in a request. */
 const NOT_IN_PATH = /%(?![\da-f]{2})|[^\w\-.~!$&'()*+,;=:@/%]/gi;
 
 /** `instance` is the path of the request. It becomes a valid URI reference, which typed clients require. */
