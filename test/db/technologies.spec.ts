@@ -5,7 +5,13 @@ import { importRows } from '../../src/db/entity/row-import.js';
 import { PROJECT } from '../../src/db/factories/projects/columns.js';
 import { createTechnologiesFactory } from '../../src/db/factories/technologies.factory.js';
 import { inTransaction } from '../../src/db/transaction.js';
-import { connect, connectPlainly, endEachTest } from '../support/connections.js';
+import {
+  connect,
+  connectPlainly,
+  endEachTest,
+  until,
+  waitingForLocks,
+} from '../support/connections.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
 let database: TestDatabase;
@@ -154,6 +160,18 @@ it('single writes fold after some notes, and a fold never lets a write in anothe
   while ((await technologies.foldChanges()) > 0);
   expect(await technologies.getTechnologies('a')).toEqual([{ name: 'A', projects: 810 }]);
   expect(await sql`select from technology_changes`).toHaveLength(0);
+});
+
+it('a truncate waits for a fold and does not end in a deadlock with it', async () => {
+  const [folding, truncating, observer] = [0, 1, 2].map(() => connectPlainly(database.url));
+  await folding!`begin`;
+  await folding!`lock table technology_changes in row exclusive mode`; // a fold locks this table first
+  const truncated = truncating!`truncate projects`.then(() => 'truncated');
+  truncated.catch(() => undefined);
+  await until(async () => (await waitingForLocks(observer!)).length === 1);
+  await folding!`select fold_technology_changes()`;
+  await folding!`commit`;
+  expect(await truncated).toBe('truncated');
 });
 
 /** Runs `check` in a transaction that is rolled back: it folds nothing and leaves no trigger. */

@@ -1,8 +1,9 @@
--- Empties the tables of the lists after a TRUNCATE of projects.
+-- Empties the tables of the lists after a TRUNCATE of projects. They are locked in the order of fold_technology_changes,
+-- so that the two cannot wait for each other.
 CREATE OR REPLACE FUNCTION projects_facets_clear() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
-  TRUNCATE project_technologies, technology_counts, technology_changes, name_words;
+  TRUNCATE project_technologies, technology_changes, technology_counts, name_words;
   RETURN NULL;
 END
 $$;

@@ -293,11 +293,12 @@ CREATE OR REPLACE TRIGGER projects_facets_change AFTER UPDATE ON projects FOR EA
 EXECUTE FUNCTION projects_facets_change();
 --> statement-breakpoint
 -- functions/projects_facets_clear.sql
--- Empties the tables of the lists after a TRUNCATE of projects.
+-- Empties the tables of the lists after a TRUNCATE of projects. They are locked in the order of fold_technology_changes,
+-- so that the two cannot wait for each other.
 CREATE OR REPLACE FUNCTION projects_facets_clear() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
-  TRUNCATE project_technologies, technology_counts, technology_changes, name_words;
+  TRUNCATE project_technologies, technology_changes, technology_counts, name_words;
   RETURN NULL;
 END
 $$;
