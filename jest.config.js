@@ -49,7 +49,7 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.js',
   globalTeardown: '<rootDir>/test/support/global-teardown.js',
   reporters: ['default', ...(process.env.CI ? ['<rootDir>/test/support/slowest-files.js'] : [])],
-  maxWorkers: 2,
+  maxWorkers: 3, // two cores have time for three, because many tests wait for a server or a timer
   // Node never frees the modules of a file's context (https://github.com/nodejs/node/issues/59118): about 18 MB a file,
   // which every garbage collection marks again. A worker with more than this is replaced between two files.
   workerIdleMemoryLimit: '350MB',

@@ -6,7 +6,7 @@ import request from 'supertest';
 import { createApplication } from '../../src/application.js';
 import { validateEnvironment } from '../../src/config/validate-environment.js';
 import { migrate } from '../../src/db/migrate.js';
-import { atEnd, connectPlainly, endEachTest, until } from '../support/connections.js';
+import { atEnd, connectPlainly, endEachTest, sleep, until } from '../support/connections.js';
 import { createTestDatabase } from '../support/database.js';
 import { killServices, startProcess } from '../support/process.js';
 import { type Pgbouncer, startPgbouncer } from '../support/pgbouncer.js';
@@ -136,7 +136,10 @@ describe('behind a pooler', () => {
   /** Every answer is 200 for longer than the check waits for the database. */
   async function expectReadyForLong(ready: () => Promise<request.Response>) {
     const began = performance.now();
-    while (performance.now() - began < 6000) expect((await ready()).body.errors).toBeUndefined();
+    while (performance.now() - began < 6000) {
+      expect((await ready()).body.errors).toBeUndefined();
+      await sleep(20);
+    }
   }
 
   async function expectReadyWhileItIsBusy({

@@ -1,4 +1,5 @@
 import { tsImport } from 'tsx/esm/api';
+import { useMemoryFolder } from './memory-folder.js';
 
 // This imports the source, so that a test file runs without a build. Jest compiles the imports of tests, but not
 // those of this file.
@@ -10,11 +11,15 @@ const { migrate } = await tsImport('../../src/db/migrate.ts', import.meta.url);
  * one.
  */
 export default async function globalSetup() {
+  const removeFolder = useMemoryFolder();
   const server = await startTestServer({
     url: process.env.TEST_SERVER_URL,
     templates: { migrated: (url) => migrate({ url }) },
   });
   if (server.notice) console.error(server.notice);
   process.env.TEST_DATABASE_URL = server.url;
-  globalThis.testPostgres = server;
+  globalThis.endTestRun = async () => {
+    await server.stop();
+    removeFolder();
+  };
 }
