@@ -101,7 +101,7 @@ function partition(values, belongs) {
 /** Creates the type declarations. If there is a type error, the process exits with 1 and dist/ does not change. */
 function declare() {
   const options = ['--emitDeclarationOnly', '--noEmitOnError', '--incremental', '--outDir', TYPES];
-  const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'];
+  const tsc = ['node_modules/typescript7/bin/tsc', '-p', 'tsconfig.build.json'];
   try {
     execFileSync(process.execPath, [...tsc, ...options], { stdio: 'inherit' });
   } catch {

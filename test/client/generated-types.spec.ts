@@ -46,7 +46,7 @@ it("the script generates types that compile, from the document in docs/ and from
     await generate('host', ofHost, '/company/v3'),
   ];
   const options = '--ignoreConfig --noEmit --strict --module esnext --moduleResolution bundler';
-  await run('typescript/bin/tsc', ...options.split(' '), ...clients);
+  await run('typescript7/bin/tsc', ...options.split(' '), ...clients);
 }, 120_000);
 
 /** Generates the types of a document, and returns a client that uses them. */

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { Validator } from '@seriousme/openapi-schema-validator';
@@ -36,6 +36,14 @@ afterAll(() => packed.remove());
 
 it('the package is packed with its types, and a host application compiles with them', async () => {
   expect(await compiled).toBe('');
+});
+
+it('no declaration has a part that the compiler could only write as any', async () => {
+  const names = await readdir('dist', { recursive: true });
+  const declarations = names.filter((name) => name.endsWith('.d.ts'));
+  expect(declarations).toContain('index.d.ts');
+  for (const name of declarations)
+    expect(await readFile(path.join('dist', name), 'utf8')).not.toContain('/*elided*/');
 });
 
 it('the package uses the same single copy of Nest as the host', async () => {

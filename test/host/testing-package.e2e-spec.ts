@@ -71,6 +71,7 @@ const HOST = `
   }
 `;
 
+/** The older compiler, which hosts still use. The other tests use TypeScript 7. */
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 let folder: string;
 let compiled: Awaited<ReturnType<typeof node>>;

@@ -1,6 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -10,7 +9,7 @@ import { built, ROOT } from './built.js';
 import { createEmptyDatabase, type TestDatabase } from './database.js';
 
 const run = promisify(execFile);
-const { resolve } = createRequire(import.meta.url);
+const TSC = path.join(ROOT, 'node_modules/typescript7/bin/tsc');
 
 /** A folder in which the packed package is installed, as a host application has it. */
 export interface PackedHost {
@@ -63,7 +62,7 @@ export async function packHost(): Promise<PackedHost> {
       await run('sh', ['-ec', commands], { cwd, env: withoutNpm() });
     },
     compile: (project) =>
-      run(process.execPath, [resolve('typescript/bin/tsc'), '-p', project], { cwd: folder }).then(
+      run(process.execPath, [TSC, '-p', project], { cwd: folder }).then(
         ({ stdout }) => stdout,
         (error: { stdout: string }) => error.stdout,
       ),
