@@ -106,7 +106,9 @@ export async function openMetrics(
 ): Promise<() => void> {
   if (METRICS_PORT === undefined) return () => undefined;
   try {
-    return await serveMetrics(app.get(Metrics), METRICS_PORT, HOST);
+    const { address, close } = await serveMetrics(app.get(Metrics), METRICS_PORT, HOST);
+    new Logger('Metrics').log(`/metrics is served on port ${address.port}`);
+    return close;
   } catch (error) {
     throw cannotListen(error, HOST, METRICS_PORT, 'METRICS_PORT');
   }

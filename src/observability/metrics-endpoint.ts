@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { Metrics } from './metrics.js';
 
 /** Answers with the metrics. It needs no authentication, so keep it off the ingress (docs/operations.md). */
@@ -12,12 +13,12 @@ export function metricsEndpoint(metrics: Metrics) {
   };
 }
 
-/** Serves /metrics on a separate port. Resolves with a function that closes the server. */
+/** Serves /metrics on a separate port. Resolves with its address and a function that closes the server. */
 export async function serveMetrics(
   metrics: Metrics,
   port: number,
   host: string,
-): Promise<() => void> {
+): Promise<{ address: AddressInfo; close: () => void }> {
   const answer = metricsEndpoint(metrics);
   const server = createServer((req, res) => {
     const isRight = /^\/metrics(\?|$)/.test(req.url!) && /^(GET|HEAD)$/.test(req.method!);
@@ -25,8 +26,9 @@ export async function serveMetrics(
     answer(req, res, () => res.writeHead(500).end());
   }).listen(port, host);
   await once(server, 'listening');
-  return () => {
+  const close = () => {
     server.close();
     server.closeAllConnections();
   };
+  return { address: server.address() as AddressInfo, close };
 }

@@ -700,6 +700,19 @@ describe('a request that is not HTTP', () => {
     },
   );
 
+  it('includes a body with a coding before the chunks, which would not be decoded', async () => {
+    const ask = (coding: string) =>
+      exchangeOne(
+        service.url,
+        `${head(`POST ${LIST} HTTP/1.1`, 'Content-Type: text/plain', `Transfer-Encoding: ${coding}`)}0\r\n\r\n`,
+      );
+    expectProblem(
+      await ask('gzip, chunked'),
+      problem('bad_request', 'The only Transfer-Encoding is chunked.', LIST),
+    );
+    expect((await ask('Chunked')).status).toBe(415);
+  });
+
   it('does not include an HTTP/1.0 request without Host', async () => {
     const answer = await exchangeOne(service.url, 'GET /health/live HTTP/1.0\r\n\r\n');
     expect(answer.status).toBe(200);

@@ -139,10 +139,11 @@ describe('/metrics', () => {
     const own = await startService({ METRICS_PORT: '1' });
     expect((await fetch(`${own.url}/metrics`)).status).toBe(404);
     await own.close();
-    const close = await serveMetrics(service.app.get(Metrics), 47_999, '127.0.0.1');
-    const response = await fetch('http://127.0.0.1:47999/metrics');
+    const { address, close } = await serveMetrics(service.app.get(Metrics), 0, '127.0.0.1');
+    const url = `http://127.0.0.1:${address.port}`;
+    const response = await fetch(`${url}/metrics`);
     expect(samplesOf(await response.text()).size).toBeGreaterThan(10);
-    expect((await fetch('http://127.0.0.1:47999/api/projects')).status).toBe(404);
+    expect((await fetch(`${url}/api/projects`)).status).toBe(404);
     close();
   });
 });

@@ -30,8 +30,8 @@ const onDatabase = (variables: Record<string, string> = {}) =>
   startProcess({ DATABASE_URL: database.url, ...variables });
 
 describe('the service at its start', () => {
-  it('logs its URL, with a free port for PORT=0, and writes no error', async () => {
-    const [one, other] = await Promise.all([onDatabase(), onDatabase()]);
+  it('logs its URL and the port of its metrics, with free ports for 0, and writes no error', async () => {
+    const [one, other] = await Promise.all([onDatabase({ METRICS_PORT: '0' }), onDatabase()]);
     const urls = await Promise.all([one.url, other.url]);
     expect(new Set(urls).size).toBe(2);
     for (const url of urls) {
@@ -39,6 +39,9 @@ describe('the service at its start', () => {
       await request(url).get('/api/projects').expect(200);
       await request(url).get('/docs').expect(200);
     }
+    const [, port] = /metrics is served on port (\d+)/.exec(one.output())!;
+    const { text } = await request(`http://127.0.0.1:${port}`).get('/metrics').expect(200);
+    expect(text).toContain('db_pool_sessions');
     expect(await stopped(one)).toBe(0);
     expect(await stopped(other)).toBe(0);
     expect(one.errors() + other.errors()).toBe('');

@@ -13,7 +13,7 @@ type Handle = (req: IncomingMessage, res: ServerResponse, next?: () => void) => 
 
 /**
  * Answers problems to requests that never reach Express: bytes that are not HTTP, headers that are too
- * large or too late, a wrong Host, a target without a path, CONNECT, and expectations.
+ * large or too late, a wrong Host, a target without a path, codings of a body, CONNECT, and expectations.
  */
 export function answerBrokenRequests(server: Server): void {
   server.on('clientError', answerBrokenBytes);
@@ -33,6 +33,8 @@ export function answerBrokenRequests(server: Server): void {
     if (req.rawHeaders.length >= 2 * MAX_HEADERS) return refuse(req, res, ...TOO_MANY_HEADERS);
     if (!hasHost(req))
       return refuse(req, res, 'bad_request', 'The request must have exactly one Host header.');
+    if (isCoded(req))
+      return refuse(req, res, 'bad_request', 'The only Transfer-Encoding is chunked.');
     handle(req, res, () => refuse(req, res, 'bad_request', 'The request target has no path.'));
   });
   leaveHostUnchecked(server);
@@ -45,6 +47,12 @@ function hasHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
     if (rawHeaders[i]!.length === 4 && rawHeaders[i]!.toLowerCase() === 'host') hosts++;
   }
   return hosts === 1 || (hosts === 0 && httpVersion === '1.0');
+}
+
+/** True if the body has a further coding, such as gzip before chunked, which Node passes on without decoding it. */
+function isCoded({ headers }: IncomingMessage): boolean {
+  const coding = headers['transfer-encoding'];
+  return coding !== undefined && !/^chunked$/i.test(coding);
 }
 
 function refuse(req: IncomingMessage, res: ServerResponse, code: ProblemCode, detail: string) {
