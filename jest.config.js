@@ -3,7 +3,7 @@ import path from 'node:path';
 import { bundledPackages } from './test/support/packages.js';
 
 /** Tests that import these files start processes, separate servers or a browser. */
-const PROGRAMS = /\/support\/(built|process|cluster|copy|packed-host|pgbouncer|needs)\.js'/;
+const PROGRAMS = /\/(built|process|cluster|copy|packed-host|pgbouncer|needs|chaos\/\w+)\.js'/;
 
 const folder = path.join(import.meta.dirname, 'test');
 const files = readdirSync(folder, { recursive: true }).filter(
@@ -49,7 +49,8 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.js',
   globalTeardown: '<rootDir>/test/support/global-teardown.js',
   reporters: ['default', ...(process.env.CI ? ['<rootDir>/test/support/slowest-files.js'] : [])],
-  maxWorkers: 3, // two cores have time for three, because many tests wait for a server or a timer
+  testSequencer: '<rootDir>/test/support/slow-first.js',
+  maxWorkers: 4, // two cores have time for four, because many tests wait for a server or a timer
   // Node never frees the modules of a file's context (https://github.com/nodejs/node/issues/59118): about 18 MB a file,
   // which every garbage collection marks again. A worker with more than this is replaced between two files.
   workerIdleMemoryLimit: '350MB',
