@@ -15,6 +15,9 @@ export default async function globalSetup() {
   const server = await startTestServer({
     url: process.env.TEST_SERVER_URL,
     templates: { migrated: (url) => migrate({ url }) },
+  }).catch((error) => {
+    removeFolder();
+    throw error;
   });
   if (server.notice) console.error(server.notice);
   process.env.TEST_DATABASE_URL = server.url;

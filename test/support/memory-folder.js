@@ -1,8 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 
 const MEMORY = '/dev/shm';
+const NAME = 'projects-service-tests-';
 const TMPFS = 0x01021994; // https://man7.org/linux/man-pages/man2/statfs.2.html
 const NEEDED_BYTES = 6 * 1024 ** 3; // a whole run needed up to 2.7 GiB
 
@@ -13,27 +23,39 @@ const NEEDED_BYTES = 6 * 1024 ** 3; // a whole run needed up to 2.7 GiB
  * processor time of the whole suite (https://elixir.bootlin.com/linux/v6.18/source/fs/ext4/ialloc.c, recently_deleted).
  */
 export function useMemoryFolder() {
-  if (process.env.TMPDIR || !hasMemory()) return () => {};
-  const folder = mkdtempSync(path.join(MEMORY, 'projects-service-tests-'));
-  const remove = () => rmSync(folder, { recursive: true, force: true });
-  chmodSync(folder, 0o777); // the servers of root run as another user
-  if (!canExecute(folder)) {
-    remove();
-    return () => {};
-  }
+  const folder = process.env.TMPDIR ? undefined : memoryFolder();
+  if (folder === undefined) return () => {};
   process.env.TMPDIR = folder;
   return () => {
     delete process.env.TMPDIR;
-    remove();
+    remove(folder);
   };
 }
 
-function hasMemory() {
+/** Creates the folder. Returns undefined if there is too little memory, or if its files cannot be used as others. */
+function memoryFolder() {
   try {
+    removeLeft();
     const { type, bavail, bsize } = statfsSync(MEMORY);
-    return type === TMPFS && Math.min(bavail * bsize, process.availableMemory()) > NEEDED_BYTES;
-  } catch {
-    return false;
+    const free = Math.min(bavail * bsize, process.availableMemory());
+    if (type !== TMPFS || free < NEEDED_BYTES) return undefined;
+    const folder = mkdtempSync(path.join(MEMORY, `${NAME}${process.pid}-`));
+    chmodSync(folder, 0o777); // the servers of root run as another user
+    if (canExecute(folder)) return folder;
+    remove(folder);
+  } catch (error) {
+    if (!error.syscall) throw error;
+  }
+  return undefined;
+}
+
+/** Removes the folders of this user's killed runs. */
+function removeLeft() {
+  for (const name of readdirSync(MEMORY).filter((name) => name.startsWith(NAME))) {
+    const folder = path.join(MEMORY, name);
+    const pid = name.slice(NAME.length).split('-', 1)[0];
+    const isOwn = statSync(folder).uid === process.getuid();
+    if (isOwn && !existsSync(`/proc/${pid}`)) remove(folder);
   }
 }
 
@@ -47,4 +69,8 @@ function canExecute(folder) {
   } catch {
     return false;
   }
+}
+
+function remove(folder) {
+  rmSync(folder, { recursive: true, force: true });
 }
