@@ -95,7 +95,7 @@ describe('a server that does not answer', () => {
     let connects = 0;
     const rude = net.createServer((socket) => {
       connects++;
-      socket.end();
+      socket.resume().end(); // without reading it would stay open
     });
     atEnd(() => rude.close());
     await once(rude.listen(0, '127.0.0.1'), 'listening');

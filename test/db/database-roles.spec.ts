@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import request from 'supertest';
 import { createApplication } from '../../src/application.js';
 import { validateEnvironment } from '../../src/config/validate-environment.js';
+import { onServer } from '../../src/db/embedded/test-database.js';
 import { migrate } from '../../src/db/migrate.js';
 import { atEnd, connectPlainly, endEachTest } from '../support/connections.js';
 import { copyOfMigrations, emptyDatabase } from '../support/migrations.js';
@@ -18,12 +19,15 @@ async function documentedGrants(): Promise<string> {
 
 endEachTest();
 beforeAll(() =>
-  onServer(`create role ${MIGRATOR} login password 'x'; create role ${SERVER} login password 'x'`),
+  runOnServer(
+    `create role ${MIGRATOR} login password 'x'; create role ${SERVER} login password 'x'`,
+  ),
 );
-afterAll(() => onServer(`drop role ${MIGRATOR}, ${SERVER}`));
+afterAll(() => runOnServer(`drop role ${MIGRATOR}, ${SERVER}`));
 
-async function onServer(statements: string): Promise<void> {
-  await connectPlainly(process.env.TEST_DATABASE_URL!).unsafe(statements);
+/** Opens its own connection: those of tests are closed before `afterAll`. */
+function runOnServer(statement: string): Promise<void> {
+  return onServer(process.env.TEST_DATABASE_URL!, [statement]);
 }
 
 function as(role: string, url: string): string {

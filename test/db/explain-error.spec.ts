@@ -8,10 +8,11 @@ import { validateEnvironment } from '../../src/config/validate-environment.js';
 import { connectionLost } from '../../src/db/driver/session-errors.js';
 import { asDataError, DataError } from '../../src/db/errors.js';
 import { explained } from '../../src/db/embedded/refused-access.js';
+import { onServer } from '../../src/db/embedded/test-database.js';
 import { migrate } from '../../src/db/migrate.js';
 import { describeError, describeErrorPublicly } from '../../src/db/explain-error.js';
 import { runCli } from '../support/cli.js';
-import { atEnd, connect, connectPlainly, endEachTest } from '../support/connections.js';
+import { atEnd, connect, endEachTest } from '../support/connections.js';
 import { emptyDatabase } from '../support/migrations.js';
 
 const ROLE = `told_${process.pid}`;
@@ -27,11 +28,12 @@ beforeAll(async () => {
 afterAll(() => web.close());
 
 endEachTest();
-beforeAll(() => onServer(`create role ${ROLE} login password '${PASSWORD}'`));
-afterAll(() => onServer(`drop role ${ROLE}`));
+beforeAll(() => runOnServer(`create role ${ROLE} login password '${PASSWORD}'`));
+afterAll(() => runOnServer(`drop role ${ROLE}`));
 
-async function onServer(statement: string): Promise<void> {
-  await connectPlainly(process.env.TEST_DATABASE_URL!).unsafe(statement);
+/** Opens its own connection: those of tests are closed before `afterAll`. */
+function runOnServer(statement: string): Promise<void> {
+  return onServer(process.env.TEST_DATABASE_URL!, [statement]);
 }
 
 async function urlWith(change: (url: URL) => void): Promise<string> {

@@ -285,7 +285,7 @@ program.describe('the relay', () => {
     const frozen = await startProcess({ ...started, LOG_LEVEL: 'info' });
     const frozenUrl = await frozen.url;
     await own.write(3);
-    await expectWholeFeed(own);
+    await until(async () => (await metricOf(frozenUrl, 'relay_published_total')) === 3);
     frozen.send('SIGSTOP');
     const other = await own.instance();
     await own.write(40);
