@@ -7,7 +7,7 @@ import { shareReads } from '../../src/db/query/shared-reads.js';
 
 import { PROJECT } from '../../src/db/factories/projects/columns.js';
 import { aProject } from '../support/builders.js';
-import { connect, endEachTest, until } from '../support/connections.js';
+import { connect, endEachTest, sleep, until } from '../support/connections.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
 /** A read that records each run and ends it on request. */
@@ -144,6 +144,7 @@ describe('lists that are requested at the same time', () => {
     const projects = createProjectsFactory(db);
     for (const name of ['A', 'B', 'C']) {
       await projects.createProject(aProject({ name, technologies: [name, 'SQL'] }));
+      await sleep(2); // a separate millisecond for each, so that the order of creation is known
     }
     const generic = createEntityFactory(db, PROJECT);
     const technologies = createTechnologiesFactory(db);
