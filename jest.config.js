@@ -3,7 +3,8 @@ import path from 'node:path';
 import { bundledPackages } from './test/support/packages.js';
 
 /** Tests that import these files start processes, separate servers or a browser. */
-const PROGRAMS = /\/(built|process|cluster|copy|packed-host|pgbouncer|needs|chaos\/\w+)\.js'/;
+const PROGRAMS =
+  /\/(support\/(built|process|cluster|copy|packed-host|pgbouncer|needs)|chaos\/\w+)\.js'/;
 
 const folder = path.join(import.meta.dirname, 'test');
 const files = readdirSync(folder, { recursive: true }).filter(

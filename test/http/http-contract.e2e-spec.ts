@@ -708,7 +708,7 @@ describe('a request that is not HTTP', () => {
       );
     expectProblem(
       await ask('gzip, chunked'),
-      problem('bad_request', 'The only Transfer-Encoding is chunked.', LIST),
+      problem('bad_request', 'The service accepts no Transfer-Encoding but chunked.', LIST),
     );
     expect((await ask('Chunked')).status).toBe(415);
   });

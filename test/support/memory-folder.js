@@ -32,7 +32,7 @@ export function useMemoryFolder() {
   };
 }
 
-/** Creates the folder. Returns undefined if there is too little memory, or if its files cannot be used as others. */
+/** Creates the folder. Returns undefined if there is too little memory, or if no program can run from it. */
 function memoryFolder() {
   try {
     removeLeft();
@@ -40,7 +40,7 @@ function memoryFolder() {
     const free = Math.min(bavail * bsize, process.availableMemory());
     if (type !== TMPFS || free < NEEDED_BYTES) return undefined;
     const folder = mkdtempSync(path.join(MEMORY, `${NAME}${process.pid}-`));
-    chmodSync(folder, 0o777); // the servers of root run as another user
+    chmodSync(folder, 0o1777); // as /tmp: the servers of root run as another user
     if (canExecute(folder)) return folder;
     remove(folder);
   } catch (error) {

@@ -33,8 +33,7 @@ export function answerBrokenRequests(server: Server): void {
     if (req.rawHeaders.length >= 2 * MAX_HEADERS) return refuse(req, res, ...TOO_MANY_HEADERS);
     if (!hasHost(req))
       return refuse(req, res, 'bad_request', 'The request must have exactly one Host header.');
-    if (isCoded(req))
-      return refuse(req, res, 'bad_request', 'The only Transfer-Encoding is chunked.');
+    if (isCoded(req)) return refuse(req, res, ...CODED_BODY);
     handle(req, res, () => refuse(req, res, 'bad_request', 'The request target has no path.'));
   });
   leaveHostUnchecked(server);
@@ -72,6 +71,11 @@ function pathOf({ url }: IncomingMessage): string {
 /** Node silently drops headers beyond this number. An If-Match among them would be ignored. */
 const MAX_HEADERS = 1000;
 const TOO_MANY_HEADERS = ['headers_too_large', 'The request has 1,000 or more headers.'] as const;
+
+const CODED_BODY = [
+  'bad_request',
+  'The service accepts no Transfer-Encoding but chunked.',
+] as const;
 
 const NOT_HTTP = ['bad_request', 'The request is not HTTP/1.1, or its method is unknown.'] as const;
 
